@@ -1,10 +1,10 @@
 """Public GLBs through import, finishing, USDZ and web packing: what is lost, and what is named.
 
-`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--json FILE]`. DIR holds GLBs in any folders, e.g.
-checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored here. Each file goes
-through the steps of a provider's model, for a product half a metre high. The finished and the web GLB are
-compared with the original by SSIM in our renderer and, on request, in Chromium with model-viewer. Files whose
-rows are in FILE already are not measured again.
+`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--json FILE]`. DIR holds GLBs in any folders,
+e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored here. Each
+file goes through the steps of a provider's model, for a product half a metre high. The finished and the web
+GLB are compared with the original by SSIM in our renderer and, on request, in Chromium with model-viewer.
+Files whose rows are in FILE already are not measured again.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks.bench_folder import matching_files
-from dam_connector.domain.ids import RunId, Sha256
+from dam_connector.domain.ids import RunId, Sha256, Sku
 from dam_connector.domain.product import Dimensions, Product
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from benchmarks.corpus_viewer import Viewer
 
 ROOT = Path(__file__).parent.parent
-HEIGHT_M = 0.5
+DIMENSIONS = Dimensions(height_m=0.5)
 MAX_TRIANGLES = 100_000
 LOSS_CODES = ("usdz.lost", "lod.lost", "model.over_budget")
 
@@ -90,13 +90,13 @@ class MemoryBlobs:
 
 
 def finish(
-    data: bytes, *, dimensions: Dimensions = Dimensions(height_m=HEIGHT_M), max_triangles: int = MAX_TRIANGLES
+    data: bytes, *, dimensions: Dimensions = DIMENSIONS, max_triangles: int = MAX_TRIANGLES
 ) -> tuple[Work, Services]:
     """Return the work of a provider's model after its steps, and the services with its files."""
     services = cast(Services, SimpleNamespace(blobs=MemoryBlobs()))
     work = Work(
         run_id=RunId("corpus"),
-        product=Product(sku="A1", name="", category="", dimensions=dimensions),
+        product=Product(sku=Sku("A1"), name="", category="", dimensions=dimensions),
         deliverable=Deliverable(
             name="model", kind=RunKind.MODEL, formats=("glb", "usdz", "web"), max_triangles=max_triangles
         ),
@@ -126,7 +126,7 @@ def measure_file(path: Path, name: str, checker: CheckProcess, viewer: "Viewer |
             row.viewer_ssim, row.viewer_web_ssim = viewer.compare(data, (made["glb"], made["web"]))
     except InputError as error:
         row.outcome, row.detail = "refused", f"{error.issue_code}: {error}"
-    except Exception:  # noqa: BLE001 - a crash is a result here
+    except Exception:
         row.outcome, row.detail = "crashed", traceback.format_exc()[-2000:]
     row.seconds = round(time.perf_counter() - started, 1)
     return row

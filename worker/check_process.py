@@ -3,7 +3,8 @@
 Files come from outside, and the code that reads them (Draco, embree, image codecs, OpenUSD, V8) is native.
 The process has no secrets, writes no files, and is watched. When it crashes, or takes too long or too much
 memory, it is ended. The report then names the check that was running; what the checks before it found is
-kept, and those after it run. The process is kept running between reports. It answers in JSON, which cannot harm its reader.
+kept, and those after it run. The process is kept running between reports. It answers in JSON, which cannot
+harm its reader.
 """
 
 import atexit

@@ -38,7 +38,9 @@ class CheckRequest:
     done: tuple[str, ...] = ()  # names of checks whose issues and rows are among the earlier ones
     earlier_rows: tuple[ReportRow, ...] = ()
 
-    def after(self, parts: Mapping[str, "CheckResult"], broken: Mapping[str, "BrokenCheck"]) -> "CheckRequest":
+    def after(
+        self, parts: Mapping[str, "CheckResult"], broken: Mapping[str, "BrokenCheck"]
+    ) -> "CheckRequest":
         """Return the request for what is left to check.
 
         Args:
@@ -52,7 +54,7 @@ class CheckRequest:
             done=tuple(name for name in parts if name not in broken),
             earlier_issues=(*self.earlier_issues, *(i for report in reports for i in report.issues)),
             earlier_rows=tuple(row for report in reports for row in report.rows),
-            facts={**self.facts, **{k: v for report in reports for k, v in report.facts.items()}},
+            facts={**self.facts, **{k: v for report in reports for k, v in (report.facts or {}).items()}},
         )
 
 

@@ -179,7 +179,12 @@ def _skinned(scale: float, node_scale: float, joint_scale: float) -> bytes:
     count = made.json["accessors"][0]["count"]
     joints = made.add_row(
         "accessors",
-        {"bufferView": made.add_view(bytes(4 * count)), "componentType": 5121, "count": count, "type": "VEC4"},
+        {
+            "bufferView": made.add_view(bytes(4 * count)),
+            "componentType": 5121,
+            "count": count,
+            "type": "VEC4",
+        },
     )
     weights = floats(made, np.tile([1, 0, 0, 0], (count, 1)), "VEC4")
     primitive(made)["attributes"].update(JOINTS_0=joints, WEIGHTS_0=weights)

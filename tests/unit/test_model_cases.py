@@ -140,7 +140,10 @@ def _texture(shader_input: UsdShade.Input) -> Iterator[tuple[str, object]]:
     yield "channel", str(sources[0].sourceName)
     for node_input in UsdShade.Shader(sources[0].source.GetPrim()).GetInputs():
         value = node_input.Get()
-        yield node_input.GetBaseName(), tuple(value) if hasattr(value, "__len__") and value != str(value) else value
+        yield (
+            node_input.GetBaseName(),
+            tuple(value) if hasattr(value, "__len__") and value != str(value) else value,
+        )
 
 
 def test_the_usdz_is_as_transparent_as_the_glb() -> None:
@@ -304,7 +307,7 @@ def test_cameras_and_lights_are_no_root_transforms() -> None:
 @pytest.mark.parametrize("name", ["cm_points_but_metres", "xform_scale_100"])
 def test_a_package_that_is_checked_by_itself_is_measured(name: str) -> None:
     """A chair of 85 m: its points in centimetres, or a transform of 100."""
-    points, scale = ((100, 1) if name == "cm_points_but_metres" else (1, 100))
+    points, scale = (100, 1) if name == "cm_points_but_metres" else (1, 100)
     data = chair_package(points, scale)
     chair = {"dimensions": {"width": 46, "height": 85, "depth": 49, "unit": "cm"}}
     assert "geometry.dimensions" in codes(report_on(data, format="usdz", **chair))

@@ -1,6 +1,7 @@
 """Look: a finished model compared with the model that its maker sent, in renders from several sides.
 
-Both are rendered alike, with the same box. What our renderer does not show (e.g. transmission) is not compared.
+Both are rendered alike, with the same box. What our renderer does not show, e.g. transmission, is not
+compared.
 """
 
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     except InputError:
         return  # another check reports what is wrong with the GLB
     ssim_of_view = compare_looks(before, after)
-    view, ssim = min(ssim_of_view.items(), key=lambda item: item[1])
+    view, ssim = min(ssim_of_view.items(), key=lambda pair: pair[1])
     outcome = CheckOutcome.PASS if ssim >= LEAST_SSIM else CheckOutcome.FAIL
     subject.rows.append(
         ReportRow(

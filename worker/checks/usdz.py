@@ -111,9 +111,7 @@ def _texture_issues(data: bytes, where: str, most_px: int) -> Iterator[Issue]:
                 )
 
 
-def _stage_issues(
-    subject: CheckSubject, data: bytes, where: str, tolerance_pct: float
-) -> Iterator[Issue]:
+def _stage_issues(subject: CheckSubject, data: bytes, where: str, tolerance_pct: float) -> Iterator[Issue]:
     """Yield the issues of the stage that OpenUSD reads from the package."""
     with open_usdz(data) as stage:
         if stage is None:

@@ -109,9 +109,7 @@ class Deformer:
         if number not in self._joint_matrices:
             here = f"/skins/{number}"
             row = self._tables.rows("skins")[number]
-            joints = [
-                self._tables.index("nodes", j, here) for j in index_list(row.get("joints", []), here)
-            ]
+            joints = [self._tables.index("nodes", j, here) for j in index_list(row.get("joints", []), here)]
             worlds = np.array([self._transforms.world(joint) for joint in joints]).reshape(-1, 4, 4)
             if "inverseBindMatrices" in row:
                 stored = np.asarray(self._buffers.accessor(row["inverseBindMatrices"], here), np.float64)

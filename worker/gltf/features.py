@@ -202,5 +202,3 @@ def _object(found: object) -> Row:
 
 def _names(found: object) -> list[str]:
     return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
-
-

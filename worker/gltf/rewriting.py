@@ -1,4 +1,4 @@
-"""Rewriting of a GLB's JSON and binary chunk: buffer views are replaced, added and dropped, the rest stays."""
+"""Rewriting of a GLB: buffer views are replaced, added and dropped; the rest stays as it is."""
 
 import copy
 import json
@@ -103,7 +103,7 @@ class GlbRewriter:
         for part in (row, *_compressed_parts(row)):
             if part.get("buffer", 0) == 0 and not self._is_outside():
                 start = part.get("byteOffset", 0)
-                part |= _append(binary, self._binary[start : start + part["byteLength"]])
+                part.update(_append(binary, self._binary[start : start + part["byteLength"]]))
         return row
 
     def _is_outside(self) -> bool:

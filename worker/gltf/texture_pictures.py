@@ -41,9 +41,7 @@ def texture_picture(document: Document, image: int) -> bytes:
             picture.load()
             return _encode(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(
-            "file.unreadable", "The texture is damaged.", pointer=f"/images/{image}"
-        ) from error
+        raise InputError("file.unreadable", "The texture is damaged.", pointer=f"/images/{image}") from error
 
 
 def _is_deep(data: bytes) -> bool:

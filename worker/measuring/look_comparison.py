@@ -25,7 +25,8 @@ def compare_looks(before: TexturedMesh, after: TexturedMesh) -> Mapping[str, flo
     """Return the SSIM of renders of two models by view; the first is fitted into the second's box."""
     scale = after.extent / np.maximum(before.extent, 1e-9)
     fitted = replace(
-        before, positions=((before.positions - before.min_corner) * scale + after.min_corner).astype(np.float32)
+        before,
+        positions=((before.positions - before.min_corner) * scale + after.min_corner).astype(np.float32),
     )
     options = RenderOptions(floor_shadow=False)
     renderers = Renderer(fitted), Renderer(after)

@@ -145,9 +145,7 @@ def _alpha_mode(looks: Sequence[_Look]) -> str:
     return BLEND if BLEND in modes else MASK if MASK in modes else OPAQUE
 
 
-def _vertex_colors(
-    primitives: Sequence[Primitive], looks: Sequence[_Look], *, is_merged: bool
-) -> F32 | None:
+def _vertex_colors(primitives: Sequence[Primitive], looks: Sequence[_Look], *, is_merged: bool) -> F32 | None:
     """Return the colours of all vertices, (n, 4); None where all are white.
 
     In a merged material they hold the alpha of each material's factor.

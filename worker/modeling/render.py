@@ -306,19 +306,15 @@ class Renderer:
         lights: tuple[F32, F32],
         pixels_per_m: float,
     ) -> None:
-        """Paint hits over the background. Where the mesh lets light through, what lies behind it is seen.
+        """Paint hits over the background; where the mesh is transparent, also the surfaces behind it.
 
         Args:
             canvas: The linear colour (n, 3) and the alpha (n,) of each ray, with the background; changed.
-            hits: The first hits.
-            visibility: The shares of the key light and of the sky that reach each hit, (n,) each.
-            lights: The directions to the key light and to the fill light, (3,) each.
-            pixels_per_m: The resolution of the picture.
+            hits, visibility, lights, pixels_per_m: As for `_shade`.
         """
         if not len(hits.ray):
             return
-        colour, alpha = canvas
-        first, opacity = self._shade(hits, visibility, lights, pixels_per_m)
+        (colour, alpha), (first, opacity) = canvas, self._shade(hits, visibility, lights, pixels_per_m)
         if opacity is None:
             colour[hits.ray], alpha[hits.ray] = first, 1
             return
@@ -331,13 +327,12 @@ class Renderer:
                 break
             directions = layer.directions.take(seen, axis=0)
             origins = layer.points.take(seen, axis=0) + directions * np.float32(1e-4 * self._diagonal)
-            layer, owner = self._hits(origins, directions), owner[seen]
-            owner = owner[layer.ray]
+            layer = self._hits(origins, directions)
+            owner = owner[seen[layer.ray]]
             if not len(owner):
                 break
-            next_colour, next_opacity = self._shade(
-                layer, (visibility[0][owner], visibility[1][owner]), lights, pixels_per_m
-            )
+            light = visibility[0][owner], visibility[1][owner]
+            next_colour, next_opacity = self._shade(layer, light, lights, pixels_per_m)
             assert next_opacity is not None
             painted[owner] += next_colour * (next_opacity * left[owner])[:, None]
             left[owner] *= 1 - next_opacity

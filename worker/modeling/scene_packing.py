@@ -1,4 +1,4 @@
-"""The web GLB of a model that is kept as it is: textures as WebP, plain triangles by Draco, all else as it is.
+"""The web GLB of a model that is kept as it is: textures as WebP, plain triangles by Draco.
 
 A primitive with morph targets, a skin, vertex colours or further attributes keeps its vertices uncompressed.
 """
@@ -72,10 +72,10 @@ def _extension_sources(texture: Row) -> list[int]:
     return [e["source"] for e in extensions.values() if isinstance(e, dict) and "source" in e]
 
 
-def _transparent_images(document: Document) -> set[int]:
+def _transparent_images(document: Document) -> set[object]:
     """Return the images whose alpha may be shown: all but those that only opaque base colours have."""
-    textures, found = document.rows("textures"), set()
-    opaque = set()
+    textures = document.rows("textures")
+    found, opaque = set[object](), set[object]()
     for material in document.rows("materials"):
         info = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
         index = info.get("index") if isinstance(info, dict) else None
@@ -148,5 +148,3 @@ def _uv_bits(uvs: NDArray[np.float64] | None) -> int:
         return UV_BITS
     span = float(np.ptp(uvs, axis=0).max())
     return min(MAX_UV_BITS, UV_BITS + max(0, math.ceil(math.log2(max(span, 1e-6)))))
-
-

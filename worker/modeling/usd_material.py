@@ -71,9 +71,7 @@ class _MaterialWriter:
             self._connect("metallic", _FLOAT, node, "b")
         if "occlusion" in surface.pictures:
             strength = m.occlusion_strength
-            node = self._texture(
-                "occlusion", "raw", (strength,) * 3 + (1.0,), (1.0 - strength,) * 3 + (0.0,)
-            )
+            node = self._texture("occlusion", "raw", (strength,) * 3 + (1.0,), (1.0 - strength,) * 3 + (0.0,))
             self._connect("occlusion", _FLOAT, node, "r")
         self._write_emission()
 

@@ -13,7 +13,7 @@ from dam_connector.wiring import Services
 from worker.cache import cached_features, cached_model
 from worker.modeling.glb_export import write_glb
 from worker.modeling.scene_finishing import Placement, place_scene
-from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.textured_mesh import TexturedMesh, unit_vectors
 from worker.work import Work
 
 MAX_STRETCH = 0.03  # relative, per axis; more is another product's shape, or a lost part
@@ -71,9 +71,5 @@ def find_placement(model: TexturedMesh, dimensions: Dimensions) -> Placement | N
 
 def _placed(model: TexturedMesh, placement: Placement) -> TexturedMesh:
     positions = ((model.positions - placement.offset) * placement.scale).astype(np.float32)
-    normals = model.normals / placement.scale
-    return replace(
-        model,
-        positions=positions,
-        normals=(normals / np.linalg.norm(normals, axis=1, keepdims=True)).astype(np.float32),
-    )
+    normals = unit_vectors((model.normals / placement.scale).astype(np.float32))
+    return replace(model, positions=positions, normals=normals)
