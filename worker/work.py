@@ -16,7 +16,6 @@ from worker.imaging.encode import MIME, extension
 from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, INHERITED, TRAINED_ALGORITHMIC_MEDIA
 
 PHOTO_LABEL_PREFIX = "photo_"  # in provenance, before the name of a label that came with the photo
-ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the GLB as its maker sent it
 Fact = str | int | float | bool | None
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import Role
+from dam_connector.domain.version import ORIGINAL_MODEL, Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_photo
@@ -15,7 +15,7 @@ from worker.check_process import CHECK_PROCESS
 from worker.check_request import CheckRequest
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX
-from worker.work import ORIGINAL_MODEL, Work
+from worker.work import Work
 
 
 def check_files(work: Work, services: Services) -> Work:

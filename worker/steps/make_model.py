@@ -5,6 +5,7 @@ from dataclasses import replace
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import LOCAL
+from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
@@ -15,7 +16,7 @@ from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
 from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
-from worker.work import ORIGINAL_MODEL, Work, merge_photo_labels
+from worker.work import Work, merge_photo_labels
 
 LOCAL_FACTS = ("family", "confidence", "views")  # facts that only our own code adds
 
