@@ -22,7 +22,7 @@ from tests.unit import glb_cases as made
 from tests.unit.glb_cases import CASES, SIZE
 from tests.unit.shapes import ball, box
 from tests.unit.test_checks import RULES, codes, report_on
-from worker.gltf.container import read_json
+from worker.gltf.container import read_json, replace_json
 from worker.gltf.document import Document
 from worker.gltf.features import features, unknown_required_extensions
 from worker.gltf.rewriting import GlbRewriter
@@ -34,9 +34,16 @@ from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Renderer
-from worker.modeling.scene_finishing import Placement, limit_scene_textures, place_scene, simplify_scene
+from worker.modeling.scene_finishing import (
+    Placement,
+    limit_scene_textures,
+    place_scene,
+    simplify_scene,
+    without_meshopt,
+)
 from worker.modeling.scene_packing import pack_scene
 from worker.modeling.usdz_export import convert_glb, open_usdz
+from worker.steps import render_previews as render_previews_file
 from worker.steps.make_lods import make_lods
 
 WIDE = {made.gpu_instancing: (2.46, 0.85, 0.49), made.morph_weights: (0.46, 0.85 * 1.5, 0.49)}
@@ -221,6 +228,51 @@ def test_textures_are_reduced_in_their_own_format() -> None:
     assert limit_scene_textures(made.mask_texture(), 16) == made.mask_texture()
 
 
+def test_meshopt_streams_are_decoded_and_nothing_else_changes() -> None:
+    rewriter = GlbRewriter(write_glb(ball(), "x"))
+    rewriter.json["materials"][0]["doubleSided"] = True
+    plain = rewriter.finish()
+    packed = with_meshopt(plain)
+    assert "EXT_meshopt_compression" in read_json(packed)["extensionsRequired"]
+    decoded = read_json(without_meshopt(packed))
+    assert "extensionsRequired" not in decoded and len(decoded["buffers"]) == 1
+    assert read_glb(without_meshopt(packed)).positions.tolist() == read_glb(plain).positions.tolist()
+    assert validate_gltf(without_meshopt(packed))["issues"]["numErrors"] == 0
+    assert without_meshopt(plain) == plain
+
+
+def with_meshopt(data: bytes) -> bytes:
+    """The GLB with the view of its positions packed."""
+    rewriter, document = GlbRewriter(data), Document(data)
+    stored = np.frombuffer(document.view(0, ""), np.uint8).reshape(-1, 12)
+    rewriter.json["kept"] = {"bufferView": rewriter.add_view(meshopt_stream(stored))}
+    rewriter.use_extension("EXT_meshopt_compression", required=True)
+    with_stream = rewriter.finish()
+    found = read_json(with_stream)
+    stream = found["bufferViews"][found.pop("kept")["bufferView"]]
+    packing = {"byteStride": 12, "count": len(stored), "mode": "ATTRIBUTES", "filter": "NONE"}
+    part = {"buffer": 0, **{key: stream[key] for key in ("byteOffset", "byteLength")}, **packing}
+    found["buffers"].append(
+        {"byteLength": stored.size, "extensions": {"EXT_meshopt_compression": {"fallback": True}}}
+    )
+    found["bufferViews"][0].update(buffer=1, byteOffset=0, extensions={"EXT_meshopt_compression": part})
+    return replace_json(with_stream, found)
+
+
+def meshopt_stream(rows: np.ndarray) -> bytes:
+    """Rows of bytes in meshopt's vertex codec, version 0, each difference stored as it is."""
+    out, last, block_rows = bytearray([0xA0]), rows[0], min(8192 // rows.shape[1] & ~15, 256)
+    for start in range(0, len(rows), block_rows):
+        block = rows[start : start + block_rows]
+        steps = np.diff(np.vstack([last, block]).astype(np.uint8), axis=0)
+        zigzag = (steps << 1) ^ np.where(steps & 0x80, 0xFF, 0).astype(np.uint8)
+        groups = -(-len(block) // 16)
+        for column in zigzag.T:
+            out += b"\xff" * -(-groups // 4) + column.tobytes().ljust(16 * groups, b"\0")
+        last = block[-1]
+    return bytes(out) + rows[0].tobytes().rjust(32, b"\0")
+
+
 def test_a_placed_scene_has_a_root_at_rest_and_volumes_scale_with_it() -> None:
     rewriter = made.chair()
     volume = {"thicknessFactor": 0.1, "attenuationDistance": 0.5}
@@ -343,6 +395,16 @@ def test_a_look_that_the_finishing_changed_is_reported() -> None:
     assert found.code == "model.look_changed" and subject.rows[0].outcome is CheckOutcome.FAIL
     subject.original = subject.glb
     assert not list(look.check(subject, RULES))
+
+
+@pytest.mark.issue("model.preview_differs")
+def test_the_previews_name_what_they_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(render_previews_file, "SIZES_PX", {"hero": 32})
+    monkeypatch.setattr(render_previews_file, "DIAGNOSTIC_VIEWS", ())
+    for case, missing in ((made.transmission, "KHR_materials_transmission"), (made.blend_factor, "")):
+        work = render_previews_file.render_previews(*finish(case()))
+        found = [i.measured for i in work.issues if i.code == "model.preview_differs"]
+        assert found == ([missing] if missing else [])
 
 
 @pytest.mark.issue("lod.lost")

@@ -88,6 +88,10 @@ class Document:
         """Return the values of an accessor, (count, width); see `Buffers.accessor`."""
         return self._buffers.accessor(index, where)
 
+    def view(self, index: object, where: str) -> bytes:
+        """Return the bytes of a buffer view, decoded where it is compressed; see `Buffers.view`."""
+        return self._buffers.view(index, where)
+
     def image(self, index: object, where: str) -> bytes:
         """Return the encoded bytes of an image inside the file; empty where the image is outside."""
         row, here = self._tables.row("images", index, where), f"/images/{index}"

@@ -70,6 +70,20 @@ KNOWN_EXTENSIONS = (
 )
 
 
+# Features that our renderer does not draw, beside material extensions that are not in DRAWN_EXTENSIONS.
+_UNDRAWN_FEATURES = ("KTX2 textures", "textures outside the file", "points or lines")
+_DRAWN_EXTENSIONS = ("KHR_materials_emissive_strength", "KHR_materials_variants", SPECULAR_GLOSSINESS)
+
+
+def undrawn(found: Iterable[str]) -> list[str]:
+    """Return those of the features that our own renderer does not draw."""
+    return [
+        name
+        for name in found
+        if name in _UNDRAWN_FEATURES or (name.startswith("KHR_materials_") and name not in _DRAWN_EXTENSIONS)
+    ]
+
+
 def required_extensions(document: Document) -> list[str]:
     """Return the names in `extensionsRequired`."""
     return _names(document.json.get("extensionsRequired"))

@@ -49,6 +49,21 @@ class GlbRewriter:
         self._replaced[len(views) - 1] = data
         return len(views) - 1
 
+    def replace_view(self, index: int, data: bytes) -> None:
+        """Put other bytes, uncompressed, in place of a buffer view's."""
+        row = self.json["bufferViews"][index]
+        extensions = {k: v for k, v in row.pop("extensions", {}).items() if k not in (MESHOPT, MESHOPT_KHR)}
+        row.update({"buffer": 0}, **({"extensions": extensions} if extensions else {}))
+        self._replaced[index] = data
+
+    def drop_extension(self, name: str) -> None:
+        """Take a name out of `extensionsUsed` and `extensionsRequired`."""
+        for key in ("extensionsUsed", "extensionsRequired"):
+            names = [n for n in self.json.get(key, []) if n != name]
+            self.json.pop(key, None)
+            if names:
+                self.json[key] = names
+
     def add_row(self, key: str, row: Row) -> int:
         """Add a row to a top-level list and return its index."""
         self.rows(key).append(row)
@@ -78,6 +93,7 @@ class GlbRewriter:
         else:
             self.json.pop("bufferViews", None)
         self._set_buffer(len(binary))
+        self._drop_buffers()
         for key in self._created:
             if not self.json.get(key):
                 self.json.pop(key, None)
@@ -110,6 +126,12 @@ class GlbRewriter:
         """Return whether the first buffer is not the binary chunk, but a data URI."""
         buffers = self.json.get("buffers", [])
         return bool(buffers) and "uri" in buffers[0]
+
+    def _drop_buffers(self) -> None:
+        """Drop the last buffers that no view names: those in whose place a compressed one was read."""
+        named = {view.get("buffer", 0) for view in self.json.get("bufferViews", [])}
+        while len(self.json.get("buffers", [])) > max(named, default=0) + 1:
+            self.json["buffers"].pop()
 
     def _set_buffer(self, length: int) -> None:
         buffers = self.rows("buffers")

@@ -15,7 +15,7 @@ from PIL import Image
 from worker.gltf.container import read_json, replace_json
 from worker.gltf.document import TRIANGLES, Document
 from worker.gltf.json_fields import Row, extension
-from worker.gltf.mesh_compression import DRACO
+from worker.gltf.mesh_compression import DRACO, MESHOPT, MESHOPT_KHR
 from worker.gltf.rewriting import GlbRewriter
 from worker.imaging.decode import to_eight_bits
 from worker.javascript import ScriptFailed
@@ -100,6 +100,30 @@ def _scale_attenuation(document: Row, scale: F64) -> None:
         volume = extension(material, _VOLUME)
         if volume and isinstance(volume.get("attenuationDistance"), int | float):
             volume["attenuationDistance"] *= float(np.cbrt(np.prod(scale)))
+
+
+def without_meshopt(data: bytes) -> bytes:
+    """Return the GLB with its meshopt streams decoded: most viewers have no decoder for them.
+
+    The GLB itself is returned where it has none.
+
+    Raises:
+        InputError: file.stream.
+    """
+    document = Document(data)
+    packed = [
+        index
+        for index, row in enumerate(document.rows("bufferViews"))
+        if extension(row, MESHOPT) or extension(row, MESHOPT_KHR)
+    ]
+    if not packed:
+        return data
+    rewriter = GlbRewriter(data)
+    for index in packed:
+        rewriter.replace_view(index, document.view(index, f"/bufferViews/{index}"))
+    for name in (MESHOPT, MESHOPT_KHR):
+        rewriter.drop_extension(name)
+    return rewriter.finish()
 
 
 def label_scene(data: bytes, extras: Mapping[str, str]) -> bytes:

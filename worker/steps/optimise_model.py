@@ -12,7 +12,12 @@ from dam_connector.wiring import Services
 from worker.cache import cached_features, cached_model
 from worker.gltf.document import Document
 from worker.modeling.glb_export import write_glb
-from worker.modeling.scene_finishing import label_scene, limit_scene_textures, simplify_scene
+from worker.modeling.scene_finishing import (
+    label_scene,
+    limit_scene_textures,
+    simplify_scene,
+    without_meshopt,
+)
 from worker.modeling.simplify import limit_texture_size, simplify_mesh
 from worker.work import Work
 
@@ -38,7 +43,7 @@ def optimise_model(work: Work, services: Services) -> Work:
 def _optimise_as_it_is(work: Work, services: Services, found: tuple[str, ...]) -> Work:
     """Return the work with the GLB as it is, within the budgets as far as that changes nothing else."""
     product, deliverable = work.product, work.deliverable
-    data = services.blobs.get(work.model_sha256)
+    data = without_meshopt(services.blobs.get(work.model_sha256))
     data = limit_scene_textures(simplify_scene(data, deliverable.max_triangles), deliverable.texture_px)
     data = label_scene(data, {"sku": product.sku, "product": product.name})
     triangles = sum(len(p.faces) for p in Document(data).primitives)

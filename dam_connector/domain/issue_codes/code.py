@@ -73,6 +73,7 @@ IssueCode = Literal[
     "model.below_threshold",
     "model.over_budget",
     "model.look_changed",
+    "model.preview_differs",
     "geometry.not_watertight",
     "geometry.non_manifold",
     "geometry.winding",

@@ -57,6 +57,11 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "Our finishing changed the look of a model that was made elsewhere.",
         "Compare it with the original. Report the fault if the message names nothing that explains it.",
     ),
+    "model.preview_differs": IssueSpec(
+        "warning",
+        "The model has something that our own pictures of it do not show; KTX2 not in the viewer either.",
+        "Look at the GLB in a viewer that shows it before you approve it.",
+    ),
     # the mesh
     "geometry.not_watertight": IssueSpec(
         "error",
