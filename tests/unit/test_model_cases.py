@@ -30,6 +30,7 @@ from worker.measuring.check_subject import CheckSubject
 from worker.measuring.glb_measures import glb_measurements
 from worker.measuring.khronos_validator import validate_gltf
 from worker.measuring.look_comparison import LEAST_SSIM, compare_looks
+from worker.measuring.product_size import size_difference
 from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
@@ -44,6 +45,7 @@ from worker.modeling.scene_finishing import (
 from worker.modeling.scene_packing import pack_scene
 from worker.modeling.usdz_export import convert_glb, open_usdz
 from worker.steps import render_previews as render_previews_file
+from worker.steps.fit_dimensions import find_placement
 from worker.steps.make_lods import make_lods
 
 WIDE = {made.gpu_instancing: (2.46, 0.85, 0.49), made.morph_weights: (0.46, 0.85 * 1.5, 0.49)}
@@ -329,6 +331,20 @@ def test_an_open_surface_is_an_error_of_ours_and_a_warning_of_others() -> None:
     assert remarks(rewriter.finish())["geometry.not_watertight"] == "warning"
     rewriter.json["asset"].update(generator="dam-connector 9", extras={"generator": "tripo"})
     assert remarks(rewriter.finish())["geometry.not_watertight"] == "warning"
+
+
+def test_a_model_without_height_is_not_scaled_by_it() -> None:
+    flat = replace(box(*SIZE), positions=(box(*SIZE).positions * [1, 1e-6, 1]).astype(np.float32))
+    assert find_placement(flat, Dimensions(height_m=0.85)) is None
+    wide = find_placement(flat, Dimensions(height_m=0.85, width_m=0.92))
+    assert wide is not None and np.allclose(wide.scale, 2)
+
+
+def test_files_of_a_thin_model_differ_by_rounding_only() -> None:
+    rug, thicker = np.array([2.0, 0.01, 1.4]), np.array([0.0, 0.01, 0.0])
+    assert size_difference(rug + thicker / 50, rug) < 0.002 < size_difference(rug + thicker, rug)
+    assert size_difference(rug * 1.01, rug) == pytest.approx(0.01)
+    assert size_difference(np.array([0.5, 0.5, 1e-9]), np.array([0.5, 0.5, 0.0])) < 1e-6
 
 
 def primitive_indices(rewriter: GlbRewriter) -> int:

@@ -15,6 +15,7 @@ from worker.measuring.welded_surface import FLOATING_DISTANCE, WeldedSurface
 ORIGIN_TOLERANCE = 0.02  # share of the largest dimension: a centimetre or two on a chair
 MAX_CROSSING_SHARE = 0.01  # of the edges tested: parts of real products do touch
 NORMAL_LENGTH_TOLERANCE = 0.02  # quantized normals are a little longer or shorter than 1
+LOOKS_INWARDS = "The faces look inwards."
 MAX_AWAY_SHARE = 0.02  # of the corners whose normal points away from the face
 
 
@@ -43,8 +44,8 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
 
 
 def _as_advice(found: Issue) -> Issue:
-    """Return an issue of a model that was made elsewhere: a warning, unless it is seen."""
-    return found if found.code == "geometry.winding" else replace(found, severity=Severity.WARNING)
+    """Return an issue of a model that was made elsewhere: a warning, unless its faces look inwards."""
+    return found if found.message == LOOKS_INWARDS else replace(found, severity=Severity.WARNING)
 
 
 def _edge_issues(surface: WeldedSurface) -> Iterator[Issue]:
@@ -70,7 +71,7 @@ def _edge_issues(surface: WeldedSurface) -> Iterator[Issue]:
             limit=0,
         )
     elif not surface.open_edges and surface.volume < 0:
-        yield issue("geometry.winding", "The faces look inwards.", measured=f"{surface.volume:.3g} m3")
+        yield issue("geometry.winding", LOOKS_INWARDS, measured=f"{surface.volume:.3g} m3")
 
 
 def _face_issues(surface: WeldedSurface) -> Iterator[Issue]:

@@ -19,7 +19,7 @@ from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
-from worker.measuring.product_size import size_issues
+from worker.measuring.product_size import size_difference, size_issues
 from worker.modeling.usdz_export import open_usdz
 
 ALIGNMENT = 64
@@ -150,7 +150,7 @@ def _size_issues(
         wanted = subject.surface.extent
     except InputError:
         return  # the checks of the GLB report it
-    off = float(np.abs(size / np.maximum(wanted, 1e-9) - 1).max())
+    off = size_difference(size, wanted)
     if not off <= SIZE_TOLERANCE:
         measured, limit = (" x ".join(f"{v:.3f}" for v in s) + " m" for s in (size, wanted))
         yield issue(

@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
+from worker.measuring.product_size import size_difference
 from worker.modeling.web_packing import read_web_glb
 
 TOLERANCE = 0.002  # relative, of a side; quantization changes a tenth of this
@@ -28,7 +27,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             continue
         if not subject.has("glb"):
             continue
-        off = float(np.abs(packed.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
+        off = size_difference(packed.extent, subject.surface.extent)
         if off > TOLERANCE:
             yield issue(
                 "web.differs",

@@ -42,6 +42,7 @@ LONGEST_SIDE_M = {
     "shelf|cabinet|wardrobe|dresser": (0.2, 5.0),
 }
 _WORDS = [(re.compile(rf"\b({words})s?\b"), span) for words, span in LONGEST_SIDE_M.items()]
+LEAST_SIDE = 0.1  # share of the longest side: what is thinner differs by rounding
 UNIT_FACTORS = {
     "millimetres": 1000.0,
     "centimetres": 100.0,
@@ -49,6 +50,14 @@ UNIT_FACTORS = {
     "feet": 3.28084,
     "kilometres": 0.001,
 }
+
+
+def size_difference(size: NDArray[np.float64], wanted: NDArray[np.float64]) -> float:
+    """Return the greatest relative difference of a side between two files of one model.
+
+    The thickness of a thin model, e.g. a rug, is compared as if it were LEAST_SIDE of the longest side.
+    """
+    return float(np.abs((size - wanted) / np.maximum(wanted, LEAST_SIDE * max(wanted.max(), 1e-9))).max())
 
 
 def size_issues(

@@ -17,6 +17,7 @@ from worker.modeling.textured_mesh import TexturedMesh, unit_vectors
 from worker.work import Work
 
 MAX_STRETCH = 0.03  # relative, per axis; more is another product's shape, or a lost part
+FLAT = 1e-4  # share of the longest side: a side that is shorter gives no scale
 NEGLIGIBLE = 1e-6  # a smaller change of scale (relative) or position (metres) is none
 
 
@@ -56,11 +57,11 @@ def find_placement(model: TexturedMesh, dimensions: Dimensions) -> Placement | N
         [dimensions.width_m or np.nan, dimensions.height_m or np.nan, dimensions.depth_m or np.nan]
     )
     ratio = size / np.maximum(model.extent, 1e-9)
-    is_known = np.isfinite(ratio)
+    is_known = np.isfinite(ratio) & (model.extent > FLAT * model.extent.max())
     if not is_known.any():
         scale = np.ones(3)
     else:
-        even = ratio[1] if is_known[1] else float(np.nanmean(ratio))
+        even = ratio[1] if is_known[1] else float(ratio[is_known].mean())
         scale = np.where(is_known & (np.abs(ratio / even - 1) <= MAX_STRETCH), ratio, even)
     centre = (model.min_corner + model.max_corner) / 2
     offset = np.array([centre[0], model.min_corner[1], centre[2]], np.float64)
