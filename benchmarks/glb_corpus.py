@@ -234,6 +234,8 @@ def main() -> None:
             if options.json:
                 options.json.write_text(json.dumps([asdict(r) for r in rows], indent=1))
     checker.stop()
+    if not any(r.outcome == "finished" for r in rows):
+        raise SystemExit(f"nothing measured: no GLB in {options.folder} could be finished")
     print(json.dumps(summary(rows), indent=2))
 
 

@@ -39,3 +39,6 @@ def test_measuring_nothing_fails_with_the_reason(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(sys, "argv", ["glb_corpus", "--folder", str(tmp_path)])
     with pytest.raises(SystemExit, match="nothing measured"):
         glb_corpus.main()
+    (tmp_path / "broken.glb").write_bytes(b"no GLB")
+    with pytest.raises(SystemExit, match="nothing measured: no GLB"):
+        glb_corpus.main()
