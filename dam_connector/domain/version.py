@@ -8,6 +8,8 @@ from enum import StrEnum
 from dam_connector.domain.ids import AssetId, RunId, Sha256, Sku, VersionId
 from dam_connector.domain.issue import Report
 
+ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the GLB as its maker sent it
+
 
 class VersionState(StrEnum):
     """How a version is now."""

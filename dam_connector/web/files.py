@@ -6,8 +6,9 @@ A file never changes.
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from dam_connector.domain.ids import Sha256
+from dam_connector.domain.ids import Sha256, VersionId
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
+from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import NotFound
 from dam_connector.store.users import UserRole
 from dam_connector.web.guest_access import guest_may_read
@@ -47,6 +48,17 @@ def source_response(sha256: Sha256 | None, view: str) -> Response:
     except NotFound:
         abort(404)
     return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
+
+
+@bp.get("/originals/<version_id>")
+@requires(UserRole.VIEWER)
+def original(version_id: str) -> ResponseReturnValue:
+    """Send the GLB of a version as its maker sent it, before our finishing."""
+    version = services().assets.get(VersionId(version_id))
+    sha256 = version.provenance.get(ORIGINAL_MODEL) if version else None
+    if version is None or not isinstance(sha256, str):
+        abort(404)
+    return _file_response(sha256, "model/gltf-binary", _PRIVATE_CACHE, "original.glb")
 
 
 def _public_cache() -> str:

@@ -3,9 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from dam_connector.domain.issue import issue
 from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
-from worker.cache import cached_model
+from worker.cache import cached_features, cached_model
+from worker.gltf.features import undrawn
 from worker.imaging.encode import encode
 from worker.modeling.camera import named_camera
 from worker.modeling.render import Renderer, RenderOptions
@@ -19,9 +21,13 @@ SAMPLES = 2  # rays a pixel, on each axis
 def render_previews(work: Work, services: Services) -> Work:
     """Add a preview for each named view.
 
-    Reads: raw_model. Adds: files.
+    Reads: raw_model. Adds: files; issue model.preview_differs for what our renderer does not draw.
     """
     model = cached_model(services, work.model_sha256)
+    missing = ", ".join(undrawn(cached_features(services, work.model_sha256)))
+    if missing:
+        message = f"The previews do not show: {missing}."
+        work = work.with_issues(issue("model.preview_differs", message, measured=missing))
     renderer = Renderer(model)
 
     def add_preview(work: Work, rgb: U8, view: str) -> Work:

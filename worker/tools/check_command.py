@@ -16,7 +16,8 @@ from dam_connector.domain.version import Role, VersionFile
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, load_product
 from schemas.report import ReportOut
-from worker.check_process import CHECK_PROCESS, CheckRequest
+from worker.check_process import CHECK_PROCESS
+from worker.check_request import CheckRequest
 from worker.imaging.encode import MIME
 from worker.tools.output import (
     EXIT_ISSUES,
