@@ -27,7 +27,7 @@ MIN_PART_SHARE = 0.001  # of the product's area: smaller parts are noise
 
 
 def restore_lost_parts(pictures: Sequence[U8], alphas: Sequence[U8]) -> list[U8]:
-    """Return the mattes (h, w) of a spin's frames, with the parts that differ from the background."""
+    """Return the mattes (h, w) of a spin's frames, with the parts that differ from the background.
 
     Args:
         pictures: (h, w, 3) each, sRGB, in any order of the channels.
