@@ -25,6 +25,7 @@ from schemas.event import EventSchema
 from schemas.plugin import json_schema
 from schemas.product import ProductSchema, unknown_keys
 from schemas.rules_loader import load_rules
+from schemas.strict_json import load_json
 
 CLOCK = SystemClock()
 SCHEMA_FILE = "plugin.schema.json"
@@ -117,7 +118,7 @@ def read_event(file: Path) -> dict[str, Any]:
         ConfigError: the file is not JSON, or the event or record has mistakes.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"))
+        found = load_json(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ConfigError(f"{file}: the file is not JSON: {error}") from error
     if not isinstance(found, dict):
