@@ -17,8 +17,8 @@ def load_json(text: str) -> Any:
     """Return the value of a JSON text.
 
     Raises:
-        ValueError: the text is not JSON, names a key twice in one object, has NaN or an infinite number, or is
-            nested too deeply. The message says where, and what may be meant.
+        ValueError: the text is not JSON, names a key twice in one object, has NaN or an infinite number, or
+            is nested too deeply. The message says where, and what may be meant.
     """
     try:
         return json.loads(

@@ -150,7 +150,7 @@ def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     images = {f"/images/{view}": url for view, url in (data.get("images") or {}).items()}
     images["/inspiration_image"] = data.get("inspiration_image")
     lines = [
-        f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For a file beside the record: "
+        f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "
         f"dam-connector product add {file}"
         for pointer, url in images.items()
         if isinstance(url, str) and url.strip() and not is_image_url(url)

@@ -71,6 +71,8 @@ PAGES = {
     "version_actions.upscale_all": "upscale_many",
     "version_actions.waive": "waive",
     "version_actions.withdraw": "withdraw",
+    "sign_on.begin": OF_BROWSERS,
+    "sign_on.finish": OF_BROWSERS,
     "versions.home": SHOWS,
     "versions.queue": "versions",
     "versions.report": "report",
