@@ -33,7 +33,7 @@ from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.expiry import restore_after_expiry
+from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
@@ -286,7 +286,7 @@ def _store_findings_and_plan(
     required = product_issues(product, services.rules.current().products)
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
-    restore_after_expiry(services, product)
+    restore_when_back(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)

@@ -8,6 +8,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import PHOTO
 from dam_connector.domain.version import VersionFile
 from dam_connector.store.run_records import NewRun
+from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
 from dam_connector.wiring import Services
 
 
@@ -35,21 +36,28 @@ def plan_runs(
         for d in rules.deliverables
         if (glb := _current_glb(services, product.sku, d.made_from))
     }
+    planned = [
+        p
+        for p in planned_runs(product, sources, models, rules)
+        if not made_from or p.deliverable.made_from == made_from
+    ]
     needed = [
         NewRun(
             kind=p.deliverable.kind,
             sku=product.sku,
             deliverable=p.deliverable.name,
             slot=p.slot,
-            input_hash=p.input_hash,
+            input_hash=known_input_hash(services, product, p, rules),
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in planned_runs(product, sources, models, rules)
-        if not made_from or p.deliverable.made_from == made_from
+        for p in planned
     ]
     added = services.runs.add(needed)
+    for p, run in zip(planned, needed, strict=True):
+        if run.input_hash != p.input_hash:
+            bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 
