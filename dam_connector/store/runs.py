@@ -361,13 +361,12 @@ class Runs:
         self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first, from just before the id `before`."""
-        query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
-        query = query.where(t.c.state == state) if state else query
-        query = query.where(t.c.sku == sku) if sku else query
-        query = query.where(t.c.deliverable == deliverable) if deliverable else query
-        query = query.where(t.c.id < before) if before else query
+        filters = [
+            t.c[k] == v for k, v in (("state", state), ("sku", sku), ("deliverable", deliverable)) if v
+        ]
+        query = sa.select(t).where(*filters, *([t.c.id < before] if before else [])).order_by(t.c.id.desc())
         with self._db.read() as c:
-            return [run_from_row(row) for row in c.execute(query)]
+            return [run_from_row(row) for row in c.execute(query.limit(limit))]
 
     def average_cpu_seconds(self, deliverable: str) -> float | None:
         """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""
