@@ -361,12 +361,11 @@ class Runs:
         self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first, from just before the id `before`."""
-        filters = [
-            t.c[k] == v for k, v in (("state", state), ("sku", sku), ("deliverable", deliverable)) if v
-        ]
-        query = sa.select(t).where(*filters, *([t.c.id < before] if before else [])).order_by(t.c.id.desc())
+        asked = {"state": state, "sku": sku, "deliverable": deliverable}
+        query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
+        query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
         with self._db.read() as c:
-            return [run_from_row(row) for row in c.execute(query.limit(limit))]
+            return [run_from_row(row) for row in c.execute(query)]
 
     def average_cpu_seconds(self, deliverable: str) -> float | None:
         """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""
