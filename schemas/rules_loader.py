@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -33,6 +32,7 @@ from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
 from schemas.sign_on import build_sign_on
+from schemas.strict_json import load_json
 
 
 def load_rules(text: str) -> Rules:
@@ -42,7 +42,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = json.loads(text.removeprefix("\ufeff"))
+        raw = load_json(text.removeprefix("\ufeff"))
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(
@@ -62,6 +62,11 @@ def load_rules(text: str) -> Rules:
 def rules_notes(rules: Rules) -> list[str]:
     """Return remarks on good rules: what they leave out, and an admin may not have meant."""
     notes = []
+    folder = rules.naming.folder
+    if folder.startswith("/") or {".", ".."} & set(folder.split("/")):
+        notes.append(
+            f"/naming/folder: {folder} lies below the channel's folder; a slash before it is dropped"
+        )
     if not rules.channel:
         notes.append("/connections/channel: there is no channel, so no approved version goes live")
     elif unpublished := [d.name for d in rules.deliverables if not d.channels]:
