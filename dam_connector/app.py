@@ -47,6 +47,7 @@ from dam_connector.web import (
     versions,
     webhooks,
 )
+from dam_connector.web.checked_request import CheckedRequest, check_address
 from dam_connector.web.compression import compress_public
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import (
@@ -122,6 +123,8 @@ def create_app(services: Services) -> Flask:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     app.teardown_request(lambda _: forget_address())
+    app.request_class = CheckedRequest
+    app.before_request(check_address)
     app.before_request(check_identity)  # before the CSRF check, which reads the body
     csrf.init_app(app)
     smorest = Api(app)
@@ -142,6 +145,7 @@ def _create_receiver(services: Services) -> Flask:
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["services"] = services
     app.extensions["rate_limiter"] = RateLimiter()
+    app.before_request(check_address)
     app.register_blueprint(webhooks.bp)
     _handle_errors(app)
     return app

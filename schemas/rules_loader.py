@@ -2,13 +2,13 @@
 
 import difflib
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from marshmallow import ValidationError
 
 from dam_connector.domain import name_pattern_syntax
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
 from dam_connector.domain.rules import (
     LOCAL,
@@ -40,7 +40,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = json.loads(text.removeprefix("\ufeff"))
+        raw = decode_json(text.removeprefix("\ufeff"))
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(

@@ -5,7 +5,6 @@ requests-hardened resolves a host name once and connects to the address that it 
 that each address is checked and no redirect's body is read.
 """
 
-import json
 import re
 import socket
 import ssl
@@ -23,7 +22,7 @@ from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
-from dam_connector.domain.outside_values import parse_integer
+from dam_connector.domain.outside_values import decode_json, parse_integer
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
 
 __all__ = ["AddressBlocked", "FormPart", "HttpClient", "HttpResponse", "ResponseTooLarge"]
@@ -65,8 +64,8 @@ class HttpResponse:
             BadOutput: the body is not JSON, or not an object.
         """
         try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError) as error:
+            found = decode_json(self.body)
+        except ValueError as error:
             raise BadOutput(vendor, operation, f"HTTP {self.status} without JSON") from error
         if not isinstance(found, dict):
             raise BadOutput(vendor, operation, f"HTTP {self.status} with JSON that is not an object")

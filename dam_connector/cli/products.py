@@ -8,6 +8,7 @@ import click
 from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.product import Product
 from dam_connector.errors import ConfigError
 from dam_connector.usecases import intake
@@ -57,7 +58,7 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     Photos are addresses, or files by their path from the folder of FILE.
     """
     try:
-        record = load_product(json.loads(file.read_text(encoding="utf-8-sig")))
+        record = load_product(decode_json(file.read_text(encoding="utf-8-sig")))
     except ValidationError as error:
         raise ConfigError(
             *(f"{file}: {line}" for line in problem_lines(error.messages, ProductSchema()))

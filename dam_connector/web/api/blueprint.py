@@ -6,14 +6,36 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar, cast
 
+import flask
 from flask import Response, abort, g, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
+from webargs.flaskparser import FlaskParser
 
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.store.idempotency import StoredResponse
 from dam_connector.web.request_context import csrf, current_user, error_response, services, signed_in_user
 
-bp = Blueprint(
+
+class _JsonParser(FlaskParser):
+    """Reads bodies; JSON that cannot be worked with is answered like what is no JSON."""
+
+    def _raw_load_json(self, req: flask.Request) -> Any:
+        if not req.is_json or not req.get_data(cache=True):
+            return super()._raw_load_json(req)
+        try:
+            return decode_json(req.get_data(cache=True))
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise
+        except ValueError as error:
+            raise json.JSONDecodeError(str(error), "x", 0) from error
+
+
+class _ApiBlueprint(Blueprint):
+    ARGUMENTS_PARSER = _JsonParser()
+
+
+bp = _ApiBlueprint(
     "api", "api", url_prefix="/api/v1", description="Products, versions, decisions, runs, deliveries, rules."
 )
 View = TypeVar("View", bound=Callable[..., Any])

@@ -1,0 +1,44 @@
+"""Requests that no browser sends: none is a 500, and no NUL, which PostgreSQL does not take, gets in."""
+
+import re
+from collections.abc import Callable
+
+from flask import Flask
+from flask.testing import FlaskClient
+
+from tests.web.test_route_roles import TABLE
+
+FORM_ROUTES = ("/login", "/batches", "/batches/check", "/gallery/comment", "/runs/retry")
+
+
+def addresses(value: str) -> list[tuple[str, str]]:
+    """Return method and address of each route, with a value for each variable part of it."""
+    rows = [row.split(" ", 1) for row in TABLE if "/events" not in row]
+    return [(m, re.sub(r"<any\((\w+)[^>]*>|<[^>]+>", lambda g: g[1] or value, rule)) for m, rule in rows]
+
+
+def test_a_nul_in_an_address_is_refused_by_each_route(api: Callable[[str], FlaskClient]) -> None:
+    admin = api("admin")
+    answers = {f"{m} {path}": admin.open(path, method=m).status_code for m, path in addresses("%00")}
+    with_query = {f"{m} {p}?": admin.open(f"{p}?q=%00", method=m).status_code for m, p in addresses("x")}
+    assert {k: v for k, v in {**answers, **with_query}.items() if ("%00" in k or "?" in k) and v != 400} == {}
+
+
+def test_a_nul_in_a_form_or_a_file_name_is_refused(app: Flask, api: Callable[[str], FlaskClient]) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    admin = api("admin")
+    for path in FORM_ROUTES:
+        for form in ({"name": "a\0"}, {"a\0": "b"}):
+            answer = admin.post(path, data=form)
+            assert answer.status_code == 400 and "NUL" in answer.text, path
+    file = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a\0.csv"\r\n\r\nsku\r\n--x--\r\n'
+    answer = admin.post("/batches/check", data=file, content_type="multipart/form-data; boundary=x")
+    assert answer.status_code == 400
+
+
+def test_long_and_odd_addresses_are_no_500(api: Callable[[str], FlaskClient]) -> None:
+    admin = api("admin")
+    for value in ("a" * 3000, "9" * 30, "%ED%A0%80", "..%2f..%2fetc", "%0d%0aX-Y:%20z"):
+        for method, path in addresses(value):
+            answer = admin.open(path, method=method)
+            assert answer.status_code < 500 and "X-Y" not in answer.headers, f"{method} {path[:60]}"
