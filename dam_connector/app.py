@@ -9,6 +9,7 @@ from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_smorest import Api
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -170,6 +171,10 @@ def _handle_errors(app: Flask) -> None:
             400, "The form has expired or came from another site. Go back, reload the page and try again."
         ),
     )
+    for broken_body in (ParseException, NoMoreData):  # wrong chunks, or fewer than announced
+        app.register_error_handler(
+            broken_body, lambda e: _respond_error(400, f"the body cannot be read ({type(e).__name__})")
+        )
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)
 

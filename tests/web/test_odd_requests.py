@@ -3,8 +3,11 @@
 import re
 from collections.abc import Callable
 
+import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from gunicorn.http.body import Body, ChunkedReader
+from gunicorn.http.unreader import IterUnreader
 
 from tests.web.test_route_roles import TABLE
 
@@ -42,3 +45,22 @@ def test_long_and_odd_addresses_are_no_500(api: Callable[[str], FlaskClient]) ->
         for method, path in addresses(value):
             answer = admin.open(path, method=method)
             assert answer.status_code < 500 and "X-Y" not in answer.headers, f"{method} {path[:60]}"
+
+
+@pytest.mark.parametrize("path", ["/webhooks/main", "/api/v1/products", "/login"])
+@pytest.mark.parametrize("body", [b"-1\r\nx\r\n0\r\n\r\n", b"z\r\n", b"5\r\nab", b"2\r\n{}x0\r\n\r\n"])
+def test_broken_chunks_are_the_fault_of_the_client(
+    path: str, body: bytes, api: Callable[[str], FlaskClient]
+) -> None:
+    stream = Body(ChunkedReader(None, IterUnreader(iter([body]))))
+    answer = api("admin").post(
+        path,
+        content_type="application/json",
+        environ_overrides={
+            "wsgi.input": stream,
+            "wsgi.input_terminated": True,
+            "CONTENT_LENGTH": "",
+            "HTTP_TRANSFER_ENCODING": "chunked",
+        },
+    )
+    assert answer.status_code == 400
