@@ -20,6 +20,7 @@ from dam_connector.domain.rules import (
     ProductRules,
     ReconcileRules,
     ReviewRules,
+    ReviewStage,
     Rules,
     ViewerRules,
 )
@@ -27,6 +28,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
+from schemas.notify import build_notify
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
@@ -109,13 +111,22 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
+        review=_review(data.get("review", {})),
+        notify=build_notify(data.get("notify", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
+
+
+def _review(data: dict[str, Any]) -> ReviewRules:
+    stages = {
+        category: tuple(ReviewStage(category=category, **lists_to_tuples(stage)) for stage in listed)
+        for category, listed in data.get("stages", {}).items()
+    }
+    return ReviewRules(**{**lists_to_tuples(data), "stages": stages})
 
 
 def _connection(data: dict[str, Any]) -> Connection:

@@ -23,11 +23,17 @@ def addresses(value: str) -> list[tuple[str, str]]:
     return [(m, re.sub(r"<any\((\w+)[^>]*>|<[^>]+>", lambda g: g[1] or value, rule)) for m, rule in rows]
 
 
+def status(client: FlaskClient, method: str, path: str) -> int:
+    with client.open(path, method=method) as answer:
+        return int(answer.status_code) if "X-Y" not in answer.headers else 599
+
+
 def test_a_nul_in_an_address_is_refused_by_each_route(api: Callable[[str], FlaskClient]) -> None:
     admin = api("admin")
-    answers = {f"{m} {path}": admin.open(path, method=m).status_code for m, path in addresses("%00")}
-    with_query = {f"{m} {p}?": admin.open(f"{p}?q=%00", method=m).status_code for m, p in addresses("x")}
-    assert {k: v for k, v in {**answers, **with_query}.items() if ("%00" in k or "?" in k) and v != 400} == {}
+    in_path = [(m, path) for m, path in addresses("%00") if "%00" in path]
+    in_query = [(m, f"{path}?q=%00") for m, path in addresses("x")]
+    answers = {f"{m} {path}": status(admin, m, path) for m, path in (*in_path, *in_query)}
+    assert {request: answer for request, answer in answers.items() if answer != 400} == {}
 
 
 def test_a_nul_in_a_form_or_a_file_name_is_refused(app: Flask, api: Callable[[str], FlaskClient]) -> None:
@@ -46,8 +52,7 @@ def test_long_and_odd_addresses_are_no_500(api: Callable[[str], FlaskClient]) ->
     admin = api("admin")
     for value in ("a" * 300, "%ED%A0%80%0d%0aX-Y:%20z"):
         for method, path in addresses(value):
-            answer = admin.open(path, method=method)
-            assert answer.status_code < 500 and "X-Y" not in answer.headers, f"{method} {path[:60]}"
+            assert status(admin, method, path) < 500, f"{method} {path[:60]}"
 
 
 @pytest.mark.parametrize("path", ["/webhooks/main", "/api/v1/products", "/login"])
