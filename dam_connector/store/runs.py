@@ -372,11 +372,9 @@ class Runs:
         query = sa.select(t.c.timings).where(
             t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
         )
+        newest = query.order_by(t.c.id.desc()).limit(RECENT_RUNS)
         with self._db.read() as c:
-            recent = [
-                sum(timings.values())
-                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
-            ]
+            recent = [sum(timings.values()) for timings in c.execute(newest).scalars()]
         return sum(recent) / len(recent) if recent else None
 
     def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
