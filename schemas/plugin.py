@@ -12,7 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import MAX_CAP_USD
+from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
@@ -119,6 +119,11 @@ class ProductsSchema(Schema):
         keys=fields.String(),
         values=fields.Nested(CategorySchema),
         metadata={"description": "Further fields, by category."},
+    )
+    on_delete = text_field(
+        "What happens to the live assets of a product that is deleted in its PIM: `withdraw` takes them "
+        "offline until the product comes back, `keep` leaves them live. `withdraw` when absent.",
+        validate=validate.OneOf([WITHDRAW, KEEP]),
     )
 
 

@@ -95,7 +95,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
     if "tolerance_pct" in dimensions:
         checks["dimensions_tolerance_pct"] = dimensions["tolerance_pct"]
     connections = data["connections"]
-    required = {"required": tuple(products["required"])} if "required" in products else {}
+    of_products = {name: value for name, value in lists_to_tuples(products).items() if name != "categories"}
     by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
     return Rules(
         name=data["name"],
@@ -105,7 +105,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
             port: {name: _connection(c) for name, c in connections.get(port, {}).items()}
             for port in ("pim", "dam", "provider", "channel")
         },
-        products=ProductRules(**required, required_by_category=by_category),
+        products=ProductRules(**of_products, required_by_category=by_category),
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),

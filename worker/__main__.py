@@ -25,7 +25,7 @@ from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
-from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
+from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, withdraw_expired
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
 from dam_connector.wiring import Services, build_services
@@ -169,6 +169,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 last_listing = time.monotonic()
             if time.monotonic() - last_expiry > EXPIRY_EVERY_S:
                 withdraw_expired(services)
+                withdraw_deleted(services)
                 warn_before_expiry(services)
                 last_expiry = time.monotonic()
             reconcile_when_due(services, owner)

@@ -10,8 +10,9 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import Any
@@ -108,6 +109,7 @@ class HttpClient:
         self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
         self._own_ports: set[tuple[str, int]] = set()  # host and port, of connections in plugin.json
         self._sessions = threading.local()  # for GET requests, one session a thread and kind
+        self._check: ContextVar[Callable[[], None] | None] = ContextVar("check", default=None)
 
     def allow_port(self, url: str) -> None:
         """Allow the port of an address that an admin configured; the address itself is still checked."""
@@ -116,6 +118,18 @@ class HttpClient:
             self._own_ports.add((parts.hostname or "", _port(parts.scheme, parts.port)))
         except ValueError:
             return  # the first request reports it
+
+    @contextmanager
+    def checked(self, check: Callable[[], None]) -> Iterator[None]:
+        """Call `check` before each request of this thread until the block ends.
+
+        It raises when this thread may send nothing more, e.g. since its lease was taken over.
+        """
+        token = self._check.set(check)
+        try:
+            yield
+        finally:
+            self._check.reset(token)
 
     def get(self, url: str, *, max_bytes: int, vendor: str = "web") -> bytes:
         """Download a file without credentials, and follow redirects.
@@ -248,7 +262,12 @@ class HttpClient:
                 yield
 
     def _check_address(self, url: str, vendor: str) -> tuple[str, bool]:
-        """Check all of a URL but the host's address; return the host and whether to check that, too."""
+        """Check all of a URL but the host's address; return the host and whether to check that, too.
+
+        It is the begin of each request, and so calls the check of `checked`.
+        """
+        if check := self._check.get():
+            check()
         try:
             parts = urlsplit(url)
             host, port = parts.hostname or "", _port(parts.scheme, parts.port)

@@ -24,6 +24,7 @@ class PlannedRun:
 
     deliverable: Deliverable
     slot: int  # from 1 on
+    inputs: Mapping[str, Sha256]  # the pictures by view, or the model by its deliverable
     input_hash: str  # the same input is not made twice
 
 
@@ -51,6 +52,7 @@ def planned_runs(
                 yield PlannedRun(
                     deliverable=deliverable,
                     slot=slot,
+                    inputs=made_from,
                     input_hash=input_hash(product, made_from, deliverable, slot, rules),
                 )
 

@@ -19,6 +19,7 @@ CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
 MAX_CAP_USD = 1_000_000.0  # a larger cap is a slip of the keyboard
 # The caps on a provider's spending, by period: option of its connection.
 CAP_OPTIONS = {"day": "max_usd_per_day", "month": "max_usd_per_month", "batch": "max_usd_per_batch"}
+WITHDRAW, KEEP = "withdraw", "keep"  # values of `on_delete`
 FRAME_COUNTS = (8, 24, 36)  # how many frames a spin may have
 
 
@@ -44,6 +45,7 @@ class ProductRules:
 
     required: tuple[str, ...] = ("sku", "name", "category", "images.any")
     required_by_category: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # in addition
+    on_delete: str = WITHDRAW  # what happens to the live assets of a product that its PIM deletes
 
     def required_for(self, category: str) -> tuple[str, ...]:
         """Return the fields that a product of a category must have."""

@@ -274,10 +274,18 @@ class Assets:
 
     def expired(self, now: datetime, limit: int) -> list[Version]:
         """Return versions that are live or approved, of products that have expired."""
+        return self._live_where(products.c.facts["live_until"].as_string() <= now.isoformat(), limit)
+
+    def of_deleted_products(self, limit: int) -> list[Version]:
+        """Return versions that are live or approved, of products that were deleted."""
+        return self._live_where(products.c.deleted.is_(True), limit)
+
+    def _live_where(self, condition: Any, limit: int) -> list[Version]:
+        """Return versions that are live or approved, of products that satisfy a condition."""
         states = [VersionState.PUBLISHED.value, VersionState.APPROVED.value]
         query = (
             VERSIONS_WITH_ASSET.join(products, products.c.sku == assets.c.sku)
-            .where(t.c.state.in_(states), products.c.facts["live_until"].as_string() <= now.isoformat())
+            .where(t.c.state.in_(states), condition)
             .order_by(t.c.id)
             .limit(limit)
         )

@@ -14,10 +14,10 @@ from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.assets import Assets
 from dam_connector.store.database import Database
+from dam_connector.store.paging import ordered_values
 from dam_connector.store.tables import assets, publications, versions
 from dam_connector.store.tables import decisions as t
 
-PAGE_SIZE = 500  # how many SKUs `skus` reads at a time
 STATE_AFTER = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
 
 
@@ -42,7 +42,6 @@ class PublicationRecord:
     version_id: str
     url: str  # where the channel shows it
     at: datetime  # when it went live
-    asked_at: datetime  # when a person asked for it
 
 
 class Decisions:
@@ -167,22 +166,22 @@ class Publications:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def set(self, version: Version, channel: str, url: str, *, asked_at: datetime) -> None:
+    def set(self, version: Version, channel: str, url: str) -> None:
         """Record that a version is its asset's live one in a channel.
 
         Args:
             version: The version.
             channel: The channel connection.
             url: Where the channel shows it.
-            asked_at: When a person asked for the publication.
         """
+        now = self._clock.now()
         row = {
             "asset_id": version.asset.id,
             "channel": channel,
             "version_id": version.id,
             "url": url,
-            "at": self._clock.now(),
-            "asked_at": asked_at,
+            "at": now,
+            "asked_at": now,  # nobody reads it any more: `live_requests` has the time
         }
         with self._db.write() as c:
             self._touch_live(c, version.asset.id, channel)  # the one before, which is live there no more
@@ -223,10 +222,13 @@ class Publications:
         return self._where(publications.c.asset_id == asset_id)
 
     def _where(self, condition: Any) -> list[PublicationRecord]:
+        return self._records(sa.select(publications).where(condition))
+
+    def _records(self, query: Any) -> list[PublicationRecord]:
+        names = PublicationRecord.__dataclass_fields__
         with self._db.read() as c:
             return [
-                PublicationRecord(**row._mapping)
-                for row in c.execute(sa.select(publications).where(condition))
+                PublicationRecord(**{name: row._mapping[name] for name in names}) for row in c.execute(query)
             ]
 
     def of_product(self, sku: str) -> list[PublicationRecord]:
@@ -236,28 +238,16 @@ class Publications:
             .join(assets, assets.c.id == publications.c.asset_id)
             .where(assets.c.sku == sku)
         )
-        with self._db.read() as c:
-            return [PublicationRecord(**row._mapping) for row in c.execute(query)]
+        return self._records(query)
 
     def skus(self, channel: str) -> Iterator[str]:
         """Yield the SKUs that have a live version in a channel, in order."""
-        last = ""
-        while True:
-            query = (
-                sa.select(assets.c.sku)
-                .join(publications, publications.c.asset_id == assets.c.id)
-                .where(publications.c.channel == channel)
-            )
-            with self._db.read() as c:
-                found = list(
-                    c.execute(
-                        query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE_SIZE)
-                    ).scalars()
-                )
-            yield from found
-            if len(found) < PAGE_SIZE:
-                return
-            last = found[-1]
+        query = (
+            sa.select(assets.c.sku)
+            .join(publications, publications.c.asset_id == assets.c.id)
+            .where(publications.c.channel == channel)
+        )
+        return ordered_values(self._db, query, assets.c.sku)
 
 
 def _record(row: Any) -> DecisionRecord:

@@ -18,7 +18,15 @@ from dam_connector.domain.run import (
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
-from dam_connector.store.run_records import NewRun, RunRecord, base_input_hash, run_from_row
+from dam_connector.store.run_records import (
+    NewRun,
+    RunInput,
+    RunRecord,
+    base_input_hash,
+    is_generation,
+    newest_generation,
+    run_from_row,
+)
 from dam_connector.store.tables import runs as t
 
 NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input cancelled
@@ -54,18 +62,8 @@ class Runs:
         return added
 
     def _add_generation(self, c: sa.Connection, run: NewRun) -> RunId | None:
-        slot = (
-            t.c.sku == run.sku,
-            t.c.deliverable == run.deliverable,
-            t.c.slot == run.slot,
-            t.c.kind.in_(GENERATION_KINDS),
-        )
-        newest = (
-            sa.select(t.c.id, t.c.input_hash, t.c.state)
-            .where(*slot)
-            .order_by(t.c.created_at.desc(), t.c.id.desc())
-            .limit(1)
-        )
+        of_slot = is_generation(run.sku, run.deliverable, run.slot)
+        newest = newest_generation(of_slot)
         before = c.execute(newest).one_or_none()
         if before and base_input_hash(before.input_hash) == run.input_hash:
             return self._reopen_cancelled(c, before)
@@ -78,7 +76,7 @@ class Runs:
         if run_id:
             c.execute(
                 sa.update(t)
-                .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
+                .where(of_slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
                 .values(
                     state=RunState.CANCELLED.value,
                     fence=t.c.fence + 1,
@@ -88,6 +86,12 @@ class Runs:
                 )
             )
         return run_id
+
+    def newest_input(self, sku: str, deliverable: str, slot: int) -> RunInput | None:
+        """Return the input of the newest run that makes a version of a slot, or None."""
+        with self._db.read() as c:
+            row = c.execute(newest_generation(is_generation(sku, deliverable, slot))).one_or_none()
+        return RunInput(row.input_hash, row.rules_fingerprint) if row else None
 
     def _insert(self, c: sa.Connection, run: NewRun, input_hash: str) -> RunId | None:
         now = self._clock.now()

@@ -203,7 +203,7 @@ publications = sa.Table(
     foreign_key_column("version_id", "versions.id", nullable=False, index=True),
     text_column("url"),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("asked_at", UtcDateTime, nullable=False),  # when a person asked for it
+    sa.Column("asked_at", UtcDateTime, nullable=False),  # of earlier releases
     sa.Index(None, "channel", "version_id"),
 )
 

@@ -25,11 +25,16 @@ def decide_all(
 ) -> BulkResult:
     """Approve or reject the versions that are in review.
 
+    A repeat of a request whose answer was lost refuses what the first one decided, and `undo_all` still
+    undoes it.
+
     Args:
         source: where the decision was made, `page` or `api`.
         delay_s: seconds in which `undo_all` can undo the decisions together.
     """
-    done: list[str] = []
+    ids = list(ids)
+    earlier = services.notes.get(_undo_note(decision.by)) or []
+    done = [version_id for version_id in ids if version_id in earlier]
 
     def decide(version: Version) -> None:
         with services.transaction():  # what can be undone together is stored with each decision
@@ -37,7 +42,7 @@ def decide_all(
             services.notes.set(_undo_note(decision.by), [*done, version.id])
         done.append(version.id)
 
-    services.notes.set(_undo_note(decision.by), [])
+    services.notes.set(_undo_note(decision.by), done)
     return _for_each(services, ids, decide)
 
 

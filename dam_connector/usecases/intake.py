@@ -37,7 +37,8 @@ from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.expiry import restore_after_expiry
+from dam_connector.usecases.expiry import restore_when_back
+from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
@@ -289,7 +290,7 @@ def _store_findings_and_plan(
     required = product_issues(product, services.rules.current().products)
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
-    restore_after_expiry(services, product)
+    restore_when_back(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     outcome = f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run else "nothing is made"
@@ -323,21 +324,28 @@ def plan_runs(
         for d in rules.deliverables
         if (glb := _current_glb(services, product.sku, d.made_from))
     }
+    planned = [
+        p
+        for p in planned_runs(product, sources, models, rules)
+        if not made_from or p.deliverable.made_from == made_from
+    ]
     needed = [
         NewRun(
             kind=p.deliverable.kind,
             sku=product.sku,
             deliverable=p.deliverable.name,
             slot=p.slot,
-            input_hash=p.input_hash,
+            input_hash=known_input_hash(services, product, p, rules),
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in planned_runs(product, sources, models, rules)
-        if not made_from or p.deliverable.made_from == made_from
+        for p in planned
     ]
     added = services.runs.add(needed)
+    for p, run in zip(planned, needed, strict=True):
+        if run.input_hash != p.input_hash:
+            bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 

@@ -18,6 +18,7 @@ from dam_connector.store.decisions import STATE_AFTER
 from dam_connector.store.run_records import base_input_hash
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
+from dam_connector.usecases.publish import require_product
 from dam_connector.wiring import Services
 
 COMMENT_EVENT = "comment"
@@ -41,10 +42,12 @@ def decide(
         go_live_at: the earliest time to go live; None: as soon as it is published.
 
     Raises:
-        StateConflict: somebody else decided first.
+        StateConflict: somebody else decided first, or the version is approved and its product was deleted.
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
+        if decision.verdict is Verdict.APPROVED:
+            require_product(services, version)
         services.assets.lock_asset(version.asset.id)
         decision_id = services.decisions.record(version, decision, source)
         services.assets.set_go_live_at(version.id, go_live_at)

@@ -23,6 +23,8 @@ PAGES = {
     "auth.logout": OF_BROWSERS,
     "auth.revoke_token": "revoke_own_token",
     "auth.use_link": OF_BROWSERS,
+    "sign_on.begin": OF_BROWSERS,
+    "sign_on.finish": OF_BROWSERS,
     "admin.connections": "list_connections reconciliation_result",
     "admin.deliveries": "deliveries",
     "admin.delivery": "delivery",

@@ -46,6 +46,8 @@ def write_asset_states(services: Services, version: Version) -> None:
 
 
 def _write_state(services: Services, version: Version) -> None:
+    """Write the state of one version. While the request is under way, the DAM's state is not known."""
+    services.assets.set_dam_state(version.id, None)
     try:
         services.dam(version.dam).write_state(
             version.dam_ref, version.state, services.decisions.current(version.id)
