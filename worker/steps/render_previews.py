@@ -10,18 +10,16 @@ from worker.cache import cached_features, cached_model
 from worker.gltf.features import undrawn
 from worker.imaging.encode import encode
 from worker.modeling.camera import named_camera
-from worker.modeling.diagnostic_views import DIAGNOSTIC_VIEWS, render_diagnostic_views
 from worker.modeling.render import Renderer, RenderOptions
 from worker.work import Work
 
 U8 = NDArray[np.uint8]
 SIZES_PX = {"hero": 640, "front": 400, "right": 400, "back": 400, "top": 400}  # by view
-DIAGNOSTIC_PX = 480
 SAMPLES = 2  # rays a pixel, on each axis
 
 
 def render_previews(work: Work, services: Services) -> Work:
-    """Add a preview for each named view and each diagnostic view.
+    """Add a preview for each named view.
 
     Reads: raw_model. Adds: files; issue model.preview_differs for what our renderer does not draw.
     """
@@ -40,8 +38,4 @@ def render_previews(work: Work, services: Services) -> Work:
         work = add_preview(
             work, renderer.render(camera, size, RenderOptions(samples_per_axis=SAMPLES))[0], view
         )
-    hero = named_camera(model.min_corner, model.max_corner, "hero")
-    diagnostic = render_diagnostic_views(renderer, hero, DIAGNOSTIC_PX, DIAGNOSTIC_VIEWS)
-    for view, rgb in zip(DIAGNOSTIC_VIEWS, diagnostic, strict=True):
-        work = add_preview(work, rgb, view)
     return work

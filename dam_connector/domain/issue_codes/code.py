@@ -63,6 +63,9 @@ IssueCode = Literal[
     "label.lost",
     "provider.other_model",
     # models.py
+    "capture.frame_count",
+    "capture.frame_size",
+    "capture.not_a_spin",
     "model.dimensions_missing",
     "model.single_view",
     "model.views_disagree",

@@ -3,6 +3,23 @@
 from dam_connector.domain.issue_codes.code import IssueCode, IssueSpec
 
 MODEL_CODES: dict[IssueCode, IssueSpec] = {
+    # captures: many photos of one product
+    "capture.frame_count": IssueSpec(
+        "error",
+        "A capture has too few or too many frames.",
+        "Supply 8 to 72 frames of a full turn.",
+    ),
+    "capture.frame_size": IssueSpec(
+        "error",
+        "The frames of a spin are of different sizes, so they are not from one fixed camera.",
+        "Supply all frames as the camera took them, without cropping.",
+    ),
+    "capture.not_a_spin": IssueSpec(
+        "error",
+        "The outlines of the frames do not fit one product on a turntable before a fixed camera.",
+        "Supply a full turn in equal steps and in order, on a plain background, with the camera a little "
+        "above the product; or make the model from named photos.",
+    ),
     # how the shape was made from photos
     "model.dimensions_missing": IssueSpec(
         "warning",
