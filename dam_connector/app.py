@@ -2,23 +2,25 @@
 
 import math
 import sys
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from flask_smorest import Api
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dam_connector import __version__, logs
+from dam_connector import logs
 from dam_connector.errors import (
     AdapterError,
     Busy,
     ConfigError,
     DeliveryError,
+    InputError,
     NotFound,
     RateLimited,
     Refused,
@@ -28,9 +30,11 @@ from dam_connector.errors import (
 )
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
+from dam_connector.usecases.batch_rows import issue_text
 from dam_connector.web import (
     admin,
     api,
+    api_page,
     ar_page,
     audit,
     auth,
@@ -41,11 +45,13 @@ from dam_connector.web import (
     health,
     layout,
     products,
+    sign_on,
     static_files,
     version_actions,
     versions,
     webhooks,
 )
+from dam_connector.web.api.openapi import API_SETTINGS, TrueApi
 from dam_connector.web.compression import compress_public
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import (
@@ -57,12 +63,14 @@ from dam_connector.web.request_context import (
 )
 from dam_connector.wiring import Services, build_services
 from schemas.common import problem_lines
+from schemas.problem_context import with_context
 
 log = structlog.get_logger()
 MAX_BODY_BYTES = 8_388_608
 STORAGE_RETRY_S = 5  # when a client may try again while our database or disk is away
 PAGES = (
     auth.bp,
+    sign_on.bp,
     layout.bp,
     static_files.bp,
     versions.bp,
@@ -72,6 +80,7 @@ PAGES = (
     files.bp,
     ar_page.bp,
     health.bp,
+    api_page.bp,
     version_actions.bp,
     feeds.bp,
     admin.bp,
@@ -98,16 +107,7 @@ def create_app(services: Services) -> Flask:
         PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_SSL_STRICT=settings.base_url.startswith("https://"),
-        API_TITLE="dam-connector",
-        API_VERSION="v1",
-        OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/api",
-        OPENAPI_JSON_PATH="openapi.json",
-        API_SPEC_OPTIONS={
-            "info": {"description": f"dam-connector {__version__}"},
-            "security": [{"token": []}],
-            "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
-        },
+        **API_SETTINGS,
     )
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["services"] = services
@@ -122,7 +122,7 @@ def create_app(services: Services) -> Flask:
     app.teardown_request(lambda _: forget_address())
     app.before_request(check_identity)  # before the CSRF check, which reads the body
     csrf.init_app(app)
-    smorest = Api(app)
+    smorest = TrueApi(app)
     smorest.register_blueprint(api.bp)
     for blueprint in PAGES:
         app.register_blueprint(blueprint)
@@ -151,6 +151,7 @@ def _handle_errors(app: Flask) -> None:
         DeliveryError, lambda e: error_response(e.status, ERROR_NAMES.get(e.status, "refused"), str(e))
     )
     app.register_error_handler(StateConflict, lambda e: _respond_error(409, str(e)))
+    app.register_error_handler(InputError, lambda e: _respond_error(422, str(e), [_input_problem(e)]))
     app.register_error_handler(NotFound, lambda e: _respond_error(404, str(e)))
     app.register_error_handler(Refused, lambda e: _respond_error(422, str(e)))
     app.register_error_handler(Unavailable, lambda e: _respond_error(503, str(e)))
@@ -200,10 +201,7 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     code = error.code or 500
     if code < 400:
         return error
-    messages = (
-        getattr(error, "data", {}).get("messages") if isinstance(getattr(error, "data", None), dict) else None
-    )
-    lines = list(problem_lines(messages, None)) if messages else []
+    lines = _validation_problems(error)
     response = make_response(
         _respond_error(
             code,
@@ -216,6 +214,24 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if code == 405 and getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(error.valid_methods))  # type: ignore[attr-defined]
     return response
+
+
+def _validation_problems(error: HTTPException) -> list[str]:
+    """Return each problem with its place, its value and a near name, if the request is not valid."""
+    data: Any = getattr(error, "data", None)
+    messages = data.get("messages") if isinstance(data, dict) else None
+    if not isinstance(messages, dict):
+        return [str(m) for m in messages] if isinstance(messages, list) else []
+    sent = {"json": request.get_json(silent=True), "query": request.args.to_dict()}
+    return [
+        line
+        for location, below in messages.items()
+        for line in with_context(problem_lines(below, data["schema"], (location,)), sent)
+    ]
+
+
+def _input_problem(error: InputError) -> str:
+    return f"{error.pointer or '/'}: {issue_text(replace(error.to_issue(), pointer=''))} [{error.issue_code}]"
 
 
 def _retry_later(error: RateLimited) -> ResponseReturnValue:

@@ -8,6 +8,7 @@ from typing import Any, cast
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
+from dam_connector.adapters.openid import OpenIdProvider
 from dam_connector.clock import SystemClock
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
@@ -118,6 +119,20 @@ class Services:
             ConfigError: there is no such connection, or its options are wrong.
         """
         return cast(Provider, self._adapter("provider", name, self.rules.current().provider))
+
+    def sign_on(self) -> OpenIdProvider:
+        """Return the OpenID provider that plugin.json names.
+
+        Raises:
+            ConfigError: it names none, or the client's secret is not in the environment.
+        """
+        rules = self.rules.current().sign_on
+        if rules is None:
+            raise ConfigError("plugin.json has no section sign_on")
+        key = ("sign_on", "", repr(rules))
+        if key not in self._adapters:
+            self._adapters[key] = OpenIdProvider(rules, self.adapter_context)
+        return cast(OpenIdProvider, self._adapters[key])
 
     def _adapter(self, port: str, name: str, connections: Mapping[str, Connection]) -> Any:
         if name not in connections:
@@ -234,6 +249,11 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
                 open_adapter(port, name, connection, context)
             except ConfigError as error:
                 problems.extend(error.problems)
+    if rules.sign_on:
+        try:
+            OpenIdProvider(rules.sign_on, context)
+        except ConfigError as error:
+            problems.append(f"/sign_on/client_secret: {error}")
     if problems:
         return problems
     kinds = {

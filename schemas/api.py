@@ -1,12 +1,18 @@
 """What the API takes and answers: records and domain objects go in, JSON comes out."""
 
+from copy import deepcopy
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+from marshmallow import INCLUDE, Schema, fields, missing, pre_dump, validate
 
-from schemas.common import MomentField, TimestampField
-from schemas.product import dump_product
-from schemas.report import IssueOut, ReportOut
+from dam_connector.domain.product import Product
+from dam_connector.domain.run import RunKind, RunState
+from schemas.common import MomentField
+from schemas.product import ProductSchema, dump_product
+from schemas.report import IssueOut
+
+RUN_STATES = [state.value for state in RunState]
+DELIVERY_STATES = ["received", "handled", "ignored", "failed"]
 
 
 class PageArgs(Schema):
@@ -16,8 +22,21 @@ class PageArgs(Schema):
     limit = fields.Integer(load_default=50, validate=validate.Range(1, 200))
 
 
-class ProductArgs(PageArgs):
+class ChangesArgs(PageArgs):
+    """Pages of what changed since a time."""
+
+    updated_since = MomentField(
+        load_default=None,
+        metadata={
+            "description": "Only records that changed since this time, in the order of their last change."
+        },
+    )
+
+
+class ProductArgs(ChangesArgs):
     """Which products to list."""
+
+    sku = fields.String(load_default="", validate=validate.Length(max=500))
 
     q = fields.String(
         load_default="",
@@ -32,116 +51,93 @@ class ProductArgs(PageArgs):
     )
 
 
-class VersionArgs(PageArgs):
-    """Which versions to list."""
-
-    state = fields.String(
-        load_default="",
-        validate=validate.OneOf(
-            [
-                "",
-                "draft",
-                "blocked",
-                "in_review",
-                "approved",
-                "rejected",
-                "published",
-                "superseded",
-                "withdrawn",
-            ]
-        ),
-    )
-    deliverable = fields.String(load_default="", validate=validate.Length(max=40))
-
-
 class RunArgs(PageArgs):
     """Which runs to list."""
 
     state = fields.String(
-        load_default="",
-        validate=validate.OneOf(["", "queued", "running", "parked", "done", "failed", "cancelled"]),
+        load_default=str,
+        validate=validate.OneOf(RUN_STATES),
     )
     sku = fields.String(load_default="", validate=validate.Length(max=500))
+    deliverable = fields.String(load_default="", validate=validate.Length(max=40))
 
 
 class DeliveryArgs(PageArgs):
     """Which deliveries to list."""
 
-    state = fields.String(
-        load_default="", validate=validate.OneOf(["", "received", "handled", "ignored", "failed"])
-    )
+    state = fields.String(load_default=str, validate=validate.OneOf(DELIVERY_STATES))
 
 
-class AssetArgs(Schema):
-    """Of which product to list the assets."""
-
-    sku = fields.String(required=True, validate=validate.Length(1, 500))
-
-
-class FileOut(Schema):
-    """One file of a version."""
-
-    name = fields.String()
-    format = fields.String()
-    role = fields.String()
-    view = fields.String()
-    mime = fields.String()
-    sha256 = fields.String()
-    bytes = fields.Integer()
-    url = fields.Function(lambda f: f"/files/{f.sha256}/{f.name}", metadata={"type": "string"})
+def _optional(field: fields.Field) -> fields.Field:
+    changed = deepcopy(field)
+    changed.required, changed.load_default = False, missing
+    return changed
 
 
-class VersionOut(Schema):
-    """A version with its report."""
-
-    id = fields.String()
-    sku = fields.String(attribute="asset.sku")
-    deliverable = fields.String(attribute="asset.deliverable")
-    slot = fields.Integer(attribute="asset.slot")
-    kind = fields.String(attribute="asset.kind")
-    number = fields.Integer()
-    state = fields.String()
-    run_id = fields.String()
-    files = fields.List(fields.Nested(FileOut))
-    report = fields.Nested(ReportOut)
-    provenance = fields.Dict()
-    rules_fingerprint = fields.String()
-    dam = fields.String()
-    dam_ref = fields.String()
-    go_live_at = fields.AwareDateTime(allow_none=True)
-    created_at = fields.AwareDateTime()
+class _IncludingSchema(Schema):
+    class Meta:
+        unknown = INCLUDE
 
 
-class VersionBriefOut(Schema):
-    """A version in the list of an asset."""
-
-    id = fields.String()
-    number = fields.Integer()
-    state = fields.String()
-    created_at = fields.AwareDateTime()
+ProductPatch = _IncludingSchema.from_dict(
+    {name: _optional(field) for name, field in ProductSchema._declared_fields.items()}, name="ProductPatch"
+)
 
 
-class AssetOut(Schema):
-    """An asset with its versions."""
+class SizeOut(Schema):
+    """The size of a product."""
+
+    width = fields.Float(allow_none=True)
+    height = fields.Float(allow_none=True)
+    depth = fields.Float(allow_none=True)
+    unit = fields.String(validate=validate.OneOf(["m"]))
+
+
+class ProductRecordOut(Schema):
+    """A product record; sending it again changes nothing."""
 
     sku = fields.String()
-    deliverable = fields.String()
-    slot = fields.Integer()
-    kind = fields.String()
-    latest = fields.Integer()
-    published = fields.Integer(allow_none=True)
-    versions = fields.List(fields.Nested(VersionBriefOut))
+    name = fields.String()
+    category = fields.String()
+    brand = fields.String()
+    color = fields.String()
+    material = fields.String()
+    description = fields.String()
+    style_tags = fields.String()
+    dimensions = fields.Nested(SizeOut)
+    images = fields.Dict(keys=fields.String(), values=fields.String())
+    inspiration_image = fields.String()
+    live_from = fields.String(allow_none=True)
+    live_until = fields.String(allow_none=True)
+    attributes = fields.Dict(keys=fields.String(), values=fields.String())
+
+    @pre_dump
+    def write(self, product: Product, **_: object) -> dict[str, Any]:
+        """Return the product as JSON values."""
+        return dump_product(product)
 
 
 class ProductOut(Schema):
     """A product as stored."""
 
     id = fields.String()
-    product = fields.Function(lambda r: dump_product(r.product), metadata={"type": "object"})
+    product = fields.Nested(ProductRecordOut)
     connection = fields.String()
     source_time = fields.AwareDateTime()
     updated_at = fields.AwareDateTime()
-    sources = fields.Dict(keys=fields.String(), values=fields.String())
+    sources = fields.Dict(
+        keys=fields.String(),
+        values=fields.String(),
+        metadata={"description": "SHA-256 of the fetched photos by view."},
+    )
+    photos = fields.Function(
+        lambda r: {view: f"/sources/{r.id}/{view}" for view in r.sources},
+        metadata={
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Addresses of the fetched photos by view.",
+        },
+    )
     issues = fields.List(fields.Nested(IssueOut))
     flagged = fields.Boolean()
     deleted = fields.Boolean()
@@ -151,12 +147,12 @@ class RunOut(Schema):
     """A run."""
 
     id = fields.String()
-    kind = fields.String()
+    kind = fields.String(validate=validate.OneOf([kind.value for kind in RunKind]))
     sku = fields.String()
     deliverable = fields.String()
     slot = fields.Integer()
     version_id = fields.String(allow_none=True)
-    state = fields.String()
+    state = fields.String(validate=validate.OneOf(RUN_STATES))
     step = fields.String()
     attempts = fields.Integer()
     error = fields.String()
@@ -173,7 +169,7 @@ class DeliveryOut(Schema):
     id = fields.String()
     connection = fields.String()
     key = fields.String()
-    state = fields.String()
+    state = fields.String(validate=validate.OneOf(DELIVERY_STATES))
     attempts = fields.Integer()
     summary = fields.String()
     error = fields.String()
@@ -181,75 +177,41 @@ class DeliveryOut(Schema):
     bytes = fields.Function(lambda d: len(d.inbound.body), metadata={"type": "integer"})
 
 
-class AuditEntryOut(Schema):
-    """One thing that somebody did."""
+class DeliveryBodyOut(DeliveryOut):
+    """A webhook delivery with all that was sent."""
 
-    id = fields.String()
-    at = fields.AwareDateTime()
-    by = fields.String(metadata={"description": "The user's name; empty for the connector itself."})
-    address = fields.String()
-    action = fields.String()
-    subject = fields.String()
-    detail = fields.String()
+    headers = fields.Dict(keys=fields.String(), values=fields.String(), attribute="inbound.headers")
+    body = fields.Function(lambda d: d.inbound.body.decode("utf-8", "replace"), metadata={"type": "string"})
 
 
-class DecisionIn(Schema):
-    """A decision about a version."""
+class CausesOut(Schema):
+    """Why runs failed, the most frequent cause first."""
 
-    verdict = fields.String(required=True, validate=validate.OneOf(["approved", "rejected"]))
-    reasons = fields.List(
-        fields.String(validate=validate.Length(1, 80)), load_default=list, validate=validate.Length(max=9)
-    )
-    note = fields.String(load_default="", validate=validate.Length(max=2000))
-    go_live_at = MomentField(
-        load_default=None,
-        allow_none=True,
-        metadata={
-            "description": "When an approved version goes live, as a date or a time; at once when absent."
-        },
-    )
-
-    @validates_schema
-    def _check_reasons(self, data: dict[str, Any], **_: Any) -> None:
-        if data["verdict"] == "rejected" and not any(r.strip() for r in data["reasons"]):
-            raise ValidationError("a rejection needs at least one reason; the note is optional", "reasons")
+    cause = fields.String()
+    runs = fields.Integer()
 
 
-class WithdrawIn(Schema):
-    """Why a version is withdrawn."""
+class CauseIn(Schema):
+    """A cause of failed runs."""
 
-    reason = fields.String(load_default="", validate=validate.Length(max=2000))
-
-
-class RegenerateIn(Schema):
-    """How an asset is made again."""
-
-    note = fields.String(load_default="", validate=validate.Length(max=2000))
-    generator = fields.String(
-        load_default="",
-        validate=validate.Length(max=40),
-        metadata={
-            "description": "The generator, `local` or a provider connection; the rules decide when absent."
-        },
-    )
+    cause = fields.String(required=True, validate=validate.Length(max=10_000))
 
 
-class WaiverIn(Schema):
-    """A waiver of an issue code."""
+class CountOut(Schema):
+    """How many records an action changed."""
 
-    code = fields.String(required=True, validate=validate.Length(1, 80))
-    reason = fields.String(required=True, validate=validate.Length(3, 500))
-    until = TimestampField(
-        load_default=None,
-        allow_none=True,
-        metadata={"description": "When the waiver ends; never when absent."},
-    )
+    count = fields.Integer()
 
 
 class TakenOut(Schema):
+    """What a request began."""
+
     sku = fields.String()
     outcome = fields.String()
-    planned = fields.Integer()
+    planned = fields.Integer(metadata={"description": "Runs that were not planned before."})
+    ignored = fields.List(
+        fields.String(), metadata={"description": "Keys of the record that are none of ours."}
+    )
 
 
 class RulesOut(Schema):
@@ -263,13 +225,37 @@ class RulesOut(Schema):
     text = fields.Dict(metadata={"description": "The plugin.json in force."})
 
 
+class AnyJson(Schema):
+    """A plugin.json; its own schema is `dam-connector init`'s plugin.schema.json."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
+class RulesCheckOut(Schema):
+    """What is wrong with a plugin.json, and what may be meant otherwise."""
+
+    good = fields.Boolean()
+    problems = fields.List(fields.String())
+    notes = fields.List(fields.String())
+
+
+class ErrorFactsOut(Schema):
+    """What went wrong."""
+
+    code = fields.Integer(metadata={"description": "The HTTP status."})
+    name = fields.String(metadata={"description": "e.g. `invalid`, `conflict`, `idempotency_key_reused`."})
+    message = fields.String()
+    problems = fields.List(
+        fields.String(),
+        metadata={"description": "One line for each: a JSON pointer, then what it should be."},
+    )
+
+
 class ErrorOut(Schema):
     """The format of every error."""
 
-    code = fields.Integer()
-    name = fields.String()
-    message = fields.String()
-    problems = fields.List(fields.String())
+    error = fields.Nested(ErrorFactsOut)
 
 
 def page_of(schema: type[Schema]) -> type[Schema]:

@@ -10,13 +10,15 @@ from collections.abc import Iterable
 
 METRES_PER_UNIT = {"m": 1.0, "cm": 0.01, "mm": 0.001, "in": 0.0254, "ft": 0.3048}
 _UNIT_WORDS = {
-    "m": ("m", "metre", "metres", "meter", "meters", "metro", "metros", "mètre", "mètres"),
-    "cm": ("cm", "centimetre", "centimetres", "centimeter", "centimeters", "zentimeter", "centimètre"),
-    "mm": ("mm", "millimetre", "millimetres", "millimeter", "millimeters", "millimètre"),
-    "in": ("in", "inch", "inches", "zoll", "pouce", "pouces", "pulgada", "pulgadas", '"', "''"),
-    "ft": ("ft", "foot", "feet", "fuß", "fuss", "'"),
+    "m": "m metre metres meter meters metro metros metri mètre mètres м 米",
+    "cm": "cm centimetre centimetres centimeter centimeters zentimeter centimètre centimètres centímetro "
+    "centímetros centimetri centymetry см 厘米 公分 センチ",
+    "mm": "mm millimetre millimetres millimeter millimeters millimètre millimètres milímetro milímetros "
+    "millimetri milimetry мм 毫米 ミリ",
+    "in": "in inch inches zoll pouce pouces pulgada pulgadas pollice pollici cal cale 英寸 \" ''",
+    "ft": "ft foot feet fuß fuss '",
 }
-UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in words}
+UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
 UNIT_NAMES = {"m": "metres", "cm": "centimetres", "mm": "millimetres", "in": "inches", "ft": "feet"}
 _QUOTES = str.maketrans(
     {"’": "'", "‘": "'", "′": "'", "´": "'", "`": "'", "”": '"', "“": '"', "″": '"', "\u00a0": " "}

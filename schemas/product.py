@@ -1,5 +1,6 @@
 """The format of product records, which the `standard` source sends and `dam-connector product add` reads."""
 
+import difflib
 import json
 from collections.abc import Mapping
 from functools import cache
@@ -13,6 +14,7 @@ from schemas.common import MomentField
 from schemas.measures import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
+NEAR_KEY = 0.8  # similarity of names from which on a key looks mistyped
 _LOOSE_TEXTS = ("sku", "style_tags")  # may be numbers and lists, as attributes may
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
@@ -65,7 +67,7 @@ class ProductSchema(Schema):
     material = fields.String(**_TEXT)
     description = fields.String(load_default="", allow_none=True, validate=validate.Length(max=20_000))
     style_tags = fields.String(**_TEXT)
-    dimensions = fields.Nested(DimensionsSchema, load_default=Dimensions(), allow_none=True)
+    dimensions = fields.Nested(DimensionsSchema, load_default=Dimensions, allow_none=True)
     images = fields.Dict(
         keys=fields.String(validate=validate.OneOf([v.value for v in View])),
         values=fields.String(validate=validate.Length(min=1, max=4000)),
@@ -131,6 +133,25 @@ class ProductSchema(Schema):
             live_until=data["live_until"],
             attributes=data["attributes"] or {},
         )
+
+
+def unknown_keys(record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return the keys of a record that look like a mistyped key of ours, and those that are none of ours.
+
+    A mistyped key comes with the right one. It counts only where the record lacks the right one: a PIM's
+    record may well have `images` and `image`.
+    """
+    known = list(_schema().fields)
+    mistyped, other = [], []
+    for key in map(str, record):
+        if key in known:
+            continue
+        near = difflib.get_close_matches(key.lower(), [k for k in known if k not in record], 1, NEAR_KEY)
+        if near:
+            mistyped.append(f'/{key}: did you mean "{near[0]}"?')
+        else:
+            other.append(f"/{key}")
+    return mistyped, other
 
 
 def _is_absent(value: object) -> bool:

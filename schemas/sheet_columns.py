@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from dam_connector.domain.name_pattern_syntax import ascii_words
+from schemas.combined_sizes import is_combined_size
 from schemas.measures import METRES_PER_UNIT, UNITS, unit_name
 
 MAX_IMAGES = 4
@@ -19,6 +20,7 @@ class Column:
     meaning: str  # what a cell holds
     example: str = ""  # in the template
     aliases: tuple[str, ...] = ()  # other names that people give it
+    in_template: bool = True
 
 
 COLUMNS: Mapping[str, Column] = {
@@ -39,7 +41,17 @@ COLUMNS: Mapping[str, Column] = {
             "Artikelnummer",
             "Artikel-Nr",
             "Référence",
+            "Réf",
+            "Référence produit",
             "Referencia",
+            "Codice",
+            "Codice articolo",
+            "Artikelcode",
+            "Artikelnummer leverancier",
+            "Kod produktu",
+            "Nr katalogowy",
+            "Código",
+            "Código do produto",
         ),
     ),
     "product_name": Column(
@@ -56,7 +68,16 @@ COLUMNS: Mapping[str, Column] = {
             "Artikelbezeichnung",
             "Désignation",
             "Nom",
+            "Nom du produit",
             "Nombre",
+            "Nombre del producto",
+            "Nome",
+            "Nome prodotto",
+            "Nome do produto",
+            "Naam",
+            "Productnaam",
+            "Nazwa",
+            "Nazwa produktu",
         ),
     ),
     "image_url": Column(
@@ -77,6 +98,15 @@ COLUMNS: Mapping[str, Column] = {
             "image urls",
             "Bild",
             "Bild URL",
+            "URL image",
+            "Image principale",
+            "URL imagen",
+            "Imagen",
+            "Immagine",
+            "URL immagine",
+            "Afbeelding",
+            "Zdjęcie",
+            "Imagem",
         ),
     ),
     "image_url_back": Column("The photo of its back.", "", ("back", "image back")),
@@ -97,12 +127,35 @@ COLUMNS: Mapping[str, Column] = {
     "height": Column(
         "Height, in `unit`.",
         "33.5",
-        ("dimensions height", "product height", "h", "Höhe", "Hauteur", "Altura", "Altezza"),
+        (
+            "dimensions height",
+            "product height",
+            "h",
+            "Höhe",
+            "Hauteur",
+            "Altura",
+            "Alto",
+            "Altezza",
+            "Hoogte",
+            "Wysokość",
+        ),
     ),
     "width": Column(
         "Width, in `unit`.",
         "18.1",
-        ("dimensions width", "product width", "w", "Breite", "Largeur", "Anchura", "Larghezza"),
+        (
+            "dimensions width",
+            "product width",
+            "w",
+            "Breite",
+            "Largeur",
+            "Anchura",
+            "Ancho",
+            "Larghezza",
+            "Breedte",
+            "Szerokość",
+            "Largura",
+        ),
     ),
     "depth": Column(
         "Depth, in `unit`.",
@@ -117,22 +170,39 @@ COLUMNS: Mapping[str, Column] = {
             "Länge",
             "Profondeur",
             "Profundidad",
+            "Profundidade",
+            "Fondo",
             "Profondità",
+            "Diepte",
+            "Głębokość",
         ),
+    ),
+    "dimensions": Column(
+        "Width, depth and height in one cell, instead of the columns above: 40W x 30D x 12H cm, or "
+        "40 x 30 x 12 below the name Dimensions (W x D x H, cm).",
+        in_template=False,
     ),
     "unit": Column(
         f"{', '.join(METRES_PER_UNIT)}; if empty, that of the header or cell, or else {DEFAULT_UNIT}.",
         "in",
-        ("units", "dimension unit", "Einheit"),
+        ("units", "dimension unit", "Einheit", "Unité", "Unidad", "Unità", "Eenheid", "Jednostka"),
     ),
     "category": Column(
         "The product's category.",
         "furniture",
-        ("type", "product type", "product category", "Kategorie", "Warengruppe"),
+        ("type", "product type", "product category", "Kategorie", "Warengruppe", "Catégorie", "Categoría"),
     ),
-    "brand": Column("The product's brand.", "Norrvik", ("vendor", "manufacturer", "Marke", "Hersteller")),
-    "material": Column("What it is made of.", "oak, wool", ()),
-    "color": Column("The product's colour.", "teal", ("colour", "Farbe")),
+    "brand": Column(
+        "The product's brand.",
+        "Norrvik",
+        ("vendor", "manufacturer", "Marke", "Hersteller", "Marque", "Marca", "Merk", "Marka"),
+    ),
+    "material": Column(
+        "What it is made of.", "oak, wool", ("Werkstoff", "Matière", "Matériau", "Materiale", "Materiaal")
+    ),
+    "color": Column(
+        "The product's colour.", "teal", ("colour", "Farbe", "Couleur", "Colore", "Kleur", "Kolor", "Cor")
+    ),
     "style_tags": Column("Words for its style, with commas.", "scandinavian, calm", ("tags", "style")),
     "prompt": Column(
         "Instructions for the provider that makes the pictures.", "", ("description prompt", "instructions")
@@ -185,7 +255,8 @@ def guess_columns(header: tuple[str, ...]) -> dict[str, str]:
         name = next((names[known] for known in known_names if known in names), None)
         if name is not None and name not in found.values():
             found[column] = name
-    return found
+    combined = next((name for name in header if is_combined_size(name) and name not in found.values()), None)
+    return {**found, "dimensions": combined} if combined else found
 
 
 def identifies_products(mapping: Collection[str]) -> bool:

@@ -27,6 +27,7 @@ from schemas.measures import (
 )
 from schemas.product import ProductSchema, load_product
 from schemas.sheet_columns import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
+from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
 from schemas.sheet_table import Sheet
 from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
 from schemas.text_decoding import BAD_CHARACTER
@@ -49,6 +50,7 @@ class SheetFacts:
 
     marks: Mapping[str, str]  # the decimal mark of a size, if the column or the others show it
     units: Mapping[str, str]  # the unit that the header of a size names
+    combined_column: str = ""  # its column of sizes in one cell, if it has one
     makes_skus: bool = False  # the sheet has none: they are made from the names
     notes: tuple[str, ...] = ()  # for people
 
@@ -65,6 +67,7 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
     """
     shown: dict[str, set[str]] = {axis: set() for axis in AXES if axis in mapping}
     units, lengths = _header_units(mapping), SkuLengths()
+    combined, totals = CombinedCells(mapping.get("dimensions", "")), TotalLines()
     without_unit = 0
     for line, cells in sheet.rows:
         lengths.add(line, cells.get(mapping.get("sku", ""), ""))
@@ -75,13 +78,22 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         without_unit += not unit_cell and any(
             not units.get(axis) and not _own_unit(cell) for axis, cell in sizes.items()
         )
-    notes = [lengths.note()] if lengths.note() else []
+        combined.add(cells.get(mapping.get("dimensions", ""), ""))
+        totals.add(line, cells, mapping)
+    notes = [note for note in (lengths.note(), combined.note(), totals.note()) if note]
+    without_unit += combined.without_unit
     if without_unit:
         unit = UNIT_NAMES[DEFAULT_UNIT]
         notes.append(f"{without_unit} rows have sizes without a unit; they are read in {unit}.")
     if makes_skus := "sku" not in mapping:
         notes.append("The sheet has no SKUs: each is made from the product's name.")
-    return SheetFacts(marks=_marks(shown), units=units, makes_skus=makes_skus, notes=tuple(notes))
+    return SheetFacts(
+        marks=_marks(combined.shown_with(shown)),
+        units=units,
+        combined_column=mapping.get("dimensions", ""),
+        makes_skus=makes_skus,
+        notes=tuple(notes),
+    )
 
 
 def _marks(shown: Mapping[str, set[str]]) -> dict[str, str]:
@@ -115,7 +127,11 @@ def read_row(
     row = {column: cells.get(name, "") for column, name in mapping.items()}
     if facts is None:
         shown = {axis: shown_marks([row[axis]]) for axis in AXES if row.get(axis)}
-        facts = SheetFacts(marks=_marks(shown), units=_header_units(mapping))
+        facts = SheetFacts(
+            marks=_marks(shown),
+            units=_header_units(mapping),
+            combined_column=mapping.get("dimensions", ""),
+        )
     if facts.makes_skus:
         row["sku"] = sku_from_name(row.get("product_name", ""))
     if problem := getattr(cells, "problem", ""):
@@ -175,9 +191,9 @@ def _read_sizes(row: Mapping[str, str], facts: SheetFacts) -> tuple[dict[str, fl
     if unit_cell and not unit_name(unit_cell):
         known = ", ".join(METRES_PER_UNIT)
         issues.append(_wrong("unit", "The unit is not known.", unit_cell, known))
-    for axis in AXES:
-        if not (cell := row.get(axis, "")):
-            continue
+    cells, combined_issue = sizes_of_row(row, facts.combined_column)
+    issues += [combined_issue] if combined_issue else []
+    for axis, cell in cells.items():
         found = _read_size(axis, cell, unit_name(unit_cell), facts)
         if isinstance(found, Issue):
             issues.append(found)
@@ -233,6 +249,11 @@ def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
         cell = row.get(column, "")
         if cell and parse_timestamp(cell) is None:
             yield _wrong(column, f"{column} is not a date.", cell, "e.g. 2026-12-01")
+    begin, end = (parse_timestamp(row.get(column, "")) for column in MOMENTS)
+    if begin and end and end <= begin:
+        message = "live_until is not after live_from: nothing would ever be live."
+        yield _wrong("live_until", message, row["live_until"], f"a date after {row['live_from']}")
+    yield from _image_issues(row)
     count = row.get("number_of_images", "")
     if count and not parse_integer(str(count), most=MAX_IMAGES):
         message = "The number of images is not valid."
@@ -244,6 +265,23 @@ def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
         if name not in set(RequestType):
             message, known = "The request type is not known.", "Studio, Lifestyle, Model"
             yield _wrong("request_type", message, name, known)
+
+
+def _image_issues(row: Mapping[str, str]) -> Iterator[Issue]:
+    """Yield issues about cells of pictures that hold more than one address, or something around it."""
+    for column in (*_VIEWS, "inspiration_image"):
+        cell = row.get(column, "")
+        addresses = re.findall(r"https?://", cell, re.IGNORECASE)
+        if len(addresses) > 1 and re.search(r"[\s,;|]+https?://", cell, re.IGNORECASE):
+            limit = "one address; the others in columns of their own, e.g. image_url_back"
+            yield _wrong(column, f"{column} holds {len(addresses)} addresses.", cell, limit)
+        elif addresses and not re.match(r"https?://", cell, re.IGNORECASE):
+            yield _wrong(
+                column, f"{column} holds more than an address.", cell, "the address alone: https://..."
+            )
+        elif (scheme := re.match(r"([a-z][a-z0-9+.-]*)://", cell, re.IGNORECASE)) and not addresses:
+            message = f"{column} is no address on the web: pictures cannot be fetched by {scheme[1]}://."
+            yield _wrong(column, message, cell, "https://..., or the name of a file beside the sheet")
 
 
 def _request(row: Mapping[str, str]) -> RowRequest:

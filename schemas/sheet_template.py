@@ -23,7 +23,8 @@ def sheet_template(form: str) -> bytes:
     Args:
         form: "csv" or "xlsx". The workbook explains its columns on a second sheet.
     """
-    rows = [list(COLUMNS), [c.example for c in COLUMNS.values()]]
+    columns = {name: column for name, column in COLUMNS.items() if column.in_template}
+    rows = [list(columns), [c.example for c in columns.values()]]
     if form == "csv":
         return b"\xef\xbb\xbf" + csv_text(rows).encode()  # Excel reads UTF-8 only with its mark
     import openpyxl

@@ -7,6 +7,8 @@ that each address is checked and no redirect's body is read.
 
 import json
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,6 +36,15 @@ DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
 MAX_RETRY_AFTER_S = 86_400  # a longer time in Retry-After is not believed
 # Failures while a body arrives. urllib3 and http.client raise e.g. ValueError for a chunk of -5 bytes.
 _READ_ERRORS = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
+# Failures before a byte of the request was sent: no name, no connection, a wrong certificate.
+_UNSENT = (
+    InvalidIPAddress,
+    requests.exceptions.ConnectTimeout,
+    urllib3.exceptions.NewConnectionError,
+    socket.gaierror,
+    ssl.SSLCertVerificationError,
+)
+_UNUSABLE = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError)
 _CHUNK_BYTES = 65_536
 _RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
@@ -137,7 +148,7 @@ class HttpClient:
             Busy: too many requests run at once.
             ResponseTooLarge: more than `max_bytes`.
         """
-        exchange = Exchange(vendor, max_bytes, self.timeout_s)
+        exchange = Exchange(vendor, max_bytes, self.timeout_s, is_download=True)
         with self._get_final(url, exchange) as response:
             return _read(response, exchange)
 
@@ -150,7 +161,7 @@ class HttpClient:
             timeout_s: for the whole request.
             vendor: the name in errors.
         """
-        with self._get_final(url, Exchange(vendor, count, timeout_s)) as response:
+        with self._get_final(url, Exchange(vendor, count, timeout_s, is_download=True)) as response:
             try:
                 return next(response.iter_content(count), b"")[:count]
             except _READ_ERRORS as error:
@@ -352,12 +363,22 @@ def _retry_after_s(headers: Mapping[str, str], default: float) -> float:
 
 def _request_error(error: Exception, method: str, vendor: str, operation: str) -> Exception:
     """Translate a failure of `request` by whether the other side may have acted on the request."""
-    unsent = isinstance(error, (InvalidIPAddress, requests.exceptions.ConnectTimeout))
-    if unsent or "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
+    causes = list(_causes(error))
+    if any(isinstance(cause, _UNUSABLE) for cause in causes):
+        return AddressBlocked(vendor, operation, f"not a usable address ({type(error).__name__})")
+    if any(isinstance(cause, _UNSENT) for cause in causes):
         return _not_sent(error, vendor, operation)
     if method == "GET":
         return Unavailable(vendor, operation, "no complete response in time")
     return _response_lost(vendor, operation)
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """Yield an error and those that it wraps; requests and urllib3 wrap in their arguments, too."""
+    if isinstance(error, BaseException):
+        yield error
+        for cause in (error.__cause__, getattr(error, "reason", None), *error.args[:1]):
+            yield from _causes(cause)
 
 
 def _response_lost(vendor: str, operation: str) -> SubmitUnknown:
@@ -365,7 +386,7 @@ def _response_lost(vendor: str, operation: str) -> SubmitUnknown:
 
 
 def _not_sent(error: Exception, vendor: str, operation: str) -> Exception:
-    if "InvalidIPAddress" in repr(error):
+    if any(isinstance(cause, InvalidIPAddress) for cause in _causes(error)):
         return AddressBlocked(
             vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
         )

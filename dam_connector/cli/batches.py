@@ -17,6 +17,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.cli.preview_text import preview_lines
+from dam_connector.cli.worker_watch import WorkerWatch
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import ConfigError, InputError
@@ -105,8 +106,12 @@ def run_import(
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
-    """Show a progress bar until the batch is done or stopped; return the last row counts."""
-    console = Console(stderr=True)
+    """Show a progress bar until the batch is done or stopped; return the last row counts.
+
+    Raises:
+        ConfigError: no worker answered for a minute.
+    """
+    console, watch = Console(stderr=True), WorkerWatch(services, batch)
     with Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -126,6 +131,7 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
             bar.update(task, total=now.total, completed=done, description=f"{batch.name}: {counts}")
             if not now.in_progress or state in STOPPED_STATES:
                 return asdict(now)
+            watch.look(now)
             time.sleep(POLL_INTERVAL_S)
 
 
@@ -173,15 +179,17 @@ def export(
 def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
     """Yield each record of the manifest when its row is settled, until the batch is done or stopped."""
     exported_rows: set[int] = set()
+    watch = WorkerWatch(services, batch)
     while True:
-        state = batches.find(services, batch.id).state
-        over = not services.batches.progress(batch.id).in_progress or state in STOPPED_STATES
+        state, progress = batches.find(services, batch.id).state, services.batches.progress(batch.id)
+        over = not progress.in_progress or state in STOPPED_STATES
         for record in exports.manifest(services, batch):
             if record["row"] not in exported_rows:
                 exported_rows.add(record["row"])
                 yield record
         if over:
             return
+        watch.look(progress)
         time.sleep(POLL_INTERVAL_S)
 
 

@@ -14,14 +14,16 @@ from standardwebhooks import Webhook
 from dam_connector.adapters.http import HttpClient
 from dam_connector.cli.common import data_dir_option, load_settings, report_errors
 from dam_connector.clock import SystemClock
-from dam_connector.errors import ConfigError
+from dam_connector.errors import ConfigError, Unavailable
+from dam_connector.ops.running_service import service_address
 from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import SECRETS_FILE, Settings, ensure_secrets
+from dam_connector.usecases.source_images import is_image_url
 from schemas.common import problem_lines
 from schemas.event import EventSchema
 from schemas.plugin import json_schema
-from schemas.product import ProductSchema
+from schemas.product import ProductSchema, unknown_keys
 from schemas.rules_loader import load_rules
 
 CLOCK = SystemClock()
@@ -31,8 +33,11 @@ Next:
   dam-connector check-config {file}
   dam-connector up                              (keeps this terminal)
   dam-connector user add NAME --role admin      (in a second one)
+  dam-connector product add product.json        (a record with photos beside it or by address)
   dam-connector webhook send product.json       (a signed event; docs/connections/standard.md)
-  dam-connector template --out products.csv     (or a sheet; docs/bulk.md)"""
+  dam-connector template --out products.csv     (or a sheet; docs/bulk.md)
+  dam-connector import products.csv --name first --pictures FOLDER --wait
+Then approve at the address that `up` prints."""
 
 
 @click.command("init")
@@ -89,11 +94,16 @@ def webhook_send(file: Path, connection: str, url: str | None, data_dir: Path | 
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": Webhook(secret).sign(message, now, body.decode()),
     }
-    address = f"{(url or settings.base_url).rstrip('/')}/webhooks/{connection}"
+    address = f"{(url or service_address(settings)).rstrip('/')}/webhooks/{connection}"
     client = HttpClient(frozenset({urlsplit(address).hostname or ""}))
-    answer = client.request(
-        "POST", address, vendor="dam-connector", operation="send", headers=headers, content=body
-    )
+    try:
+        answer = client.request(
+            "POST", address, vendor="dam-connector", operation="send", headers=headers, content=body
+        )
+    except Unavailable as error:
+        raise ConfigError(
+            f"{address}: {error}. Start the service: dam-connector up; or name its address with --url"
+        ) from error
     text = answer.body.decode("utf-8", "replace").strip()
     if answer.status != 202:
         raise ConfigError(f"{address}: HTTP {answer.status}: {text[:500]}")
@@ -120,6 +130,9 @@ def read_event(file: Path) -> dict[str, Any]:
     _refuse_mistakes(file, EventSchema(), event)
     if event["type"] != "product.deleted":
         _refuse_mistakes(file, ProductSchema(), event["data"])
+        if mistyped := unknown_keys(event["data"])[0]:
+            raise ConfigError(*(f"{file}: {line}" for line in mistyped))
+        _refuse_local_photos(file, event["data"])
     return event
 
 
@@ -129,6 +142,20 @@ def _refuse_mistakes(file: Path, schema: Schema, data: Mapping[str, Any]) -> Non
     except ValidationError as error:
         lines = problem_lines(error.messages, schema)
         raise ConfigError(*(f"{file}: {line}" for line in lines)) from error
+
+
+def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
+    """Refuse names of files: the receiver of a webhook has no folder to look in."""
+    images = {f"/images/{view}": url for view, url in (data.get("images") or {}).items()}
+    images["/inspiration_image"] = data.get("inspiration_image")
+    lines = [
+        f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For a file beside the record: "
+        f"dam-connector product add {file}"
+        for pointer, url in images.items()
+        if isinstance(url, str) and url.strip() and not is_image_url(url)
+    ]
+    if lines:
+        raise ConfigError(*lines)
 
 
 def _secret_of(settings: Settings, connection: str) -> str:

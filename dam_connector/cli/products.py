@@ -14,7 +14,7 @@ from dam_connector.usecases import intake
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
-from schemas.product import ProductSchema, load_product
+from schemas.product import ProductSchema, load_product, unknown_keys
 
 
 def store_local_photos(services: Services, product: Product, folder: Path) -> Product:
@@ -57,17 +57,19 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     Photos are addresses, or files by their path from the folder of FILE.
     """
     try:
-        record = load_product(json.loads(file.read_text(encoding="utf-8-sig")))
+        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        record = load_product(data)
     except ValidationError as error:
         raise ConfigError(
             *(f"{file}: {line}" for line in problem_lines(error.messages, ProductSchema()))
         ) from error
     except ValueError as error:
         raise ConfigError(f"{file}: the file is not JSON: {error}") from error
+    mistyped, ignored = unknown_keys(data)
+    if mistyped:
+        raise ConfigError(*(f"{file}: {line}" for line in mistyped))
     services = open_services(data_dir)
     taken = intake.add_product(services, store_local_photos(services, record, file.parent), by="command line")
-    click.echo(
-        json.dumps({"sku": record.sku, "outcome": taken.summary, "planned": taken.planned})
-        if json_output
-        else taken.summary
-    )
+    facts = {"sku": record.sku, "outcome": taken.summary, "planned": taken.planned, "ignored": ignored}
+    note = f"\nnote: ignored, since they are no keys of ours: {', '.join(ignored)}" if ignored else ""
+    click.echo(json.dumps(facts) if json_output else taken.summary + note)

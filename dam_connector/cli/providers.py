@@ -8,8 +8,7 @@ import click
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.errors import AdapterError, ConfigError, Unsupported
-from dam_connector.store.tasks import IN_FLIGHT_STATES
-from dam_connector.usecases.provider_orders import budgets
+from dam_connector.usecases.provider_overview import provider_overview
 from dam_connector.wiring import Services
 
 GROUPINGS = ("provider", "batch", "category", "deliverable", "state")
@@ -41,16 +40,15 @@ def provider_list(data_dir: Path | None, json_output: bool) -> None:
 
 def _provider_facts(services: Services, name: str) -> dict[str, Any]:
     """Return a provider's capabilities, load and budgets for JSON output."""
-    connection = services.rules.current().provider[name]
-    provider = services.provider(name)
+    found = provider_overview(services, name)
     return {
         "name": name,
-        "adapter": connection.adapter,
-        "model": provider.model,
-        "slots": provider.capabilities.concurrency,
-        "makes": [kind.value for kind in provider.capabilities.kinds],
-        "in_flight": services.tasks.count(name, *IN_FLIGHT_STATES),
-        "budget": [{"of": b.period, "spent_usd": b.spent, "cap_usd": b.cap} for b in budgets(services, name)],
+        "adapter": found.adapter,
+        "model": found.model,
+        "slots": found.slots,
+        "makes": list(found.makes),
+        "in_flight": found.in_flight,
+        "budget": [{"of": b.period, "spent_usd": b.spent, "cap_usd": b.cap} for b in found.budgets],
     }
 
 

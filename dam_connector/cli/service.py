@@ -6,7 +6,6 @@ import shutil
 import socket
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,10 +23,8 @@ from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import retries
 from dam_connector.usecases.batch_rows import issue_text
-from dam_connector.wiring import Services, build_services, check_rules
-from schemas.rules_loader import load_rules, rules_notes
-
-PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
+from dam_connector.usecases.rules_check import check_rules_text
+from dam_connector.wiring import build_services
 
 
 @click.command()
@@ -143,10 +140,10 @@ def check_command(file: Path | None, json_output: bool) -> None:
     try:
         if file is not None and not file.is_file():
             raise ConfigError(f"{file}: the file does not exist")
-        rules = load_rules(read_rules_text(path))
-        notes = rules_notes(rules)
+        text = read_rules_text(path)
         with tempfile.TemporaryDirectory() as folder:
-            lines = check_rules(rules, _with_placeholders(build_services(load_settings(Path(folder)))))
+            found = check_rules_text(build_services(load_settings(Path(folder))), text)
+        lines, notes = list(found.problems), list(found.notes)
     except ConfigError as error:
         lines = list(error.problems)
     if json_output:
@@ -154,20 +151,6 @@ def check_command(file: Path | None, json_output: bool) -> None:
     else:
         click.echo("\n".join([*(lines or [f"{path}: good"]), *(f"note: {note}" for note in notes)]))
     sys.exit(int(bool(lines)))
-
-
-def _with_placeholders(services: Services) -> Services:
-    """Return services for which each secret that the environment lacks is a placeholder.
-
-    The other options of a connection are checked so, too, where the secrets are not at hand.
-    """
-
-    def secret(reference: str) -> str:
-        if not reference.startswith("env/") or services.settings.environ.get(reference.removeprefix("env/")):
-            return services.settings.secret(reference)
-        return PLACEHOLDER_SECRET
-
-    return replace(services, adapter_context=replace(services.adapter_context, secret=secret))
 
 
 @click.command("run")

@@ -124,12 +124,14 @@ def _limits(
 
 
 _AUDITOR = "Khronos gltf-asset-auditor 1.0.6, recommended schema"
-_GUIDE = "Khronos 3D Commerce asset creation guidelines 2.0"
+_GUIDE = "Khronos 3D Commerce asset creation guidelines 2.0 (August 2025)"
 _SHOPIFY = "Shopify help: 3D modeling checklist; Model3dSource"
-_GOOGLE = "Google Merchant Center, virtual_model_link, support answer 13674896"
+_GOOGLE = "Google Merchant Center Help, answer 13674896, read 2026-11-29"
 _APPLE = "Apple developer forums, thread 693867"
-_SCENE = "Scene Viewer slides of 2019 (unconfirmed)"
-_AMAZON = "Amazon 3D model requirements (unconfirmed)"
+_SCENE = (
+    "ARCore slides of Google I/O 2019, as others cite them; no page of Google has them, looked for 2026-11-29"
+)
+_AMAZON = "Amazon Seller Central, 3D guidelines: behind a login, others' accounts of them, 2026-11-29"
 _TWO_K: tuple[None, float] = (None, 2048)
 KIB, MB = 1024, 1_000_000
 

@@ -50,5 +50,8 @@ def to_utc(moment: datetime) -> datetime | None:
 
 
 def limit_to_clock(moment: datetime, now: datetime) -> datetime:
-    """Return a time of an outside clock, at most `MAX_CLOCK_DIFFERENCE` after our own."""
-    return min(moment, now + MAX_CLOCK_DIFFERENCE)
+    """Return a time of an outside clock; one that is too far ahead counts as ours, in whole seconds.
+
+    So the next events of the same source are not older, if it names whole seconds.
+    """
+    return moment if moment <= now + MAX_CLOCK_DIFFERENCE else now.replace(microsecond=0)

@@ -1,6 +1,7 @@
 """Profiles of pictures: the limits that channels set, as data, each with its source.
 
-A deliverable names the profiles that its pictures must satisfy. Sources marked "unconfirmed" are secondary.
+A deliverable names the profiles that its pictures must satisfy. A source names the vendor's page and the day
+on which it was read, or says that only others' accounts of it could be had.
 Limits cause warnings unless an admin gives the issue code another severity.
 """
 
@@ -24,12 +25,22 @@ class PictureLimit:
     source: str  # where the limit comes from
 
 
-_AMAZON = "Amazon product image guide (unconfirmed)"
-_GOOGLE = "Google Merchant Center, image_link (unconfirmed)"
-_EBAY = "eBay picture policy (unconfirmed)"
-_SHOPIFY = "Shopify help, product media (unconfirmed)"
-_WALMART = "Walmart image guidelines (unconfirmed)"
-_SOCIAL = "Instagram portrait posts (unconfirmed)"
+_READ = "read 2026-11-29"
+_NO_PRIMARY = "behind a login, no primary source could be read; others' accounts of it, 2026-11-29"
+_AMAZON = f"Amazon Seller Central, product image guide: {_NO_PRIMARY}"
+_GOOGLE = f"Google Merchant Center Help, answer 6324350, {_READ}"
+_GOOGLE_FILL = "Google Merchant Center Help, answer 6324350, as others cite it, 2026-11-29"
+_GOOGLE_MIN = f"{_GOOGLE}; required from 2027-01-31"
+_EBAY_POLICY = f"eBay help, picture policy (4370), {_READ}"
+_EBAY_FORMATS = f"eBay Media API, createImageFromFile, {_READ}"
+_EBAY_GUIDE = f"eBay developers, catalog best practices, image guidelines, {_READ}"
+_SHOPIFY = "Shopify help, product media: could not be read; others' accounts of it agree, 2026-11-29"
+_SHOPIFY_PIXELS = "Shopify help, product media: could not be read; others say 20 or 25 megapixels, 2026-11-29"
+_WALMART = f"Walmart Marketplace Learn, image guidelines of 2025-07-15, {_READ}"
+_WALMART_ZOOM = f"{_WALMART}: the least for zoom"
+_INSTAGRAM = f"Instagram API, IG User Media, {_READ}"
+_INSTAGRAM_TALLEST = f"{_INSTAGRAM}: the tallest that it takes"
+_SOCIAL = "this project's own advice for portrait posts: 1080 x 1350 px"
 _WEB = "this project's own advice for product pages"
 
 PICTURE_PROFILES: Mapping[str, tuple[PictureLimit, ...]] = {
@@ -43,36 +54,38 @@ PICTURE_PROFILES: Mapping[str, tuple[PictureLimit, ...]] = {
     ),
     "google-merchant": (
         PictureLimit("formats", ("jpeg", "webp", "png"), _GOOGLE),
-        PictureLimit("min_px", 500, _GOOGLE),
+        PictureLimit("min_px", 500, _GOOGLE_MIN),
         PictureLimit("advised_px", 1500, _GOOGLE),
         PictureLimit("max_pixels", 64_000_000, _GOOGLE),
         PictureLimit("max_bytes", 16_000_000, _GOOGLE),
-        PictureLimit("min_fill", 0.75, _GOOGLE),
-        PictureLimit("max_fill", 0.90, _GOOGLE),
+        PictureLimit("min_fill", 0.75, _GOOGLE_FILL),
+        PictureLimit("max_fill", 0.90, _GOOGLE_FILL),
     ),
     "shopify": (
         PictureLimit("formats", ("jpeg", "webp", "png", "avif"), _SHOPIFY),
         PictureLimit("advised_px", 2048, _SHOPIFY),
-        PictureLimit("max_pixels", 20_000_000, _SHOPIFY),
+        PictureLimit("max_pixels", 20_000_000, _SHOPIFY_PIXELS),
         PictureLimit("max_bytes", 20_000_000, _SHOPIFY),
     ),
     "ebay": (
-        PictureLimit("formats", ("jpeg", "png", "webp"), _EBAY),
-        PictureLimit("min_px", 500, _EBAY),
-        PictureLimit("advised_px", 1600, _EBAY),
-        PictureLimit("max_bytes", 12_000_000, _EBAY),
+        PictureLimit("formats", ("jpeg", "png", "webp", "avif"), _EBAY_FORMATS),
+        PictureLimit("min_px", 500, _EBAY_POLICY),
+        PictureLimit("advised_px", 1600, _EBAY_GUIDE),
+        PictureLimit("max_bytes", 12_000_000, _EBAY_GUIDE),
     ),
     "walmart": (
         PictureLimit("formats", ("jpeg", "png"), _WALMART),
-        PictureLimit("min_px", 1000, _WALMART),
+        PictureLimit("min_px", 1500, _WALMART_ZOOM),
+        PictureLimit("advised_px", 2200, _WALMART),
         PictureLimit("max_bytes", 5_000_000, _WALMART),
         PictureLimit("background", "#ffffff", _WALMART),
+        PictureLimit("aspect", "1:1", _WALMART),
     ),
     "social-portrait": (
-        PictureLimit("formats", ("jpeg", "png"), _SOCIAL),
-        PictureLimit("aspect", "4:5", _SOCIAL),
+        PictureLimit("formats", ("jpeg",), _INSTAGRAM),
+        PictureLimit("aspect", "4:5", _INSTAGRAM_TALLEST),
         PictureLimit("min_px", 1350, _SOCIAL),
-        PictureLimit("max_bytes", 8_000_000, _SOCIAL),
+        PictureLimit("max_bytes", 8_000_000, _INSTAGRAM),
     ),
     "web": (
         PictureLimit("formats", ("webp", "avif", "jpeg"), _WEB),

@@ -89,6 +89,7 @@ class Version:
     dam_ref: str = ""  # the DAM's id of it
     dam_state: str = ""  # the state that the DAM is known to have, a `VersionState`; empty: not known
     go_live_at: datetime | None = None  # when it goes live after approval; None: at once
+    updated_at: datetime | None = None  # when anything about it changed last; None: it is not stored
 
     def file(self, format: str = "", role: Role | None = None, view: str = "") -> VersionFile | None:
         """Return the first file with this format, role and view, or None. Arguments left out match any."""

@@ -9,19 +9,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.domain.codec import from_plain, to_plain
-from dam_connector.domain.ids import AssetId, RunId, VersionId, new_id
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.ids import RunId, VersionId, new_id
 from dam_connector.domain.issue import Report
-from dam_connector.domain.version import TRANSITIONS, Asset, Version, VersionFile, VersionState
+from dam_connector.domain.version import TRANSITIONS, Version, VersionFile, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
 from dam_connector.store.tables import assets, live_requests, products, version_files
 from dam_connector.store.tables import versions as t
+from dam_connector.store.version_rows import VERSIONS_WITH_ASSET, version_from_row
 
-VERSIONS_WITH_ASSET = sa.select(
-    t, assets.c.sku, assets.c.deliverable, assets.c.slot, assets.c.kind
-).join_from(t, assets, assets.c.id == t.c.asset_id)
 PAGE_SIZE = 200  # how many versions `in_dam` reads at a time
 
 
@@ -79,6 +77,7 @@ class Assets:
                     provenance={},
                     rules_fingerprint=rules_fingerprint,
                     created_at=now,
+                    updated_at=now,
                 )
             )
         return version_id, asset.latest
@@ -99,7 +98,12 @@ class Assets:
             done = c.execute(
                 sa.update(t)
                 .where(t.c.id == version_id, t.c.state == VersionState.DRAFT.value)
-                .values(files=to_plain(files), report=to_plain(report), provenance=to_plain(provenance))
+                .values(
+                    files=to_plain(files),
+                    report=to_plain(report),
+                    provenance=to_plain(provenance),
+                    updated_at=self._clock.now(),
+                )
             )
             if done.rowcount == 1:
                 c.execute(sa.delete(version_files).where(version_files.c.version_id == version_id))
@@ -118,16 +122,12 @@ class Assets:
     def set_report(self, version_id: str, report: Report) -> None:
         """Replace the report of a version, e.g. after an issue was waived."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(report=to_plain(report)))
+            self._change(c, version_id, report=to_plain(report))
 
     def set_dam_ref(self, version_id: str, dam: str, ref: str) -> None:
         """Record that a version is in review in a DAM, under the DAM's id of it."""
         with self._db.write() as c:
-            c.execute(
-                sa.update(t)
-                .where(t.c.id == version_id)
-                .values(dam=dam, dam_ref=ref, dam_state=VersionState.IN_REVIEW.value)
-            )
+            self._change(c, version_id, dam=dam, dam_ref=ref, dam_state=VersionState.IN_REVIEW.value)
 
     def set_dam_state(self, version_id: str, state: VersionState | None) -> None:
         """Record the state that the DAM is known to have for a version.
@@ -142,7 +142,15 @@ class Assets:
     def set_go_live_at(self, version_id: str, at: datetime | None) -> None:
         """Set when a version goes live after its approval; None: at once."""
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.id == version_id).values(go_live_at=at))
+            self._change(c, version_id, go_live_at=at)
+
+    def touch(self, version_id: str) -> None:
+        """Record that something about a version changed now, e.g. a comment or a publication."""
+        with self._db.write() as c:
+            self._change(c, version_id)
+
+    def _change(self, c: sa.Connection, version_id: str, **values: Any) -> None:
+        c.execute(sa.update(t).where(t.c.id == version_id).values(updated_at=self._clock.now(), **values))
 
     def set_public(self, version_id: str, *, is_public: bool) -> None:
         """Allow everybody to fetch the files of a version, or only users who are logged in."""
@@ -177,9 +185,11 @@ class Assets:
     ) -> None:
         """Do the same as `transition`, inside the caller's database transaction."""
         allowed = [s for s in (from_states or VersionState) if to in TRANSITIONS[s]]
-        hidden = {"is_public": False} if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN) else {}
+        more: dict[str, Any] = {"updated_at": self._clock.now()}
+        if to in (VersionState.SUPERSEDED, VersionState.WITHDRAWN):
+            more["is_public"] = False
         done = c.execute(
-            sa.update(t).where(t.c.id == version_id, t.c.state.in_(allowed)).values(state=to.value, **hidden)
+            sa.update(t).where(t.c.id == version_id, t.c.state.in_(allowed)).values(state=to.value, **more)
         )
         if (
             done.rowcount == 0
@@ -203,7 +213,8 @@ class Assets:
                 t.c.number < row.number,
                 t.c.state.in_(list(states)),
             )
-            c.execute(sa.update(t).where(*older).values(state=VersionState.SUPERSEDED.value, is_public=False))
+            superseded = {"state": VersionState.SUPERSEDED.value, "is_public": False}
+            c.execute(sa.update(t).where(*older).values(**superseded, updated_at=self._clock.now()))
 
     def newest_requested(self) -> Iterator[Version]:
         """Yield the newest version, of those that people asked to be live, of each asset."""
@@ -371,26 +382,3 @@ class Assets:
         with self._db.read() as c:
             row = c.execute(query).one_or_none()
         return (row.mime, row.name) if row else None
-
-
-def version_from_row(row: Any) -> Version:
-    """Build a version from a row of `VERSIONS_WITH_ASSET`."""
-    asset = Asset(
-        id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
-    )
-    return Version(
-        id=VersionId(row.id),
-        asset=asset,
-        number=row.number,
-        state=VersionState(row.state),
-        run_id=RunId(row.run_id),
-        files=tuple(from_plain(VersionFile, f) for f in row.files),
-        report=from_plain(Report, row.report),
-        provenance=row.provenance,
-        rules_fingerprint=row.rules_fingerprint,
-        created_at=row.created_at,
-        dam=row.dam,
-        dam_ref=row.dam_ref,
-        dam_state=row.dam_state,
-        go_live_at=row.go_live_at,
-    )

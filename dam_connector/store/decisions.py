@@ -1,6 +1,6 @@
 """Decisions and publications: who approved which files, and which version is live in which channel."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from dam_connector.ports import Clock
 from dam_connector.store.assets import Assets
 from dam_connector.store.database import Database
 from dam_connector.store.paging import ordered_values
-from dam_connector.store.tables import assets, publications
+from dam_connector.store.tables import assets, publications, versions
 from dam_connector.store.tables import decisions as t
 
 STATE_AFTER = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
@@ -127,6 +127,12 @@ class Decisions:
                 for row in c.execute(sa.select(t).where(t.c.version_id == version_id).order_by(t.c.id.desc()))
             ]
 
+    def of_versions(self, version_ids: Collection[str]) -> list[DecisionRecord]:
+        """Return all decisions about some versions, the newest first."""
+        query = sa.select(t).where(t.c.version_id.in_(list(version_ids))).order_by(t.c.id.desc())
+        with self._db.read() as c:
+            return [_record(row) for row in c.execute(query)]
+
     def current(self, version_id: str) -> Decision | None:
         """Return the newest decision about a version that was not undone, or None."""
         return next((d.decision for d in self.of_version(version_id) if not d.undone), None)
@@ -178,16 +184,34 @@ class Publications:
             "asked_at": now,  # nobody reads it any more: `live_requests` has the time
         }
         with self._db.write() as c:
+            self._touch_live(c, version.asset.id, channel)  # the one before, which is live there no more
             self._db.upsert(c, publications, row)
+            self._touch_live(c, version.asset.id, channel)
 
     def remove(self, asset_id: str, channel: str) -> None:
         """Record that no version of an asset is live in a channel."""
         with self._db.write() as c:
+            self._touch_live(c, asset_id, channel)
             c.execute(
                 sa.delete(publications).where(
                     publications.c.asset_id == asset_id, publications.c.channel == channel
                 )
             )
+
+    def _touch_live(self, c: sa.Connection, asset_id: str, channel: str) -> None:
+        """Record that the version of an asset that is live in a channel changes now."""
+        live = sa.select(publications.c.version_id).where(
+            publications.c.asset_id == asset_id, publications.c.channel == channel
+        )
+        c.execute(
+            sa.update(versions)
+            .where(versions.c.id == live.scalar_subquery())
+            .values(updated_at=self._clock.now())
+        )
+
+    def of_versions(self, version_ids: Collection[str]) -> list[PublicationRecord]:
+        """Return the publications of some versions in all channels."""
+        return self._where(publications.c.version_id.in_(list(version_ids)))
 
     def of_version(self, version_id: str) -> list[PublicationRecord]:
         """Return the publications of a version in all channels."""

@@ -16,10 +16,12 @@ from dam_connector.domain.codec import from_plain
 from dam_connector.domain.ids import AssetId, VersionId
 from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import MAX_TAG_LENGTH, search_tag, search_words, version_search_tags
-from dam_connector.domain.version import Asset, VersionFile, VersionState, find_list_picture
+from dam_connector.domain.version import Asset, Version, VersionFile, VersionState, find_list_picture
+from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t
+from dam_connector.store.version_rows import VERSIONS_WITH_ASSET, version_from_row
 
 FEW_HITS = 1000  # a condition with fewer hits is read whole
 MAX_WORDS = 6  # of a search text; further words are ignored
@@ -51,6 +53,7 @@ class GalleryFilter:
     deliverable: str = ""
     code: str = ""  # an issue code of the report
     channel: str = ""  # a channel in which the version is live
+    sku: str = ""
     text: str = ""  # words of SKU and name; the last one may be incomplete
     states: tuple[VersionState, ...] = VISIBLE_STATES
 
@@ -239,6 +242,37 @@ class Gallery:
             found, key, _ = self._matches(c, filters)
             return list(c.execute(found.order_by(key.desc()).limit(limit)).scalars())
 
+    def version_page(
+        self,
+        filters: GalleryFilter,
+        *,
+        before: str = "",
+        changes: Changes | None = None,
+        oldest_first: bool = False,
+        limit: int,
+    ) -> list[Version]:
+        """Return a page of versions that pass a filter, by creation or by their last change.
+
+        Args:
+            filters: What to search for.
+            before: Id of the last version of the page before; empty: the first page.
+            changes: Only versions that changed since; they come in the order of their change.
+            oldest_first: Begin with the oldest; else with the newest.
+            limit: How many versions the page has at most.
+        """
+        with self._db.read() as c:
+            found, key, _ = self._matches(c, filters)
+            if changes:
+                query = changes.apply(VERSIONS_WITH_ASSET.where(t.c.id.in_(found)), t.c.updated_at, t.c.id)
+            else:
+                order = t.c.id if oldest_first else t.c.id.desc()
+                if before:
+                    found = found.where(key > before if oldest_first else key < before)
+                found = found.order_by(key if oldest_first else key.desc()).limit(limit)
+                ids = list(c.execute(found).scalars())
+                query = VERSIONS_WITH_ASSET.where(t.c.id.in_(ids)).order_by(order)
+            return [version_from_row(row) for row in c.execute(query.limit(limit))]
+
     def tag_values(self, kind: str, *, limit: int = 200) -> list[str]:
         """Return the values that tags of a kind have, e.g. all categories."""
         with self._db.read() as c:
@@ -279,6 +313,9 @@ class Gallery:
         ):
             if value:
                 yield _tag_condition(search_tag(kind, value))
+        if filters.sku:
+            of_sku = sa.select(t.c.id).join(assets, assets.c.id == t.c.asset_id)
+            yield _id_condition(of_sku.where(assets.c.sku == filters.sku))
         if filters.channel:
             live = publications.c.channel == filters.channel
             yield _Condition(
@@ -326,6 +363,10 @@ def _state_condition(states: list[str]) -> _Condition:
             matching, lambda key: ~sa.exists().where(other.c.state.in_(rest), other.c.id == key)
         )
     return _Condition(matching, lambda key: sa.exists().where(other.c.state.in_(states), other.c.id == key))
+
+
+def _id_condition(matching_ids: Any) -> _Condition:
+    return _Condition(matching_ids, lambda key: key.in_(matching_ids))
 
 
 def _tag_condition(tag: str) -> _Condition:

@@ -1,7 +1,9 @@
 """The history of products and versions: one line for each thing that happened to them."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -54,20 +56,24 @@ class History:
         with self._db.write() as c:
             c.execute(sa.insert(history).values(row))
 
+    def of_versions(self, version_ids: Collection[str], event: str) -> list[HistoryEntry]:
+        """Return the entries of one kind about some versions, the oldest first."""
+        query = sa.select(history).where(
+            history.c.version_id.in_(list(version_ids)), history.c.event == event
+        )
+        with self._db.read() as c:
+            return [_entry(row) for row in c.execute(query.order_by(history.c.id))]
+
     def entries(self, *, sku: str = "", version_id: str = "", limit: int = 200) -> list[HistoryEntry]:
         """Return the entries about a product or a version, newest first."""
         query = sa.select(history).order_by(history.c.id.desc()).limit(limit)
         query = query.where(history.c.sku == sku) if sku else query
         query = query.where(history.c.version_id == version_id) if version_id else query
         with self._db.read() as c:
-            return [
-                HistoryEntry(
-                    at=row.at,
-                    sku=row.sku,
-                    version_id=row.version_id,
-                    event=row.event,
-                    by=row.by,
-                    detail=row.detail,
-                )
-                for row in c.execute(query)
-            ]
+            return [_entry(row) for row in c.execute(query)]
+
+
+def _entry(row: Any) -> HistoryEntry:
+    return HistoryEntry(
+        at=row.at, sku=row.sku, version_id=row.version_id, event=row.event, by=row.by, detail=row.detail
+    )

@@ -12,6 +12,7 @@ from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.ports import Clock
+from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, deletions, publications, runs
 from dam_connector.store.tables import products as t
@@ -141,7 +142,11 @@ class Products:
             c.execute(
                 sa.update(t)
                 .where(t.c.sku == sku)
-                .values(issues=to_plain(merged), flagged=any(i.severity is Severity.ERROR for i in merged))
+                .values(
+                    issues=to_plain(merged),
+                    flagged=any(i.severity is Severity.ERROR for i in merged),
+                    updated_at=self._clock.now(),
+                )
             )
 
     def without_runs(self) -> list[str]:
@@ -229,14 +234,24 @@ class Products:
         text: str = "",
         category: str = "",
         flagged: bool | None = None,
+        sku: str = "",
+        changes: Changes | None = None,
         before: str = "",
         limit: int = 50,
     ) -> list[ProductRecord]:
-        """Products, newest first, from just before the id `before`; `text` is looked for in SKU and name."""
+        """Products, newest first, from just before the id `before`; `text` is looked for in SKU and name.
+
+        With `changes`, those that changed since, deleted ones too, in the order of their change.
+        """
         there = (
             t.c.deleted.is_(False) if flagged else sa.case((t.c.deleted, 1), else_=0) == 0
         )  # so written, the order comes before an index
-        query = sa.select(t).where(there).order_by(t.c.id.desc()).limit(limit)
+        query = sa.select(t).limit(limit)
+        if changes:
+            query = changes.apply(query, t.c.updated_at, t.c.id)
+        else:
+            query = query.where(there).order_by(t.c.id.desc())
+        query = query.where(t.c.sku == sku) if sku else query
         if text:
             like = f"%{text.replace('%', '').replace('_', chr(92) + '_')}%"
             query = query.where(sa.or_(t.c.sku.ilike(like, escape="\\"), t.c.name.ilike(like, escape="\\")))

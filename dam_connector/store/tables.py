@@ -50,6 +50,7 @@ products = sa.Table(
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
     sa.Index(None, "deleted", "flagged", "id"),
+    sa.Index(None, "updated_at", "id"),
 )
 
 # When PIMs deleted what they name so. News of it that are older and come later are ignored.
@@ -161,7 +162,10 @@ versions = sa.Table(
         "served", sa.Boolean, key="is_public", nullable=False, default=False, server_default=sa.false()
     ),
     sa.Column("created_at", UtcDateTime, nullable=False),
+    # when its state, files, report, decisions, comments or publications changed last
+    sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.UniqueConstraint("asset_id", "number"),
+    sa.Index(None, "updated_at", "id"),
     sa.Index(None, "dam", "dam_ref"),
     sa.Index(None, "state", "id"),
 )
@@ -316,6 +320,8 @@ users = sa.Table(
     text_column("password_hash"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
+    # The person's identity at the OpenID provider: its address and the claim `sub`; null: a user of our own.
+    sa.Column("subject", sa.String(600), unique=True),
 )
 
 # API tokens and one-time login links, by the hash of the secret.

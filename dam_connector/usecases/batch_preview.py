@@ -20,6 +20,7 @@ from schemas.sheet_rows import survey_sheet
 from schemas.sheet_table import Sheet
 
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
+MAX_NAMED_COLUMNS = 12
 MAX_CHECKED_IMAGES = 2000
 IMAGE_CHECK_TIME_S = 20.0  # after which no more images are checked
 IMAGE_CHECK_THREADS = 16
@@ -84,7 +85,8 @@ def preview_batch(
             be stored yet.
     """
     facts = survey_sheet(sheet, mapping)
-    preview = BatchPreview(mapping=mapping, notes=(*sheet.notes, *facts.notes), makes_skus=facts.makes_skus)
+    notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping))
+    preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
     image_check = _ImageCheck(services, {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()})
     rows = check_rows(services, sheet, mapping, pictures, facts)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
@@ -96,6 +98,14 @@ def preview_batch(
     preview.unchecked_rows = image_check.unchecked_rows
     preview.generation_s = estimate_seconds(services, preview.version_counts)
     return preview
+
+
+def _unused_columns(sheet: Sheet, mapping: Mapping[str, str]) -> Iterator[str]:
+    """Yield a note about the columns that nothing is read from; an export's are known, and many."""
+    unused = [name for name in sheet.header if name and name not in mapping.values()]
+    if unused and not any(note.startswith("This is an export of") for note in sheet.notes):
+        more = f" and {len(unused) - MAX_NAMED_COLUMNS} more" if len(unused) > MAX_NAMED_COLUMNS else ""
+        yield f"Columns that are not used: {', '.join(unused[:MAX_NAMED_COLUMNS])}{more}."
 
 
 def _requested_deliverables(services: Services, product: Product) -> Iterator[Deliverable]:

@@ -33,7 +33,7 @@ def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
 
     Raises:
         InputError: with code `sheet.header` when a chosen column does not exist, or no column holds the SKU
-            and none the name and the photo.
+            and none the name and the photo; with code `sheet.empty` when there is no row below the header.
     """
     columns = ", ".join(sheet.header)
     overrides = dict(_find_columns(ours, theirs, sheet.header) for ours, theirs in overrides.items())
@@ -45,6 +45,8 @@ def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
             f"No column holds the SKU, nor do two hold the name and the photo. The sheet has: {columns}."
         )
         raise InputError("sheet.header", message, limit="sku")
+    if next(iter(sheet.rows), None) is None:
+        raise InputError("sheet.empty", "The sheet has names of columns, and no row below them.")
     return mapping
 
 
@@ -185,5 +187,9 @@ def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256])
         message = f"{len(found.paths)} different files have this name."
         limit = f"one of {', '.join(found.paths[:4])}"
     else:
-        message, limit = "No such file beside the sheet, and no address.", ", ".join(found.paths)
+        message = "No such file beside the sheet, and no address."
+        limit = (
+            ", ".join(found.paths)
+            or "https://..., or the file in a ZIP or folder beside the sheet (--pictures)"
+        )
     return issue("row.picture", message, pointer=pointer, measured=name[:80], limit=limit)

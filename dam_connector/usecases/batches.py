@@ -5,7 +5,7 @@ of its queue again. Its queue is apart from that of single products, so a sheet 
 a webhook nor another sheet.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from hashlib import sha256
 
 import structlog
@@ -33,10 +33,13 @@ def start(
     sheet: Sheet,
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
+    *,
+    record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
 
     Args:
+        record: is called with the batch in the transaction that begins it.
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
@@ -52,6 +55,7 @@ def start(
         batch = services.batches.begin(batch)
         services.gallery.tag_batch(batch.id)
         services.queue.wake("advance_batch", [batch.wake_token])
+        record(batch)
     return batch
 
 

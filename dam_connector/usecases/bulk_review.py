@@ -20,13 +20,16 @@ class BulkResult:
     refused: int = 0
 
 
-def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float) -> BulkResult:
+def decide_all(
+    services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float, source: str = "page"
+) -> BulkResult:
     """Approve or reject the versions that are in review.
 
     A repeat of a request whose answer was lost refuses what the first one decided, and `undo_all` still
     undoes it.
 
     Args:
+        source: where the decision was made, `page` or `api`.
         delay_s: seconds in which `undo_all` can undo the decisions together.
     """
     ids = list(ids)
@@ -35,7 +38,7 @@ def decide_all(services: Services, ids: Iterable[str], decision: Decision, *, de
 
     def decide(version: Version) -> None:
         with services.transaction():  # what can be undone together is stored with each decision
-            review.decide(services, version, decision, source="page", delay_s=delay_s)
+            review.decide(services, version, decision, source=source, delay_s=delay_s)
             services.notes.set(_undo_note(decision.by), [*done, version.id])
         done.append(version.id)
 
@@ -61,6 +64,14 @@ def regenerate_all(services: Services, ids: Iterable[str], *, note: str, by: str
     return _for_each(
         services, ids, lambda v: review.regenerate(services, v, note=note, by=by, bulk=True) is not None
     )
+
+
+def regenerate_product(services: Services, sku: str, *, note: str, by: str) -> BulkResult:
+    """Plan the next version of every asset of a product, from the same facts."""
+    newest = {
+        m.card.asset.id: m.card.id for m in reversed(services.gallery.manifest_versions([sku]).get(sku, []))
+    }
+    return regenerate_all(services, newest.values(), note=note, by=by)
 
 
 def upscale_all(services: Services, ids: Iterable[str], *, by: str) -> BulkResult:

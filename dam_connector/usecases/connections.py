@@ -15,6 +15,7 @@ from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused, Unsupported
 from dam_connector.ports import ChecksDecisions, ChecksRights, Dam, PushRequest
+from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.usecases.backfill import EARLIEST
 from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
@@ -24,7 +25,15 @@ WHITE_PIXEL = base64.b64decode(  # a PNG
 )
 VERDICTS = {VersionState.APPROVED: Verdict.APPROVED, VersionState.REJECTED: Verdict.REJECTED}
 MAX_TRIED_PRODUCTS = 20
+MAX_GROUPED = 200  # newest deliveries that `last_deliveries` reads
+WEBHOOK_PORTS = ("pim", "dam", "provider")  # ports whose systems may send webhooks
 PORTS = ("pim", "dam", "channel", "provider")
+
+
+def last_deliveries(services: Services) -> dict[str, DeliveryRecord]:
+    """Return the newest webhook delivery of each connection, among the newest of all."""
+    newest = services.inbox.page(limit=MAX_GROUPED)
+    return {delivery.connection: delivery for delivery in reversed(newest)}
 
 
 def list_preparations(

@@ -181,16 +181,23 @@ def exported_versions(services: Services, batch: Batch) -> Iterator[VersionCard]
 def exported_files(
     services: Services, cards: Iterable[VersionCard]
 ) -> Iterator[tuple[PurePosixPath, VersionFile]]:
-    """Yield the files of some versions, each with its path by the naming rules."""
+    """Yield the files of some versions, each with its path by the naming rules.
+
+    Two files never have the same path: where names of two SKUs, or of two assets of one, are the same on some
+    disk, those of the second are in a folder of their own.
+    """
     rules = services.rules.current()
-    owners: dict[str, str] = {}  # SKU by path, as disks that do not distinguish case see it
+    owners: dict[str, str] = {}  # version by path, as disks that do not distinguish case see it
+    skus: dict[str, str] = {}  # the same for its SKU
     for card in cards:
         sku = card.asset.sku
         record = services.products.get(sku)
         folder = PurePosixPath(product_folder(record.product if record else Product(sku=sku), rules))
         files = [f for f in card.files if f.role is not Role.EVIDENCE]
-        if any(owners.setdefault(str(folder / f.name).lower(), sku) != sku for f in files):
+        if any(skus.setdefault(str(folder / f.name).lower(), sku) != sku for f in files):
             folder = PurePosixPath(apart_folder(str(folder), sku))
+        if any(owners.setdefault(str(folder / f.name).lower(), card.id) != card.id for f in files):
+            folder /= f"{card.asset.deliverable}_{card.asset.slot}_V{card.number}"
         yield from ((folder / f.name, f) for f in files)
 
 

@@ -146,12 +146,21 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    done = "; ".join(ingest_event(services, name, event, last_try=last_try) for event in events)
+    received_at = record.inbound.received_at
+    done = "; ".join(
+        ingest_event(services, name, event, last_try=last_try, received_at=received_at) for event in events
+    )
     return done or "no event about a product; it is ignored"
 
 
 def ingest_event(
-    services: Services, connection: str, event: Event, *, last_try: bool = True, bulk: bool = False
+    services: Services,
+    connection: str,
+    event: Event,
+    *,
+    last_try: bool = True,
+    bulk: bool = False,
+    received_at: datetime | None = None,
 ) -> str:
     """Take in the products that an event of a PIM names, or mark them as deleted.
 
@@ -159,6 +168,7 @@ def ingest_event(
         connection: the PIM's name in plugin.json.
         last_try: see `ingest_product`.
         bulk: the event is one of many; its runs wait behind those of single products.
+        received_at: when it came, for a time that is too far ahead; None: now.
 
     Returns:
         A summary for people.
@@ -168,7 +178,17 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
-    event = replace(event, at=limit_to_clock(event.at, services.clock.now()))
+    at = limit_to_clock(event.at, received_at or services.clock.now())
+    if at < event.at:
+        note = (
+            f" (its time, {event.at:%Y-%m-%d %H:%M} UTC, is ahead of our clock; it counts as {at:%H:%M:%S})"
+        )
+        return _ingest(services, connection, replace(event, at=at), last_try=last_try, bulk=bulk) + note
+    return _ingest(services, connection, event, last_try=last_try, bulk=bulk)
+
+
+def _ingest(services: Services, connection: str, event: Event, *, last_try: bool, bulk: bool) -> str:
+    """Take in an event whose time is believed; see `ingest_event`."""
     if event.kind is EventKind.DELETED and services.pim(connection).capabilities.can_fetch:
         # A header that no signature covers may have said so. The source knows: a product that is there stays.
         event = replace(event, kind=EventKind.UPDATED)
@@ -273,7 +293,10 @@ def _store_findings_and_plan(
     restore_when_back(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
-    outcome = "flagged" if is_incomplete else f"{planned} {'run' if planned == 1 else 'runs'} planned"
+    outcome = f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run else "nothing is made"
+    errors = [i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR]
+    if errors:
+        outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
     return IntakeResult(f"{product.sku}: {outcome}", planned)
 
 
@@ -360,28 +383,38 @@ def add_product(
     )
 
 
-def edit_product(services: Services, record: ProductRecord, product: Product, *, by: str) -> IntakeResult:
+def edit_product(
+    services: Services,
+    stored: ProductRecord,
+    product: Product,
+    *,
+    by: str,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+) -> IntakeResult:
     """Take in a person's changes of a product. A later change in its PIM replaces them.
 
     Args:
-        record: the product as it is stored.
+        stored: the product as it is stored.
         product: the product with the changes.
         by: who changed it.
+        record: as in `ingest_product`.
 
     Raises:
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
-    before, after = to_plain(record.product), to_plain(product)
+    before, after = to_plain(stored.product), to_plain(product)
     changed = [name for name in after if after[name] != before.get(name)]
-    source_time = max(services.clock.now(), record.source_time)
+
+    def add_to_history(result: IntakeResult) -> None:
+        services.history.add("edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing")
+        record(result)
+
     return ingest_product(
         services,
         product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=source_time,
-        record=lambda _: services.history.add(
-            "edited", sku=product.sku, by=by, detail=", ".join(changed) or "nothing"
-        ),
+        connection=stored.connection,
+        ref=stored.ref,
+        source_time=max(services.clock.now(), stored.source_time),
+        record=add_to_history,
     )

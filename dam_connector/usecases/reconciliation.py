@@ -28,6 +28,7 @@ from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 RESULT_NOTE = "reconcile:last"
+REQUESTED_NOTE = "reconcile:requested"
 RUNNING_NOTE = "service:running"
 UNCLEAN_START_NOTE = "service:unclean-start"
 MAX_STORED = 500  # differences kept of the last reconciliation
@@ -237,6 +238,39 @@ def repair(services: Services, drift: Drift) -> str:
     return _repair_in_dam(services, drift, version)
 
 
+def repair_found(services: Services, where: str, ref: str, kind: str, *, by: str) -> str:
+    """Resolve a difference that the last comparison found; return a summary for people.
+
+    Args:
+        by: the name of whoever asks for it, for the audit log.
+
+    Raises:
+        NotFound: the last comparison did not find it.
+        AdapterError, ConfigError: the connection cannot be used.
+    """
+    _, _, differences = last_result(services)
+    key = (where, ref, kind)
+    drift = next((d for d in differences if (d.where, d.ref, d.kind.value) == key), None)
+    if drift is None:
+        raise NotFound("reconciliation", "repair", "the last comparison did not find this difference")
+    message = repair(services, drift)
+    with services.transaction():
+        subject = f"{drift.where} {drift.ref}"
+        services.audit.add("difference_repaired", by=by, subject=subject, detail=message)
+        store_result(services, [d for d in differences if d != drift])
+    return message
+
+
+def request_reconciliation(services: Services, *, by: str) -> None:
+    """Let the sweeper compare everything soon, as if it were time by plugin.json."""
+    services.notes.set(REQUESTED_NOTE, by)
+
+
+def is_requested(services: Services) -> bool:
+    """Return whether a comparison was requested that has not ended yet."""
+    return bool(services.notes.get(REQUESTED_NOTE))
+
+
 def _repair_in_dam(services: Services, drift: Drift, version: Version) -> str:
     if drift.kind is DriftKind.STALE:
         try:
@@ -298,7 +332,8 @@ def note_stop(services: Services) -> None:
 def reconcile_when_due(services: Services, owner: str) -> bool:
     """Reconcile if it is time by plugin.json, and repair the differences if `mend` is set there.
 
-    After an unclean start it is time too, and the differences in our own records are repaired in any case.
+    When somebody requested it, it is time too. After an unclean start it is, and the differences in our own
+    records are repaired in any case.
 
     Args:
         owner: the name of this process, for the lease.
@@ -312,13 +347,14 @@ def reconcile_when_due(services: Services, owner: str) -> bool:
     is_due = rules.every_hours and not (
         last_at and (now - last_at).total_seconds() < rules.every_hours * 3600
     )
-    if not is_due and not is_unclean:
+    if not is_due and not is_unclean and not is_requested(services):
         return False
     if not services.locks.lease("reconcile", owner, RECONCILIATION_LEASE_S):
         return False
     found = list(reconcile(services, compare_files=rules.files))
     store_result(services, found)
     services.notes.delete(UNCLEAN_START_NOTE)
+    services.notes.delete(REQUESTED_NOTE)
     for drift in found:
         if not rules.mend and not (is_unclean and drift.port == "connector"):
             continue

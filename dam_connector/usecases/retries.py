@@ -1,12 +1,15 @@
 """Retries: a product's failed and missing runs, a run, or a delivery are begun again by people."""
 
+from collections import Counter
 from collections.abc import Callable
 
-from dam_connector.domain.run import job_name
+from dam_connector.domain.run import RunState, job_name
 from dam_connector.errors import NotFound
 from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases.intake import IntakeResult, ingest_product
 from dam_connector.wiring import Services
+
+MAX_GROUPED = 200  # newest failed runs that are grouped by their cause
 
 
 def rerun_product(
@@ -54,6 +57,18 @@ def retry_run(services: Services, run: RunRecord) -> bool:
     if is_queued:
         services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
     return is_queued
+
+
+def failure_causes(services: Services) -> list[tuple[str, int]]:
+    """Return the causes of the newest failed runs and how many runs each has, the most frequent first."""
+    failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
+    return Counter(run.error for run in failed).most_common()
+
+
+def retry_cause(services: Services, cause: str) -> int:
+    """Queue the newest failed runs with one cause again; return how many."""
+    failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
+    return sum(retry_run(services, run) for run in failed if run.error == cause)
 
 
 def replay_delivery(services: Services, delivery_id: str) -> None:

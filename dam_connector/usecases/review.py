@@ -105,7 +105,9 @@ def _settle_after_undo(services: Services, version: Version) -> None:
 
 def comment(services: Services, version: Version, *, text: str, by: str) -> None:
     """Add a comment to the history of a version."""
-    services.history.add(COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
+    with services.transaction():
+        services.history.add(COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
+        services.assets.touch(version.id)
 
 
 def regenerate(

@@ -1,17 +1,14 @@
 """The pages for admins: runs, deliveries, spend, rules, and connections with their differences."""
 
-from collections import Counter
-
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.run import RunState
-from dam_connector.errors import AdapterError, ConfigError
-from dam_connector.store.inbox import DeliveryRecord
+from dam_connector.errors import AdapterError, ConfigError, NotFound
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import reconciliation, retries
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
-from dam_connector.usecases.connections import PORTS, check_connection
+from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, check_connection, last_deliveries
 from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
@@ -23,8 +20,6 @@ PORT_PURPOSES = {
     "channel": "Publication of assets",
     "provider": "Generation of pictures and models",
 }
-MAX_GROUPED = 200  # newest runs or deliveries that a summary reads
-WEBHOOK_PORTS = ("pim", "dam", "provider")  # ports whose systems may send webhooks
 
 
 @bp.get("/runs")
@@ -40,15 +35,9 @@ def runs() -> ResponseReturnValue:
         state=state,
         by_state=services().runs.counts(),
         product_ids=ids,
-        causes=_failure_causes() if state == RunState.FAILED else [],
+        causes=retries.failure_causes(services()) if state == RunState.FAILED else [],
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
-
-
-def _failure_causes() -> list[tuple[str, int]]:
-    """Return the causes of the newest failed runs and how many runs each has, the most frequent first."""
-    failed = services().runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
-    return Counter(r.error for r in failed).most_common()
 
 
 @bp.post("/runs/retry")
@@ -56,8 +45,7 @@ def _failure_causes() -> list[tuple[str, int]]:
 def retry_cause() -> ResponseReturnValue:
     """Retry the newest failed runs with one cause."""
     cause = request.form.get("cause", "")
-    failed = services().runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
-    done = sum(retries.retry_run(services(), run) for run in failed if run.error == cause)
+    done = retries.retry_cause(services(), cause)
     if done:
         flash(f"{done} runs are tried again.", "info")
     else:
@@ -151,18 +139,12 @@ def connections() -> ResponseReturnValue:
         purposes=PORT_PURPOSES,
         webhook_ports=WEBHOOK_PORTS,
         public=s.settings.base_url,
-        contacts=_last_contacts(),
+        contacts=last_deliveries(s),
         compared_at=compared_at,
         count=count,
         differences=differences,
         every_hours=rules.reconcile.every_hours,
     )
-
-
-def _last_contacts() -> dict[str, DeliveryRecord]:
-    """Return the newest webhook delivery of each connection, among the newest of all."""
-    newest = services().inbox.page(limit=MAX_GROUPED)
-    return {delivery.connection: delivery for delivery in reversed(newest)}
 
 
 @bp.post("/connections/<name>/test")
@@ -184,19 +166,13 @@ def test_connection(name: str) -> ResponseReturnValue:
 @requires(UserRole.ADMIN)
 def repair() -> ResponseReturnValue:
     """Repair one difference that the last comparison found."""
-    s = services()
-    _, _, differences = reconciliation.last_result(s)
-    key = (request.form.get("where"), request.form.get("ref"), request.form.get("kind"))
-    drift = next((d for d in differences if (d.where, d.ref, d.kind.value) == key), None)
-    if drift is None:
-        flash("The last comparison did not find this difference. Compare again.", "error")
-        return redirect(url_for("admin.connections"))
+    form = request.form
     try:
-        message = reconciliation.repair(s, drift)
-        subject, by = f"{drift.where} {drift.ref}", signed_in_user().name
-        s.audit.add("difference_repaired", by=by, subject=subject, detail=message)
+        found = (form.get("where", ""), form.get("ref", ""), form.get("kind", ""))
+        message = reconciliation.repair_found(services(), *found, by=signed_in_user().name)
         flash(message, "info")
-        reconciliation.store_result(s, [d for d in differences if d != drift])
+    except NotFound:
+        flash("The last comparison did not find this difference. Compare again.", "error")
     except (AdapterError, ConfigError) as error:
         flash(f"Not repaired: {error}", "error")
     return redirect(url_for("admin.connections"))

@@ -1,11 +1,10 @@
-"""Health checks for supervisors and load balancers, and the page of the API."""
+"""Health checks for supervisors and load balancers."""
 
-from flask import Blueprint, render_template
+from flask import Blueprint
 from flask.typing import ResponseReturnValue
 
 from dam_connector.errors import Unavailable
-from dam_connector.store.users import UserRole
-from dam_connector.web.request_context import requires, services
+from dam_connector.web.request_context import services
 
 bp = Blueprint("health", __name__)
 
@@ -33,10 +32,3 @@ def ready() -> ResponseReturnValue:
         found["queue"] = str(error)
     status = 200 if set(found.values()) == {"ok"} else 503
     return {**found, "disk": services().disk.shortage() or "ok"}, status
-
-
-@bp.get("/api/docs")
-@requires(UserRole.VIEWER)
-def api_docs() -> ResponseReturnValue:
-    """Show the API, to read and to try out."""
-    return render_template("api.html")

@@ -160,13 +160,9 @@ def edit(product_id: str) -> ResponseReturnValue:
 def regenerate_all(product_id: str) -> ResponseReturnValue:
     """Make the next version of every asset from the same facts."""
     record = services().products.by_id(product_id) or abort(404)
-    newest = {
-        m.card.asset.id: m.card.id
-        for m in reversed(
-            services().gallery.manifest_versions([record.product.sku]).get(record.product.sku, [])
-        )
-    }
-    outcome = bulk_review.regenerate_all(services(), newest.values(), note="", by=signed_in_user().name)
+    outcome = bulk_review.regenerate_product(
+        services(), record.product.sku, note="", by=signed_in_user().name
+    )
     flash(
         f"{len(outcome.done)} next versions are being made."
         if outcome.done

@@ -7,15 +7,16 @@ and the model are shown, and the kilobytes until then.
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from playwright.sync_api import Browser
 
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.usecases import review
 from dam_connector.wiring import Services
-from tests.browser.conftest import add_chair_and_flagged_product, served
+from tests.browser.conftest import WITH_3D, add_chair_and_flagged_product, served, started
 from tests.support import PhotoServer
 
 MBIT_S, LATENCY_MS, ROUNDS = 1.6, 150, 3
@@ -27,6 +28,12 @@ document.addEventListener("load", (event) => {
   if (event.target.matches?.("model-viewer")) window.times.model ??= performance.now();
 }, true);
 """
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A Chromium that draws models."""
+    yield from started(*WITH_3D)
 
 
 def visit(browser: Browser, address: str) -> dict[str, float]:

@@ -12,11 +12,24 @@ from playwright.sync_api import Browser, Page, expect
 
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
-from tests.browser.conftest import add_chair_and_flagged_product, needs_chromium, quiet_page, served
+from tests.browser.conftest import (
+    WITH_3D,
+    add_chair_and_flagged_product,
+    needs_chromium,
+    quiet_page,
+    served,
+    started,
+)
 from tests.support import MODEL, PhotoServer, rules_json
 
 pytestmark = needs_chromium
 MODEL_WITH_WEB = {**MODEL, "formats": ["glb", "web", "usdz"]}
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A Chromium that draws models."""
+    yield from started(*WITH_3D)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from dam_connector.app import create_app
 from dam_connector.wiring import Services
 from samples.make_photos import assemble
 from samples.product_meshes import PRODUCTS
-from tests.browser.conftest import needs_chromium, served
+from tests.browser.conftest import WITH_3D, needs_chromium, served, started
 from worker.modeling.camera import Camera, named_camera
 from worker.modeling.glb_export import write_glb
 from worker.modeling.render import Renderer, RenderOptions
@@ -67,6 +67,12 @@ def sample(name: str) -> TexturedMesh:
 def fulfil(page: Page, pattern: str, body: bytes) -> None:
     """Answer requests to some addresses with a body."""
     page.route(pattern, lambda route: route.fulfill(body=body))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A Chromium that draws models."""
+    yield from started(*WITH_3D)
 
 
 @pytest.fixture

@@ -1,7 +1,10 @@
 """Databases of every earlier schema, with rows in each table, come to the newest one with all their rows."""
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -52,13 +55,43 @@ def revisions() -> list[str]:
     return sorted(script.revision for script in ScriptDirectory.from_config(config).walk_revisions())
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Any) -> Iterator[Database]:
-    is_sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/old.sqlite" if is_sqlite else str(request.getfixturevalue("postgres")())
-    opened = Database(url)
-    yield opened
-    opened.close()
+@dataclass(frozen=True)
+class Schemas:
+    """Databases of one kind at each revision. They are made once: a copy costs less than to migrate again."""
+
+    templates: dict[str, str]  # by revision: the address of an empty database
+    copy: Callable[
+        [str, str], str
+    ]  # gives the address of a copy of a template; the second is the copy's name
+
+    def open(self, revision: str, name: str) -> Database:
+        return Database(self.copy(self.templates[revision], name))
+
+
+def _migrated_step_by_step(first: str, copy: Callable[[str, str], str]) -> Schemas:
+    templates, before = {}, first
+    for revision in revisions():
+        templates[revision] = before = copy(before, f"schema{revision}")
+        database = Database(before)
+        database.migrate(revision)
+        database.close()  # a template has no connections
+    return Schemas(templates, copy)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def schemas(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Schemas:
+    if request.param == "postgresql":
+        fresh = request.getfixturevalue("postgres")
+        return _migrated_step_by_step(fresh(), lambda url, _: str(fresh(sa.make_url(url).database)))
+    folder = tmp_path_factory.mktemp("schemas")
+    Database(f"sqlite:///{folder}/first.sqlite").close()
+
+    def copy(url: str, name: str) -> str:
+        if Path(str(sa.make_url(url).database)).exists():
+            shutil.copy(str(sa.make_url(url).database), folder / f"{name}.sqlite")
+        return f"sqlite:///{folder}/{name}.sqlite"
+
+    return _migrated_step_by_step(f"sqlite:///{folder}/first.sqlite", copy)
 
 
 def reflected(connection: sa.Connection) -> sa.MetaData:
@@ -100,35 +133,45 @@ def fill(database: Database) -> dict[str, list[dict[str, Any]]]:
     return added
 
 
-@pytest.mark.parametrize("revision", revisions())
-def test_all_rows_survive_from_each_schema(database: Database, revision: str) -> None:
-    database.migrate(revision)
+@dataclass(frozen=True)
+class Upgraded:
+    """A database that had rows in each table at a revision, and was migrated to the newest schema."""
+
+    database: Database
+    revision: str
+    added: dict[str, list[dict[str, Any]]]  # the rows, by table
+
+
+@pytest.fixture(scope="module", params=revisions())
+def upgraded(schemas: Schemas, request: pytest.FixtureRequest) -> Iterator[Upgraded]:
+    database = schemas.open(request.param, f"filled{request.param}")
     added = fill(database)
-    assert len(added) >= 14
     database.migrate()
-    with database.read() as c:
+    yield Upgraded(database, request.param, added)
+    database.close()
+
+
+def test_all_rows_survive_from_each_schema(upgraded: Upgraded) -> None:
+    assert len(upgraded.added) >= 14
+    with upgraded.database.read() as c:
         assert compare_metadata(MigrationContext.configure(c), metadata) == []
         tables = reflected(c).tables
-        for name, rows in added.items():
+        for name, rows in upgraded.added.items():
             found = [dict(row) for row in c.execute(sa.select(tables[name])).mappings()]
             survived = [key for key in rows[0] if key in tables[name].columns and (name, key) not in REPLACED]
             assert set(rows[0]) - set(survived) <= {key for table, key in REPLACED if table == name}
             for row in rows:
                 expected = {key: row[key] for key in survived}
                 assert expected in [{key: each[key] for key in survived} for each in found], name
-        if database.is_sqlite:
+        if upgraded.database.is_sqlite:
             assert c.exec_driver_sql("PRAGMA foreign_key_check").all() == []
 
 
-@pytest.mark.parametrize("revision", revisions())
-def test_the_stores_read_rows_of_each_schema(database: Database, revision: str, clock: TestClock) -> None:
-    database.migrate(revision)
-    fill(database)
-    database.migrate()
-    assets = Assets(database, clock)
+def test_the_stores_read_rows_of_each_schema(upgraded: Upgraded, clock: TestClock) -> None:
+    assets = Assets(upgraded.database, clock)
     assert [assets.get(f"versions-{n}").state.value for n in range(ROWS)] == list(KNOWN["versions", "state"])
-    if revision < "0008":
-        requests = LiveRequests(database, clock)
+    if upgraded.revision < "0008":
+        requests = LiveRequests(upgraded.database, clock)
         assert [len(requests.of_asset(f"assets-{n}")) for n in range(ROWS)] == [1, 0, 1]
 
 
@@ -155,9 +198,14 @@ HISTORIES: list[tuple[list[str], dict[int, float], int | None]] = [
 ]
 
 
-def add_versions(c: sa.Connection, asset: str, states: list[str], published: dict[int, float]) -> None:
-    """Add an asset with versions that were approved an hour after each other, to a database before 0008."""
-    t = reflected(c).tables
+def add_versions(
+    c: sa.Connection,
+    t: Mapping[str, sa.Table],
+    asset: str,
+    states: list[str],
+    published: dict[int, float],
+) -> None:
+    """Add an asset with versions that were approved an hour after each other, to the tables before 0008."""
     row = {"id": asset, "sku": asset, "deliverable": "d", "slot": 1, "kind": "image"}
     c.execute(sa.insert(t["assets"]), row | {"latest": len(states)})
     for n, state in enumerate(states, 1):
@@ -175,14 +223,16 @@ def add_versions(c: sa.Connection, asset: str, states: list[str], published: dic
 
 @pytest.mark.parametrize("revision", revisions()[:7])
 def test_the_same_version_is_to_be_live_after_the_migration(
-    database: Database, clock: TestClock, revision: str
+    schemas: Schemas, clock: TestClock, revision: str
 ) -> None:
-    database.migrate(revision)
+    database = schemas.open(revision, f"histories{revision}")
     with database.write() as c:
+        tables = reflected(c).tables
         for number, (states, published, _) in enumerate(HISTORIES):
-            add_versions(c, f"a{number}", states, published)
+            add_versions(c, tables, f"a{number}", states, published)
     database.migrate()
     requests = LiveRequests(database, clock)
     for number, (states, _, live) in enumerate(HISTORIES):
         found = live_version_id(requests.of_asset(AssetId(f"a{number}")), clock.now())
         assert found == (f"a{number}v{live}" if live else None), states
+    database.close()

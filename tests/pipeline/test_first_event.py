@@ -53,6 +53,8 @@ def test_a_product_record_is_signed_sent_and_taken(
         ({"name": "no SKU"}, (), "/data/sku: Missing data"),
         ({"type": "product.made", "data": {"sku": "A"}}, (), "/type: Must be one of"),
         ({"sku": "A"}, ("--connection", "mem"), "known: main"),
+        ({"sku": "A", "image": {"front": "https://h/a.jpg"}}, (), 'did you mean "images"'),
+        ({"sku": "A", "images": {"front": "a.jpg"}}, (), "dam-connector product add"),
     ],
 )
 def test_mistakes_are_said_before_anything_is_sent(
@@ -65,6 +67,17 @@ def test_mistakes_are_said_before_anything_is_sent(
 def test_an_address_where_nobody_answers_is_said(tmp_path: Path, url: str) -> None:
     code, output = send(tmp_path / "p.json", record(), "http://127.0.0.1:9")
     assert code == 1 and output.startswith("error: ") and "Traceback" not in output
+    assert "dam-connector up" in output
+
+
+def test_the_service_is_found_where_it_really_listens(
+    services: Services, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_steps, "service_address", lambda settings: url)
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps(record("FIRST")))
+    ran = CliRunner().invoke(main, ["webhook", "send", str(file)])
+    assert ran.exit_code == 0 and json.loads(ran.output)["new"]
 
 
 def test_run_of_a_flagged_product_says_why(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:

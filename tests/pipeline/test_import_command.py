@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -50,6 +51,17 @@ def test_wait_shows_progress_to_the_end(run_import: Import, services: Services, 
     ran = run_import(sheet, "--wait", name="[/autumn] 2026")
     assert ran.exit_code == 0, ran.output
     assert set(versions(services, "A1")) == {"packshot", "cutout"}
+
+
+def test_wait_without_a_worker_says_so_and_ends(
+    run_import: Import, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.files["a.jpg"] = picture()
+    waited: list[float] = []
+    monkeypatch.setattr(commands, "time", SimpleNamespace(sleep=waited.append))  # nobody works
+    ran = run_import(f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n", "--wait")
+    assert ran.exit_code == 1 and "No worker answers" in ran.output and "dam-connector up" in ran.output
+    assert "no worker answered for a minute" in ran.output and 50 < len(waited) < 70, ran.output
 
 
 def test_columns_by_hand_are_found_whatever_their_case(run_import: Import) -> None:

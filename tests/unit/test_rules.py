@@ -81,7 +81,7 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 ]
             },
             [
-                "/deliverables/0/formats: social-portrait accepts jpeg or png",
+                "/deliverables/0/formats: social-portrait accepts jpeg",
                 "/deliverables/0/aspect: social-portrait demands 4:5",
             ],
         ),

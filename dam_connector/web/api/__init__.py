@@ -1,9 +1,19 @@
-"""The API under /api/v1: the actions of the pages for machines.
+"""The API under /api/v1: the actions of the pages and commands for machines.
 
 A request needs a bearer token, or the session of a login with its CSRF token.
 """
 
-from dam_connector.web.api import audit, products, runs, versions
+from dam_connector.web.api import (
+    audit,
+    bulk_actions,
+    connections,
+    products,
+    runs,
+    uploads,
+    users,
+    versions,
+)
 from dam_connector.web.api.blueprint import bp
 
-__all__ = ["audit", "bp", "products", "runs", "versions"]  # the modules add their endpoints to the blueprint
+# the modules add their endpoints to the blueprint
+__all__ = ["audit", "bp", "bulk_actions", "connections", "products", "runs", "uploads", "users", "versions"]

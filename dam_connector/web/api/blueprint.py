@@ -2,24 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Any, TypeVar, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from flask import Response, abort, current_app, g, make_response, request
 from flask.typing import ResponseReturnValue
-from flask_smorest import Blueprint
 from werkzeug.exceptions import HTTPException
 
 from dam_connector.errors import NotFound, Refused, StateConflict
+from dam_connector.store.changes import SEPARATOR, Changes, cursor_of
 from dam_connector.store.idempotency import StoredResponse
+from dam_connector.web.api.openapi import MAX_KEY_LENGTH, ApiBlueprint
 from dam_connector.web.request_context import csrf, current_user, error_response, services, signed_in_user
 
-bp = Blueprint(
-    "api", "api", url_prefix="/api/v1", description="Products, versions, decisions, runs, deliveries, rules."
-)
+bp = ApiBlueprint("api", "api", url_prefix="/api/v1")
 View = TypeVar("View", bound=Callable[..., Any])
-MAX_KEY_LENGTH = 100  # characters of an Idempotency-Key
 # Answers of a use case that was tried: its repeat under the same key gets them again, whatever changed.
 FINAL_ERRORS = (StateConflict, NotFound, Refused)
 FINAL_STATUSES = (404, 409)
@@ -34,6 +32,34 @@ def require_csrf_token() -> None:
     if current_user() is None:
         abort(401, "log in, or send an API token as Authorization: Bearer ...")
     csrf.protect()
+
+
+def refuse(problems: Iterable[str]) -> NoReturn:
+    """Abort with 422 and a line for each problem."""
+    lines = list(problems)
+    abort(make_response(error_response(422, "invalid", "the request is not valid; see problems", lines)))
+
+
+@bp.before_request
+def refuse_unread_input() -> None:
+    """Refuse parameters, bodies and keys that the operation does not read, instead of ignoring them."""
+    view = current_app.view_functions.get(request.endpoint or "")
+    arguments = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
+    locations = {argument["in"] for argument in arguments if isinstance(argument, dict)}
+    problems = []
+    if "query" not in locations:
+        problems += [f"/query/{name}: unknown key; none is known here" for name in request.args]
+    if not locations & {"json", "form", "files"} and _has_body():
+        problems.append("/json: this operation takes no body")
+    if request.headers.get("Idempotency-Key") and not getattr(view, "takes_key", False):
+        problems.append("/header/Idempotency-Key: this operation takes none; it is safe to repeat")
+    if problems:
+        refuse(problems)
+
+
+def _has_body() -> bool:
+    has_content = bool(request.content_length) or "Transfer-Encoding" in request.headers
+    return has_content and request.get_data().strip() not in (b"", b"{}", b"null")
 
 
 def idempotent(view: View) -> View:
@@ -94,6 +120,7 @@ def _with_key(
                     store(response)
                 return response
 
+    guarded.takes_key = True  # type: ignore[attr-defined]
     return cast(View, guarded)
 
 
@@ -129,6 +156,21 @@ def _request_sha256() -> str:
     return hashlib.sha256(f"{request.method} {request.path}\n".encode() + request.get_data()).hexdigest()
 
 
-def page_body(items: Sequence[Any], limit: int) -> dict[str, Any]:
+def page_body(items: Sequence[Any], limit: int, changes: Changes | None = None) -> dict[str, Any]:
     """Return the body of one page: its records, and the cursor of the next page, or None."""
-    return {"items": items, "next": items[-1].id if len(items) == limit else None}
+    if len(items) < limit:
+        return {"items": items, "next": None}
+    last = items[-1]
+    return {"items": items, "next": cursor_of(last.updated_at, last.id) if changes else last.id}
+
+
+def requested_changes(args: dict[str, Any]) -> Changes | None:
+    """Return the changes that a request asks for; abort with 422 when its cursor is none of them."""
+    if args["updated_since"] is None:
+        if SEPARATOR in args["cursor"]:
+            abort(422, "this cursor belongs to a list with updated_since; pass both")
+        return None
+    try:
+        return Changes.from_cursor(args["cursor"], args["updated_since"])
+    except ValueError:
+        abort(422, "this cursor is not one of a list with updated_since")

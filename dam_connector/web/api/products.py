@@ -1,17 +1,29 @@
 """Endpoints of the API for products and their assets."""
 
+from collections.abc import Callable
 from typing import Any
 
-from flask import abort
+from flask import abort, request
+from marshmallow import ValidationError
 
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import intake, retries
-from dam_connector.web.api.blueprint import bp, idempotent_with_fetches, page_body, record_response
+from dam_connector.usecases import bulk_review, intake, retries
+from dam_connector.web.api.blueprint import (
+    bp,
+    idempotent,
+    idempotent_with_fetches,
+    page_body,
+    record_response,
+    refuse,
+    requested_changes,
+)
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as s
-from schemas.product import ProductSchema
+from schemas import api_versions as v
+from schemas.common import problem_lines
+from schemas.product import ProductSchema, dump_product, load_product, unknown_keys
 
 
 @bp.get("/products")
@@ -20,14 +32,17 @@ from schemas.product import ProductSchema
 @bp.response(200, s.page_of(s.ProductOut))
 def products(args: dict[str, Any]) -> dict[str, Any]:
     """List products, newest first."""
+    changes = requested_changes(args)
     found = services().products.page(
         text=args["q"],
         category=args["category"],
         flagged=args["flagged"],
-        before=args["cursor"],
+        sku=args["sku"],
+        changes=changes,
+        before="" if changes else args["cursor"],
         limit=args["limit"],
     )
-    return page_body(found, args["limit"])
+    return page_body(found, args["limit"], changes)
 
 
 @bp.post("/products")
@@ -36,15 +51,70 @@ def products(args: dict[str, Any]) -> dict[str, Any]:
 @bp.arguments(ProductSchema)
 @bp.response(202, s.TakenOut)
 def add_product(product: Product) -> dict[str, Any]:
-    """Add a product, as if its PIM had sent it, and make its assets."""
+    """Add a product, as if its PIM had sent it, and make its assets.
+
+    Keys that are none of ours are named in `ignored`. One that looks like a mistyped key of ours is refused.
+    """
+    body, record = _taken(product.sku, _ignored_keys())
+    intake.add_product(services(), product, by=signed_in_user().name, record=record)
+    return body
+
+
+def _ignored_keys() -> list[str]:
+    """Return the keys of the sent record that are none of ours; abort with 422 on mistyped ones."""
+    mistyped, ignored = unknown_keys(request.get_json())
+    if mistyped:
+        refuse(f"/json{line}" for line in mistyped)
+    return ignored
+
+
+def _taken(sku: str, ignored: list[str]) -> tuple[dict[str, Any], Callable[[intake.IntakeResult], None]]:
+    """Return the body of an answer, and the function that fills and stores it with the result."""
     body: dict[str, Any] = {}
 
     def record(result: intake.IntakeResult) -> None:
-        body.update(sku=product.sku, outcome=result.summary, planned=result.planned)
+        body.update(sku=sku, outcome=result.summary, planned=result.planned, ignored=ignored)
         record_response(body, 202)
 
-    intake.add_product(services(), product, by=signed_in_user().name, record=record)
+    return body, record
+
+
+@bp.patch("/products/<path:sku>")
+@requires(UserRole.MERCHANDISER)
+@idempotent_with_fetches
+@bp.arguments(s.ProductPatch)
+@bp.response(202, s.TakenOut)
+def edit_product(data: dict[str, Any], sku: str) -> dict[str, Any]:
+    """Change facts of a product and make next versions of the assets that this changes.
+
+    Send only the keys of the record to be changed; objects are replaced whole. A later change in its PIM
+    replaces them.
+    """
+    stored = services().products.get(sku) or abort(404, "there is no such product")
+    if data.get("sku", sku) != sku:
+        abort(422, "a product keeps its SKU")
+    ignored = _ignored_keys()
+    try:
+        changed = load_product({**dump_product(stored.product), **request.get_json()})
+    except ValidationError as error:
+        refuse(problem_lines(error.messages, ProductSchema(), ("json",)))
+    body, record = _taken(sku, ignored)
+    intake.edit_product(services(), stored, changed, by=signed_in_user().name, record=record)
     return body
+
+
+@bp.post("/products/<path:sku>/regenerate")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.arguments(v.BulkNoteIn, required=False)
+@bp.response(202, v.BulkOut)
+def regenerate_product(data: dict[str, Any], sku: str) -> dict[str, Any]:
+    """Make the next version of every asset of a product, from the same facts."""
+    if services().products.get(sku) is None:
+        abort(404, "there is no such product")
+    by = signed_in_user().name
+    result = bulk_review.regenerate_product(services(), sku, note=data["note"], by=by)
+    return {"done": result.done, "refused": result.refused, "more": False}
 
 
 @bp.get("/products/<path:sku>")
@@ -64,7 +134,7 @@ def run_product(sku: str) -> dict[str, Any]:
     body: dict[str, Any] = {}
 
     def record(count: int) -> None:
-        body.update(sku=sku, outcome=f"{count} under way", planned=count)
+        body.update(sku=sku, outcome=f"{count} under way", planned=count, ignored=[])
         record_response(body, 202)
 
     retries.rerun_product(services(), sku, record_count=record)
@@ -73,8 +143,8 @@ def run_product(sku: str) -> dict[str, Any]:
 
 @bp.get("/assets")
 @requires(UserRole.VIEWER)
-@bp.arguments(s.AssetArgs, location="query")
-@bp.response(200, s.AssetOut(many=True))
+@bp.arguments(v.AssetArgs, location="query")
+@bp.response(200, v.AssetOut(many=True))
 def assets(args: dict[str, Any]) -> list[dict[str, Any]]:
     """List the assets of a product with their versions, newest first."""
     grouped: dict[str, list[Version]] = {}
@@ -82,13 +152,13 @@ def assets(args: dict[str, Any]) -> list[dict[str, Any]]:
         grouped.setdefault(version.asset.id, []).append(version)
     return [
         {
-            "sku": v[0].asset.sku,
-            "deliverable": v[0].asset.deliverable,
-            "slot": v[0].asset.slot,
-            "kind": v[0].asset.kind,
-            "latest": v[0].number,
-            "published": next((x.number for x in v if x.state is VersionState.PUBLISHED), None),
-            "versions": v,
+            "sku": versions[0].asset.sku,
+            "deliverable": versions[0].asset.deliverable,
+            "slot": versions[0].asset.slot,
+            "kind": versions[0].asset.kind,
+            "latest": versions[0].number,
+            "published": next((x.number for x in versions if x.state is VersionState.PUBLISHED), None),
+            "versions": versions,
         }
-        for v in grouped.values()
+        for versions in grouped.values()
     ]

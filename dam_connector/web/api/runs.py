@@ -6,7 +6,7 @@ from typing import Any
 from flask import abort
 
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import retries
+from dam_connector.usecases import retries, rules_check
 from dam_connector.web.api.blueprint import bp, idempotent, page_body
 from dam_connector.web.request_context import requires, services
 from schemas import api as s
@@ -20,10 +20,32 @@ def runs(args: dict[str, Any]) -> dict[str, Any]:
     """List runs, newest first."""
     return page_body(
         services().runs.page(
-            state=args["state"], sku=args["sku"], before=args["cursor"], limit=args["limit"]
+            state=args["state"],
+            sku=args["sku"],
+            deliverable=args["deliverable"],
+            before=args["cursor"],
+            limit=args["limit"],
         ),
         args["limit"],
     )
+
+
+@bp.get("/runs/causes")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.CausesOut(many=True))
+def failure_causes() -> list[dict[str, Any]]:
+    """List the causes of the newest failed runs, the most frequent first."""
+    return [{"cause": cause, "runs": count} for cause, count in retries.failure_causes(services())]
+
+
+@bp.post("/runs/retry")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.arguments(s.CauseIn)
+@bp.response(202, s.CountOut)
+def retry_cause(data: dict[str, Any]) -> dict[str, Any]:
+    """Retry the newest failed runs with one cause."""
+    return {"count": retries.retry_cause(services(), data["cause"])}
 
 
 @bp.get("/runs/<run_id>")
@@ -59,9 +81,9 @@ def deliveries(args: dict[str, Any]) -> dict[str, Any]:
 
 @bp.get("/deliveries/<delivery_id>")
 @requires(UserRole.VIEWER)
-@bp.response(200, s.DeliveryOut)
+@bp.response(200, s.DeliveryBodyOut)
 def delivery(delivery_id: str) -> Any:
-    """Return one delivery."""
+    """Return one delivery with its headers and body."""
     return services().inbox.get(delivery_id) or abort(404, "there is no such delivery")
 
 
@@ -88,3 +110,12 @@ def rules() -> dict[str, Any]:
         "text": json.loads(text),
         "problem": list(refused.problems) if refused else [],
     }
+
+
+@bp.post("/rules/check")
+@requires(UserRole.VIEWER)
+@bp.arguments(s.AnyJson)
+@bp.response(200, s.RulesCheckOut)
+def check_rules(data: dict[str, Any]) -> Any:
+    """Check a plugin.json, sent as it is, its connections too. Nothing changes."""
+    return rules_check.check_rules_text(services(), json.dumps(data))

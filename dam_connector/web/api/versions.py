@@ -2,36 +2,76 @@
 
 from typing import Any
 
-from flask import abort
+from flask import Response, abort
 
+from dam_connector.domain import report_text
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.ids import RunId
 from dam_connector.domain.issue import Waiver
-from dam_connector.domain.version import Version
+from dam_connector.domain.version import Version, VersionState
+from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review
-from dam_connector.web.api.blueprint import bp, idempotent, page_body
+from dam_connector.usecases.version_details import VersionDetails, with_details
+from dam_connector.web.api.blueprint import bp, idempotent, page_body, requested_changes
 from dam_connector.web.request_context import requires, services, signed_in_user
-from schemas import api as s
+from schemas import api_versions as s
+from schemas.api import TakenOut
+from schemas.api_batches import binary
+from schemas.report import ReportOut
+
+TEXT_FORMATS = {
+    "md": ("text/markdown", report_text.report_markdown),
+    "xml": ("application/xml", report_text.report_junit),
+}
 
 
 @bp.get("/versions")
 @requires(UserRole.VIEWER)
 @bp.arguments(s.VersionArgs, location="query")
-@bp.response(200, s.page_of(s.VersionOut))
+@bp.response(200, s.VersionPage)
 def versions(args: dict[str, Any]) -> dict[str, Any]:
-    """List versions, newest first."""
-    found = services().assets.page(
-        state=args["state"], deliverable=args["deliverable"], before=args["cursor"], limit=args["limit"]
+    """List versions by filters, newest first."""
+    changes = requested_changes(args)
+    found = services().gallery.version_page(
+        gallery_filter(args),
+        before=args["cursor"],
+        changes=changes,
+        oldest_first=args["order"] == "oldest",
+        limit=args["limit"],
     )
-    return page_body(found, args["limit"])
+    return page_body(with_details(services(), found), args["limit"], changes)
+
+
+def gallery_filter(args: dict[str, Any]) -> GalleryFilter:
+    """Return the filter that a request asks for."""
+    names = ("sku", "deliverable", "batch", "category", "code", "channel")
+    states = (VersionState(args["state"]),) if args["state"] else tuple(VersionState)
+    return GalleryFilter(**{name: args[name] for name in names}, text=args["q"], states=states)
 
 
 @bp.get("/versions/<version_id>")
 @requires(UserRole.VIEWER)
 @bp.response(200, s.VersionOut)
-def version(version_id: str) -> Version:
-    """Return one version with files, report and provenance."""
-    return _version(version_id)
+def version(version_id: str) -> Any:
+    """Return one version with files, report, decisions, comments, and where it is live."""
+    return _detailed(version_id)
+
+
+@bp.get("/versions/<version_id>/report")
+@requires(UserRole.VIEWER)
+@bp.arguments(s.ReportArgs, location="query")
+@bp.response(200, ReportOut)
+@bp.alt_response(200, schema=binary("text/markdown"), content_type="text/markdown", success=True)
+@bp.alt_response(200, schema=binary("application/xml"), content_type="application/xml", success=True)
+def report(args: dict[str, Any], version_id: str) -> Any:
+    """Return the report of a version as JSON, Markdown or JUnit XML."""
+    found = _version(version_id)
+    if args["format"] == "json":
+        return found.report
+    mime, write = TEXT_FORMATS[args["format"]]
+    name = f"{found.asset.sku}_{found.asset.deliverable}_V{found.number}_report"
+    return Response(write(found.report, name), mimetype=mime)
 
 
 @bp.post("/versions/<version_id>/decision")
@@ -48,7 +88,38 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
         note=data["note"],
     )
     review.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
-    return _version(version_id)
+    return _detailed(version_id)
+
+
+@bp.post("/versions/<version_id>/undo")
+@requires(UserRole.REVIEWER)
+@idempotent
+@bp.response(200, s.VersionOut)
+def undo(version_id: str) -> Any:
+    """Take back the decision about a version. 409: it has taken effect."""
+    review.undo(services(), _version(version_id), by=signed_in_user().name)
+    return _detailed(version_id)
+
+
+@bp.post("/versions/<version_id>/comments")
+@requires(UserRole.REVIEWER)
+@idempotent
+@bp.arguments(s.CommentIn)
+@bp.response(201, s.VersionOut)
+def comment(data: dict[str, Any], version_id: str) -> Any:
+    """Add a comment to a version."""
+    review.comment(services(), _version(version_id), text=data["text"].strip(), by=signed_in_user().name)
+    return _detailed(version_id)
+
+
+@bp.post("/versions/<version_id>/upscale")
+@requires(UserRole.REVIEWER)
+@idempotent
+@bp.response(202, TakenOut)
+def upscale(version_id: str) -> dict[str, Any]:
+    """Make the next version of a picture with twice the pixels. 409: it is no still picture."""
+    found = _version(version_id)
+    return _taken(found, review.upscale(services(), found, by=signed_in_user().name))
 
 
 @bp.post("/versions/<version_id>/rollback")
@@ -58,7 +129,7 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 def rollback(version_id: str) -> Any:
     """Publish an earlier approved version again in every channel. 409: nobody approved it, or it is live."""
     publish.rollback(services(), _version(version_id), by=signed_in_user().name)
-    return _version(version_id)
+    return _detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/withdraw")
@@ -69,25 +140,26 @@ def rollback(version_id: str) -> Any:
 def withdraw(data: dict[str, Any], version_id: str) -> Any:
     """Remove a live version from every channel. 409: it is not live."""
     publish.withdraw(services(), _version(version_id), by=signed_in_user().name, reason=data["reason"])
-    return _version(version_id)
+    return _detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/regenerate")
 @requires(UserRole.REVIEWER)
 @idempotent
 @bp.arguments(s.RegenerateIn)
-@bp.response(202, s.TakenOut)
+@bp.response(202, TakenOut)
 def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     """Make the next version, with a note for the generator. An admin may choose the generator."""
     found, user = _version(version_id), signed_in_user()
     if data["generator"] and not user.role.includes(UserRole.ADMIN):
         abort(403, "only admins may choose the generator")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
-    return {
-        "sku": found.asset.sku,
-        "outcome": "under way" if run else "asked for before",
-        "planned": int(run is not None),
-    }
+    return _taken(found, run)
+
+
+def _taken(found: Version, run: RunId | None) -> dict[str, Any]:
+    outcome = "under way" if run else "asked for before"
+    return {"sku": found.asset.sku, "outcome": outcome, "planned": int(run is not None), "ignored": []}
 
 
 @bp.post("/versions/<version_id>/waivers")
@@ -102,9 +174,14 @@ def waive(data: dict[str, Any], version_id: str) -> Any:
         _version(version_id),
         Waiver(code=data["code"], by=signed_in_user().name, reason=data["reason"], until=data["until"]),
     )
-    return _version(version_id)
+    return _detailed(version_id)
 
 
 def _version(version_id: str) -> Version:
     """Return a version, or abort with 404."""
     return services().assets.get(version_id) or abort(404, "there is no such version")
+
+
+def _detailed(version_id: str) -> VersionDetails:
+    """Return a version with its details, or abort with 404."""
+    return with_details(services(), [_version(version_id)])[0]

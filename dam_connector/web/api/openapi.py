@@ -1,0 +1,132 @@
+"""The OpenAPI document of the API: every status, name and header that the endpoints really have."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any
+
+from flask_smorest import Api, Blueprint
+from marshmallow import RAISE
+from webargs.flaskparser import FlaskParser
+
+from dam_connector import __version__
+from schemas.api import ErrorOut
+
+MAX_KEY_LENGTH = 100  # characters of an Idempotency-Key
+KEY_PARAMETER = "IDEMPOTENCY_KEY"
+READ_STATUSES = (400, 401, 403, 422, 503)
+WRITE_STATUSES = (400, 401, 403, 409, 413, 415, 422, 502, 503)
+DESCRIPTION = f"""dam-connector {__version__}: products, batches, versions, reviews and connections.
+
+**Token.** On the machine of the service, `dam-connector token add NAME` prints a token of the user NAME; an
+admin gets one with `POST /api/v1/users/NAME/tokens`. Send it as `Authorization: Bearer TOKEN`. It may do what
+its user's role may: viewer, merchandiser, reviewer, admin, each including those before it.
+
+**Errors** have one shape, `ErrorOut`, with a JSON pointer in front of each problem. Unknown parameters are
+refused.
+
+**Pages.** Pass `next` of a page as `cursor` of the following one; the last page has `next: null`. With
+`updated_since`, records come in the order of their last change, deleted products too: one that changes again
+meanwhile comes again, none is left out. For the next round begin a minute before the newest `updated_at`.
+
+**Repeats.** A write with an `Idempotency-Key` happens once; a repeat within a week gets the first answer.
+"""
+API_SETTINGS: dict[str, Any] = {
+    "API_TITLE": "dam-connector",
+    "API_VERSION": "v1",
+    "OPENAPI_VERSION": "3.1.0",
+    "OPENAPI_URL_PREFIX": "/api",
+    "OPENAPI_JSON_PATH": "openapi.json",
+    "API_SPEC_OPTIONS": {
+        "info": {"description": DESCRIPTION},
+        "security": [{"token": []}, {"session": [], "csrf": []}],
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "`dam-connector token add NAME`",
+                },
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "dam_session",
+                    "description": "The login of a browser.",
+                },
+                "csrf": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "X-CSRFToken",
+                    "description": "Beside a session, for every request but GET.",
+                },
+            },
+            "parameters": {
+                KEY_PARAMETER: {
+                    "name": "Idempotency-Key",
+                    "in": "header",
+                    "required": False,
+                    "schema": {"type": "string", "minLength": 1, "maxLength": MAX_KEY_LENGTH},
+                    "description": "Carry out the write once: a repeat gets the first answer.",
+                }
+            },
+        },
+    },
+}
+
+
+class StrictParser(FlaskParser):
+    """The reader of parameters and bodies; it refuses those that nobody asks for."""
+
+    DEFAULT_UNKNOWN_BY_LOCATION = {
+        **FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION,
+        "query": RAISE,
+        "form": RAISE,
+        "files": RAISE,
+    }
+
+
+class TrueApi(Api):
+    """The API whose document shows errors as they are."""
+
+    ERROR_SCHEMA = ErrorOut
+
+
+class ApiBlueprint(Blueprint):
+    """A blueprint whose document names operations by their functions, and every status and header."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepare_doc_cbks.append(self._complete)
+
+    def add_url_rule(self, rule: str, *args: Any, **options: Any) -> None:
+        """Add a rule; its operations are tagged by the first part of the path."""
+        options["tags"] = [rule.strip("/").partition("/")[0]]
+        super().add_url_rule(rule, *args, **options)
+
+    def _store_endpoint_docs(
+        self, endpoint: str, obj: Callable[..., Any], parameters: Any, tags: Any, **options: Any
+    ) -> None:
+        super()._store_endpoint_docs(endpoint, obj, parameters, tags, **options)
+        for method, info in self._docs[endpoint].items():
+            if method != "parameters":
+                info["operation"] = endpoint
+                info["takes_key"] = getattr(obj, "takes_key", False)
+                info["role"] = getattr(obj, "required_role", "")
+
+    @staticmethod
+    def _complete(doc: dict[str, Any], info: dict[str, Any], *, method: str, **_: Any) -> dict[str, Any]:
+        """Add the operation's name, its header, its role and the statuses of its errors."""
+        doc["operationId"] = info["operation"]
+        responses = {str(status): value for status, value in doc.get("responses", {}).items()}
+        responses.pop("default", None)
+        for status in READ_STATUSES if method == "get" else WRITE_STATUSES:
+            responses.setdefault(str(status), HTTPStatus(status).name)
+        responses.setdefault("404", HTTPStatus.NOT_FOUND.name)
+        doc["responses"] = dict(sorted(responses.items()))
+        if info["takes_key"]:
+            doc["parameters"] = [*doc.get("parameters", []), KEY_PARAMETER]
+        if info["role"]:
+            text = info["docstring"].get("description", "")
+            info["docstring"]["description"] = f"{text}\n\nRole: {info['role'].value}.".strip()
+        return doc

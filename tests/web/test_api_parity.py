@@ -1,0 +1,155 @@
+"""Each action of a page or a command has its operation in the API, or a reason why it has none."""
+
+from typing import Any
+
+import click
+from flask import Flask
+
+from dam_connector.cli import main
+
+OF_BROWSERS = "how browsers get in; machines have tokens"
+SHOWS = "shows what other operations return"
+PUBLIC = "public output for shops, viewers and caches, without a login"
+OF_THE_MACHINE = "starts, stops, checks or copies the installation itself: on its machine only"
+# Pages by endpoint, with the operations of the API that do the same.
+PAGES = {
+    "audit.export": "export_audit",
+    "audit.index": "audit",
+    "auth.account": "account",
+    "auth.follow_link": OF_BROWSERS,
+    "auth.log_in": OF_BROWSERS,
+    "auth.log_out_everywhere": "log_out_everywhere",
+    "auth.login_page": OF_BROWSERS,
+    "auth.logout": OF_BROWSERS,
+    "auth.revoke_token": "revoke_own_token",
+    "auth.use_link": OF_BROWSERS,
+    "sign_on.begin": OF_BROWSERS,
+    "sign_on.finish": OF_BROWSERS,
+    "admin.connections": "list_connections reconciliation_result",
+    "admin.deliveries": "deliveries",
+    "admin.delivery": "delivery",
+    "admin.repair": "repair_difference",
+    "admin.replay": "replay",
+    "admin.retry": "retry",
+    "admin.retry_cause": "failure_causes retry_cause",
+    "admin.rules": "rules",
+    "admin.runs": "runs",
+    "admin.spend": "spend list_providers",
+    "admin.test_connection": "test_connection",
+    "batches.batch": "batch list_batch_rows",
+    "batches.begin": "begin_batch",
+    "batches.check": "upload check_sheet",
+    "batches.control": "pause_batch resume_batch cancel_batch retry_batch",
+    "batches.events": "batch",
+    "batches.failed": "export_batch",
+    "batches.index": "list_batches",
+    "batches.manifest": "export_batch",
+    "batches.new": SHOWS,
+    "batches.now": "batch",
+    "batches.package": "export_batch",
+    "batches.sheet": "template",
+    "batches.status": "export_batch",
+    "files.file": "version",  # names the addresses of its files, which take a token
+    "files.source": "product",  # names the addresses of its photos, which take a token
+    "gallery.compare": SHOWS,
+    "gallery.download": "download_many",
+    "gallery.index": "versions",
+    "gallery.start_comparison": SHOWS,
+    "products.edit": "edit_product",
+    "products.index": "products",
+    "products.product": "product assets runs",
+    "products.regenerate_all": "regenerate_product",
+    "products.run_product": "run_product",
+    "version_actions.comment": "comment",
+    "version_actions.comment_all": "comment_many",
+    "version_actions.decide": "decide",
+    "version_actions.decide_all": "decide_many",
+    "version_actions.regenerate": "regenerate",
+    "version_actions.regenerate_all": "regenerate_many",
+    "version_actions.rollback": "rollback",
+    "version_actions.undo": "undo",
+    "version_actions.undo_all": "undo_many",
+    "version_actions.upscale": "upscale",
+    "version_actions.upscale_all": "upscale_many",
+    "version_actions.waive": "waive",
+    "version_actions.withdraw": "withdraw",
+    "versions.home": SHOWS,
+    "versions.queue": "versions",
+    "versions.report": "report",
+    "versions.version": "version",
+    "api_page.api_docs": SHOWS,
+    "api-docs.openapi_json": SHOWS,
+}
+COMMANDS = {
+    "audit": "export_audit",
+    "backfill": "reads a whole catalog for hours; it is watched and stopped where it runs",
+    "backup": OF_THE_MACHINE,
+    "batch do": "pause_batch resume_batch cancel_batch retry_batch",
+    "batch failed": "export_batch",
+    "batch list": "list_batches",
+    "check-config": "check_rules",
+    "connect": "asks before it creates objects in another system, with an admin's secret of that system",
+    "connection test": "test_connection",
+    "demo": OF_THE_MACHINE,
+    "docs": OF_THE_MACHINE,
+    "doctor": OF_THE_MACHINE,
+    "export": "export_batch",
+    "gc": OF_THE_MACHINE,
+    "import": "upload check_sheet begin_batch",
+    "init": OF_THE_MACHINE,
+    "product add": "upload add_product",
+    "provider balance": "test_connection",
+    "provider list": "list_providers",
+    "provider test": "test_connection",
+    "reconcile": "start_reconciliation reconciliation_result repair_difference",
+    "replay": "replay",
+    "restore": OF_THE_MACHINE,
+    "run": "run_product",
+    "spend": "spend",
+    "template": "template",
+    "token add": "add_token",
+    "token list": "list_tokens",
+    "token revoke": "revoke_token",
+    "up": OF_THE_MACHINE,
+    "user add": "put_user add_login_link",
+    "user deactivate": "deactivate_user",
+    "user link": "add_login_link",
+    "user list": "list_users",
+    "user logout": "log_out_user",
+    "user remove": "remove_user",
+    "web": OF_THE_MACHINE,
+    "webhook send": "plays a PIM: the receiver of webhooks is its API",
+}
+OUTPUT = ("viewer.", "feeds.", "health.", "static", "layout.", "static_files.")  # PUBLIC
+
+
+def commands(group: click.Group, path: str = "") -> set[str]:
+    """The names of all commands of a group."""
+    found: set[str] = set()
+    for name, command in group.commands.items():
+        is_group = isinstance(command, click.Group)
+        found |= commands(command, f"{path}{name} ") if is_group else {path + name}
+    return found
+
+
+def operation_names(app: Flask) -> set[str]:
+    document: dict[str, Any] = app.test_client().get("/api/openapi.json").json
+    return {o["operationId"] for p in document["paths"].values() for m, o in p.items() if m != "parameters"}
+
+
+def test_each_action_of_a_page_has_its_operation_or_a_reason(app: Flask) -> None:
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules()}
+    of_people = {e for e in endpoints if not e.startswith((*OUTPUT, "api."))}
+    assert of_people == set(PAGES)
+
+
+def test_each_command_has_its_operation_or_a_reason() -> None:
+    assert commands(main) == set(COMMANDS)
+
+
+def test_the_operations_exist(app: Flask) -> None:
+    known = operation_names(app)
+    reasons = {OF_BROWSERS, SHOWS, OF_THE_MACHINE}
+    for action, entry in {**PAGES, **COMMANDS}.items():
+        named = entry.split()
+        assert set(named) <= known or entry in reasons or len(named) > 5, (action, set(named) - known)
