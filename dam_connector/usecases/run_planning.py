@@ -1,4 +1,4 @@
-"""Planning of the runs that a product needs: one for each slot of each deliverable."""
+"""Planning: a run for each slot of each deliverable of a product, stored once for each input."""
 
 from collections.abc import Mapping
 
