@@ -23,6 +23,7 @@ import urllib3
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
+from dam_connector.adapters.common.address_text import as_utf8, clean_url
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
@@ -242,7 +243,7 @@ class HttpClient:
     @contextmanager
     def _get_final(self, url: str, exchange: Exchange) -> Iterator[requests.Response]:
         """Follow redirects; yield the good response, whose body is still to be read."""
-        vendor, url = exchange.vendor, _clean_url(url)
+        vendor, url = exchange.vendor, clean_url(url)
         for _ in range(MAX_REDIRECTS + 1):
             host, guard = self._check_address(url, vendor)
             with self._hold_download(host, exchange), _send_get(url, guard, exchange) as response:
@@ -336,22 +337,9 @@ def _read(response: requests.Response, exchange: Exchange) -> bytes:
     return b"".join(chunks)
 
 
-def _clean_url(url: str) -> str:
-    """Return an address as people mean it: without blanks at its ends, and with those inside encoded."""
-    return url.strip(" \t\r\n\u00a0\ufeff").replace(" ", "%20")
-
-
-def _utf8(header: str) -> str:
-    """Return a header's text in UTF-8, if it is; http.client reads all headers as Latin-1."""
-    try:
-        return header.encode("latin-1").decode()
-    except UnicodeError:
-        return header
-
-
 def _redirect_url(url: str, response: requests.Response, vendor: str) -> str:
     try:
-        return urljoin(url, _clean_url(_utf8(response.headers["location"])))
+        return urljoin(url, clean_url(as_utf8(response.headers["location"])))
     except ValueError as error:
         raise AddressBlocked(vendor, "get", "the redirect names no usable address") from error
 
