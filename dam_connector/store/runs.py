@@ -35,11 +35,7 @@ FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it o
 
 
 class Runs:
-    """The table of runs.
-
-    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
-    more.
-    """
+    """The table of runs; every change is a compare-and-set on state and fence."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
