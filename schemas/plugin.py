@@ -16,6 +16,7 @@ from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
+from schemas.notify import NotifySchema
 from schemas.profile import ProfileSchema
 from schemas.sign_on import SignOnSchema
 
@@ -237,6 +238,27 @@ class ImagingSchema(Schema):
     )
 
 
+class StageSchema(Schema):
+    """One stage of a review."""
+
+    name = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^[^/\x00-\x1f]{1,40}$", error="up to 40 characters, without /"),
+        metadata={"description": "What pages call it, e.g. `3D artist`."},
+    )
+    roles = fields.List(
+        fields.String(validate=validate.OneOf(["reviewer", "admin"])),
+        metadata={"description": "Users with these roles decide, or with higher ones."},
+    )
+    people = fields.List(
+        fields.String(validate=validate.Length(1, 80)),
+        metadata={"description": "Names of reviewers who decide. With no roles either: all reviewers."},
+    )
+    dam = fields.Boolean(
+        metadata={"description": "A decision in the DAM counts as this stage; when absent, as the last one."}
+    )
+
+
 class ReviewSchema(Schema):
     """Who reviews where, and the reasons to reject."""
 
@@ -244,12 +266,29 @@ class ReviewSchema(Schema):
     owners = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
     )
+    stages = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 150)),
+        values=fields.List(fields.Nested(StageSchema), validate=validate.Length(1, 9)),
+        metadata={
+            "description": "The stages of a review, by category; `*` for all other categories. A version "
+            "stays in review until the last stage has approved it; the first refusal ends its review."
+        },
+    )
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)),
         validate=validate.Length(1, 9),
         metadata={"description": "Reasons to reject, at most nine: the keys 1 to 9 choose them."},
     )
     checklist = fields.List(fields.String(), metadata={"description": "The checklist that reviewers see."})
+
+    @validates_schema(skip_on_field_errors=True)
+    def stages_differ(self, data: dict[str, Any], **_: object) -> None:
+        for category, stages in data.get("stages", {}).items():
+            names = [stage["name"] for stage in stages]
+            if len(set(names)) < len(names):
+                raise ValidationError(_nest(("stages", category), "two stages have the same name"))
+            if sum(stage.get("dam", False) for stage in stages) > 1:
+                raise ValidationError(_nest(("stages", category), "only one stage is decided in the DAM"))
 
 
 class ViewerSchema(Schema):
@@ -300,6 +339,7 @@ class PluginSchema(Schema):
     checks = _section(ChecksSchema, "Limits of the checks, and severities of issues.")
     imaging = _section(ImagingSchema, "How products are cut out of their photos.")
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
+    notify = _section(NotifySchema, "Who is told of what, by webhook, chat or e-mail.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
     sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")

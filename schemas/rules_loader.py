@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from dam_connector.domain.rules import (
     ProductRules,
     ReconcileRules,
     ReviewRules,
+    ReviewStage,
     Rules,
     ViewerRules,
 )
@@ -27,10 +27,12 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
+from schemas.notify import build_notify
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
 from schemas.sign_on import build_sign_on
+from schemas.strict_json import load_json
 
 
 def load_rules(text: str) -> Rules:
@@ -40,7 +42,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = json.loads(text.removeprefix("\ufeff"))
+        raw = load_json(text.removeprefix("\ufeff"))
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(
@@ -60,6 +62,11 @@ def load_rules(text: str) -> Rules:
 def rules_notes(rules: Rules) -> list[str]:
     """Return remarks on good rules: what they leave out, and an admin may not have meant."""
     notes = []
+    folder = rules.naming.folder
+    if folder.startswith("/") or {".", ".."} & set(folder.split("/")):
+        notes.append(
+            f"/naming/folder: {folder} lies below the channel's folder; a slash before it is dropped"
+        )
     if not rules.channel:
         notes.append("/connections/channel: there is no channel, so no approved version goes live")
     elif unpublished := [d.name for d in rules.deliverables if not d.channels]:
@@ -109,13 +116,22 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
+        review=_review(data.get("review", {})),
+        notify=build_notify(data.get("notify", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
+
+
+def _review(data: dict[str, Any]) -> ReviewRules:
+    stages = {
+        category: tuple(ReviewStage(category=category, **lists_to_tuples(stage)) for stage in listed)
+        for category, listed in data.get("stages", {}).items()
+    }
+    return ReviewRules(**{**lists_to_tuples(data), "stages": stages})
 
 
 def _connection(data: dict[str, Any]) -> Connection:

@@ -35,11 +35,7 @@ FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it o
 
 
 class Runs:
-    """The table of runs.
-
-    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
-    more.
-    """
+    """The table of runs; every change is a compare-and-set on state and fence."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -361,11 +357,9 @@ class Runs:
         self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first, from just before the id `before`."""
-        query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
-        query = query.where(t.c.state == state) if state else query
-        query = query.where(t.c.sku == sku) if sku else query
-        query = query.where(t.c.deliverable == deliverable) if deliverable else query
-        query = query.where(t.c.id < before) if before else query
+        asked = {"state": state, "sku": sku, "deliverable": deliverable}
+        query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
+        query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
         with self._db.read() as c:
             return [run_from_row(row) for row in c.execute(query)]
 
@@ -374,11 +368,9 @@ class Runs:
         query = sa.select(t.c.timings).where(
             t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
         )
+        newest = query.order_by(t.c.id.desc()).limit(RECENT_RUNS)
         with self._db.read() as c:
-            recent = [
-                sum(timings.values())
-                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
-            ]
+            recent = [sum(timings.values()) for timings in c.execute(newest).scalars()]
         return sum(recent) / len(recent) if recent else None
 
     def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:

@@ -12,7 +12,8 @@ from dam_connector.domain.report_text import report_junit, report_markdown
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import Role, VersionFile
 from schemas.report import ReportOut
-from worker.check_process import CHECK_PROCESS, CheckRequest
+from worker.check_process import CHECK_PROCESS
+from worker.check_request import CheckRequest
 from worker.imaging.encode import MIME
 from worker.tools.output import (
     EXIT_ISSUES,

@@ -63,6 +63,22 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "and no other generator made one.",
         "Add views, add a provider to the deliverable's `generator`, or lower `min_confidence`.",
     ),
+    # how a finished model was treated
+    "model.over_budget": IssueSpec(
+        "warning",
+        "The model has more triangles than its budget. Fewer would have changed its look.",
+        "Simplify it in a 3D tool, or raise `max_triangles` of the deliverable.",
+    ),
+    "model.look_changed": IssueSpec(
+        "error",
+        "Our finishing changed the look of a model that was made elsewhere.",
+        "Compare it with the original. Report the fault if the message names nothing that explains it.",
+    ),
+    "model.preview_differs": IssueSpec(
+        "warning",
+        "The model has something that our own pictures of it do not show; KTX2 not in the viewer either.",
+        "Look at the GLB in a viewer that shows it before you approve it.",
+    ),
     # the mesh
     "geometry.not_watertight": IssueSpec(
         "error",

@@ -128,8 +128,8 @@ def _adopt(services: Services, version: Version, remote: RemoteState, dam: str) 
             and remote.state is STATE_AFTER[decision.verdict]
             and version.state is VersionState.IN_REVIEW
         ):
-            decide(services, version, decision, source=dam)
-            return f"{version.id} {decision.verdict.value}"
+            ended = decide(services, version, decision, source=dam)
+            return f"{version.id} {decision.verdict.value}" + ("" if ended else ", for one stage")
     except StateConflict:  # a webhook and a poll, or a person on our page, at the same moment
         version = services.assets.get(version.id) or version
         if _is_outdated(services, version, remote):
