@@ -65,6 +65,7 @@ class RulesFile:
         self._loaded_stamp: tuple[float, int] | None = None
         self._current: Rules | None = None
         self._namings: tuple[NamingRules, ...] | None = None
+        self._archived: dict[str, Rules] = {}  # the earlier rules that were asked for last
         self._lock = threading.Lock()
         self.problem: ConfigError | None = None
         self.pending: Rules | None = None  # those of the file, while they wait to be applied
@@ -152,9 +153,14 @@ class RulesFile:
         current = self.current()
         if current.fingerprint == fingerprint:
             return current
+        if archived := self._archived.get(fingerprint):
+            return archived
         text = self._archive.get(fingerprint)
         try:
-            return _parsed(text) if text else current
+            if text is None:
+                return current
+            self._archived = {fingerprint: _parsed(text)}  # the runs of a batch have the same
+            return self._archived[fingerprint]
         except ConfigError as error:
             log.warning("archived_rules_refused", fingerprint=fingerprint, problems=list(error.problems))
             return current

@@ -9,13 +9,14 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.domain import channel_names, name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import MAX_CAP_USD, Apply
+from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
+from schemas.naming import NamingSchema
+from schemas.notify import NotifySchema
 from schemas.profile import ProfileSchema
 from schemas.sign_on import SignOnSchema
 
@@ -120,73 +121,11 @@ class ProductsSchema(Schema):
         values=fields.Nested(CategorySchema),
         metadata={"description": "Further fields, by category."},
     )
-
-
-class NamingSchema(Schema):
-    """Patterns of file names and folders."""
-
-    default = text_field("Pattern for every deliverable that has no pattern of its own.")
-    patterns = fields.Dict(
-        keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
+    on_delete = text_field(
+        "What happens to the live assets of a product that is deleted in its PIM: `withdraw` takes them "
+        "offline until the product comes back, `keep` leaves them live. `withdraw` when absent.",
+        validate=validate.OneOf([WITHDRAW, KEEP]),
     )
-    folder = text_field("Pattern of the folder of a product's files.")
-    channels = fields.Dict(
-        keys=fields.String(),
-        values=fields.String(),
-        metadata={"description": "Names in a channel: a pattern, or the preset `gs1` or `amazon`."},
-    )
-    codes = fields.Dict(
-        keys=fields.String(),
-        values=fields.String(validate=validate.Regexp(r"^[A-Za-z0-9]{1,12}$")),
-        metadata={
-            "description": "Codes for {view_code} and {amazon_code}, by deliverable or view, e.g. "
-            '`{"swatch": "SWCH"}`; those of GS1 and Amazon when absent.'
-        },
-    )
-
-    @validates_schema
-    def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
-        found: dict[tuple[str, ...], str | None] = {
-            ("default",): data.get("default"),
-            **{("patterns", k): v for k, v in data.get("patterns", {}).items()},
-        }
-        for path, pattern in found.items():
-            if pattern is not None:
-                _check_pattern(pattern, path)
-        for part in filter(None, data.get("folder", "").split("/")):
-            _check_fields(part, ("folder",))
-        for channel, pattern in data.get("channels", {}).items():
-            if pattern not in channel_names.PRESETS:
-                _check_fields(pattern, ("channels", channel), channel_names.FIELDS)
-
-
-def _check_fields(
-    pattern: str, path: tuple[str, ...], known: tuple[str, ...] = name_pattern_syntax.FIELDS
-) -> list[str]:
-    try:
-        return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern, known)]
-    except ValueError as error:
-        raise ValidationError(_nest(path, str(error))) from error
-
-
-def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
-    missing = {"sku", "version"} - set(_check_fields(pattern, path))
-    if not missing and not name_pattern_syntax.is_reversible(pattern):
-        raise ValidationError(
-            _nest(
-                path,
-                "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}",
-            )
-        )
-    if missing:
-        raise ValidationError(
-            _nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version")
-        )
-
-
-def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
-    """Return a message nested under the keys of a path, as marshmallow expects it."""
-    return {path[0]: _nest(path[1:], message) if len(path) > 1 else [message]}
 
 
 class DimensionsRuleSchema(Schema):
@@ -250,6 +189,27 @@ class ImagingSchema(Schema):
     )
 
 
+class StageSchema(Schema):
+    """One stage of a review."""
+
+    name = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^[^/\x00-\x1f]{1,40}$", error="up to 40 characters, without /"),
+        metadata={"description": "What pages call it, e.g. `3D artist`."},
+    )
+    roles = fields.List(
+        fields.String(validate=validate.OneOf(["reviewer", "admin"])),
+        metadata={"description": "Users with these roles decide, or with higher ones."},
+    )
+    people = fields.List(
+        fields.String(validate=validate.Length(1, 80)),
+        metadata={"description": "Names of reviewers who decide. With no roles either: all reviewers."},
+    )
+    dam = fields.Boolean(
+        metadata={"description": "A decision in the DAM counts as this stage; when absent, as the last one."}
+    )
+
+
 class ReviewSchema(Schema):
     """Who reviews where, and the reasons to reject."""
 
@@ -257,12 +217,29 @@ class ReviewSchema(Schema):
     owners = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
     )
+    stages = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 150)),
+        values=fields.List(fields.Nested(StageSchema), validate=validate.Length(1, 9)),
+        metadata={
+            "description": "The stages of a review, by category; `*` for all other categories. A version "
+            "stays in review until the last stage has approved it; the first refusal ends its review."
+        },
+    )
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)),
         validate=validate.Length(1, 9),
         metadata={"description": "Reasons to reject, at most nine: the keys 1 to 9 choose them."},
     )
     checklist = fields.List(fields.String(), metadata={"description": "The checklist that reviewers see."})
+
+    @validates_schema(skip_on_field_errors=True)
+    def stages_differ(self, data: dict[str, Any], **_: object) -> None:
+        for category, stages in data.get("stages", {}).items():
+            names = [stage["name"] for stage in stages]
+            if len(set(names)) < len(names):
+                raise ValidationError(_nest(("stages", category), "two stages have the same name"))
+            if sum(stage.get("dam", False) for stage in stages) > 1:
+                raise ValidationError(_nest(("stages", category), "only one stage is decided in the DAM"))
 
 
 class ViewerSchema(Schema):
@@ -325,6 +302,7 @@ class PluginSchema(Schema):
     checks = _section(ChecksSchema, "Limits of the checks, and severities of issues.")
     imaging = _section(ImagingSchema, "How products are cut out of their photos.")
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
+    notify = _section(NotifySchema, "Who is told of what, by webhook, chat or e-mail.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
     changes = _section(ChangesSchema, "How changes of this file take effect.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")

@@ -2,7 +2,6 @@
 
 import difflib
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -24,6 +23,7 @@ from dam_connector.domain.rules import (
     ProductRules,
     ReconcileRules,
     ReviewRules,
+    ReviewStage,
     Rules,
     ViewerRules,
 )
@@ -31,10 +31,12 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
+from schemas.notify import build_notify
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
 from schemas.sign_on import build_sign_on
+from schemas.strict_json import load_json
 
 
 def load_rules(text: str) -> Rules:
@@ -44,7 +46,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = json.loads(text.removeprefix("\ufeff"))
+        raw = load_json(text.removeprefix("\ufeff"))
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(
@@ -64,6 +66,11 @@ def load_rules(text: str) -> Rules:
 def rules_notes(rules: Rules) -> list[str]:
     """Return remarks on good rules: what they leave out, and an admin may not have meant."""
     notes = []
+    folder = rules.naming.folder
+    if folder.startswith("/") or {".", ".."} & set(folder.split("/")):
+        notes.append(
+            f"/naming/folder: {folder} lies below the channel's folder; a slash before it is dropped"
+        )
     if not rules.channel:
         notes.append("/connections/channel: there is no channel, so no approved version goes live")
     elif unpublished := [d.name for d in rules.deliverables if not d.channels]:
@@ -112,7 +119,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
     if "tolerance_pct" in dimensions:
         checks["dimensions_tolerance_pct"] = dimensions["tolerance_pct"]
     connections = data["connections"]
-    required = {"required": tuple(products["required"])} if "required" in products else {}
+    of_products = {name: value for name, value in lists_to_tuples(products).items() if name != "categories"}
     by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
     return Rules(
         name=data["name"],
@@ -122,11 +129,12 @@ def _build(data: dict[str, Any], text: str) -> Rules:
             port: {name: _connection(c) for name, c in connections.get(port, {}).items()}
             for port in ("pim", "dam", "provider", "channel")
         },
-        products=ProductRules(**required, required_by_category=by_category),
+        products=ProductRules(**of_products, required_by_category=by_category),
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
+        review=_review(data.get("review", {})),
+        notify=build_notify(data.get("notify", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         changes=ChangeRules(**data.get("changes", {})),
@@ -134,6 +142,14 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
+
+
+def _review(data: dict[str, Any]) -> ReviewRules:
+    stages = {
+        category: tuple(ReviewStage(category=category, **lists_to_tuples(stage)) for stage in listed)
+        for category, listed in data.get("stages", {}).items()
+    }
+    return ReviewRules(**{**lists_to_tuples(data), "stages": stages})
 
 
 def _connection(data: dict[str, Any]) -> Connection:

@@ -16,6 +16,7 @@ from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, load_product, unknown_keys
+from schemas.strict_json import load_json
 
 
 def store_local_photos(services: Services, product: Product, folder: Path) -> Product:
@@ -58,7 +59,7 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     Photos are addresses, or files by their path from the folder of FILE.
     """
     try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
+        data = load_json(file.read_text(encoding="utf-8-sig"))
         record = load_product(data)
     except ValidationError as error:
         raise ConfigError(

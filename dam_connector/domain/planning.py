@@ -31,6 +31,7 @@ class PlannedRun:
 
     deliverable: Deliverable
     slot: int  # from 1 on
+    inputs: Mapping[str, Sha256]  # the pictures by view, or the model by its deliverable
     input_hash: str  # the same input is not made twice
     former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
 
@@ -69,6 +70,7 @@ def planned_runs(
                 yield PlannedRun(
                     deliverable=deliverable,
                     slot=slot,
+                    inputs=made_from,
                     input_hash=hashed,
                     former_hashes=tuple(sorted(former - {hashed})),
                 )

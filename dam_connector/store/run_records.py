@@ -3,10 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
 
 from dam_connector.domain.ids import RunId
-from dam_connector.domain.run import RunKind, RunState
+from dam_connector.domain.run import GENERATION_KINDS, RunKind, RunState
+from dam_connector.store.tables import runs as t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +59,29 @@ class RunRecord:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+
+
+class RunInput(NamedTuple):
+    """The input of a run that makes a version."""
+
+    input_hash: str
+    rules_fingerprint: str
+
+
+def is_generation(sku: str, deliverable: str, slot: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a run makes a version of a slot."""
+    of_slot = (t.c.sku == sku, t.c.deliverable == deliverable, t.c.slot == slot)
+    return sa.and_(*of_slot, t.c.kind.in_(GENERATION_KINDS))
+
+
+def newest_generation(of_slot: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query of the newest run that makes a version of a slot, by `is_generation`."""
+    return (
+        sa.select(t.c.id, t.c.input_hash, t.c.rules_fingerprint, t.c.state)
+        .where(of_slot)
+        .order_by(t.c.created_at.desc(), t.c.id.desc())
+        .limit(1)
+    )
 
 
 def base_input_hash(input_hash: str) -> str:

@@ -18,7 +18,15 @@ from dam_connector.domain.run import (
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
-from dam_connector.store.run_records import NewRun, RunRecord, base_input_hash, run_from_row
+from dam_connector.store.run_records import (
+    NewRun,
+    RunInput,
+    RunRecord,
+    base_input_hash,
+    is_generation,
+    newest_generation,
+    run_from_row,
+)
 from dam_connector.store.tables import runs as t
 
 NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input cancelled
@@ -27,11 +35,7 @@ FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it o
 
 
 class Runs:
-    """The table of runs.
-
-    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
-    more.
-    """
+    """The table of runs; every change is a compare-and-set on state and fence."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -54,18 +58,8 @@ class Runs:
         return added
 
     def _add_generation(self, c: sa.Connection, run: NewRun) -> RunId | None:
-        slot = (
-            t.c.sku == run.sku,
-            t.c.deliverable == run.deliverable,
-            t.c.slot == run.slot,
-            t.c.kind.in_(GENERATION_KINDS),
-        )
-        newest = (
-            sa.select(t.c.id, t.c.input_hash, t.c.state)
-            .where(*slot)
-            .order_by(t.c.created_at.desc(), t.c.id.desc())
-            .limit(1)
-        )
+        of_slot = is_generation(run.sku, run.deliverable, run.slot)
+        newest = newest_generation(of_slot)
         before = c.execute(newest).one_or_none()
         if before and base_input_hash(before.input_hash) in (run.input_hash, *run.former_hashes):
             return self._reopen_cancelled(c, before)
@@ -78,7 +72,7 @@ class Runs:
         if run_id:
             c.execute(
                 sa.update(t)
-                .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
+                .where(of_slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
                 .values(
                     state=RunState.CANCELLED.value,
                     fence=t.c.fence + 1,
@@ -88,6 +82,12 @@ class Runs:
                 )
             )
         return run_id
+
+    def newest_input(self, sku: str, deliverable: str, slot: int) -> RunInput | None:
+        """Return the input of the newest run that makes a version of a slot, or None."""
+        with self._db.read() as c:
+            row = c.execute(newest_generation(is_generation(sku, deliverable, slot))).one_or_none()
+        return RunInput(row.input_hash, row.rules_fingerprint) if row else None
 
     def _insert(self, c: sa.Connection, run: NewRun, input_hash: str) -> RunId | None:
         now = self._clock.now()
@@ -357,11 +357,9 @@ class Runs:
         self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first, from just before the id `before`."""
-        query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
-        query = query.where(t.c.state == state) if state else query
-        query = query.where(t.c.sku == sku) if sku else query
-        query = query.where(t.c.deliverable == deliverable) if deliverable else query
-        query = query.where(t.c.id < before) if before else query
+        asked = {"state": state, "sku": sku, "deliverable": deliverable}
+        query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
+        query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
         with self._db.read() as c:
             return [run_from_row(row) for row in c.execute(query)]
 
@@ -370,11 +368,9 @@ class Runs:
         query = sa.select(t.c.timings).where(
             t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
         )
+        newest = query.order_by(t.c.id.desc()).limit(RECENT_RUNS)
         with self._db.read() as c:
-            recent = [
-                sum(timings.values())
-                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
-            ]
+            recent = [sum(timings.values()) for timings in c.execute(newest).scalars()]
         return sum(recent) / len(recent) if recent else None
 
     def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:

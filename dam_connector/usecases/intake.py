@@ -2,7 +2,8 @@
 
 The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits.
 `handle_delivery` is the job that interprets it. `ingest_event` reads the products, `ingest_product` stores
-one with its images, and plans its runs. Below them: the same started by people.
+one with its images, and `plan_runs` (run_planning.py) plans a run for each slot of each deliverable. Below
+them: the same started by people.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,7 +33,7 @@ from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.expiry import restore_after_expiry
+from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
@@ -317,14 +318,15 @@ def _store_findings_and_plan(
     required = product_issues(product, services.rules.current().products)
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
-    restore_after_expiry(services, product)
+    restore_when_back(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
-    outcome = f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run else "nothing is made"
-    errors = [i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR]
-    if errors:
-        outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
-    return IntakeResult(f"{product.sku}: {outcome}", planned)
+    errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
+    parts = [
+        f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run or not errors else "",
+        f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
+    ]
+    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned)
 
 
 def add_product(

@@ -20,6 +20,7 @@ from dam_connector.store.catalog_state import Slot
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.rules_archive import changed_keys
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
+from dam_connector.usecases.placement import known_input_hash
 from dam_connector.usecases.record_checks import check_records, repair_records
 from dam_connector.usecases.run_planning import needed_runs, plan_runs
 from dam_connector.wiring import Services
@@ -85,7 +86,8 @@ def _add_runs(
     for run in needed_runs(services, product, record.sources, rules):
         deliverable = run.deliverable
         known = inputs.get(Slot(product.sku, deliverable.name, run.slot))
-        if known in (run.input_hash, *run.former_hashes) and deliverable.made_from not in remade:
+        same = (run.input_hash, *run.former_hashes, known_input_hash(services, product, run, rules))
+        if known in same and deliverable.made_from not in remade:
             continue
         remade.add(deliverable.name)
         (effect.anew if known else effect.new)[deliverable.name] += 1

@@ -1,4 +1,4 @@
-"""Planning: which runs a product needs that were not planned before."""
+"""Planning: a run for each slot of each deliverable of a product, stored once for each input."""
 
 from collections.abc import Iterator, Mapping
 
@@ -8,6 +8,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import PHOTO, Rules
 from dam_connector.domain.version import VersionFile
 from dam_connector.store.run_records import NewRun
+from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
 from dam_connector.wiring import Services
 
 
@@ -30,22 +31,29 @@ def plan_runs(
     """
     bulk = bulk or bool(batch_id)
     rules = services.rules.current()
+    planned = [
+        p
+        for p in needed_runs(services, product, sources, rules)
+        if not made_from or p.deliverable.made_from == made_from
+    ]
     needed = [
         NewRun(
             kind=p.deliverable.kind,
             sku=product.sku,
             deliverable=p.deliverable.name,
             slot=p.slot,
-            input_hash=p.input_hash,
+            input_hash=known_input_hash(services, product, p, rules),
             former_hashes=p.former_hashes,
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
         )
-        for p in needed_runs(services, product, sources, rules)
-        if not made_from or p.deliverable.made_from == made_from
+        for p in planned
     ]
     added = services.runs.add(needed)
+    for p, run in zip(planned, needed, strict=True):
+        if run.input_hash != p.input_hash:
+            bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 
