@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from dam_connector.domain import channel_names, name_pattern_syntax
-from schemas.common import text_field
+from schemas.common import nest_message, text_field
 
 
 class NamingSchema(Schema):
@@ -52,24 +52,19 @@ def _check_fields(
     try:
         return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern, known)]
     except ValueError as error:
-        raise ValidationError(_nest(path, str(error))) from error
+        raise ValidationError(nest_message(path, str(error))) from error
 
 
 def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
     missing = {"sku", "version"} - set(_check_fields(pattern, path))
     if not missing and not name_pattern_syntax.is_reversible(pattern):
         raise ValidationError(
-            _nest(
+            nest_message(
                 path,
                 "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}",
             )
         )
     if missing:
         raise ValidationError(
-            _nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version")
+            nest_message(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version")
         )
-
-
-def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
-    """Return a message nested under the keys of a path, as marshmallow expects it."""
-    return {path[0]: _nest(path[1:], message) if len(path) > 1 else [message]}

@@ -13,7 +13,7 @@ from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
-from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
+from schemas.common import COLOR, SLUG, StrictFloat, nest_message, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
 from schemas.naming import NamingSchema
 from schemas.notify import NotifySchema
@@ -237,9 +237,11 @@ class ReviewSchema(Schema):
         for category, stages in data.get("stages", {}).items():
             names = [stage["name"] for stage in stages]
             if len(set(names)) < len(names):
-                raise ValidationError(_nest(("stages", category), "two stages have the same name"))
+                raise ValidationError(nest_message(("stages", category), "two stages have the same name"))
             if sum(stage.get("dam", False) for stage in stages) > 1:
-                raise ValidationError(_nest(("stages", category), "only one stage is decided in the DAM"))
+                raise ValidationError(
+                    nest_message(("stages", category), "only one stage is decided in the DAM")
+                )
 
 
 class ViewerSchema(Schema):
