@@ -15,8 +15,12 @@ _HINTS = (
 )
 
 
-def load_json(text: str) -> Any:
+def load_json(text: str, *, allow_nan: bool = False) -> Any:
     """Return the value of a JSON text.
+
+    Args:
+        text: the text.
+        allow_nan: NaN and infinite numbers pass, for a schema that refuses them with their place.
 
     Raises:
         ValueError: the text is not JSON, names a key twice in one object, has NaN or an infinite number, or
@@ -24,7 +28,10 @@ def load_json(text: str) -> Any:
     """
     try:
         value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite_float
+            text,
+            object_pairs_hook=_object,
+            parse_constant=float if allow_nan else _no_number,
+            parse_float=float if allow_nan else _finite_float,
         )
     except json.JSONDecodeError as error:
         hint = next((hint for pattern, hint in _HINTS if pattern.search(text)), "")
