@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from dam_connector.domain.outside_values import require_shallow
@@ -14,6 +15,9 @@ _HINTS = (
     (re.compile(r"[“”]"), 'write straight quotes: "..."'),
 )
 
+# what only an escape brings into a text; neither UTF-8 nor PostgreSQL takes it
+_UNCLEAN = re.compile("[\0\ud800-\udfff]")
+
 
 def load_json(text: str, *, allow_nan: bool = False) -> Any:
     """Return the value of a JSON text.
@@ -23,8 +27,9 @@ def load_json(text: str, *, allow_nan: bool = False) -> Any:
         allow_nan: NaN and infinite numbers pass, for a schema that refuses them with their place.
 
     Raises:
-        ValueError: the text is not JSON, names a key twice in one object, has NaN or an infinite number, or
-            is nested too deeply. The message says where, and what may be meant.
+        ValueError: the text is not JSON, names a key twice in one object, has NaN or an infinite number, is
+            nested too deeply, or holds a NUL or half a surrogate pair. The message says where, and what may
+            be meant.
     """
     try:
         value = json.loads(
@@ -40,7 +45,24 @@ def load_json(text: str, *, allow_nan: bool = False) -> Any:
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     require_shallow(value)
+    if "\\u" in text and (unclean := next(filter(_UNCLEAN.search, _texts(value)), None)):
+        raise ValueError(
+            f"the text {ascii(unclean)[:60]} holds a NUL or half a surrogate pair; send clean UTF-8"
+        )
     return value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield all texts in a value, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
