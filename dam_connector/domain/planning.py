@@ -22,7 +22,7 @@ _NAMING_IN_HASH = {
 }
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
-_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until")
+_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until", "translations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,10 +40,11 @@ def page(sku: str) -> ResponseReturnValue:
     if model is None:
         abort(404)
     address, web = _page_address(sku), model.file("web")
+    product = record.product.in_locale(requested_reader().language)
     frames = next((v.spin_frames for v in versions if v.spin_frames), ())
     return _shop_page(
         "ar_page.html",
-        product=record.product,
+        product=product,
         glb=_url(web or model.file("glb")),
         plain_glb=_url(model.file("glb")),
         is_packed=web is not None,
@@ -53,7 +54,7 @@ def page(sku: str) -> ResponseReturnValue:
         is_spin=bool(frames),
         labels=_size_labels(record.product, requested_reader()),
         address=address,
-        linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
+        linked_data=json.dumps(_linked_data(product, model, address)).replace("<", "\\u003c"),
     )
 
 
