@@ -115,15 +115,19 @@ def _size_labels(product: Product, reader: Reader) -> list[dict[str, str]]:
 
 @bp.get("/ar/<path:sku>/latest/<deliverable>.<extension>")
 def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
-    """Redirect from an address that never changes to the newest live file of a deliverable's first slot."""
+    """Redirect from an address that never changes to the newest live file of a deliverable's first slot.
+
+    With `?w=400`, to its file in that size, where plugin.json names it.
+    """
     _, versions = _live_versions(sku)
+    size = request.args.get("w", "")
     file_format = "jpeg" if extension == "jpg" else extension
     files = [
         f
         for v in versions
         if v.asset.deliverable == deliverable
         for f in v.files
-        if f.role not in (Role.PREVIEW, Role.EVIDENCE)
+        if f.role not in (Role.PREVIEW, Role.EVIDENCE) and (f.view if f.role is Role.SIZE else "") == size
     ]
     found = next((f for f in files if f.format == file_format), None)
     if found is None:
