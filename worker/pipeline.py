@@ -19,6 +19,7 @@ from worker.steps.label_provenance import label_provenance
 from worker.steps.make_lods import make_lods
 from worker.steps.make_model import make_model
 from worker.steps.make_renditions import make_renditions
+from worker.steps.make_sizes import make_sizes
 from worker.steps.make_web_glb import make_web_glb
 from worker.steps.optimise_model import optimise_model
 from worker.steps.plan_renditions import plan_renditions
@@ -47,6 +48,7 @@ FINISH: tuple[Step, ...] = (
 IMAGE: tuple[Step, ...] = (
     collect_sources,  # decodes the product's photos and keeps the usable ones; or finds its model
     make_renditions,  # cuts out or renders the product, composes and encodes the pictures
+    make_sizes,  # writes smaller files, where plugin.json asks for them
     *FINISH,
 )
 MODEL: tuple[Step, ...] = (
@@ -61,7 +63,7 @@ MODEL: tuple[Step, ...] = (
     *FINISH,
     plan_renditions,  # plans the renditions that are made from this model
 )
-UPSCALE: tuple[Step, ...] = (upscale_pictures, *FINISH)  # a picture with twice the pixels
+UPSCALE: tuple[Step, ...] = (upscale_pictures, make_sizes, *FINISH)  # a picture with twice the pixels
 REVIEW: tuple[Step, ...] = (  # a blocked version whose errors were waived
     push_to_dam,
     request_review,

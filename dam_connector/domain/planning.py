@@ -12,7 +12,7 @@ from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, 
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
-HASHED_IF_SET = ("when", "prompt", "avoid")
+HASHED_IF_SET = ("when", "prompt", "avoid", "sizes")
 # What earlier releases hashed of the patterns of names. An asset keeps its name until its next version, so
 # the patterns in force are no longer hashed; the constant keeps the hashes of those who never changed them.
 _NAMING_IN_HASH = {
@@ -22,7 +22,7 @@ _NAMING_IN_HASH = {
 }
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
-_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until")
+_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until", "translations")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -85,6 +85,7 @@ class Deliverable:
     fill: float = 0.86  # share of the tighter side that the product fills
     aspect: str = "1:1"  # width to height
     size_px: int = 2048  # the longer side
+    sizes: tuple[int, ...] = ()  # longer sides of further, smaller files of each format
     shadow: bool = True
     reflection: bool = False
     camera: str = "hero"  # one of `CAMERAS`, or azimuth and elevation in degrees as "35,18"
