@@ -13,6 +13,7 @@ import zlib
 from collections.abc import Iterator
 from typing import IO
 
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
 from dam_connector.watched_process import limit_this_process
@@ -65,7 +66,7 @@ def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) ->
 
 
 def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """Yield the pictures in a ZIP, by the paths that each may have; too large ones are left out.
+    """Yield the pictures and models in a ZIP, by the paths that each may have; too large ones are left out.
 
     Raises:
         InputError: sheet.unreadable: the ZIP is damaged, or has or unpacks to too much.
@@ -87,6 +88,9 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple
 
 
 def _is_picture(member: zipfile.ZipInfo, max_bytes: int) -> bool:
+    """Return whether a member is a picture or a model that is not too large."""
+    if is_model_name(member.filename):
+        return member.file_size <= MAX_MODEL_BYTES
     return is_picture_name(member.filename) and member.file_size <= max_bytes
 
 

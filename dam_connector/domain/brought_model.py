@@ -48,6 +48,12 @@ def model_format(data: bytes) -> str:
     return "obj" if b"\x00" not in head and _OBJ_VERTEX.search(head) else ""
 
 
+def may_be_model(head: bytes) -> bool:
+    """Return whether the first `SIGNATURE_BYTES` of a file may be those of a model."""
+    is_text = all(byte >= 0x20 or byte in b"\t\r\n" for byte in head)
+    return head.startswith((b"glTF", _ZIP_MAGIC)) or (is_text and not head.lstrip().startswith(b"<"))
+
+
 def sibling_names(data: bytes) -> tuple[str, ...]:
     """Return the relative names of the files that a glTF, an OBJ or an MTL needs, each once.
 

@@ -36,7 +36,7 @@ from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.run_planning import plan_runs
-from dam_connector.usecases.source_images import store_source_images
+from dam_connector.usecases.source_images import HELD_PREFIX, store_source_images
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -235,6 +235,7 @@ def ingest_product(
     batch_id: str = "",
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
+    keep_model: bool = True,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -251,11 +252,13 @@ def ingest_product(
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
+        keep_model: a model that a person uploaded stays when these facts name none.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    while services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
+    while stored := _store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
+        product = stored
         issues = product_issues(product, services.rules.current().products)
         sources, image_issues = store_source_images(services, product, last_try=last_try)
         with services.transaction():
@@ -271,6 +274,25 @@ def ingest_product(
     result = IntakeResult(f"{product.sku}: older than what is known", 0)
     record(result)
     return result
+
+
+def _store_facts(
+    services: Services,
+    product: Product,
+    connection: str,
+    ref: str,
+    source_time: datetime,
+    *,
+    keep_model: bool,
+) -> Product | None:
+    """Store a product's facts; return them as stored, or None when newer ones are."""
+    with services.transaction():
+        if keep_model and not product.model_url:
+            known = services.products.lock(product.sku)
+            if known and known.product.model_url.startswith(HELD_PREFIX):
+                product = replace(product, model_url=known.product.model_url)
+        done = services.products.upsert(product, connection=connection, ref=ref, source_time=source_time)
+    return product if done else None
 
 
 def _store_findings_and_plan(
@@ -357,6 +379,7 @@ def edit_product(
         product,
         connection=stored.connection,
         ref=stored.ref,
+        keep_model=False,
         source_time=max(services.clock.now(), stored.source_time),
         record=add_to_history,
     )

@@ -130,7 +130,7 @@ def _roughness(keys: dict[str, Any]) -> float:
     return float((2 / (exponent + 2)) ** 0.25) if exponent >= 0 else DEFAULT_ROUGHNESS
 
 
-def _numbers(found: object, default: list[float]) -> list[float]:
+def _numbers(found: Any, default: list[float]) -> list[float]:
     """Return the numbers of a line of an MTL; the default where they are none, or too few."""
     parts = found if isinstance(found, (list, tuple)) else [found]
     try:

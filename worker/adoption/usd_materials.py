@@ -3,6 +3,7 @@
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -69,7 +70,9 @@ class MaterialReader:
             self._losses.append("materials that are no UsdPreviewSurface")
             return GltfMaterial(self._add({"metallicFactor": 0.0}, {}), "st")
         textures = {name: t for name in _TEXTURED if (t := self._texture(shader, name))}
-        self._losses.extend(name for name in _LOST_INPUTS if (i := shader.GetInput(name)) and i.HasConnectedSource())
+        self._losses.extend(
+            name for name in _LOST_INPUTS if (i := shader.GetInput(name)) and i.HasConnectedSource()
+        )
         pbr: dict[str, object] = {
             "baseColorFactor": self._base_factor(shader, textures),
             "metallicFactor": 1.0 if "metallic" in textures else _number(shader, "metallic", 0.0),
@@ -221,7 +224,7 @@ class MaterialReader:
 _TEXTURED = ("diffuseColor", "opacity", "metallic", "roughness", "normal", "occlusion", "emissiveColor")
 
 
-def _value(shader: UsdShade.Shader, name: str) -> object:
+def _value(shader: UsdShade.Shader, name: str) -> Any:
     """Return the value of an input, also where a material's interface gives it; None without one."""
     found = shader.GetInput(name) if shader else None
     if not found:
@@ -238,7 +241,7 @@ def _number(shader: UsdShade.Shader, name: str, default: float) -> float:
 def _color(shader: UsdShade.Shader, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
     found = _value(shader, name)
     try:
-        values = tuple(float(v) for v in found) if found is not None else default  # type: ignore[attr-defined]
+        values = tuple(float(v) for v in found) if found is not None else default
     except TypeError:
         return default
     return values if len(values) == 3 and np.isfinite(values).all() else default

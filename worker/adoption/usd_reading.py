@@ -28,7 +28,7 @@ def read_usdz(data: bytes, files: FileSet) -> tuple[bytes, tuple[str, ...]]:
         InputError: source.not_a_model, geometry.empty.
     """
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
-        package = Path(folder) / "model.usdz"
+        package = Path(folder).resolve() / "model.usdz"
         package.write_bytes(data)
         try:
             stage = Usd.Stage.Open(str(package))
