@@ -19,6 +19,7 @@ from dam_connector.cli.common import data_dir_option, json_option, open_services
 from dam_connector.cli.preview_text import preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.brought_model import is_model_name
 from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batch_records import Batch, BatchState, RowState
@@ -62,7 +63,7 @@ def _hashes_in_folder(path: Path) -> dict[str, Sha256]:
     return {
         p.relative_to(path).as_posix(): Sha256(hashlib.sha256(p.read_bytes()).hexdigest())
         for p in sorted(path.rglob("*"))
-        if is_picture_name(p.name) and p.is_file()
+        if (is_picture_name(p.name) or is_model_name(p.name)) and p.is_file()
     }
 
 

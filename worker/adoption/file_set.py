@@ -6,6 +6,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from pathlib import Path
 
 from dam_connector.domain.brought_model import MODEL_SUFFIXES, is_model_name
 from dam_connector.domain.picture_names import clean_path
@@ -47,6 +48,29 @@ class FileSet:
             limit = "a ZIP with the model and all its files"
             raise InputError("source.not_a_model", message, measured=name[:120], limit=limit)
         return self._files[path]
+
+    @property
+    def first(self) -> str:
+        """Return the path of the first file."""
+        return next(iter(self._files))
+
+    def write_to(self, folder: Path) -> None:
+        """Write the files into a folder.
+
+        Raises:
+            InputError: source.not_a_model: a path leads out of the folder.
+        """
+        for name, content in self._files.items():
+            path = (folder / name).resolve()
+            if not path.is_relative_to(folder) or path == folder:
+                message = "A file in the ZIP leads out of its folder."
+                raise InputError("source.not_a_model", message, measured=name[:120])
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
+            except OSError as error:  # e.g. a name that is too long
+                message = f"A file in the ZIP cannot be unpacked ({type(error).__name__})."
+                raise InputError("source.not_a_model", message, measured=name[:120]) from error
 
     def beside(self, name: str) -> "FileSet":
         """Return the files as a file of this set sees them: by paths from its folder.

@@ -23,12 +23,12 @@ def convert(data: bytes) -> BroughtModel:
     if found in ("zip", "usdz"):
         files = open_archive(data)
         if found == "usdz":
-            return _convert_usdz(data, files)
+            return _convert_usdz(files)
         name = files.find_model()
         content = files.read(name)
         inner = model_format(content)
         if inner == "usdz":
-            return _convert_usdz(content, open_archive(content))
+            return _convert_usdz(open_archive(content))
         return _convert_by_format(inner, content, files.beside(name))
     return _convert_by_format(found, data, FileSet({}))
 
@@ -48,10 +48,10 @@ def _convert_by_format(found: str, data: bytes, files: FileSet) -> BroughtModel:
     raise InputError("source.not_a_model", message, pointer=POINTER, limit=FORMATS_TEXT)
 
 
-def _convert_usdz(data: bytes, files: FileSet) -> BroughtModel:
+def _convert_usdz(files: FileSet) -> BroughtModel:
     from worker.adoption.usd_reading import read_usdz
 
-    glb, losses = read_usdz(data, files)
+    glb, losses = read_usdz(files)
     return BroughtModel(glb=glb, format="usdz", losses=losses)
 
 

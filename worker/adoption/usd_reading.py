@@ -21,27 +21,27 @@ _EMPTY = b'{"asset":{"version":"2.0","generator":"dam-connector"}}    '
 _VERTICES, _INDICES = 34962, 34963  # targets of buffer views
 
 
-def read_usdz(data: bytes, files: FileSet) -> tuple[bytes, tuple[str, ...]]:
-    """Return the GLB, and what it does not hold.
+def read_usdz(files: FileSet) -> tuple[bytes, tuple[str, ...]]:
+    """Return the GLB of an unpacked package, and what it does not hold. Its first file is the layer.
 
     Raises:
         InputError: source.not_a_model, geometry.empty.
     """
     with tempfile.TemporaryDirectory(prefix="usdz-") as folder:
-        package = Path(folder).resolve() / "model.usdz"
-        package.write_bytes(data)
+        root = Path(folder).resolve()
+        files.write_to(root)
         try:
-            stage = Usd.Stage.Open(str(package))
-            _refuse_outside_layers(stage, str(package))
+            stage = Usd.Stage.Open(str(root / files.first))
+            _refuse_outside_layers(stage, str(root))
             return _SceneWriter(stage, files).write()
         except Tf.ErrorException as error:
             raise InputError("source.not_a_model", "OpenUSD cannot read the USDZ.") from error
 
 
-def _refuse_outside_layers(stage: Usd.Stage, package: str) -> None:
+def _refuse_outside_layers(stage: Usd.Stage, folder: str) -> None:
     """Raise InputError where the stage is composed of files outside its package."""
     layers = [layer.identifier for layer in stage.GetUsedLayers() if not layer.anonymous]
-    outside = [name for name in layers if not name.startswith(package)]
+    outside = [name for name in layers if not name.startswith(f"{folder}/")]
     if outside:
         message = "The USDZ uses files outside of it."
         raise InputError("source.not_a_model", message, measured=outside[0][:120])
