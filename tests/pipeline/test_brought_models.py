@@ -29,7 +29,7 @@ BOX = {"width": SIZE[0] * 2, "height": SIZE[1] * 2, "depth": SIZE[2] * 2, "unit"
 
 @pytest.fixture(autouse=True)
 def _rules(write_rules: Write) -> None:
-    write_rules(deliverables=[{**MODEL, "formats": ["glb"]}, PACKSHOT])
+    write_rules(deliverables=[{**MODEL, "formats": ["glb"]}, {**PACKSHOT, "channels": ["viewer"]}])
 
 
 def numbers(services: Services) -> dict[str, int]:
