@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
@@ -262,7 +262,8 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
     Returns:
         One line for each problem; empty when there is none.
     """
-    context = services.adapter_context
+    # Adapters allow the ports of their addresses. Those of rules that are not in force must not count.
+    context = replace(services.adapter_context, http=HttpClient(services.settings.allowed_hosts))
     problems: list[str] = []
     for port, connections in (
         ("pim", rules.pim),

@@ -22,6 +22,7 @@ from dam_connector.adapters.common.dam_helpers import (
 from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
@@ -198,7 +199,7 @@ class BynderDam(NoWebhooks, ApiClient):
 
         The parts go to a storage that Bynder names, which must not receive our token.
         """
-        storage_url = json.loads(self.request("GET", "/api/upload/endpoint", "push").body)
+        storage_url = self._json("/api/upload/endpoint", "push")
         upload = self.request_json("POST", "/api/upload/init", "push", fields={"filename": file.name})
         s3_file, s3_filename = upload["s3file"], str(upload["s3_filename"])
         chunks = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)] or [b""]
@@ -271,11 +272,14 @@ class BynderDam(NoWebhooks, ApiClient):
             ) from error
         return found
 
-    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
+    def _json(self, path: str, operation: str) -> Any:
         try:
-            found = json.loads(self.request("GET", path, operation).body)
+            return decode_json(self.request("GET", path, operation).body)
         except ValueError as error:
             raise BadOutput(self.vendor, operation, "the answer is not JSON") from error
+
+    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
+        found = self._json(path, operation)
         return [media for media in found if isinstance(media, dict)] if isinstance(found, list) else []
 
     def _is_unchanged(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:

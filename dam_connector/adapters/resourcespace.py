@@ -23,7 +23,7 @@ from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart, HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
-from dam_connector.domain.outside_values import parse_integer
+from dam_connector.domain.outside_values import decode_json, parse_integer
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
@@ -292,7 +292,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             reason = f"it has no function {function}, or its API is switched off"
             raise BadOutput(self.vendor, operation, reason)
         try:
-            found = json.loads(reply.body)
+            found = decode_json(reply.body)
         except ValueError as error:
             excerpt = " ".join(reply.body[:200].decode("utf-8", "replace").split())
             raise BadOutput(self.vendor, operation, excerpt) from error

@@ -23,7 +23,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import WITHDRAW
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
-from dam_connector.errors import ConnectorError, NotFound, StateConflict
+from dam_connector.errors import ConnectorError, StateConflict
 from dam_connector.ports import Channel
 from dam_connector.store.channel_listings import SentListing
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
@@ -137,12 +137,7 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
 def _sync(services: Services, adapter: Channel, listing: Listing) -> str:
     services.db.check_guard()
     with services.http.checked(services.db.check_guard):
-        try:
-            return adapter.sync(listing, services.blobs)
-        except NotFound:
-            if listing.placements:
-                raise
-            return ""  # the channel no longer has the product, and so nothing of ours
+        return adapter.sync(listing, services.blobs)
 
 
 def _correct_late_sending(services: Services, channel: str, sku: str, sent: SentListing) -> None:
