@@ -18,8 +18,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.cli.preview_text import preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
-from dam_connector.domain.ids import Sha256
 from dam_connector.domain.brought_model import is_model_name
+from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batch_records import Batch, BatchState, RowState

@@ -60,8 +60,8 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     """Return the addresses of a product's images, and of the model that it brings along.
 
     Returns:
-        By view, `INSPIRATION` or `BROUGHT_MODEL`: the address, and the JSON pointer of the field that holds it, e.g.
-        `/images/front`.
+        By view, `INSPIRATION` or `BROUGHT_MODEL`: the address, and the JSON pointer of the field that holds
+        it, e.g. `/images/front`.
     """
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:

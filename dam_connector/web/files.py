@@ -35,7 +35,7 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
 @bp.get("/sources/<product_id>/<view>")
 @requires(UserRole.VIEWER)
 def source(product_id: str, view: str) -> ResponseReturnValue:
-    """Send a photo or the model of a product as it was fetched; with a picture type only when it looks like a picture."""
+    """Send a photo or the model of a product as it was fetched; with the type that its content shows."""
     record = services().products.by_id(product_id)
     return source_response(record.sources.get(view) if record else None, view)
 

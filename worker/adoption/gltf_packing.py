@@ -60,11 +60,11 @@ def _is_outside(row: Row) -> bool:
 def _pack(document: dict[str, Any], first: bytes, read: Read) -> bytes:
     binary = bytearray()
     starts, fallbacks = {}, {}
-    kept: list[Row] = []
+    extra: list[Row] = []
     for number, row in enumerate(object_list(document, "buffers", "")):
         if "uri" not in row and (number or not first):  # of streams that every reader must decode
-            fallbacks[number] = len(kept) + 1
-            kept.append(row)
+            fallbacks[number] = len(extra) + 1
+            extra.append(row)
             continue
         content = first if "uri" not in row else _content(row["uri"], f"/buffers/{number}", read)
         length = whole_number(row, "byteLength", f"/buffers/{number}")
@@ -77,7 +77,7 @@ def _pack(document: dict[str, Any], first: bytes, read: Read) -> bytes:
         for part in (view, *filter(None, streams)):
             _move(part, starts, fallbacks, f"/bufferViews/{number}")
     _embed_images(document, binary, read)
-    document["buffers"] = [{"byteLength": len(binary)}, *kept] if binary else kept
+    document["buffers"] = [{"byteLength": len(binary)}, *extra] if binary else extra
     if not document["buffers"]:
         document.pop("buffers")
     return _glb(document, bytes(binary))
