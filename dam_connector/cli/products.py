@@ -1,18 +1,19 @@
-"""Commands for products: product add."""
+"""Commands for products: product add, name preview."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
-from dam_connector.domain.brought_model import FORMATS_TEXT, MAX_MODEL_BYTES, model_format
+from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
+from dam_connector.domain.model_siblings import read_model
 from dam_connector.domain.product import Product
-from dam_connector.errors import ConfigError, NotFound, Refused
+from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import intake
-from dam_connector.usecases.model_siblings import with_siblings
+from dam_connector.usecases.name_preview import preview_names
 from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
@@ -35,9 +36,13 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
         if not path.is_file():
             problems.append(f"{pointer}: {url!r} is no address, and there is no file {path}")
             return url
-        data = path.read_bytes()
-        if pointer == MODEL_POINTER:
-            data = _with_files_beside(data, path, problems)
+        try:
+            data = read_model(path) if pointer == MODEL_POINTER else path.read_bytes()
+        except AdapterError as error:
+            problems.append(f"{pointer}: {path}: {error}")
+            return url
+        if pointer == MODEL_POINTER and not model_format(data):
+            problems.append(f"{pointer}: {path} is none of: {FORMATS_TEXT}")
         return f"{HELD_PREFIX}{services.blobs.put(data)}"
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
@@ -46,24 +51,6 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
     if problems:
         raise ConfigError(*problems)
     return replace(product, images=images, inspiration_image=inspiration_image, model_url=model_url)
-
-
-def _with_files_beside(data: bytes, path: Path, problems: list[str]) -> bytes:
-    """Return a model with the files beside it that it names."""
-
-    def fetch(name: str, max_bytes: int) -> bytes:
-        sibling = path.parent / name
-        if not sibling.is_file() or sibling.stat().st_size > max_bytes:
-            raise NotFound("model", "read", f"it needs {sibling}")
-        return sibling.read_bytes()
-
-    try:
-        data = with_siblings(data, MAX_MODEL_BYTES, fetch)
-    except (NotFound, Refused) as error:
-        problems.append(f"{MODEL_POINTER}: {path}: {error}")
-    if not model_format(data):
-        problems.append(f"{MODEL_POINTER}: {path} is none of: {FORMATS_TEXT}")
-    return data
 
 
 @click.group()
@@ -105,3 +92,24 @@ def product_add(file: Path, model: Path | None, data_dir: Path | None, json_outp
     facts = {"sku": record.sku, "outcome": taken.summary, "planned": taken.planned, "ignored": ignored}
     note = f"\nnote: ignored, since they are no keys of ours: {', '.join(ignored)}" if ignored else ""
     click.echo(json.dumps(facts) if json_output else taken.summary + note)
+
+
+@click.group()
+def name() -> None:
+    """Look at the names of files."""
+
+
+@name.command("preview")
+@click.argument("sku")
+@data_dir_option
+@json_option
+@report_errors
+def name_preview(sku: str, data_dir: Path | None, json_output: bool) -> None:
+    """Show the names that the next versions of a product's assets get, here and in each channel."""
+    names = list(preview_names(open_services(data_dir), sku))
+    if json_output:
+        click.echo(json.dumps([asdict(each) for each in names], ensure_ascii=False))
+        return
+    for each in names:
+        place = f"{each.deliverable} {each.slot}"
+        click.echo(f"{each.channel or 'own name':<16} {place:<20} {each.name}")

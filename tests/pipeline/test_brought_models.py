@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from dam_connector.cli import products as product_commands
 from dam_connector.cli.batches import run_import
 from dam_connector.cli.products import product as product_command
+from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import CheckOutcome
 from dam_connector.domain.version import CONVERTED_MODEL, ORIGINAL_MODEL, Version
 from dam_connector.store.batch_records import RowState
@@ -19,6 +20,7 @@ from tests.pipeline.helpers import PACKSHOT, chair, send, versions
 from tests.support import MODEL, PhotoServer
 from tests.unit.glb_cases import SIZE, varying_colours
 from tests.unit.test_adoption import MTL, OBJ, as_gltf, textured_chair, zipped
+from worker.adoption.process import convert
 from worker.modeling.usdz_export import convert_glb
 
 pytestmark = pytest.mark.usefixtures("small_previews")
@@ -159,3 +161,21 @@ def test_a_model_by_command(services: Services, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "chair.bin").unlink()
     ran = CliRunner().invoke(product_command, arguments)
     assert ran.exit_code == 1 and "chair.bin" in ran.output
+
+
+@pytest.mark.parametrize("is_folder", [False, True], ids=["ZIP", "folder"])
+def test_a_gltf_with_its_files_beside_a_sheet(services: Services, tmp_path: Path, *, is_folder: bool) -> None:
+    sheet, beside = tmp_path / "s.csv", tmp_path / "files"
+    sheet.write_text("sku,name,category,model_url\nA1,C,chair,chair.gltf\n")
+    for name, content in as_gltf(textured_chair()).items():
+        (beside / "a" / name).parent.mkdir(parents=True, exist_ok=True)
+        (beside / "a" / name).write_bytes(content)
+    files = {f"a/{name}": content for name, content in as_gltf(textured_chair()).items()}
+    if not is_folder:
+        beside = tmp_path / "files.zip"
+        beside.write_bytes(zipped(files))
+    options = {"name": "x", "owner": "ada", "columns": {}, "dry_run": True, "pictures": beside}
+    _, preview = run_import(services, sheet, **options)  # type: ignore[arg-type]
+    (row,) = preview.rows[RowState.WAITING]
+    stored = services.blobs.get(Sha256(row.product.model_url.removeprefix("held:")))
+    assert convert(stored).format == "gltf"

@@ -15,6 +15,7 @@ from dam_connector import logs
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.ids import RunId
+from dam_connector.domain.model_siblings import read_model
 from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role
@@ -78,7 +79,7 @@ def adopt(file: Path, product_file: Path, photos: tuple[str, ...], out: Path, as
     started = time.process_time()
     rules = load_rules_or_stop(as_json)
     product = replace(read_product_or_stop(product_file, as_json), images=())
-    sources = {**read_photos_or_stop(photos, as_json), BROUGHT_MODEL: file.read_bytes()}
+    sources = {**read_photos_or_stop(photos, as_json), BROUGHT_MODEL: _read_or_stop(file, as_json)}
     with stop_on_input_error(as_json), _temporary_services() as services:
         work = Work(
             run_id=RunId("adopt"),
@@ -107,6 +108,13 @@ def adopt(file: Path, product_file: Path, photos: tuple[str, ...], out: Path, as
     lines = [f"{out}: {'blocked' if report.blocked else 'good'}", *(f"  {name}" for name in written)]
     print_result(as_json, result, [*lines, *issue_lines(report.issues)])
     sys.exit(EXIT_ISSUES if report.blocked else 0)
+
+
+def _read_or_stop(file: Path, as_json: bool) -> bytes:
+    try:
+        return read_model(file)
+    except AdapterError as error:
+        stop(as_json, "source.not_a_model", f"{error}.", "Put the model and all its files into one folder.")
 
 
 def _deliverable(rules: Rules) -> Deliverable:

@@ -4,9 +4,10 @@ import io
 import posixpath
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
-from dam_connector.domain.brought_model import model_format, sibling_names
-from dam_connector.errors import Refused
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES, model_format, sibling_names
+from dam_connector.errors import NotFound, Refused
 
 MAX_SIBLINGS = 200
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # the same files have the same hash
@@ -42,6 +43,27 @@ def with_siblings(data: bytes, max_bytes: int, fetch: Callable[[str, int], bytes
             folder = posixpath.dirname(name)
             waiting += [posixpath.join(folder, picture) for picture in sibling_names(files[name])]
     return _zipped(files)
+
+
+def read_model(path: Path) -> bytes:
+    """Return a model on this machine, with the files beside it that it names.
+
+    Raises:
+        NotFound: a file that it names is not there.
+        Refused: they are too many or too large.
+    """
+
+    def fetch(name: str, max_bytes: int) -> bytes:
+        sibling = path.parent / name
+        if not sibling.resolve().is_relative_to(path.parent.resolve()) or not sibling.is_file():
+            raise NotFound("model", "read", f"it needs {sibling}")
+        if sibling.stat().st_size > max_bytes:
+            raise Refused("model", "read", f"{sibling} is too large")
+        return sibling.read_bytes()
+
+    if path.stat().st_size > MAX_MODEL_BYTES:
+        raise Refused("model", "read", f"it has more than {MAX_MODEL_BYTES} bytes")
+    return with_siblings(path.read_bytes(), MAX_MODEL_BYTES, fetch)
 
 
 def _zipped(files: dict[str, bytes]) -> bytes:
