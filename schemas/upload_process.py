@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
-from dam_connector.domain.model_siblings import with_siblings
 from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
+from dam_connector.model_siblings import with_siblings
 from dam_connector.watched_process import limit_this_process
 from schemas.measures import NumberCell
 from schemas.sheet_reader import read_sheet

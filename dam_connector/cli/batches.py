@@ -20,9 +20,9 @@ from dam_connector.cli.preview_text import preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
 from dam_connector.domain.brought_model import is_model_name
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.model_siblings import read_model
 from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import AdapterError, ConfigError, InputError
+from dam_connector.model_siblings import read_model
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services

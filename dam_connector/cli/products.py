@@ -9,9 +9,9 @@ from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
-from dam_connector.domain.model_siblings import read_model
 from dam_connector.domain.product import Product
 from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
 from dam_connector.usecases.name_preview import preview_names
 from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER, is_image_url

@@ -36,7 +36,8 @@ from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.run_planning import plan_runs
-from dam_connector.usecases.source_images import HELD_PREFIX, store_source_images
+from dam_connector.usecases.source_images import store_source_images
+from dam_connector.usecases.stored_facts import store_facts
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -289,7 +290,7 @@ def ingest_product(
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    while stored := _store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
+    while stored := store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
         product = stored
         issues = product_issues(product, services.rules.current().products)
         sources, image_issues = store_source_images(services, product, last_try=last_try)
@@ -306,25 +307,6 @@ def ingest_product(
     result = IntakeResult(f"{product.sku}: older than what is known", 0)
     record(result)
     return result
-
-
-def _store_facts(
-    services: Services,
-    product: Product,
-    connection: str,
-    ref: str,
-    source_time: datetime,
-    *,
-    keep_model: bool,
-) -> Product | None:
-    """Store a product's facts; return them as stored, or None when newer ones are."""
-    with services.transaction():
-        if keep_model and not product.model_url:
-            known = services.products.lock(product.sku)
-            if known and known.product.model_url.startswith(HELD_PREFIX):
-                product = replace(product, model_url=known.product.model_url)
-        done = services.products.upsert(product, connection=connection, ref=ref, source_time=source_time)
-    return product if done else None
 
 
 def _store_findings_and_plan(

@@ -25,7 +25,6 @@ from dam_connector.domain.brought_model import (
 )
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.model_siblings import with_siblings
 from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, picture_mime
 from dam_connector.errors import (
     RETRYABLE,
@@ -36,6 +35,7 @@ from dam_connector.errors import (
     StorageUnavailable,
     Unsupported,
 )
+from dam_connector.model_siblings import with_siblings
 from dam_connector.wiring import Services
 
 HELD_PREFIX = "held:"

@@ -174,8 +174,9 @@ def test_a_gltf_with_its_files_beside_a_sheet(services: Services, tmp_path: Path
     if not is_folder:
         beside = tmp_path / "files.zip"
         beside.write_bytes(zipped(files))
-    options = {"name": "x", "owner": "ada", "columns": {}, "dry_run": True, "pictures": beside}
-    _, preview = run_import(services, sheet, **options)  # type: ignore[arg-type]
+    options = {"owner": "ada", "columns": {}, "pictures": beside}
+    _, preview = run_import(services, sheet, name="x", dry_run=True, **options)  # type: ignore[arg-type]
+    run_import(services, sheet, name="x", dry_run=False, **options)  # type: ignore[arg-type]
     (row,) = preview.rows[RowState.WAITING]
     stored = services.blobs.get(Sha256(row.product.model_url.removeprefix("held:")))
     assert convert(stored).format == "gltf"

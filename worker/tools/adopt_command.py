@@ -15,11 +15,11 @@ from dam_connector import logs
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.ids import RunId
-from dam_connector.domain.model_siblings import read_model
 from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role
 from dam_connector.errors import AdapterError
+from dam_connector.model_siblings import read_model
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
 from schemas.report import ReportOut
