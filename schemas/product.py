@@ -82,6 +82,15 @@ class ProductSchema(Schema):
         validate=validate.Length(max=4000),
         metadata={"description": "URL of a picture whose colours lifestyle renditions take on."},
     )
+    model_url = fields.String(
+        load_default="",
+        allow_none=True,
+        validate=validate.Length(max=4000),
+        metadata={
+            "description": "URL of a model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its "
+            "files. Models are made from it."
+        },
+    )
     live_from = MomentField(
         load_default=None,
         allow_none=True,
@@ -142,6 +151,7 @@ class ProductSchema(Schema):
             **texts,
             images=images,
             inspiration_image=(data["inspiration_image"] or "").strip(),
+            model_url=(data["model_url"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
             live_from=data["live_from"],
             live_until=data["live_until"],
@@ -208,6 +218,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
         "inspiration_image": product.inspiration_image,
+        "model_url": product.model_url,
         "live_from": product.live_from.isoformat() if product.live_from else None,
         "live_until": product.live_until.isoformat() if product.live_until else None,
         "translations": {locale: dict(texts) for locale, texts in product.translations.items()},

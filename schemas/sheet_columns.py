@@ -124,6 +124,11 @@ COLUMNS: Mapping[str, Column] = {
         "",
         ("inspiration", "mood image", "inspiration image url"),
     ),
+    "model_url": Column(
+        "A model that was made elsewhere: an address, or a file beside the sheet (GLB, USDZ, OBJ).",
+        "",
+        ("3d model", "model file", "3d file", "glb", "usdz", "3d model url"),
+    ),
     "height": Column(
         "Height, in `unit`.",
         "33.5",

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from dam_connector.domain.run import ALL_STEPS_DONE, RunKind
 from dam_connector.wiring import Services
+from worker.steps.adopt_model import adopt_model
 from worker.steps.assign_version import assign_version
 from worker.steps.check_files import check_files
 from worker.steps.collect_sources import collect_sources
@@ -53,6 +54,7 @@ IMAGE: tuple[Step, ...] = (
 )
 MODEL: tuple[Step, ...] = (
     collect_sources,
+    adopt_model,  # takes the model that the product brings along, as GLB
     make_model,  # makes a raw GLB, by our own code or by a provider
     fit_dimensions,  # scales to the product's true size: Y up, on the origin
     optimise_model,  # keeps to the budgets and writes a GLB that passes the Khronos validator

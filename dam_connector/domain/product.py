@@ -72,6 +72,7 @@ class Product:
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
     inspiration_image: str = ""  # URL of a picture whose colours lifestyle renditions take on
+    model_url: str = ""  # of a model that was made elsewhere; model deliverables are made from it
     live_from: datetime | None = None  # an embargo: no asset of it goes live before this time
     live_until: datetime | None = None  # its expiry: at this time all its assets go offline
     # texts in other languages: by locale, e.g. "de" or "de-AT", those of `TRANSLATED_FIELDS` that differ

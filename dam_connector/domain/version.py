@@ -8,7 +8,8 @@ from enum import StrEnum
 from dam_connector.domain.ids import AssetId, RunId, Sha256, Sku, VersionId
 from dam_connector.domain.issue import Report
 
-ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the GLB as its maker sent it
+ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the model as its maker sent it
+CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was of another format
 
 
 class VersionState(StrEnum):

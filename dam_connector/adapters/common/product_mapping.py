@@ -16,7 +16,7 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from", "live_until")
+FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "model_url", "live_from", "live_until")
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -60,7 +60,7 @@ class AttributeMapping:
     @property
     def image_attributes(self) -> frozenset[str]:
         """Return the vendor's attributes that hold images."""
-        image_fields = (*VIEWS, "inspiration_image")
+        image_fields = (*VIEWS, "inspiration_image", "model_url")
         return frozenset(attribute for field, attribute in self._attributes.items() if field in image_fields)
 
     def attributes_with_prefix(self, prefix: str) -> list[str]:
@@ -103,8 +103,9 @@ class AttributeMapping:
         others = [image for image in images if image[0] not in mapped.values()]
         order = [view for view in self._image_order if view not in mapped]
         record["images"] = images_by_view(others, order, name=str(record.get("name", ""))) | mapped
-        if "inspiration_image" in self._attributes:
-            record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
+        for name in ("inspiration_image", "model_url"):
+            if name in self._attributes:
+                record[name] = to_text(get_value(self._attributes[name]))
         record["translations"] = {
             locale: {f: to_text(get(self._attributes[f])) for f in TRANSLATED_FIELDS if f in self._attributes}
             for locale, get in (translations or {}).items()
