@@ -44,6 +44,7 @@ from dam_connector.web import (
     gallery,
     health,
     layout,
+    metrics,
     products,
     static_files,
     version_actions,
@@ -78,6 +79,7 @@ PAGES = (
     files.bp,
     ar_page.bp,
     health.bp,
+    metrics.bp,
     api_page.bp,
     version_actions.bp,
     feeds.bp,
@@ -284,6 +286,7 @@ def create_from_env() -> Flask:
     logs.configure_logging(settings.log_format)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
+    services.counters.send_in_background("web")
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
     # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).
     sys.setswitchinterval(0.0005)

@@ -9,6 +9,7 @@ from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
 from dam_connector.clock import SystemClock
+from dam_connector.counters import SharedCounters
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
@@ -24,6 +25,7 @@ from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
+from dam_connector.store.fleet_figures import FleetRecords
 from dam_connector.store.gallery import Gallery
 from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
@@ -71,6 +73,8 @@ class Services:
     blobs: Blobs
     disk: DiskReserve
     queue: Queue
+    counters: SharedCounters
+    fleet: FleetRecords
     http: HttpClient
     adapter_context: AdapterContext
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
@@ -150,7 +154,10 @@ def build_services(
     open_data_dir(settings.data_dir)
     clock = clock or SystemClock()
     db = Database(settings.effective_database_url)
-    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    counters = SharedCounters(settings.effective_redis_url)
+    http = HttpClient(
+        settings.allowed_hosts, timeout_s=settings.fetch_timeout_s, on_request=counters.count_request
+    )
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
     return Services(
@@ -184,6 +191,8 @@ def build_services(
             settings.min_free_disk_mb * 1_000_000,
         ),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
+        counters=counters,
+        fleet=FleetRecords(db, clock),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )

@@ -21,6 +21,12 @@ from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
+from dam_connector.adapters.common.request_outcomes import (
+    UNAVAILABLE_STATUS,
+    OnRequest,
+    ignore_request,
+    observed,
+)
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
 
@@ -34,7 +40,6 @@ MAX_RETRY_AFTER_S = 86_400  # a longer time in Retry-After is not believed
 # Failures while a body arrives. urllib3 and http.client raise e.g. ValueError for a chunk of -5 bytes.
 _READ_ERRORS = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
 _CHUNK_BYTES = 65_536
-_RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
 FormPart = tuple[str, tuple[str, bytes, str]]  # form field name; the file's name, bytes and media type
 
@@ -81,6 +86,7 @@ class HttpClient:
         max_requests: int = http_session.MAX_REQUESTS,
         max_requests_per_host: int = http_session.MAX_REQUESTS_PER_HOST,
         slot_wait_s: float = http_session.SLOT_WAIT_S,
+        on_request: OnRequest = ignore_request,
     ) -> None:
         """Create a client.
 
@@ -90,8 +96,11 @@ class HttpClient:
             max_requests: the most requests that may run at once; at most three quarters are downloads.
             max_requests_per_host: the most requests to one host that may run at once.
             slot_wait_s: the longest time to wait for one of these to end.
+            on_request: is called after each request with the vendor, the outcome (ok, limited, refused,
+                unavailable or busy) and its seconds.
         """
         self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
+        self._on_request = on_request
         self._slots = Slots(max_requests, max_requests_per_host)
         # Anybody's host may be named for a download. Slow ones must not keep us from our own systems.
         self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
@@ -124,7 +133,7 @@ class HttpClient:
             ResponseTooLarge: more than `max_bytes`.
         """
         exchange = Exchange(vendor, max_bytes, self.timeout_s)
-        with self._get_final(url, exchange) as response:
+        with observed(self._on_request, vendor), self._get_final(url, exchange) as response:
             return _read(response, exchange)
 
     def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
@@ -187,11 +196,16 @@ class HttpClient:
             "json": json,
         }
         host, guard = self._check_address(url, vendor)
-        with self._slots.hold(host, vendor, operation, self._slot_wait_s):
+        with (
+            observed(self._on_request, vendor) as note_status,
+            self._slots.hold(host, vendor, operation, self._slot_wait_s),
+        ):
             exchange = Exchange(vendor, max_bytes, timeout_s or self.timeout_s)
             try:
                 with self._session_for(method, guard) as session:
-                    return _exchange(session, exchange, method, url, headers=dict(headers), **body)
+                    response = _exchange(session, exchange, method, url, headers=dict(headers), **body)
+                    note_status(response.status)
+                    return response
             except ResponseTooLarge as error:
                 if method == "GET":
                     raise
@@ -364,7 +378,7 @@ def _raise_for_status(response: requests.Response, vendor: str) -> None:
     if status == 429:
         wait_s = _retry_after_s(response.headers, DEFAULT_RETRY_AFTER_S)
         raise RateLimited(vendor, "get", "HTTP 429", retry_after_s=wait_s)
-    if status in _RETRY_STATUS or status > 504:
+    if status in UNAVAILABLE_STATUS or status > 504:
         raise Unavailable(vendor, "get", f"HTTP {status}")
     if not 200 <= status < 300:
         raise Refused(vendor, "get", f"HTTP {status}")

@@ -73,8 +73,14 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
-    verified = _find_adapter(services, connection).verify(inbound)
+    try:
+        verified = _find_adapter(services, connection).verify(inbound)
+    except DeliveryError as error:  # a stranger may name any connection
+        name = "unknown" if error.status == 404 else connection
+        services.counters.add("deliveries_received", connection=name, result="refused")
+        raise
     if not verified.is_proved and not _names_our_task(services, connection, inbound):
+        services.counters.add("deliveries_received", connection=connection, result="unproved")
         return DeliveryId(""), False
     delivery_id, is_new = services.inbox.add(
         connection,
@@ -83,6 +89,8 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
         needs_handling=verified.is_event,
         extra_headers=verified.headers_to_store,
     )
+    result = "new" if is_new else "repeated"
+    services.counters.add("deliveries_received", connection=connection, result=result)
     if is_new and verified.is_event:
         services.queue.wake("handle_delivery", [delivery_id])
     return delivery_id, is_new
