@@ -62,12 +62,12 @@ stress: setup ## Kill, flush and overload the service; four minutes
 stress-long: setup ## All crash points and forty seeds of chaos, on both databases (an hour or two)
 	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py tests/stress/test_chaos.py
 
-live: setup $(LIVE)/.ready ## Prove connections against a real Directus and Vendure (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
+live: setup $(LIVE)/.ready ## Prove connections and single sign-on against a real Directus, Vendure and OpenID provider (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
 	@$(BIN)/python -m pytest -rs -m live tests/live
 
-$(LIVE)/.ready: tests/live/directus/package-lock.json tests/live/vendure/package-lock.json tests/live/vendure/server.js
-	@echo "Installing Directus and Vendure from npm (once; their databases are compiled)"
-	@for each in directus vendure; do \
+$(LIVE)/.ready: $(wildcard tests/live/*/package-lock.json tests/live/*/server.js)
+	@echo "Installing Directus, Vendure and oidc-provider from npm (once; databases are compiled)"
+	@for each in directus vendure openid; do \
 	  mkdir -p $(LIVE)/$$each && cp tests/live/$$each/*.js* $(LIVE)/$$each/ && (cd $(LIVE)/$$each && npm ci --silent --no-fund --no-audit) || exit 1; done
 	@touch $@
 

@@ -46,6 +46,7 @@ from dam_connector.web import (
     layout,
     metrics,
     products,
+    sign_on,
     static_files,
     version_actions,
     versions,
@@ -70,6 +71,7 @@ MAX_BODY_BYTES = 8_388_608
 STORAGE_RETRY_S = 5  # when a client may try again while our database or disk is away
 PAGES = (
     auth.bp,
+    sign_on.bp,
     layout.bp,
     static_files.bp,
     versions.bp,

@@ -98,7 +98,9 @@ class Series:
 
     labels: Mapping[str, str]
     total: float = 0.0  # of a plain counter; of a histogram the sum of what was observed
-    buckets: dict[float, float] = field(default_factory=dict)  # not cumulated, by upper bound; inf is the last
+    buckets: dict[float, float] = field(
+        default_factory=dict
+    )  # not cumulated, by upper bound; inf is the last
 
 
 class SharedCounters:

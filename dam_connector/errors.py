@@ -3,6 +3,7 @@
     ConnectorError
     ├── ConfigError            stop at start: settings or rules are wrong
     ├── DeliveryError          answer the webhook's sender with `status`
+    ├── LoginRefused           tell the person why, and offer another try
     ├── StateConflict          the record has changed meanwhile (HTTP 409)
     ├── InputError             an input cannot be used; `issue_code` says why
     └── AdapterError           an outside system failed
@@ -53,6 +54,10 @@ class DeliveryError(ConnectorError):
         """
         super().__init__(message)
         self.status = status
+
+
+class LoginRefused(ConnectorError):
+    """A person may not log in; the message gives the reason."""
 
 
 class StateConflict(ConnectorError):

@@ -8,6 +8,7 @@ from typing import Any, cast
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
+from dam_connector.adapters.openid import OpenIdProvider
 from dam_connector.clock import SystemClock
 from dam_connector.counters import SharedCounters
 from dam_connector.domain.rules import Connection, Rules
@@ -123,6 +124,20 @@ class Services:
         """
         return cast(Provider, self._adapter("provider", name, self.rules.current().provider))
 
+    def sign_on(self) -> OpenIdProvider:
+        """Return the OpenID provider that plugin.json names.
+
+        Raises:
+            ConfigError: it names none, or the client's secret is not in the environment.
+        """
+        rules = self.rules.current().sign_on
+        if rules is None:
+            raise ConfigError("plugin.json has no section sign_on")
+        key = ("sign_on", "", repr(rules))
+        if key not in self._adapters:
+            self._adapters[key] = OpenIdProvider(rules, self.adapter_context)
+        return cast(OpenIdProvider, self._adapters[key])
+
     def _adapter(self, port: str, name: str, connections: Mapping[str, Connection]) -> Any:
         if name not in connections:
             raise ConfigError(f"there is no connection {name!r} under /connections/{port} in plugin.json")
@@ -155,9 +170,7 @@ def build_services(
     clock = clock or SystemClock()
     db = Database(settings.effective_database_url)
     counters = SharedCounters(settings.effective_redis_url)
-    http = HttpClient(
-        settings.allowed_hosts, timeout_s=settings.fetch_timeout_s, on_request=counters.count_request
-    )
+    http = _open_http(settings, counters)
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
     return Services(
@@ -196,6 +209,12 @@ def build_services(
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+
+
+def _open_http(settings: Settings, counters: SharedCounters) -> HttpClient:
+    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    http.on_request = counters.count_request
+    return http
 
 
 def _adapter_context(
@@ -243,6 +262,11 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
                 open_adapter(port, name, connection, context)
             except ConfigError as error:
                 problems.extend(error.problems)
+    if rules.sign_on:
+        try:
+            OpenIdProvider(rules.sign_on, context)
+        except ConfigError as error:
+            problems.append(f"/sign_on/client_secret: {error}")
     if problems:
         return problems
     kinds = {

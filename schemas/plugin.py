@@ -17,6 +17,7 @@ from schemas.adapter_options import OPTIONS, definition_name, key_choices, optio
 from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
 from schemas.profile import ProfileSchema
+from schemas.sign_on import SignOnSchema
 
 PRODUCT_FIELDS = (
     "sku",
@@ -296,6 +297,7 @@ class PluginSchema(Schema):
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
+    sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")
 
 
 def _options_of(port: str, adapter: str) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from schemas.deliverable import build_deliverable
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
+from schemas.sign_on import build_sign_on
 
 
 def load_rules(text: str) -> Rules:
@@ -112,6 +113,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
+        sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
 

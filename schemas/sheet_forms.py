@@ -18,6 +18,8 @@ from schemas.text_decoding import decode_text
 
 MAX_BYTES = 100_000_000
 MAX_UNPACKED_BYTES = 500_000_000  # of an XLSX file, which is a ZIP
+MAX_RATIO = 250  # of unpacked to packed bytes; the references of cells keep real sheets below 60
+MIN_RATIO_BYTES = 50_000_000  # unpacked, below which the ratio does not matter
 MAX_MEMBERS = 1_000  # of an XLSX file
 MAX_CELLS = 1_000  # read of each line; far more than columns are allowed
 MAX_LINES = 1_048_576  # of an XLSX file, empty ones included: as many as Excel allows
@@ -127,12 +129,13 @@ def _workbook_tables(data: bytes) -> list[Table]:
         if "xl/workbook.xml" not in names:
             raise InputError("sheet.unreadable", f"The file is {_zip_form(names, package)}. {_SAVE_AS}")
         size, count = sum(m.file_size for m in package.infolist()), len(package.infolist())
-        if size > MAX_UNPACKED_BYTES or count > MAX_MEMBERS:
+        is_bomb = size > MIN_RATIO_BYTES and size > MAX_RATIO * len(data)
+        if size > MAX_UNPACKED_BYTES or count > MAX_MEMBERS or is_bomb:
             raise InputError(
                 "sheet.unreadable",
                 "The workbook unpacks to too much.",
                 measured=f"{size / 1e6:.0f} MB in {count} files",
-                limit=f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB in {MAX_MEMBERS} files",
+                limit=f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB in {MAX_MEMBERS} files, {MAX_RATIO} times the upload",
             )
     import openpyxl  # here because it takes half a second to load, and most sheets are CSV
 

@@ -7,6 +7,8 @@ that each address is checked and no redirect's body is read.
 
 import json
 import re
+import socket
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -21,12 +23,7 @@ from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
-from dam_connector.adapters.common.request_outcomes import (
-    UNAVAILABLE_STATUS,
-    OnRequest,
-    ignore_request,
-    observed,
-)
+from dam_connector.adapters.common.request_outcomes import UNAVAILABLE_STATUS, ignore_request, observed
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
 
@@ -39,6 +36,15 @@ DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
 MAX_RETRY_AFTER_S = 86_400  # a longer time in Retry-After is not believed
 # Failures while a body arrives. urllib3 and http.client raise e.g. ValueError for a chunk of -5 bytes.
 _READ_ERRORS = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
+# Failures before a byte of the request was sent: no name, no connection, a wrong certificate.
+_UNSENT = (
+    InvalidIPAddress,
+    requests.exceptions.ConnectTimeout,
+    urllib3.exceptions.NewConnectionError,
+    socket.gaierror,
+    ssl.SSLCertVerificationError,
+)
+_UNUSABLE = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError)
 _CHUNK_BYTES = 65_536
 
 FormPart = tuple[str, tuple[str, bytes, str]]  # form field name; the file's name, bytes and media type
@@ -86,7 +92,6 @@ class HttpClient:
         max_requests: int = http_session.MAX_REQUESTS,
         max_requests_per_host: int = http_session.MAX_REQUESTS_PER_HOST,
         slot_wait_s: float = http_session.SLOT_WAIT_S,
-        on_request: OnRequest = ignore_request,
     ) -> None:
         """Create a client.
 
@@ -96,11 +101,9 @@ class HttpClient:
             max_requests: the most requests that may run at once; at most three quarters are downloads.
             max_requests_per_host: the most requests to one host that may run at once.
             slot_wait_s: the longest time to wait for one of these to end.
-            on_request: is called after each request with the vendor, the outcome (ok, limited, refused,
-                unavailable or busy) and its seconds.
         """
         self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
-        self._on_request = on_request
+        self.on_request = ignore_request  # called after each request; wiring.py replaces it
         self._slots = Slots(max_requests, max_requests_per_host)
         # Anybody's host may be named for a download. Slow ones must not keep us from our own systems.
         self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
@@ -132,8 +135,8 @@ class HttpClient:
             Busy: too many requests run at once.
             ResponseTooLarge: more than `max_bytes`.
         """
-        exchange = Exchange(vendor, max_bytes, self.timeout_s)
-        with observed(self._on_request, vendor), self._get_final(url, exchange) as response:
+        exchange = Exchange(vendor, max_bytes, self.timeout_s, is_download=True)
+        with observed(self.on_request, vendor), self._get_final(url, exchange) as response:
             return _read(response, exchange)
 
     def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
@@ -145,7 +148,7 @@ class HttpClient:
             timeout_s: for the whole request.
             vendor: the name in errors.
         """
-        with self._get_final(url, Exchange(vendor, count, timeout_s)) as response:
+        with self._get_final(url, Exchange(vendor, count, timeout_s, is_download=True)) as response:
             try:
                 return next(response.iter_content(count), b"")[:count]
             except _READ_ERRORS as error:
@@ -196,16 +199,12 @@ class HttpClient:
             "json": json,
         }
         host, guard = self._check_address(url, vendor)
-        with (
-            observed(self._on_request, vendor) as note_status,
-            self._slots.hold(host, vendor, operation, self._slot_wait_s),
-        ):
+        slot = self._slots.hold(host, vendor, operation, self._slot_wait_s)
+        with observed(self.on_request, vendor) as note, slot:
             exchange = Exchange(vendor, max_bytes, timeout_s or self.timeout_s)
             try:
                 with self._session_for(method, guard) as session:
-                    response = _exchange(session, exchange, method, url, headers=dict(headers), **body)
-                    note_status(response.status)
-                    return response
+                    return note(_exchange(session, exchange, method, url, headers=dict(headers), **body))
             except ResponseTooLarge as error:
                 if method == "GET":
                     raise
@@ -347,12 +346,22 @@ def _retry_after_s(headers: Mapping[str, str], default: float) -> float:
 
 def _request_error(error: Exception, method: str, vendor: str, operation: str) -> Exception:
     """Translate a failure of `request` by whether the other side may have acted on the request."""
-    unsent = isinstance(error, (InvalidIPAddress, requests.exceptions.ConnectTimeout))
-    if unsent or "NewConnectionError" in repr(error) or "InvalidIPAddress" in repr(error):
+    causes = list(_causes(error))
+    if any(isinstance(cause, _UNUSABLE) for cause in causes):
+        return AddressBlocked(vendor, operation, f"not a usable address ({type(error).__name__})")
+    if any(isinstance(cause, _UNSENT) for cause in causes):
         return _not_sent(error, vendor, operation)
     if method == "GET":
         return Unavailable(vendor, operation, "no complete response in time")
     return _response_lost(vendor, operation)
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """Yield an error and those that it wraps; requests and urllib3 wrap in their arguments, too."""
+    if isinstance(error, BaseException):
+        yield error
+        for cause in (error.__cause__, getattr(error, "reason", None), *error.args[:1]):
+            yield from _causes(cause)
 
 
 def _response_lost(vendor: str, operation: str) -> SubmitUnknown:
@@ -360,7 +369,7 @@ def _response_lost(vendor: str, operation: str) -> SubmitUnknown:
 
 
 def _not_sent(error: Exception, vendor: str, operation: str) -> Exception:
-    if "InvalidIPAddress" in repr(error):
+    if any(isinstance(cause, InvalidIPAddress) for cause in _causes(error)):
         return AddressBlocked(
             vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
         )

@@ -11,6 +11,7 @@ from enum import StrEnum
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.sign_on import SignOnRules
 
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 LOCAL = "local"  # the generator that runs on our own workers
@@ -192,6 +193,7 @@ class Rules:
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
     imaging: ImagingRules = ImagingRules()
+    sign_on: SignOnRules | None = None  # None: no single sign-on
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
 
     @property

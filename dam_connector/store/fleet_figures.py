@@ -214,9 +214,7 @@ def _in_review(c: sa.Connection, db: Database) -> dict[str, int]:
 
 def _held_leases(c: sa.Connection, now: datetime) -> dict[str, bool]:
     held = set(
-        c.execute(
-            sa.select(leases.c.name).where(leases.c.name.in_(_LEASES), leases.c.until >= now)
-        ).scalars()
+        c.execute(sa.select(leases.c.name).where(leases.c.name.in_(_LEASES), leases.c.until >= now)).scalars()
     )
     return {name: name in held for name in _LEASES}
 

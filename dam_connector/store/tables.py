@@ -320,6 +320,8 @@ users = sa.Table(
     text_column("password_hash"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
+    # The person's identity at the OpenID provider: its address and the claim `sub`; null: a user of our own.
+    sa.Column("subject", sa.String(600), unique=True),
 )
 
 # API tokens and one-time login links, by the hash of the secret.

@@ -7,7 +7,6 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,32 +14,23 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from dam_connector.domain.ids import new_id
 from dam_connector.domain.passwords import MAX_LENGTH, normalize_password, password_problem
+from dam_connector.domain.roles import UserRole
+from dam_connector.errors import LoginRefused
 from dam_connector.ports import Clock
 from dam_connector.store.audit import COMMAND_LINE, insert_entry
 from dam_connector.store.database import Database
 from dam_connector.store.tables import credentials
 from dam_connector.store.tables import users as t
 
+__all__ = ["Token", "User", "UserRole", "Users"]
+
 TOKEN_PREFIX = "damc_"
+SIGN_ON = "single sign-on"  # who did what follows from a login through the OpenID provider
 LINK_LIFETIME = timedelta(hours=24)
 SESSION_LIFETIME = timedelta(hours=12)
 DEFAULT_TOKEN_DAYS = 90
 # compared with if there is no such user, so that the answer takes equally long
 _NOBODY_HASH = generate_password_hash(secrets.token_hex())
-
-
-class UserRole(StrEnum):
-    """What a user may do. Each role may do everything that the roles before it may."""
-
-    VIEWER = "viewer"
-    MERCHANDISER = "merchandiser"
-    REVIEWER = "reviewer"
-    ADMIN = "admin"
-
-    def includes(self, other: "UserRole") -> bool:
-        """Return True if this role may do what another role may."""
-        order = list(UserRole)
-        return order.index(self) >= order.index(other)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,10 +142,10 @@ class Users:
         )
         return _user(row) if row and row.password_hash and is_correct else None
 
-    def refuse_login(self, name: str) -> None:
-        """Record a login that failed."""
+    def refuse_login(self, name: str, reason: str = "") -> None:
+        """Record a login that failed, with the reason if there is more to say than that it did."""
         with self._db.write() as c:
-            self._audit(c, "login_failed", "", name[:80])
+            self._audit(c, "login_failed", "", name[:80], reason)
 
     def begin_session(self, user: User, how: str) -> str:
         """Begin a session after a login and return its secret.
@@ -167,6 +157,57 @@ class Users:
         with self._db.write() as c:
             self._audit(c, "login", user.name, user.name, how)
             return self._insert_credential(c, user, "session", how, SESSION_LIFETIME)
+
+    def sign_on(self, subject: str, name: str, role: UserRole) -> str:
+        """Log in a person whom the OpenID provider vouches for; return the session's secret.
+
+        The user is added at the first login, and has the role of the last one.
+
+        Args:
+            subject: the person's identity at the provider.
+            name: the name of a new user; one who exists keeps the own name.
+            role: the role that the provider's claims grant.
+
+        Raises:
+            LoginRefused: the user is deactivated, or the name belongs to another user.
+        """
+        try:
+            return self._sign_on(subject, name, role)
+        except sa.exc.IntegrityError:  # the same person's other login was a moment earlier
+            return self._sign_on(subject, name, role)
+
+    def _sign_on(self, subject: str, name: str, role: UserRole) -> str:
+        now = self._clock.now()
+        with self._db.write() as c:
+            row = c.execute(sa.select(t).where(t.c.subject == subject)).one_or_none()
+            if row is not None and not row.active:
+                raise LoginRefused("this account is deactivated; ask an admin")
+            if row is None:
+                if any(
+                    other.casefold() == name.casefold() for other in c.execute(sa.select(t.c.name)).scalars()
+                ):
+                    raise LoginRefused(
+                        f"there is another user named {name}; an admin removes that one first: "
+                        "dam-connector user remove NAME"
+                    )
+                values = {"name": name, "subject": subject, "role": role.value, "created_at": now}
+                c.execute(sa.insert(t).values(id=new_id("usr", now), **values))
+                self._audit(c, "user_added", SIGN_ON, name, f"role {role.value}")
+            elif row.role != role:
+                c.execute(sa.update(t).where(t.c.id == row.id).values(role=role.value))
+                self._audit(c, "user_changed", SIGN_ON, row.name, f"role {row.role} to {role.value}")
+            user = _user(c.execute(sa.select(t).where(t.c.subject == subject)).one())
+            self._audit(c, "login", user.name, user.name, SIGN_ON)
+            return self._insert_credential(c, user, "session", SIGN_ON, SESSION_LIFETIME)
+
+    def end_sign_on(self, subject: str) -> None:
+        """Remove the user of a person to whom the provider grants no role any more, with all credentials."""
+        with self._db.read() as c:
+            name = c.execute(
+                sa.select(t.c.name).where(t.c.subject == subject, t.c.active)
+            ).scalar_one_or_none()
+        if name is not None:
+            self.remove(name, by=SIGN_ON)
 
     def by_session(self, secret: str) -> User | None:
         """Return the user of a session, or None when it is over."""

@@ -18,10 +18,7 @@ from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.ids import DeliveryId, Sha256
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.outside_values import limit_to_clock
-from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
-from dam_connector.domain.rules import PHOTO
-from dam_connector.domain.version import VersionFile
 from dam_connector.errors import (
     RETRYABLE,
     AdapterError,
@@ -35,10 +32,10 @@ from dam_connector.errors import (
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_after_expiry
 from dam_connector.usecases.provider_orders import poll_task_now
+from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 
@@ -305,54 +302,6 @@ def _store_findings_and_plan(
     if errors:
         outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
     return IntakeResult(f"{product.sku}: {outcome}", planned)
-
-
-def plan_runs(
-    services: Services,
-    product: Product,
-    sources: Mapping[str, Sha256],
-    *,
-    made_from: str = "",
-    batch_id: str = "",
-    bulk: bool = False,
-) -> int:
-    """Plan and wake the runs that a product needs and that were not planned before; return how many.
-
-    Args:
-        sources: the product's stored images by view.
-        made_from: plan only the runs that render this deliverable's model; empty: all runs.
-        batch_id: the batch that the product belongs to, if it is in one. It implies `bulk`.
-        bulk: the runs wait behind those of single products.
-    """
-    bulk = bulk or bool(batch_id)
-    rules = services.rules.current()
-    models = {
-        d.made_from: glb.sha256
-        for d in rules.deliverables
-        if (glb := _current_glb(services, product.sku, d.made_from))
-    }
-    needed = [
-        NewRun(
-            kind=p.deliverable.kind,
-            sku=product.sku,
-            deliverable=p.deliverable.name,
-            slot=p.slot,
-            input_hash=p.input_hash,
-            rules_fingerprint=rules.fingerprint,
-            bulk=bulk,
-            batch_id=batch_id,
-        )
-        for p in planned_runs(product, sources, models, rules)
-        if not made_from or p.deliverable.made_from == made_from
-    ]
-    added = services.runs.add(needed)
-    services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
-    return len(added)
-
-
-def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile | None:
-    version = services.assets.current(sku, deliverable) if deliverable != PHOTO else None
-    return version.file("glb") if version else None
 
 
 def add_product(

@@ -30,7 +30,9 @@ from dam_connector.usecases.provider_orders import spend_caps
 from dam_connector.wiring import Services
 
 PREFIX = "dam_connector_"
-CACHE_S = 5.0  # scrapes within this time get the same figures: many scrapers cost the database no more than one
+CACHE_S = (
+    5.0  # scrapes within this time get the same figures: many scrapers cost the database no more than one
+)
 
 
 class Metrics:

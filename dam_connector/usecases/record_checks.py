@@ -11,8 +11,8 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
-from dam_connector.usecases.intake import plan_runs
 from dam_connector.usecases.publish import channels_of, wait_for_day, wanted_version
+from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.wiring import Services
 
 

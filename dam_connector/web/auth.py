@@ -1,5 +1,6 @@
 """Login by password or one-time link, and logout."""
 
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, session, url_for
@@ -18,23 +19,24 @@ def login_page() -> ResponseReturnValue:
     """Show the login form."""
     if current_user():
         return redirect(url_for("versions.queue"))
-    return render_template("login.html", next=request.args.get("next", ""))
+    return render_template("login.html", **login_context(request.args.get("next", "")))
 
 
 @bp.post("/login")
 def log_in() -> ResponseReturnValue:
     """Log in by name and password."""
     limit_rate(services().settings.logins_per_minute)
+    if not login_context("")["passwords"]:
+        abort(403, "passwords are switched off here; log in by single sign-on")
     name = request.form.get("name", "").strip()
     limit_rate(services().settings.logins_per_minute, account=name)
     user = services().users.authenticate(name, request.form.get("password", ""))
     if user is None:
-        if may_happen("failed logins", MAX_RECORDED_FAILURES):  # strangers must not fill the audit log
-            services().users.refuse_login(name)
+        record_failure(name)
         flash("The name or the password is wrong.", "error")
-        return render_template("login.html", next=request.form.get("next", "")), 401
+        return render_template("login.html", **login_context(request.form.get("next", ""))), 401
     _start_session(user, "password")
-    return redirect(_safe_target(request.form.get("next", "")))
+    return redirect(safe_target(request.form.get("next", "")))
 
 
 @bp.get("/login/link/<secret>")
@@ -54,7 +56,7 @@ def use_link(secret: str) -> ResponseReturnValue:
             "This link was used before or has expired. Get a new one: dam-connector user link NAME",
             "error",
         )
-        return render_template("login.html", next=""), 401
+        return render_template("login.html", **login_context("")), 401
     _start_session(user, "link")
     return redirect(url_for("versions.queue"))
 
@@ -99,13 +101,25 @@ def revoke_token(token_id: str) -> ResponseReturnValue:
     return redirect(url_for("auth.account"))
 
 
+def login_context(target: str) -> dict[str, Any]:
+    """Return the variables of the login page: the ways to log in, and the path to open afterwards."""
+    sign_on = services().rules.current().sign_on
+    return {"next": target, "sign_on": sign_on, "passwords": sign_on is None or sign_on.passwords}
+
+
+def record_failure(name: str, reason: str = "") -> None:
+    """Record a failed login, unless there were many in this minute."""
+    if may_happen("failed logins", MAX_RECORDED_FAILURES):  # strangers must not fill the audit log
+        services().users.refuse_login(name, reason)
+
+
 def _start_session(user: User, how: str) -> None:
     session.clear()  # against session fixation
     session["secret"] = services().users.begin_session(user, how)
     session.permanent = True
 
 
-def _safe_target(target: str) -> str:
+def safe_target(target: str) -> str:
     """Return the path to open after the login; the review queue when the target is on another site."""
     parts = urlsplit(target)
     is_own_path = (

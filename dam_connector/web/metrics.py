@@ -9,7 +9,7 @@ from dam_connector.usecases.metrics import Metrics
 from dam_connector.web.request_context import services
 
 bp = Blueprint("metrics", __name__)
-TOKEN_VARIABLE = "DAM_CONNECTOR_METRICS_TOKEN"  # noqa: S105 - the name of the variable
+TOKEN_VARIABLE = "DAM_CONNECTOR_METRICS_TOKEN"
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 

@@ -17,7 +17,7 @@ View = TypeVar("View", bound=Callable[..., Any])
 csrf = CSRFProtect()
 # pages for people: without a login, a GET is redirected to the login page
 PAGE_BLUEPRINTS = (
-    *("versions", "version_actions", "admin", "products", "gallery", "batches", "auth", "audit"),
+    *("versions", "version_actions", "admin", "products", "gallery", "batches", "auth", "sign_on", "audit"),
     "api_page",
 )
 MAX_BYTES_OF_STRANGERS = 65_536  # of a body without a login, e.g. the login form

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 
 from dam_connector.adapters.common import http_session
-from dam_connector.adapters.http import AddressBlocked, HttpClient, ResponseTooLarge
+from dam_connector.adapters.http import AddressBlocked, HttpClient, HttpResponse, ResponseTooLarge
 from dam_connector.errors import Busy, ConnectorError, Refused, SubmitUnknown, Unavailable
 
 TIMEOUT_S = 0.5
@@ -87,7 +87,7 @@ def first_bytes(http: HttpClient, url: str) -> object:
     return http.get_first_bytes(url, count=16, timeout_s=http.timeout_s)
 
 
-def request(http: HttpClient, url: str, method: str = "GET") -> object:
+def request(http: HttpClient, url: str, method: str = "GET") -> HttpResponse:
     return http.request(method, url, vendor="x", operation="y", headers={}, max_bytes=MAX_BYTES)
 
 

@@ -1,7 +1,8 @@
 """The application on test services, and clients for it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import pytest
 from flask import Flask
@@ -11,6 +12,9 @@ from dam_connector.app import create_app
 from dam_connector.store import users
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
+from tests.openid_server import CLIENT, SECRET, OpenIdServer
+from tests.support import TestClock
+from tests.web.sign_on_visits import ROLES
 
 
 @pytest.fixture
@@ -59,3 +63,23 @@ def browser_like(
         return client
 
     return of
+
+
+@pytest.fixture
+def server(clock: TestClock) -> Iterator[OpenIdServer]:
+    made = OpenIdServer(clock)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def trust(services: Services, write_rules: Callable[..., None], server: OpenIdServer) -> Callable[..., None]:
+    """Write plugin.json with the provider in it."""
+    services.settings.environ["OPENID_SECRET"] = SECRET  # type: ignore[index]
+
+    def write(**changes: Any) -> None:
+        section = {"issuer": server.url, "client_id": CLIENT, "client_secret": "env/OPENID_SECRET"}
+        write_rules(sign_on={**section, "roles": ROLES, **changes})
+
+    write()
+    return write

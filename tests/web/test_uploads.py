@@ -16,7 +16,7 @@ from flask.testing import FlaskClient
 
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
-from schemas import sheet_forms, sheet_reader, upload_process
+from schemas import sheet_forms, sheet_reader, upload_process, uploads
 from tests.support import picture
 
 Visitor = Callable[[str], FlaskClient]
@@ -132,6 +132,50 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(browser_like: Visitor, s
         archive.writestr("new", b"")  # so that the list of members is written again
     status, page = upload(browser_like("merchandiser"), package.getvalue())
     assert status == 422 and "unpacks to too much" in page and stored_files(services) == 0
+
+
+def shared_strings(text: bytes) -> bytes:
+    """A workbook with these shared strings."""
+    part = b"application/vnd.openxmlformats-officedocument.spreadsheetml.sharedStrings+xml"
+    entry = b'<Override PartName="/xl/sharedStrings.xml" ContentType="%s" /></Types>' % part
+    package = io.BytesIO(workbook(lambda xml: xml.replace(b"</Types>", entry), "[Content_Types].xml"))
+    with zipfile.ZipFile(package, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("xl/sharedStrings.xml", text)
+    return package.getvalue()
+
+
+def test_a_bomb_of_shared_strings_is_refused_before_it_is_unpacked(
+    browser_like: Visitor, services: Services
+) -> None:
+    bomb = shared_strings(b"<sst>" + b"<si/>" * (sheet_forms.MIN_RATIO_BYTES // 5) + b"</sst>")
+    assert len(bomb) < 150_000
+    status, page = upload(browser_like("merchandiser"), bomb)
+    assert status == 422 and "unpacks to too much" in page and stored_files(services) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'<!DOCTYPE x [<!ENTITY a "b">]><sst><si><t>&a;</t></si></sst>',
+        b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><sst><si><t>&a;</t></si></sst>',
+        b"<sst><si>",
+        b"\xff\xfe\x00",
+    ],
+    ids=["entities", "a file of ours", "cut", "no XML"],
+)
+def test_damaged_and_hostile_shared_strings_are_refused(text: bytes) -> None:
+    with pytest.raises(InputError) as caught:
+        list(sheet_reader.read_sheet(shared_strings(text)).rows)
+    assert caught.value.issue_code == "sheet.unreadable" and "root:" not in str(caught.value)
+
+
+def test_a_zip_of_sixty_thousand_members_is_refused() -> None:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("0.jpg", b"")
+        archive.filelist *= 60_000
+    with pytest.raises(InputError, match="too many files"):
+        uploads.list_pictures(package.getvalue(), 1000)
 
 
 def pictures_zip(names: list[str], content: bytes = b"") -> bytes:

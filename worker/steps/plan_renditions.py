@@ -1,6 +1,6 @@
 """Plan the renditions that are made from this model."""
 
-from dam_connector.usecases.intake import plan_runs
+from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.wiring import Services
 from worker.work import Work
 

@@ -2,7 +2,8 @@
 
 requests and urllib3 limit neither the whole time nor the bytes before decoding, and requests reads the body
 of a redirect even if it does not follow it. So the limits are where the bytes pass: each read from a
-socket, each write to it and each new connection asks the exchange how much time is left.
+socket, each write to it and each new connection asks the exchange how much time is left. The system's
+resolver of names cannot be cut; it works in a thread that nobody waits for any longer than that.
 """
 
 import io
@@ -11,12 +12,15 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from functools import partial
 from http.client import HTTPResponse as RawResponse
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -31,6 +35,8 @@ from dam_connector import __version__
 from dam_connector.errors import BadOutput, Busy, Unavailable
 
 CONNECT_TIMEOUT_S = 5.0
+LOOKUP_TIMEOUT_S = 10.0  # to look up a name; with its search list, a resolver may take minutes
+MAX_LOOKUPS = 128  # at once, in one process; at most three quarters are of downloads
 HEADER_BYTES = 131_072  # for the status line and the headers, those of `100 Continue` included
 MAX_REQUESTS = 64  # at once, in one process
 MAX_REQUESTS_PER_HOST = 32  # at once, in one process: as many as the broker sends to one provider
@@ -51,6 +57,9 @@ _BLOCKED = tuple(
 )
 
 
+Result = TypeVar("Result")
+
+
 class ResponseTooLarge(BadOutput):
     """The response has more bytes than the caller allowed."""
 
@@ -58,15 +67,16 @@ class ResponseTooLarge(BadOutput):
 class Exchange:
     """The limits of one exchange: a deadline, redirects included, and the size of the response."""
 
-    def __init__(self, vendor: str, max_bytes: int, timeout_s: float) -> None:
+    def __init__(self, vendor: str, max_bytes: int, timeout_s: float, *, is_download: bool = False) -> None:
         """Start the time.
 
         Args:
             vendor: the name in errors.
             max_bytes: the largest body to accept, after decoding.
             timeout_s: from now until the last byte of the response.
+            is_download: whether anybody may have named the host.
         """
-        self.vendor, self.max_bytes = vendor, max_bytes
+        self.vendor, self.max_bytes, self.is_download = vendor, max_bytes, is_download
         self._deadline = time.monotonic() + timeout_s
 
     def left_s(self) -> float:
@@ -145,6 +155,60 @@ class Slots:
         return self._used[host] < self._per_host and self._used.total() < self._total
 
 
+class Lookups:
+    """Calls of the system's resolver, each in a thread of its own since none can be cut."""
+
+    def __init__(self, total: int = MAX_LOOKUPS, per_host: int = MAX_REQUESTS_PER_HOST) -> None:
+        """Set the most calls that may run at once."""
+        self._all, self._of_downloads = Slots(total, per_host), Slots(total - total // 4, per_host)
+
+    def run(self, host: str, call: Callable[[], Result], discard: Callable[[Result], object]) -> Result:
+        """Return what a call returns that looks up a name.
+
+        Args:
+            host: the name.
+            call: the call.
+            discard: gets the result if it comes too late.
+
+        Raises:
+            TimeoutError: it takes too long. The call goes on without anybody waiting for it.
+            Busy: too many such calls run.
+        """
+        exchange, future = _exchange.get(), Future[Result]()
+        with ExitStack() as held:
+            for slots in (self._of_downloads, self._all) if exchange.is_download else (self._all,):
+                wait_s = min(SLOT_WAIT_S, exchange.left_s())
+                held.enter_context(slots.hold(host, exchange.vendor, "lookup", wait_s))
+            arguments = (future, call, discard, held.pop_all())
+            threading.Thread(target=_fill, args=arguments, daemon=True).start()
+        try:
+            return future.result(min(LOOKUP_TIMEOUT_S, exchange.left_s()))
+        except TimeoutError:
+            if future.cancel() or not future.done():
+                raise
+            return future.result(0)
+
+
+def _fill(
+    future: Future[Result], call: Callable[[], Result], discard: Callable[[Result], object], held: ExitStack
+) -> None:
+    """Put the result of a call into a future; discard it if nobody waits any more."""
+    with held:
+        try:
+            result = call()
+        except Exception as error:  # noqa: BLE001 (raised where somebody waits)
+            if future.set_running_or_notify_cancel():
+                future.set_exception(error)
+            return
+        if future.set_running_or_notify_cancel():
+            future.set_result(result)
+        else:
+            discard(result)
+
+
+lookups = Lookups()
+
+
 class _LimitedReads(io.RawIOBase):
     """The bytes of one response as they arrive, with the limits of an exchange."""
 
@@ -194,9 +258,12 @@ class _LimitedConnection(HTTPConnection):
         exchange = _exchange.get()
         try:
             self.timeout = min(CONNECT_TIMEOUT_S, exchange.left_s())
-            sock = super()._new_conn()
+            connect = super()._new_conn
+            sock: socket.socket = (
+                connect() if _is_address(self.host) else lookups.run(self.host, connect, socket.socket.close)
+            )
             sock.settimeout(exchange.left_s())  # for the TLS handshake
-        except Unavailable as error:  # urllib3's own error says that nothing was sent
+        except (Unavailable, TimeoutError) as error:  # urllib3's own error says that nothing was sent
             raise ConnectTimeoutError(self, "no time is left") from error
         return sock
 
@@ -235,8 +302,12 @@ class _LimitedAdapter(HTTPAdapter):
 
 
 class _GuardedAdapter(_LimitedAdapter, IPFilterAdapter):  # type: ignore[misc]
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:
-        host, options = super().build_connection_pool_key_attributes(*args, **kwargs)
+    def build_connection_pool_key_attributes(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        look_up = partial(super().build_connection_pool_key_attributes, request, *args, **kwargs)
+        try:
+            host, options = lookups.run(urlsplit(request.url).hostname or "", look_up, lambda _: None)
+        except TimeoutError as error:
+            raise requests.exceptions.ConnectTimeout("the name was not found in time") from error
         if not is_public(address := str(host["host"]).strip("[]")):
             raise InvalidIPAddress(address)
         return host, options
@@ -276,6 +347,14 @@ def is_public(address: str) -> bool:
     if ip.is_multicast or not ip.is_global or any(ip in network for network in _BLOCKED):
         return False
     return ip.version == 4 or ip in _IPV6_PUBLIC
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

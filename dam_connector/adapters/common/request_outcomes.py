@@ -3,9 +3,21 @@
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Protocol, TypeVar
 
 from dam_connector.errors import BadOutput, Busy, NotFound, RateLimited, Refused
 
+
+class HasStatus(Protocol):
+    """A response."""
+
+    @property
+    def status(self) -> int:
+        """Return the status, e.g. 200."""
+        ...
+
+
+Response = TypeVar("Response", bound=HasStatus)
 OnRequest = Callable[[str, str, float], None]  # called with the system, the outcome and the seconds
 UNAVAILABLE_STATUS = (408, 425, 500, 502, 503, 504)  # and all above 504: another try may help
 # How requests that raise are counted; all others: unavailable.
@@ -23,16 +35,17 @@ def ignore_request(system: str, outcome: str, seconds: float) -> None:
 
 
 @contextmanager
-def observed(on_request: OnRequest, system: str) -> Iterator[Callable[[int], None]]:
-    """Report a request when the block ends; yield a function that notes the status of its response."""
+def observed(on_request: OnRequest, system: str) -> Iterator[Callable[[Response], Response]]:
+    """Report a request when the block ends; yield a function that notes its response and returns it."""
     started, outcome = time.monotonic(), "ok"
 
-    def note_status(status: int) -> None:
+    def note(response: Response) -> Response:
         nonlocal outcome
-        outcome = _outcome_of(status)
+        outcome = _outcome_of(response.status)
+        return response
 
     try:
-        yield note_status
+        yield note
     except Exception as error:
         outcome = next((name for kind, name in _OUTCOMES.items() if isinstance(error, kind)), "unavailable")
         raise
