@@ -75,7 +75,7 @@ COUNTERS: Mapping[str, CounterDefinition] = {
     ),
     "request_seconds": CounterDefinition("Seconds of requests to outside systems.", ("system",), _REQUEST_S),
     "provider_tasks": CounterDefinition(
-        "Ends and failed tries of tasks at providers: settled, failed, released, unknown, retried, waiting.",
+        "Ends of tasks at providers (settled, unusable, failed, released, unknown) and failed tries.",
         ("provider", "outcome"),
     ),
 }
@@ -190,7 +190,7 @@ class SharedCounters:
             if time.time() - value["at"] > PROCESS_TTL_S:
                 gone.append(name)
                 continue
-            host, _, pid = name.decode().rpartition(":")
+            host, _, pid = _text(name).rpartition(":")
             alive.append(
                 ProcessReport(
                     kind=value["kind"],
@@ -221,6 +221,10 @@ class SharedCounters:
         for (name, _), series in sorted(found.items()):
             by_name.setdefault(name, []).append(series)
         return by_name
+
+
+def _text(value: bytes | str) -> str:
+    return value if isinstance(value, str) else value.decode()
 
 
 def _labels_key(labels: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,6 +17,7 @@ from rq.serializers import JSONSerializer
 
 from dam_connector import logs
 from dam_connector.clock import SystemClock
+from dam_connector.counters import SharedCounters
 from dam_connector.domain.ids import new_id
 from dam_connector.errors import StorageUnavailable
 from dam_connector.private_files import use_private_umask
@@ -43,6 +45,9 @@ POLL_S = 15.0
 LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
 EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
+WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for a minute longer
+REPORT_S = 20.0  # between two reports of a worker's memory
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
 
 
@@ -55,8 +60,18 @@ class _FairWorker:
 
     max_connection_wait_time = 2.0
     queues: list[Queue]
+    counters: SharedCounters
+    kind = ""  # as in `QUEUES_BY_WORKER`
     _ordered_queues: list[Queue]
     _job_count = 0
+    _reported_at = -REPORT_S
+
+    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
+        """Say that this worker lives, and now and then how much memory it has. RQ calls this at intervals."""
+        super().heartbeat(*args, **kwargs)  # type: ignore[misc]
+        if time.monotonic() - self._reported_at >= REPORT_S:
+            self._reported_at = time.monotonic()
+            self.counters.report_process(self.kind)
 
     def reorder_queues(self, reference_queue: Queue) -> None:
         """Set the order of the queues for the next job. RQ calls this after each job."""
@@ -70,6 +85,18 @@ class MakeWorker(_FairWorker, Worker):
 
     The check process is started before the fork, so that each job finds it running.
     """
+
+    def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
+        """Wait until the job's process has ended; count it if it died, and the most memory that it had."""
+        pid, status, usage = super().wait_for_horse()
+        if pid and usage:
+            queue = self.queues[0].name
+            self.counters.observe("job_peak_bytes", usage.ru_maxrss * RSS_UNIT, queue=queue)
+            if status and os.WIFSIGNALED(status):
+                self.counters.add("jobs_killed", queue=queue)
+                log.error("job_killed", signal=os.WTERMSIG(status))
+            self.counters.send()
+        return pid, status, usage
 
     def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
         """Start the check process, then fork."""
@@ -112,7 +139,11 @@ def run(queue_name: str, burst: bool) -> None:
         name=name,
         connection=connect(settings.effective_redis_url, for_worker=True),
         serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL_S,
     )
+    server.kind, server.counters = queue_name, SharedCounters(settings.effective_redis_url)
+    if queue_name == "intake":  # it forks nothing, so a thread may send
+        jobs.services().counters.send_in_background("intake")
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
     if pool:
@@ -142,6 +173,7 @@ def sweep() -> None:
     broker = threading.Thread(target=_run_broker, args=arguments, name="broker")
     # A thread of its own: a slow DAM must not delay wake-ups.
     poller = threading.Thread(target=_poll, args=arguments, name="poller", daemon=True)
+    services.counters.send_in_background("sweep")
     with suppress(StorageUnavailable):
         note_start(services)
     broker.start()

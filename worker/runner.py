@@ -28,6 +28,7 @@ from dam_connector.errors import (
     StorageUnavailable,
 )
 from dam_connector.store.named_locks import repeat_every
+from dam_connector.store.request_origin import work_origin
 from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases.broker.submission import CREDIT_RETRY_S
 from dam_connector.wiring import Services
@@ -80,7 +81,10 @@ def advance(services: Services, run_id: str) -> None:
     run = services.runs.lease(run_id, owner(), RUN_LEASE_S)
     if run is None:
         return
-    structlog.contextvars.bind_contextvars(run_id=run.id, sku=run.sku, deliverable=run.deliverable)
+    structlog.contextvars.bind_contextvars(
+        origin=run.origin, run_id=run.id, sku=run.sku, deliverable=run.deliverable
+    )
+    token = work_origin.set(run.origin)
     try:
         with _heartbeat(services, run), services.db.guarded(services.runs.fence(run)):
             _run_steps(services, run)
@@ -92,6 +96,7 @@ def advance(services: Services, run_id: str) -> None:
         log.warning("run_left", error=str(error))
         _count_end(services, run, "left")
     finally:
+        work_origin.reset(token)
         structlog.contextvars.clear_contextvars()
 
 

@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import sqlalchemy as sa
+
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.run import RunKind, RunState
+from dam_connector.store.tables import runs, versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,13 @@ class NewRun:
     bulk: bool = False  # one of many: it waits in a queue of its own
     batch_id: str = ""  # the batch that asked for it
     generator: str = ""  # the generator that a person chose; empty: the rules decide
+
+
+# The fields of a new run that are stored as they are.
+COPIED_FIELDS = (
+    *("sku", "deliverable", "slot", "version_id", "rules_fingerprint", "note"),
+    *("bulk", "batch_id", "generator"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +62,7 @@ class RunRecord:
     attempts: int  # since the last checkpoint
     due_at: datetime | None
     error: str  # why it failed, was cancelled, or waits
+    origin: str  # the id of the delivery or run that began it all; empty: of an older release
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -66,3 +77,9 @@ def run_from_row(row: Any) -> RunRecord:
     """Build a record from a row of the table `runs`."""
     values = {name: getattr(row, name) for name in RunRecord.__dataclass_fields__}
     return RunRecord(**{**values, "kind": RunKind(row.kind), "state": RunState(row.state)})
+
+
+def origin_of_version(c: sa.Connection, version_id: str | None) -> str:
+    """Return where the run came from that made a version, so that its publication has the same origin."""
+    query = sa.select(runs.c.origin).join(versions, versions.c.run_id == runs.c.id)
+    return str(c.execute(query.where(versions.c.id == version_id)).scalar() or "") if version_id else ""

@@ -18,7 +18,15 @@ from dam_connector.domain.run import (
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
-from dam_connector.store.run_records import NewRun, RunRecord, base_input_hash, run_from_row
+from dam_connector.store.request_origin import work_origin
+from dam_connector.store.run_records import (
+    COPIED_FIELDS,
+    NewRun,
+    RunRecord,
+    base_input_hash,
+    origin_of_version,
+    run_from_row,
+)
 from dam_connector.store.tables import runs as t
 
 NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input cancelled
@@ -91,19 +99,13 @@ class Runs:
 
     def _insert(self, c: sa.Connection, run: NewRun, input_hash: str) -> RunId | None:
         now = self._clock.now()
+        run_id = new_id("run", now)
         row: dict[str, Any] = {
-            "id": new_id("run", now),
+            "id": run_id,
+            "origin": origin_of_version(c, run.version_id) or work_origin.get() or run_id,
+            **{name: getattr(run, name) for name in COPIED_FIELDS},
             "kind": run.kind.value,
-            "sku": run.sku,
-            "deliverable": run.deliverable,
-            "slot": run.slot,
-            "version_id": run.version_id,
             "input_hash": input_hash,
-            "rules_fingerprint": run.rules_fingerprint,
-            "note": run.note,
-            "bulk": run.bulk,
-            "batch_id": run.batch_id,
-            "generator": run.generator,
             "state": RunState.QUEUED.value,
             "work": {},
             "timings": {},
@@ -111,7 +113,7 @@ class Runs:
             "due_at": run.due_at or now,
             "lease_until": now + timedelta(seconds=FIRST_SWEEP_AFTER_S),
         }
-        return RunId(str(row["id"])) if self._db.insert_new(c, t, row) else None
+        return RunId(run_id) if self._db.insert_new(c, t, row) else None
 
     def _reopen_cancelled(self, c: sa.Connection, before: Any) -> RunId | None:
         done = c.execute(

@@ -133,6 +133,8 @@ runs = sa.Table(
     # how often the sweeper woke it since it last ran
     sa.Column("kicks", sa.Integer, key="wake_count", nullable=False, default=0, server_default="0"),
     text_column("error"),
+    # the delivery, batch or run that began it all
+    sa.Column("origin", sa.String(40), nullable=False, default="", server_default=""),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),

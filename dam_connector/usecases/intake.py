@@ -32,6 +32,7 @@ from dam_connector.errors import (
 from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
+from dam_connector.store.request_origin import work_origin
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_after_expiry
 from dam_connector.usecases.provider_orders import poll_task_now
@@ -88,6 +89,8 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
     )
     result = "new" if is_new else "repeated"
     services.counters.add("deliveries_received", connection=connection, result=result)
+    if is_new:
+        log.info("delivery_received", origin=delivery_id, connection=connection)
     if is_new and verified.is_event:
         services.queue.wake("handle_delivery", [delivery_id])
     return delivery_id, is_new
@@ -116,8 +119,19 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
     """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist.
 
     An exception that nobody expected is a bug of ours: its traceback is logged, and it counts as an attempt.
-    So the delivery is failed after `MAX_ATTEMPTS`, and cannot be repeated for ever.
+    So the delivery is failed after `MAX_ATTEMPTS`, and cannot be repeated for ever. All lines of the log
+    about it have its id as `origin`, and so have those about the runs that follow.
     """
+    token = work_origin.set(delivery_id)
+    try:
+        with structlog.contextvars.bound_contextvars(origin=delivery_id, delivery_id=delivery_id):
+            _handle_once(services, delivery_id)
+    finally:
+        work_origin.reset(token)
+
+
+def _handle_once(services: Services, delivery_id: str) -> None:
+    record = None
     try:
         record = services.inbox.get(delivery_id)
         if record is None or record.state != "received":
@@ -125,19 +139,33 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
         services.disk.require()
         summary = _handle_by_port(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
+        outcome = "handled"
+        log.info("delivery_handled", summary=summary[:MAX_CAUSE_CHARACTERS])
     except (Busy, StorageUnavailable) as error:  # it counts as no attempt, however long it lasts
         services.inbox.postpone([delivery_id], WAIT_S)
-        log.warning("delivery_waits", delivery_id=delivery_id, error=str(error))
+        outcome = "waiting"
+        log.warning("delivery_waits", error=str(error))
     except RETRYABLE as error:
-        will_retry = services.inbox.retry_later(delivery_id, str(error))
-        log.warning("delivery_put_off" if will_retry else "delivery_failed", error=str(error))
+        outcome = "retried" if services.inbox.retry_later(delivery_id, str(error)) else "failed"
+        log.warning("delivery_put_off" if outcome == "retried" else "delivery_failed", error=str(error))
     except (AdapterError, ConfigError) as error:
         services.inbox.finish(delivery_id, "failed", error=str(error))
+        outcome = "failed"
         log.warning("delivery_failed", error=str(error))
     except Exception as error:
         cause = f"an internal error, {type(error).__name__}: {error}"[:MAX_CAUSE_CHARACTERS]
         will_retry = services.inbox.retry_later(delivery_id, f"{cause}; the log has the traceback")
-        log.exception("delivery_crashed", delivery_id=delivery_id, will_retry=will_retry)
+        outcome = "crashed"
+        log.exception("delivery_crashed", will_retry=will_retry)
+    if record:
+        _count_end(services, record, outcome)
+
+
+def _count_end(services: Services, record: DeliveryRecord, outcome: str) -> None:
+    services.counters.add("deliveries_ended", connection=record.connection, outcome=outcome)
+    if outcome in ("handled", "failed"):
+        seconds = (services.clock.now() - record.inbound.received_at).total_seconds()
+        services.counters.observe("delivery_seconds", max(0.0, seconds), connection=record.connection)
 
 
 def _handle_by_port(services: Services, record: DeliveryRecord) -> str:

@@ -97,7 +97,7 @@ class _ServiceCollector(Collector):
 def _caps(services: Services) -> dict[str, dict[str, float]]:
     """Return the caps by provider in plugin.json, and by period."""
     found: dict[str, dict[str, float]] = {}
-    with suppress(ConfigError):
+    with suppress(ConfigError, StorageUnavailable):
         for name in services.rules.current().provider:
             found[name] = {}
             with suppress(ConfigError):

@@ -25,4 +25,4 @@ def show() -> ResponseReturnValue:
     metrics = current_app.extensions.get("metrics")
     if metrics is None:
         metrics = current_app.extensions.setdefault("metrics", Metrics(services()))
-    return Response(metrics.text(), content_type=CONTENT_TYPE)
+    return Response(metrics.text(), content_type=CONTENT_TYPE, headers={"Cache-Control": "no-store"})
