@@ -43,40 +43,49 @@ class CounterDefinition:
     labels: tuple[str, ...] = ()
     # The upper bounds of its buckets; empty: it is a plain counter.
     buckets: tuple[float, ...] = ()
+    # The values of its last label, if they are few and known.
+    outcomes: tuple[str, ...] = ()
 
 
 # By name. `/metrics` adds the prefix dam_connector_, and _total to plain counters.
 COUNTERS: Mapping[str, CounterDefinition] = {
     "deliveries_received": CounterDefinition(
-        "Webhooks received: new, repeated, refused or unproved.", ("connection", "result")
+        "Webhooks received.",
+        ("connection", "result"),
+        outcomes=("new", "repeated", "refused", "unproved"),
     ),
     "deliveries_ended": CounterDefinition(
-        "Tries to handle a delivery: handled, failed, retried, waiting or crashed.", ("connection", "outcome")
+        "Tries to handle a delivery.",
+        ("connection", "outcome"),
+        outcomes=("handled", "failed", "retried", "waiting", "crashed"),
     ),
     "delivery_seconds": CounterDefinition(
         "Seconds from the receipt of a delivery to its end.", ("connection",), _JOB_S
     ),
     "runs_ended": CounterDefinition(
-        "Runs that a worker left: done, failed, cancelled, parked, retried or lost.", ("kind", "outcome")
+        "Runs that a worker left; lost: to another worker, left: for want of the database.",
+        ("kind", "outcome"),
+        outcomes=("done", "failed", "cancelled", "parked", "retried", "lost", "left"),
     ),
     "run_seconds": CounterDefinition("Seconds from the planning of a run to its end.", ("kind",), _JOB_S),
     "step_seconds": CounterDefinition("Seconds of the steps of runs.", ("step",), _STEP_S),
     "step_cpu_seconds": CounterDefinition("CPU-seconds of the steps of runs.", ("step",)),
     "leases_lost": CounterDefinition(
-        "Runs that a worker lost to another one, because its lease ran out or the run was cancelled."
+        "Runs that a worker lost, because its lease ran out or the run was cancelled."
     ),
     "jobs_killed": CounterDefinition("Processes of jobs that died, e.g. for want of memory.", ("queue",)),
     "job_peak_bytes": CounterDefinition(
         "The most memory that the process of a job had.", ("queue",), _MEMORY_BYTES
     ),
-    "requests": CounterDefinition(
-        "Requests to outside systems: ok, limited, refused, unavailable or busy.",
-        ("system", "outcome"),
-    ),
+    "requests": CounterDefinition("Requests to outside systems.", ("system", "outcome")),
     "request_seconds": CounterDefinition("Seconds of requests to outside systems.", ("system",), _REQUEST_S),
     "provider_tasks": CounterDefinition(
-        "Ends of tasks at providers (settled, unusable, failed, released, unknown) and failed tries.",
+        "Ends of tasks at providers, and failed tries.",
         ("provider", "outcome"),
+        outcomes=(
+            *("settled", "unusable", "failed", "released", "unknown"),
+            *("retried", "waiting", "poll_failed"),
+        ),
     ),
 }
 

@@ -5,6 +5,7 @@ counted by the processes (`counters.py`). So one answer of any web process descr
 or take the maximum over `instance`, never the sum.
 """
 
+import itertools
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,9 +23,10 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from dam_connector import __version__
-from dam_connector.counters import COUNTERS, ProcessReport, Series, cumulated
+from dam_connector.counters import COUNTERS, CounterDefinition, ProcessReport, Series, cumulated
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import AdapterError, ConfigError, StorageUnavailable, Unavailable
-from dam_connector.queue import JOBS
+from dam_connector.queue import JOBS, QUEUES_BY_WORKER
 from dam_connector.store.fleet_figures import FleetFigures
 from dam_connector.usecases.provider_orders import spend_caps
 from dam_connector.wiring import Services
@@ -76,7 +78,7 @@ class _ServiceCollector(Collector):
             workers = {job.queue: float(services.queue.workers(name)) for name, job in JOBS.items()}
             yield _gauge("queue_jobs", "Wake-ups that wait in Redis.", "queue", lengths)
             yield _gauge("queue_workers", "Workers that serve a queue.", "queue", workers)
-            yield from _counts(counts)
+            yield from _counts(counts, _label_values(services))
             yield from _processes(processes)
         yield _gauge("up", "Whether the database and the queue server answer.", "part", up)
         yield _gauge("build", "The version of the connector.", "version", {__version__: 1.0})
@@ -151,21 +153,46 @@ def _gauge(name: str, help_text: str, labels: str | tuple[str, ...], values: Map
     return family
 
 
-def _counts(counts: Mapping[str, list[Series]]) -> Iterator[Metric]:
-    """Yield the counters and histograms of all processes."""
+def _counts(counts: Mapping[str, list[Series]], known: Mapping[str, Iterable[str]]) -> Iterator[Metric]:
+    """Yield the counters and histograms of all processes.
+
+    A plain counter with known labels begins at 0, or Prometheus would not see its first increase.
+
+    Args:
+        counts: What was counted.
+        known: The known values of some labels.
+    """
     for name, definition in COUNTERS.items():
         family = CounterMetricFamily if not definition.buckets else HistogramMetricFamily
         metric = family(PREFIX + name, definition.help, labels=definition.labels)
-        for series in counts.get(name, []):
-            values = [series.labels[label] for label in definition.labels]
-            if isinstance(metric, HistogramMetricFamily):
+        counted = {tuple(s.labels[label] for label in definition.labels): s for s in counts.get(name, [])}
+        if isinstance(metric, HistogramMetricFamily):
+            for values, series in counted.items():
                 buckets = list(cumulated(series, definition.buckets))
                 metric.add_metric(values, buckets=buckets, sum_value=series.total)
-            else:
-                metric.add_metric(values, series.total)
-        if not definition.labels and not counts.get(name) and isinstance(metric, CounterMetricFamily):
-            metric.add_metric((), 0.0)
+        else:
+            totals = dict.fromkeys(_known_labels(definition, known), 0.0)
+            totals |= {values: series.total for values, series in counted.items()}
+            for values, total in totals.items():
+                metric.add_metric(values, total)
         yield metric
+
+
+def _known_labels(
+    definition: CounterDefinition, known: Mapping[str, Iterable[str]]
+) -> Iterator[tuple[str, ...]]:
+    values = [known.get(label, ()) for label in definition.labels]
+    if definition.outcomes:
+        values[-1] = definition.outcomes
+    yield from itertools.product(*values)
+
+
+def _label_values(services: Services) -> dict[str, Iterable[str]]:
+    found: dict[str, Iterable[str]] = {"kind": [kind.value for kind in RunKind], "queue": QUEUES_BY_WORKER}
+    with suppress(ConfigError, StorageUnavailable):
+        rules = services.rules.current()
+        found |= {"connection": (*rules.pim, *rules.dam, *rules.provider), "provider": tuple(rules.provider)}
+    return found
 
 
 def _processes(processes: Iterable[ProcessReport]) -> Iterator[Metric]:

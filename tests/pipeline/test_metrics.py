@@ -1,18 +1,23 @@
 """/metrics tells the truth about open work, outside systems and processes, and tells it to nobody unasked."""
 
 import json
+import re
+import shutil
+import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 import worker.runner
 from dam_connector.app import create_app
-from dam_connector.counters import COUNTERS_KEY, PROCESSES_KEY, SharedCounters
+from dam_connector.counters import COUNTERS, COUNTERS_KEY, PROCESSES_KEY, SharedCounters
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import NotFound, Unavailable
 from dam_connector.queue import connect
@@ -22,6 +27,7 @@ from dam_connector.wiring import Services, build_services
 from tests.pipeline.helpers import Drain, approve, chair, newest, send, work
 from tests.support import PhotoServer
 
+MONITORING = Path(__file__).parents[2] / "deploy/monitoring"
 TOKEN = "a-token-for-metrics"
 
 
@@ -195,10 +201,41 @@ def test_a_job_that_is_killed_is_counted(
 
     monkeypatch.setattr("worker.__main__.CHECK_PROCESS.warm", lambda: None)
     queue = Queue("make", connection=connect(queue_url), serializer=JSONSerializer)
-    queue.enqueue_call("os.abort", result_ttl=0, failure_ttl=1)
+    queue.enqueue_call("signal.raise_signal", args=(9,), result_ttl=0, failure_ttl=1)
     server = MakeWorker(["make"], connection=connect(queue_url, for_worker=True), serializer=JSONSerializer)
     server.kind, server.counters = "make", services.counters
     server.work(burst=True, logging_level="CRITICAL")
     found = samples(services)
     assert found["jobs_killed_total", "make"] == found["job_peak_bytes_count", "make"] == 1
     assert found["processes", next(k[1] for k in found if k[0] == "processes"), "make"] == 1
+
+
+def test_alerts_and_dashboard_ask_for_metrics_that_exist_and_docs_say_what_to_do(services: Services) -> None:
+    services.counters.observe("step_seconds", 0.1, step="make_model")
+    for histogram in ("delivery_seconds", "request_seconds", "run_seconds", "job_peak_bytes"):
+        labels = dict.fromkeys(COUNTERS[histogram].labels, "x")
+        services.counters.observe(histogram, 1, **labels)
+    services.counters.send()
+    text = Metrics(services).text().decode()
+    known = set(re.findall(r"^# HELP (\w+) ", text, re.MULTILINE))
+    known |= {f"{name}_bucket" for name in re.findall(r"^# TYPE (\w+) histogram$", text, re.MULTILINE)}
+    rules = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"][0]["rules"]
+    panels = json.loads((MONITORING / "grafana.json").read_text())["panels"]
+    asked = " ".join([rule["expr"] for rule in rules] + [t["expr"] for p in panels for t in p["targets"]])
+    assert set(re.findall(r"(?:dam_connector|process)_\w+", asked)) - known == set()
+    assert set(re.findall(r"by \(([^)]+)\)", asked)), "no label is asked for"
+    operations = (MONITORING.parents[1] / "docs/operations.md").read_text()
+    assert re.findall(r"^\| `([A-Z][a-z]\w+)` \|", operations, re.MULTILINE) == [rule["alert"] for rule in rules]
+    assert all(rule["annotations"]["reason"] for rule in rules)
+
+
+def test_prometheus_own_linter_finds_nothing_wrong(services: Services) -> None:
+    promtool = shutil.which("promtool")
+    if not promtool:
+        pytest.skip("promtool is not installed (apt-get install prometheus)")
+    services.counters.observe("step_seconds", 0.1, step="make_model")
+    services.counters.send()
+    linted = subprocess.run(
+        [promtool, "check", "metrics"], input=Metrics(services).text(), capture_output=True
+    )
+    assert (linted.returncode, linted.stdout, linted.stderr) == (0, b"", b"")
