@@ -156,7 +156,7 @@ def _handle_once(services: Services, delivery_id: str) -> None:
         cause = f"an internal error, {type(error).__name__}: {error}"[:MAX_CAUSE_CHARACTERS]
         will_retry = services.inbox.retry_later(delivery_id, f"{cause}; the log has the traceback")
         outcome = "crashed"
-        log.exception("delivery_crashed", will_retry=will_retry)
+        log.exception("delivery_crashed", delivery_id=delivery_id, will_retry=will_retry)
     if record:
         _count_end(services, record, outcome)
 
