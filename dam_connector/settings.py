@@ -50,6 +50,12 @@ class Settings:
         "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). "
         "Empty: SQLite in the data directory.",
     )
+    database_connections: int = _setting(
+        "DAM_CONNECTOR_DATABASE_CONNECTIONS",
+        30,
+        "Connections to PostgreSQL that one process may have at once. Ten stay open. A make worker needs 3, "
+        "an intake worker 18, the web process as many as it has threads, and 2 more.",
+    )
     redis_url: str = _setting(
         "REDIS_URL",
         "",

@@ -168,8 +168,8 @@ def build_services(
     check_url(settings.effective_database_url)
     open_data_dir(settings.data_dir)
     clock = clock or SystemClock()
-    db, counters = Database(settings.effective_database_url), SharedCounters(settings.effective_redis_url)
-    http = _open_http(settings, counters)
+    db = Database(settings.effective_database_url, settings.database_connections)
+    http = _open_http(settings, counters := SharedCounters(settings.effective_redis_url))
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
     return Services(

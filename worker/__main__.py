@@ -46,6 +46,7 @@ LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
 EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
 WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for a minute longer
+SCHEMA_WAIT_S = 2.0  # between two looks for a migration that is missing
 REPORT_S = 20.0  # between two reports of a worker's memory
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
@@ -109,6 +110,19 @@ class IntakeWorker(_FairWorker, SimpleWorker):
     """A worker that runs many small jobs in its own process."""
 
 
+def wait_for_schema(services: Services) -> None:
+    """Wait until the database has the schema of this release: somebody runs `dam-connector migrate`."""
+    while True:
+        try:
+            missing = services.db.missing_revision()
+            if not missing:
+                return
+            log.warning("migration_missing", revision=missing, remedy="dam-connector migrate")
+        except StorageUnavailable as error:
+            log.warning("database_away", error=str(error))
+        time.sleep(SCHEMA_WAIT_S)
+
+
 @click.group()
 def main() -> None:
     """Make pictures and models, check them, and serve the connector's queues."""
@@ -129,6 +143,7 @@ def run(queue_name: str, burst: bool) -> None:
     cv2.setNumThreads(1)
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
+    wait_for_schema(jobs.services())
     if queue_name == "make":
         jobs.warm()
     kind = MakeWorker if queue_name == "make" else IntakeWorker
@@ -161,6 +176,7 @@ def sweep() -> None:
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
     services = build_services(settings)
+    wait_for_schema(services)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     stop = threading.Event()
 

@@ -277,7 +277,7 @@ class Assets:
         states = [VersionState.PUBLISHED.value, VersionState.APPROVED.value]
         query = (
             VERSIONS_WITH_ASSET.join(products, products.c.sku == assets.c.sku)
-            .where(t.c.state.in_(states), products.c.facts["live_until"].as_string() <= now.isoformat())
+            .where(t.c.state.in_(states), products.c.live_until <= now.isoformat())
             .order_by(t.c.id)
             .limit(limit)
         )

@@ -22,12 +22,19 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import create_private_file, make_private_dir
 
 BUSY_TIMEOUT_S = 30
+MAX_CONNECTIONS = 30  # of one process to PostgreSQL
+IDLE_CONNECTIONS = 10  # of these, how many stay open
+MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others read
+IDLE_TRANSACTION_S = (
+    120  # then PostgreSQL ends a transaction of a process that was cut off, and frees its locks
+)
 MAX_COUNT = (
     10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
 )
@@ -45,7 +52,13 @@ class _OpenTransaction:
 class Database:
     """A database with one transaction for each `read()` or `write()` block outside a `transaction()`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, max_connections: int = MAX_CONNECTIONS) -> None:
+        """Create a database; connect when it is used first.
+
+        Args:
+            url: Its SQLAlchemy URL.
+            max_connections: How many connections to PostgreSQL this process may have at once.
+        """
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._open: ContextVar[_OpenTransaction | None] = ContextVar("transaction", default=None)
@@ -60,9 +73,7 @@ class Database:
             )
         else:
             self._write_lock = nullcontext()
-            self._reader = self._writer = sa.create_engine(
-                self.url, pool_pre_ping=True, pool_size=10, max_overflow=20
-            )
+            self._reader = self._writer = _postgresql_engine(self.url, max_connections)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -203,12 +214,20 @@ class Database:
 
         Raises:
             ConfigError: Afterwards, records would name others that do not exist. Nothing is changed.
+            StorageUnavailable: Somebody reads a table for long, e.g. a backup. Nothing is changed.
         """
         if self.is_sqlite and self.url.database:
             make_private_dir(Path(self.url.database).parent)
-        with self._writer.connect() as connection, self._without_foreign_keys(connection), connection.begin():
+        with (
+            _translated_errors("migrate"),
+            self._writer.connect() as connection,
+            self._without_foreign_keys(connection),
+            connection.begin(),
+        ):
             if not self.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
+                # Behind a change that waits for a long reader, e.g. a backup, everybody would wait.
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(MIGRATION_LOCK_S * 1000)}"))
             yield connection
             if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise ConfigError(f"the change was undone: {len(broken)} records name others that are gone")
@@ -259,10 +278,33 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             raise StorageUnavailable("database", "ping", type(error).__name__) from error
 
+    def missing_revision(self) -> str:
+        """Return the newest migration of this release if the database does not have it yet, else empty.
+
+        A database that a newer release has migrated has it.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
+        newest = _script_directory().get_current_head() or ""
+        try:
+            with self.read() as c:
+                current = c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or ""
+        except sa.exc.DBAPIError:  # there is no table yet
+            current = ""
+        return newest if current < newest else ""
+
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
         self._writer.dispose()
+
+
+@cache
+def _script_directory() -> ScriptDirectory:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(alembic)
 
 
 @contextmanager
@@ -298,6 +340,31 @@ def _insert_new(table: sa.Table, is_sqlite: bool) -> Any:
     """
     insert = sqlite.insert if is_sqlite else postgresql.insert
     return insert(table).on_conflict_do_nothing().returning(*table.primary_key)
+
+
+def _postgresql_engine(url: sa.URL, max_connections: int) -> sa.Engine:
+    """Return an engine whose connections notice within a minute that the other side is gone."""
+    idle = min(IDLE_CONNECTIONS, max_connections)
+    return sa.create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=idle,
+        max_overflow=max_connections - idle,
+        pool_timeout=10,
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "dam-connector",
+            **(
+                {}
+                if "options" in url.query
+                else {"options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S * 1000}"}
+            ),
+            "keepalives_idle": 20,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 40_000,
+        },
+    )
 
 
 def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:

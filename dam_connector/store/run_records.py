@@ -1,7 +1,7 @@
 """The records of runs: as they are added, and as they are stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
@@ -29,12 +29,9 @@ class NewRun:
     batch_id: str = ""  # the batch that asked for it
     generator: str = ""  # the generator that a person chose; empty: the rules decide
 
-
-# The fields of a new run that are stored as they are.
-COPIED_FIELDS = (
-    *("sku", "deliverable", "slot", "version_id", "rules_fingerprint", "note"),
-    *("bulk", "batch_id", "generator"),
-)
+    def to_row(self) -> dict[str, Any]:
+        """Return the fields that are stored as they are."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "due_at"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

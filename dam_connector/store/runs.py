@@ -20,7 +20,6 @@ from dam_connector.ports import Clock
 from dam_connector.store.database import Database, require_one_row
 from dam_connector.store.request_origin import work_origin
 from dam_connector.store.run_records import (
-    COPIED_FIELDS,
     NewRun,
     RunRecord,
     base_input_hash,
@@ -103,8 +102,7 @@ class Runs:
         row: dict[str, Any] = {
             "id": run_id,
             "origin": origin_of_version(c, run.version_id) or work_origin.get() or run_id,
-            **{name: getattr(run, name) for name in COPIED_FIELDS},
-            "kind": run.kind.value,
+            **run.to_row(),
             "input_hash": input_hash,
             "state": RunState.QUEUED.value,
             "work": {},
@@ -149,14 +147,13 @@ class Runs:
             t.c.state.in_((RunState.QUEUED, RunState.PARKED)),
             sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now),
         )
+        is_due = sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING)
+        # Who writes the run at this moment works on it: a late wake-up does not wait for that.
+        unlocked = sa.select(t.c.id).where(t.c.id == run_id, free, is_due).with_for_update(skip_locked=True)
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
-                .where(
-                    t.c.id == run_id,
-                    free,
-                    sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING),
-                )
+                .where(t.c.id == unlocked.scalar_subquery())
                 .values(
                     state=RunState.RUNNING.value,
                     fence=t.c.fence + 1,
@@ -319,7 +316,9 @@ class Runs:
         waiting = (RunState.QUEUED, RunState.PARKED)
         with self._db.write() as c:
             rows = c.execute(
-                sa.select(t.c.id, t.c.wake_count).where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
+                sa.select(t.c.id, t.c.wake_count)
+                .where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
+                .with_for_update(skip_locked=True)
             ).all()
             for row in rows:
                 until = now + timedelta(seconds=seconds * 2 ** min(row.wake_count, 6))

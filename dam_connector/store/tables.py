@@ -49,6 +49,7 @@ products = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
+    sa.Column("live_until", sa.String(40), index=True),  # of the facts
     sa.Index(None, "deleted", "flagged", "id"),
     sa.Index(None, "updated_at", "id"),
 )
@@ -285,13 +286,15 @@ tasks = sa.Table(
     sa.Index(None, "provider", "created_at"),
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "batch_id"),
+    sa.Index(None, "is_acknowledged", "state"),
+    sa.Index(None, "created_at"),
 )
 
 history = sa.Table(
     "history",
     metadata,
     id_column(),
-    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("version_id", sa.String(40), index=True),
     sa.Column("what", sa.String(40), key="event", nullable=False),

@@ -210,7 +210,7 @@ def test_a_job_that_is_killed_is_counted(
     assert found["processes", next(k[1] for k in found if k[0] == "processes"), "make"] == 1
 
 
-def test_alerts_and_dashboard_ask_for_metrics_that_exist_and_docs_say_what_to_do(services: Services) -> None:
+def test_alerts_and_dashboard_ask_for_metrics_that_exist_and_docs_answer(services: Services) -> None:
     services.counters.observe("step_seconds", 0.1, step="make_model")
     for histogram in ("delivery_seconds", "request_seconds", "run_seconds", "job_peak_bytes"):
         labels = dict.fromkeys(COUNTERS[histogram].labels, "x")
@@ -225,7 +225,9 @@ def test_alerts_and_dashboard_ask_for_metrics_that_exist_and_docs_say_what_to_do
     assert set(re.findall(r"(?:dam_connector|process)_\w+", asked)) - known == set()
     assert set(re.findall(r"by \(([^)]+)\)", asked)), "no label is asked for"
     operations = (MONITORING.parents[1] / "docs/operations.md").read_text()
-    assert re.findall(r"^\| `([A-Z][a-z]\w+)` \|", operations, re.MULTILINE) == [rule["alert"] for rule in rules]
+    assert re.findall(r"^\| `([A-Z][a-z]\w+)` \|", operations, re.MULTILINE) == [
+        rule["alert"] for rule in rules
+    ]
     assert all(rule["annotations"]["reason"] for rule in rules)
 
 
