@@ -114,7 +114,7 @@ def wait_for_schema(services: Services) -> None:
     """Wait until the database has the schema of this release: somebody runs `dam-connector migrate`."""
     while True:
         try:
-            missing = services.db.missing_revision()
+            missing = services.db.missing_migration()
             if not missing:
                 return
             log.warning("migration_missing", revision=missing, remedy="dam-connector migrate")

@@ -66,7 +66,7 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 def migrate(check: bool, data_dir: Path | None) -> None:
     """Bring the database to the schema of this release, while workers of the release before go on."""
     database = build_services(load_settings(data_dir)).db
-    missing = database.missing_revision()
+    missing = database.missing_migration()
     if check:
         click.echo(f"migration {missing} is missing; run dam-connector migrate" if missing else "up to date")
         sys.exit(1 if missing else 0)

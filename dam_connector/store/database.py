@@ -26,15 +26,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
-from dam_connector.private_files import create_private_file, make_private_dir
+from dam_connector.private_files import make_private_dir
+from dam_connector.store.servers import open_postgresql, open_sqlite
 
-BUSY_TIMEOUT_S = 30
 MAX_CONNECTIONS = 30  # of one process to PostgreSQL
-IDLE_CONNECTIONS = 10  # of these, how many stay open
 MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others read
-IDLE_TRANSACTION_S = (
-    120  # then PostgreSQL ends a transaction of a process that was cut off, and frees its locks
-)
 MAX_COUNT = (
     10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
 )
@@ -68,12 +64,12 @@ class Database:
             # Threads of this process wait here, which is cheap. SQLite would poll.
             self._write_lock = threading.Lock()
             self._reader, self._writer = (
-                _sqlite_engine(self.url, "BEGIN"),
-                _sqlite_engine(self.url, "BEGIN IMMEDIATE"),
+                open_sqlite(self.url, "BEGIN"),
+                open_sqlite(self.url, "BEGIN IMMEDIATE"),
             )
         else:
             self._write_lock = nullcontext()
-            self._reader = self._writer = _postgresql_engine(self.url, max_connections)
+            self._reader = self._writer = open_postgresql(self.url, max_connections)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -278,7 +274,7 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             raise StorageUnavailable("database", "ping", type(error).__name__) from error
 
-    def missing_revision(self) -> str:
+    def missing_migration(self) -> str:
         """Return the newest migration of this release if the database does not have it yet, else empty.
 
         A database that a newer release has migrated has it.
@@ -340,53 +336,6 @@ def _insert_new(table: sa.Table, is_sqlite: bool) -> Any:
     """
     insert = sqlite.insert if is_sqlite else postgresql.insert
     return insert(table).on_conflict_do_nothing().returning(*table.primary_key)
-
-
-def _postgresql_engine(url: sa.URL, max_connections: int) -> sa.Engine:
-    """Return an engine whose connections notice within a minute that the other side is gone."""
-    idle = min(IDLE_CONNECTIONS, max_connections)
-    return sa.create_engine(
-        url,
-        pool_pre_ping=True,
-        pool_size=idle,
-        max_overflow=max_connections - idle,
-        pool_timeout=10,
-        connect_args={
-            "connect_timeout": 5,
-            "application_name": "dam-connector",
-            **(
-                {}
-                if "options" in url.query
-                else {"options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S * 1000}"}
-            ),
-            "keepalives_idle": 20,
-            "keepalives_interval": 10,
-            "keepalives_count": 3,
-            "tcp_user_timeout": 40_000,
-        },
-    )
-
-
-def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
-    engine = sa.create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None}
-    )
-
-    @sa.event.listens_for(engine, "do_connect")
-    def create_file(*_: object) -> None:
-        if url.database:
-            create_private_file(Path(url.database))  # its -wal and -shm get the same mode
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(dbapi_connection: Any, _: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            dbapi_connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin_transaction(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
 
 
 def require_one_row(result: sa.CursorResult[Any], subject: str) -> None:

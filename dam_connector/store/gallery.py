@@ -5,7 +5,7 @@ filters are intersected. If every filter has many hits, the search follows the r
 on each of its versions, the newest first.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,14 @@ from dam_connector.domain.search_tags import MAX_TAG_LENGTH, search_tag, search_
 from dam_connector.domain.version import Asset, Version, VersionFile, VersionState, find_list_picture
 from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
+from dam_connector.store.gallery_conditions import (
+    LAST_CHARACTER,
+    Condition,
+    id_condition,
+    prefix_condition,
+    state_condition,
+    tag_condition,
+)
 from dam_connector.store.tables import assets, batch_rows, publications, version_tags
 from dam_connector.store.tables import versions as t
 from dam_connector.store.version_rows import VERSIONS_WITH_ASSET, version_from_row
@@ -26,7 +34,6 @@ from dam_connector.store.version_rows import VERSIONS_WITH_ASSET, version_from_r
 FEW_HITS = 1000  # a condition with fewer hits is read whole
 MAX_WORDS = 6  # of a search text; further words are ignored
 MAX_RECENT = 200  # how many versions `recent` reads
-LAST_CHARACTER = "\U0010ffff"  # sorts behind every other character
 _CARDS = sa.select(
     t.c.id,
     t.c.asset_id,
@@ -83,16 +90,6 @@ class ManifestVersion:
     run_id: str  # the run that made it
     provenance: Mapping[str, Any]
     codes: tuple[str, ...]  # the issue codes of its report
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """One filter of a search."""
-
-    matching_ids: Any  # query for the ids of all versions that pass it; of a tag, the oldest first
-    matches_column: Callable[[Any], Any]  # expression: the version with the id in this column passes it
-    tag: str = ""  # if it is the condition of one tag
-    column: Any = None  # of `matching_ids`, if an index has it in order: the search can follow it
 
 
 class Gallery:
@@ -284,7 +281,7 @@ class Gallery:
     def _matches(self, c: sa.Connection, filters: GalleryFilter) -> tuple[Any, Any, bool]:
         """Return a query for the ids that pass a filter, its column to sort by, and whether they are few."""
         few: set[str] | None = None
-        common: list[tuple[str, _Condition]] = []  # with the newest id among the oldest hits, of tags
+        common: list[tuple[str, Condition]] = []  # with the newest id among the oldest hits, of tags
         for condition in self._conditions(c, filters):
             ids = list(c.execute(condition.matching_ids.limit(FEW_HITS)).scalars())
             if len(ids) < FEW_HITS:
@@ -303,7 +300,7 @@ class Gallery:
         tests = [condition.matches_column(key) for _, condition in common if condition is not rarest]
         return sa.select(key).where(leading.c.tag == rarest.tag, *tests), key, False
 
-    def _without_tag(self, conditions: list[_Condition]) -> tuple[Any, Any, bool]:
+    def _without_tag(self, conditions: list[Condition]) -> tuple[Any, Any, bool]:
         """Return what `_matches` returns for conditions with many hits of which none is a tag."""
         leading = next((each for each in conditions if each.column is not None), None)
         if leading is None:
@@ -315,7 +312,7 @@ class Gallery:
         tests = [each.matches_column(leading.column) for each in conditions if each is not leading]
         return leading.matching_ids.where(*tests), leading.column, False
 
-    def _conditions(self, c: sa.Connection, filters: GalleryFilter) -> Iterator[_Condition]:
+    def _conditions(self, c: sa.Connection, filters: GalleryFilter) -> Iterator[Condition]:
         """Yield the conditions of a filter."""
         for kind, value in (
             ("batch", filters.batch),
@@ -324,28 +321,28 @@ class Gallery:
             ("code", filters.code),
         ):
             if value:
-                yield _tag_condition(search_tag(kind, value))
+                yield tag_condition(search_tag(kind, value))
         if filters.sku:
             of_sku = sa.select(t.c.id).join(assets, assets.c.id == t.c.asset_id)
-            yield _id_condition(of_sku.where(assets.c.sku == filters.sku))
+            yield id_condition(of_sku.where(assets.c.sku == filters.sku))
         if filters.channel:
             published, other = publications.alias("published"), publications.c
-            yield _Condition(
+            yield Condition(
                 sa.select(published.c.version_id).where(published.c.channel == filters.channel),
                 lambda key: sa.exists().where(other.version_id == key, other.channel == filters.channel),
                 column=published.c.version_id,
             )
         words = search_words(filters.text)[:MAX_WORDS]
         for word in words[:-1]:
-            yield _tag_condition(search_tag("word", word))
+            yield tag_condition(search_tag("word", word))
         if words:
             whole = self._tags_with_prefix(c, search_tag("word", words[-1]), 2)
             yield (
-                _tag_condition(whole[0])
+                tag_condition(whole[0])
                 if len(whole) == 1
-                else _prefix_condition(search_tag("word", words[-1]))
+                else prefix_condition(search_tag("word", words[-1]))
             )
-        yield _state_condition([s.value for s in filters.states])
+        yield state_condition([s.value for s in filters.states])
 
     def _tags_with_prefix(self, c: sa.Connection, prefix: str, limit: int) -> list[str]:
         """Return the first tags that begin with a prefix.
@@ -365,35 +362,6 @@ class Gallery:
         )
         each = each.union_all(sa.select(later).where(each.c.tag.is_not(None)))
         return list(c.execute(sa.select(each.c.tag).where(each.c.tag.is_not(None)).limit(limit)).scalars())
-
-
-def _state_condition(states: list[str]) -> _Condition:
-    other = t.alias("held")
-    matching = sa.select(t.c.id).where(t.c.state.in_(states))
-    if len(states) > len(VersionState) / 2:  # faster: test that it is in none of the other states
-        rest = [s.value for s in VersionState if s not in states]
-        return _Condition(
-            matching, lambda key: ~sa.exists().where(other.c.state.in_(rest), other.c.id == key)
-        )
-    return _Condition(matching, lambda key: sa.exists().where(other.c.state.in_(states), other.c.id == key))
-
-
-def _id_condition(matching_ids: Any) -> _Condition:
-    return _Condition(matching_ids, lambda key: key.in_(matching_ids))
-
-
-def _tag_condition(tag: str) -> _Condition:
-    condition = version_tags.c.tag == tag
-    ids = sa.select(version_tags.c.version_id).where(condition).order_by(version_tags.c.version_id)
-    return _Condition(ids, lambda key: sa.exists().where(version_tags.c.version_id == key, condition), tag)
-
-
-def _prefix_condition(prefix: str) -> _Condition:
-    condition = sa.and_(
-        version_tags.c.tag >= prefix, version_tags.c.tag < (prefix + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
-    )
-    passes = lambda key: sa.exists().where(version_tags.c.version_id == key, condition)  # noqa: E731
-    return _Condition(sa.select(version_tags.c.version_id).where(condition), passes)
 
 
 def _card(row: Any) -> VersionCard:

@@ -82,14 +82,14 @@ def test_workers_of_a_new_release_wait_for_the_migration(
     postgres: Callable[..., str], services: Services
 ) -> None:
     empty = Database(postgres())
-    assert empty.missing_revision() == revisions()[-1]
+    assert empty.missing_migration() == revisions()[-1]
     waiting = threading.Thread(target=wait_for_schema, args=(replace(services, db=empty),), daemon=True)
     waiting.start()
     time.sleep(0.1)
     assert waiting.is_alive()
     empty.migrate()
     waiting.join(PROMPT_S)
-    assert not waiting.is_alive() and empty.missing_revision() == ""
+    assert not waiting.is_alive() and empty.missing_migration() == ""
     empty.close()
 
 
