@@ -13,6 +13,7 @@ from dam_connector.clock import SystemClock
 from dam_connector.counters import SharedCounters
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
+from dam_connector.fleet_pace import FleetPace, read_limits
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
 from dam_connector.private_files import open_data_dir
 from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
@@ -169,7 +170,7 @@ def build_services(
     open_data_dir(settings.data_dir)
     clock = clock or SystemClock()
     db = Database(settings.effective_database_url, settings.database_connections)
-    http = _open_http(settings, counters := SharedCounters(settings.effective_redis_url))
+    http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend = Assets(db, clock), Spend(db, clock)
     history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
     return Services(
@@ -210,9 +211,10 @@ def build_services(
     )
 
 
-def _open_http(settings: Settings, counters: SharedCounters) -> HttpClient:
+def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> HttpClient:
     http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
     http.on_request = counters.count_request
+    http.pace = FleetPace(settings.effective_redis_url, clock, read_limits(settings.rate_limits))
     return http
 
 

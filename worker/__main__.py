@@ -3,25 +3,21 @@
 import os
 import signal
 import socket
-import sys
 import threading
 import time
 from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 import click
 import structlog
-from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector import logs
 from dam_connector.clock import SystemClock
-from dam_connector.counters import SharedCounters
 from dam_connector.domain.ids import new_id
 from dam_connector.errors import StorageUnavailable
 from dam_connector.private_files import use_private_umask
-from dam_connector.queue import FAIRNESS_INTERVAL, QUEUES_BY_WORKER, connect
+from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
@@ -31,7 +27,8 @@ from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
 from dam_connector.wiring import Services, build_services
-from worker.check_process import CHECK_PROCESS, CheckerExited
+from worker.check_process import CHECK_PROCESS
+from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
 from worker.tools.build_command import build
 from worker.tools.check_command import check
 from worker.tools.cutout_command import cutout
@@ -45,69 +42,8 @@ POLL_S = 15.0
 LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
 EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
-WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for a minute longer
 SCHEMA_WAIT_S = 2.0  # between two looks for a migration that is missing
-REPORT_S = 20.0  # between two reports of a worker's memory
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
-
-
-class _FairWorker:
-    """A mixin for RQ's workers.
-
-    It asks a queue server that was away every other second, not every minute. And it looks into its queues in
-    turn, so that bulk work neither delays a single product nor waits for ever itself.
-    """
-
-    max_connection_wait_time = 2.0
-    queues: list[Queue]
-    counters: SharedCounters
-    kind = ""  # as in `QUEUES_BY_WORKER`
-    _ordered_queues: list[Queue]
-    _job_count = 0
-    _reported_at = -REPORT_S
-
-    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
-        """Say that this worker lives, and now and then how much memory it has. RQ calls this at intervals."""
-        super().heartbeat(*args, **kwargs)  # type: ignore[misc]
-        if time.monotonic() - self._reported_at >= REPORT_S:
-            self._reported_at = time.monotonic()
-            self.counters.report_process(self.kind)
-
-    def reorder_queues(self, reference_queue: Queue) -> None:
-        """Set the order of the queues for the next job. RQ calls this after each job."""
-        self._job_count += 1
-        is_reversed = self._job_count % FAIRNESS_INTERVAL == 0
-        self._ordered_queues = self.queues[::-1] if is_reversed else self.queues[:]
-
-
-class MakeWorker(_FairWorker, Worker):
-    """A worker that forks a process for each job: a job that crashes or eats memory harms no other.
-
-    The check process is started before the fork, so that each job finds it running.
-    """
-
-    def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
-        """Wait until the job's process has ended; count it if it died, and the most memory that it had."""
-        pid, status, usage = super().wait_for_horse()
-        if pid and usage:
-            queue = self.queues[0].name
-            self.counters.observe("job_peak_bytes", usage.ru_maxrss * RSS_UNIT, queue=queue)
-            if status and os.WIFSIGNALED(status):
-                self.counters.add("jobs_killed", queue=queue)
-                log.error("job_killed", signal=os.WTERMSIG(status))
-            self.counters.send()
-        return pid, status, usage
-
-    def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        """Start the check process, then fork."""
-        with suppress(CheckerExited):  # the job tries again, and reports the reason
-            CHECK_PROCESS.warm()
-        super().fork_work_horse(*args, **kwargs)
-
-
-class IntakeWorker(_FairWorker, SimpleWorker):
-    """A worker that runs many small jobs in its own process."""
 
 
 def wait_for_schema(services: Services) -> None:
@@ -144,10 +80,11 @@ def run(queue_name: str, burst: bool) -> None:
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
     wait_for_schema(jobs.services())
-    if queue_name == "make":
+    if queue_name in MAKE_KINDS:
         jobs.warm()
-    kind = MakeWorker if queue_name == "make" else IntakeWorker
-    pool = jobs.start_delivery_pool() if queue_name == "intake" else None
+    makes = queue_name in MAKE_KINDS
+    kind = MakeWorker if makes else IntakeWorker
+    pool = None if makes else jobs.start_delivery_pool()
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(
         list(QUEUES_BY_WORKER[queue_name]),
@@ -155,10 +92,11 @@ def run(queue_name: str, burst: bool) -> None:
         connection=connect(settings.effective_redis_url, for_worker=True),
         serializer=JSONSerializer,
         worker_ttl=WORKER_TTL_S,
+        job_monitoring_interval=MONITOR_S,
     )
-    server.kind, server.counters = queue_name, SharedCounters(settings.effective_redis_url)
-    if queue_name == "intake":  # it forks nothing, so a thread may send
-        jobs.services().counters.send_in_background("intake")
+    server.prepare(queue_name, settings, jobs.services().runs)
+    if not makes:  # it forks nothing, so a thread may send
+        jobs.services().counters.send_in_background(queue_name)
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
     if pool:

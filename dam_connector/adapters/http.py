@@ -23,6 +23,7 @@ from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
+from dam_connector.adapters.common.pace import NO_PACE
 from dam_connector.adapters.common.request_outcomes import UNAVAILABLE_STATUS, ignore_request, observed
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
@@ -103,7 +104,8 @@ class HttpClient:
             slot_wait_s: the longest time to wait for one of these to end.
         """
         self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
-        self.on_request = ignore_request  # called after each request; wiring.py replaces it
+        # wiring.py replaces both
+        self.on_request, self.pace = ignore_request, NO_PACE
         self._slots = Slots(max_requests, max_requests_per_host)
         # Anybody's host may be named for a download. Slow ones must not keep us from our own systems.
         self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
@@ -188,23 +190,24 @@ class HttpClient:
 
         Raises:
             AddressBlocked: the address must not be called.
-            Busy: too many requests run at once; nothing was sent.
+            Busy: too many requests run at once, or the host wants a pause; nothing was sent.
             Unavailable: nothing was sent, or a GET got no complete response.
             SubmitUnknown: another request was sent and got no complete response; it may have taken effect.
             ResponseTooLarge: the response to a GET is larger than `max_bytes`.
         """
-        body: dict[str, Any] = {
-            "data": content if content is not None else dict(fields) if fields else None,
-            "files": list(files) or None,
-            "json": json,
-        }
+        body: dict[str, Any] = {"files": list(files) or None, "json": json}
+        body["data"] = content if content is not None else dict(fields) if fields else None
         host, guard = self._check_address(url, vendor)
+        address = urlsplit(url).netloc.rpartition("@")[2].lower()
         slot = self._slots.hold(host, vendor, operation, self._slot_wait_s)
         with observed(self.on_request, vendor) as note, slot:
+            self.pace.wait(address, vendor, operation)
             exchange = Exchange(vendor, max_bytes, timeout_s or self.timeout_s)
             try:
                 with self._session_for(method, guard) as session:
-                    return note(_exchange(session, exchange, method, url, headers=dict(headers), **body))
+                    response = note(_exchange(session, exchange, method, url, headers=dict(headers), **body))
+                    self.pace.note(address, response.status, response.retry_after_s(0))
+                    return response
             except ResponseTooLarge as error:
                 if method == "GET":
                     raise

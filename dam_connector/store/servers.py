@@ -40,22 +40,22 @@ def open_postgresql(url: sa.URL, max_connections: int) -> sa.Engine:
 
 def open_sqlite(url: sa.URL, begin: str) -> sa.Engine:
     """Return connections to a SQLite file, whose transactions start with the statement `begin`."""
-    engine = sa.create_engine(
+    pool = sa.create_engine(
         url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None}
     )
 
-    @sa.event.listens_for(engine, "do_connect")
+    @sa.event.listens_for(pool, "do_connect")
     def create_file(*_: object) -> None:
         if url.database:
             create_private_file(Path(url.database))  # its -wal and -shm get the same mode
 
-    @sa.event.listens_for(engine, "connect")
+    @sa.event.listens_for(pool, "connect")
     def configure(dbapi_connection: Any, _: object) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             dbapi_connection.execute(f"PRAGMA {pragma}")
 
-    @sa.event.listens_for(engine, "begin")
+    @sa.event.listens_for(pool, "begin")
     def begin_transaction(connection: sa.Connection) -> None:
         connection.exec_driver_sql(begin)
 
-    return engine
+    return pool

@@ -26,7 +26,7 @@ from dam_connector import __version__
 from dam_connector.counters import COUNTERS, CounterDefinition, ProcessReport, Series, cumulated
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import AdapterError, ConfigError, StorageUnavailable, Unavailable
-from dam_connector.queue import JOBS, QUEUES_BY_WORKER
+from dam_connector.queue import JOBS, QUEUES
 from dam_connector.store.fleet_figures import FleetFigures
 from dam_connector.usecases.provider_orders import spend_caps
 from dam_connector.wiring import Services
@@ -188,7 +188,7 @@ def _known_labels(
 
 
 def _label_values(services: Services) -> dict[str, Iterable[str]]:
-    found: dict[str, Iterable[str]] = {"kind": [kind.value for kind in RunKind], "queue": QUEUES_BY_WORKER}
+    found: dict[str, Iterable[str]] = {"kind": [kind.value for kind in RunKind], "queue": QUEUES}
     with suppress(ConfigError, StorageUnavailable):
         rules = services.rules.current()
         found |= {"connection": (*rules.pim, *rules.dam, *rules.provider), "provider": tuple(rules.provider)}

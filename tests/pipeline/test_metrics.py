@@ -197,13 +197,13 @@ def test_a_job_that_is_killed_is_counted(
     from rq import Queue
     from rq.serializers import JSONSerializer
 
-    from worker.__main__ import MakeWorker
+    from worker.queue_workers import MakeWorker
 
-    monkeypatch.setattr("worker.__main__.CHECK_PROCESS.warm", lambda: None)
+    monkeypatch.setattr("worker.queue_workers.CHECK_PROCESS.warm", lambda: None)
     queue = Queue("make", connection=connect(queue_url), serializer=JSONSerializer)
     queue.enqueue_call("signal.raise_signal", args=(9,), result_ttl=0, failure_ttl=1)
     server = MakeWorker(["make"], connection=connect(queue_url, for_worker=True), serializer=JSONSerializer)
-    server.kind, server.counters = "make", services.counters
+    server.prepare("make", services.settings, services.runs)
     server.work(burst=True, logging_level="CRITICAL")
     found = samples(services)
     assert found["jobs_killed_total", "make"] == found["job_peak_bytes_count", "make"] == 1

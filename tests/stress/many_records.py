@@ -26,7 +26,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "sku": "'S' || i",
             "name": "'Chair number ' || i",
             "category": "'cat' || i % 40",
-            "facts": """json_build_object('sku', 'S' || i, 'name', 'Chair number ' || i, 'category', 'cat' || i % 40)""",
+            "facts": "json_build_object('sku', 'S' || i, 'name', 'Chair number ' || i, "
+            "'category', 'cat' || i % 40)",
             "sources": "'{}'::json",
             "issues": "'[]'::json",
             "connection": "'main'",
@@ -56,7 +57,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "state": _VERSION_STATE,
             "files": "json_build_array(json_build_object('role', 'primary', 'sha256', "
             + _SHA
-            + ", 'name', 'S' || i || '.jpg', 'mime', 'image/jpeg', 'bytes', 1, 'format', 'jpeg', 'view', ''))",
+            + ", 'name', 'S' || i || '.jpg', 'mime', 'image/jpeg', 'bytes', 1, "
+            "'format', 'jpeg', 'view', ''))",
             "report": """'{"issues": [], "rows": []}'::json""",
             "provenance": "'{}'::json",
             "rules_fingerprint": "'f'",
@@ -110,7 +112,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "received_at": _AT,
             "headers": "'{}'::json",
             "body": "'\\x7b7d'::bytea",
-            "state": "CASE WHEN i % 1000 = 0 THEN 'received' WHEN i % 500 = 1 THEN 'failed' ELSE 'handled' END",
+            "state": "CASE WHEN i % 1000 = 0 THEN 'received' WHEN i % 500 = 1 THEN 'failed' "
+            "ELSE 'handled' END",
             "due_at": f"CASE WHEN i % 1000 = 0 THEN {_AT} END",
         },
     ),
@@ -165,7 +168,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "sku": "'S' || (i / 3)",
             "category": "'cat' || i % 40",
             "deliverable": "'model'",
-            "state": "CASE WHEN i % 500 = 0 THEN 'submitted' WHEN i % 900 = 1 THEN 'waiting' ELSE 'settled' END",
+            "state": "CASE WHEN i % 500 = 0 THEN 'submitted' WHEN i % 900 = 1 THEN 'waiting' "
+            "ELSE 'settled' END",
             "order": "'{}'::json",
             "result": "'{}'::json",
             "estimate_usd": "0.3",
