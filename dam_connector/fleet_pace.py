@@ -1,4 +1,4 @@
-"""The pace of requests to outside systems, which all processes of all machines share through the queue server.
+"""The pace of requests to outside systems, which all processes share through the queue server.
 
 A provider, DAM or shop counts the requests of the whole service. So a limit in DAM_CONNECTOR_RATE_LIMITS
 holds for all workers together, and a host that answers 429 to one of them is left alone by all. While the
@@ -35,7 +35,8 @@ if interval <= 0 then return 0 end
 local next = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now - burst)
 local wait = math.max(0, next - now)
 if wait > most then return -math.ceil(wait) end
-redis.call('SET', KEYS[1], string.format('%.0f', next + interval), 'PX', math.ceil(wait + interval + burst + 60000))
+local life = math.ceil(wait + interval + burst + 60000)
+redis.call('SET', KEYS[1], string.format('%.0f', next + interval), 'PX', life)
 return math.ceil(wait)
 """
 

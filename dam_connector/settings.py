@@ -125,7 +125,7 @@ class Settings:
     worker_memory_mb: int = _setting(
         "DAM_CONNECTOR_WORKER_MEMORY_MB",
         1500,
-        "A worker that has more memory between two jobs ends, to be started anew by its supervisor. 0: never.",
+        "A worker that has more memory between two jobs ends, for its supervisor to start it anew. 0: never.",
     )
     webhooks_per_minute: int = _setting(
         "DAM_CONNECTOR_WEBHOOKS_PER_MINUTE",

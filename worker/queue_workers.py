@@ -32,9 +32,9 @@ RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
 class _FairWorker:
     """A mixin for RQ's workers.
 
-    It asks a queue server that was away every other second, not every minute. It looks into its queues in turn,
-    so that bulk work neither delays a single product nor waits for ever itself. Asked to stop, it takes no
-    further job, and hands over the run that it is at when the deadline is over.
+    It asks a queue server that was away every other second, not every minute. It looks into its queues in
+    turn, so that bulk work neither delays a single product nor waits for ever itself. Asked to stop, it takes
+    no further job, and hands over the run that it is at when the deadline is over.
     """
 
     max_connection_wait_time = 2.0
@@ -111,7 +111,7 @@ class MakeWorker(_FairWorker, Worker):
         return pid, status, usage
 
     def maintain_heartbeats(self, job: Job) -> None:
-        """Say that the job lives, unless it has too much memory: then end it. RQ calls this every MONITOR_S."""
+        """Say that the job lives; end it if it has too much memory. RQ calls this every MONITOR_S."""
         limit = self._settings.job_memory_mb * 1_000_000
         if limit and (used := _bytes_of_tree(self.horse_pid)) > limit:
             log.error("job_too_large", job=job.args[0] if job.args else "", bytes=used, limit=limit)

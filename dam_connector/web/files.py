@@ -34,7 +34,7 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     if sha256 is None:
         abort(404)
     try:
-        head = services().blobs.get(sha256)[:SIGNATURE_BYTES]
+        head = services().blobs.first_bytes(sha256, SIGNATURE_BYTES)
     except NotFound:
         abort(404)
     return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
@@ -52,10 +52,11 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     if etag in request.headers.get("If-None-Match", ""):
         return Response(status=304, headers={"ETag": etag, "Cache-Control": cache})
     try:
-        data = services().blobs.get(Sha256(sha256))
+        stream = services().blobs.stream(Sha256(sha256))
     except NotFound:
         abort(404)
     headers = {
+        "Content-Length": str(stream.size),
         "ETag": etag,
         "Cache-Control": cache,
         "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -65,4 +66,7 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     }
     if "public" in cache:
         headers["Access-Control-Allow-Origin"] = "*"  # AR viewers and shops fetch models from other origins
-    return Response(data, mimetype=mime, headers=headers)
+    # It is sent as it is read: neither a large file nor many at once fill the memory.
+    response = Response(iter(stream), mimetype=mime, headers=headers)
+    response.call_on_close(stream.close)
+    return response

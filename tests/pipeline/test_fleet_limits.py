@@ -1,4 +1,4 @@
-"""Workers end within a deadline and hand over, keep to their memory, and share the limits of outside systems."""
+"""Workers end within a deadline, keep to their memory, and share the limits of outside systems."""
 
 import os
 import signal
