@@ -1,5 +1,7 @@
 """Files by content hash. Published files are public; other files need a login. A file never changes."""
 
+from contextlib import closing
+
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
@@ -10,6 +12,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
+SMALL_BYTES = 262_144  # a file of so many is read at once
 _YEAR_S = 31_536_000
 _PRIVATE_CACHE = "private, max-age=3600"
 
@@ -67,6 +70,9 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     if "public" in cache:
         headers["Access-Control-Allow-Origin"] = "*"  # AR viewers and shops fetch models from other origins
     # It is sent as it is read: neither a large file nor many at once fill the memory.
+    if stream.size <= SMALL_BYTES:
+        with closing(stream):
+            return Response(b"".join(stream), mimetype=mime, headers=headers)
     response = Response(iter(stream), mimetype=mime, headers=headers)
     response.call_on_close(stream.close)
     return response

@@ -1,4 +1,4 @@
-"""How fast requests may follow each other. All processes share it; `fleet_pace.py` implements it with Redis."""
+"""How fast requests may follow each other. All processes share it: `fleet_pace.py` keeps it in Redis."""
 
 from typing import Protocol
 
