@@ -28,7 +28,8 @@ from benchmarks.bench_folder import matching_files
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.version import Role, VersionFile
 from schemas.rules_loader import load_rules
-from worker.check_process import CheckProcess, CheckRequest
+from worker.check_process import CheckProcess
+from worker.check_request import CheckRequest
 from worker.gltf.container import read_json
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
@@ -275,7 +276,7 @@ def _check_files(job: tuple[int, int, Path | None]) -> list[tuple[str, str, floa
         ).report
         seconds = time.monotonic() - started
         codes = {i.code for i in report.issues}
-        is_ended = not {"file.harmful", "file.check_failed"}.isdisjoint(codes)
+        is_ended = not {"file.harmful", "file.too_slow", "file.check_failed"}.isdisjoint(codes)
         outcome = "ended" if is_ended else "blocked" if report.blocked else "good"
         rows.append((mutation, outcome, seconds, guard.memory_bytes() / 1e6))
     guard.stop()

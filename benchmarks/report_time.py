@@ -23,7 +23,8 @@ from PIL import Image
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.version import Role, VersionFile
 from schemas.rules_loader import load_rules
-from worker.check_process import CheckProcess, CheckRequest
+from worker.check_process import CheckProcess
+from worker.check_request import CheckRequest
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh
 

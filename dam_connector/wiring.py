@@ -1,8 +1,8 @@
 """The composition root: builds the Services from Settings and Rules."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
@@ -23,12 +23,15 @@ from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
+from dam_connector.store.catalog_state import CatalogState
 from dam_connector.store.channel_listings import ChannelListings
+from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
 from dam_connector.store.fleet_figures import FleetRecords
 from dam_connector.store.gallery import Gallery
+from dam_connector.store.guest_links import GuestLinks
 from dam_connector.store.history import History
 from dam_connector.store.idempotency import IdempotencyKeys
 from dam_connector.store.inbox import Inbox
@@ -36,7 +39,9 @@ from dam_connector.store.library import LibraryRecords
 from dam_connector.store.live_requests import LiveRequests
 from dam_connector.store.named_locks import NamedLocks
 from dam_connector.store.notes import Notes
+from dam_connector.store.outbox import Outbox
 from dam_connector.store.products import Products
+from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
@@ -58,7 +63,10 @@ class Services:
     batches: Batches
     assets: Assets
     gallery: Gallery
+    review_queue: ReviewQueue
     decisions: Decisions
+    comments: Comments
+    guest_links: GuestLinks
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -67,10 +75,12 @@ class Services:
     tasks: Tasks
     users: Users
     history: History
+    outbox: Outbox
     audit: AuditLog
     locks: NamedLocks
     notes: Notes
     rules_archive: RulesArchive
+    catalog_state: CatalogState
     idempotency: IdempotencyKeys
     blobs: Blobs
     disk: DiskReserve
@@ -166,24 +176,26 @@ def build_services(
     Raises:
         ConfigError: a setting is wrong.
     """
-    check_url(settings.effective_database_url)
-    open_data_dir(settings.data_dir)
-    clock = clock or SystemClock()
-    db = Database(settings.effective_database_url, settings.database_connections)
+    clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend = Assets(db, clock), Spend(db, clock)
-    history, locks, rules_archive = History(db, clock), NamedLocks(db, clock), RulesArchive(db, clock)
+    rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
+    outbox = Outbox(db, clock, _event_filter(rules))
+    history, locks = History(db, clock, outbox), NamedLocks(db, clock)
     return Services(
         settings=settings,
         clock=clock,
-        rules=RulesFile(settings.plugin_json, rules_archive, db.in_transaction),
+        rules=rules,
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),
         batches=Batches(db, clock),
         assets=assets,
         gallery=Gallery(db),
+        review_queue=ReviewQueue(db),
         decisions=Decisions(db, clock, assets),
+        comments=Comments(db, clock),
+        guest_links=GuestLinks(db, clock),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),
@@ -192,17 +204,15 @@ def build_services(
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
         history=history,
+        outbox=outbox,
         audit=AuditLog(db, clock),
         locks=locks,
         notes=Notes(db, clock),
-        rules_archive=rules_archive,
+        rules_archive=RulesArchive(db, clock),
+        catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
-        disk=DiskReserve(
-            settings.effective_database_url,
-            settings.effective_storage_url,
-            settings.min_free_disk_mb * 1_000_000,
-        ),
+        disk=_disk_reserve(settings),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
         counters=counters,
         fleet=FleetRecords(db, clock),
@@ -216,6 +226,28 @@ def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> Ht
     http.on_request = counters.count_request
     http.pace = FleetPace(settings.effective_redis_url, clock, read_limits(settings.rate_limits))
     return http
+
+
+def _disk_reserve(settings: Settings) -> DiskReserve:
+    min_free = settings.min_free_disk_mb * 1_000_000
+    return DiskReserve(settings.effective_database_url, settings.effective_storage_url, min_free)
+
+
+def _event_filter(rules: RulesFile) -> Callable[[str], bool]:
+    """Return a function that says whether a target in plugin.json wants an event."""
+
+    def is_wanted(event: str) -> bool:
+        with suppress(ConfigError):
+            return any(not t.events or event in t.events for t in rules.current().notify.targets.values())
+        return False
+
+    return is_wanted
+
+
+def _open_database(settings: Settings) -> Database:
+    check_url(settings.effective_database_url)
+    open_data_dir(settings.data_dir)
+    return Database(settings.effective_database_url, settings.database_connections)
 
 
 def _adapter_context(
@@ -247,7 +279,8 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
     Returns:
         One line for each problem; empty when there is none.
     """
-    context = services.adapter_context
+    # Adapters allow the ports of their addresses. Those of rules that are not in force must not count.
+    context = replace(services.adapter_context, http=HttpClient(services.settings.allowed_hosts))
     problems: list[str] = []
     for port, connections in (
         ("pim", rules.pim),

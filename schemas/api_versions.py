@@ -8,6 +8,7 @@ from dam_connector.domain.event import Verdict
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role, VersionState
 from schemas.api import ChangesArgs, page_of
+from schemas.comments import CommentOut, CommentTextIn
 from schemas.common import MomentField, TimestampField
 from schemas.report import ReportOut
 
@@ -44,6 +45,10 @@ class FilterSchema(Schema):
         validate=validate.Length(max=200),
         metadata={"description": "Words of SKU and name; the last one may be incomplete."},
     )
+    mine = fields.Boolean(
+        load_default=False,
+        metadata={"description": "Only versions in review that wait for the user of the token."},
+    )
 
 
 class VersionArgs(FilterSchema, ChangesArgs):
@@ -79,14 +84,8 @@ class DecisionOut(Schema):
     source = fields.String(metadata={"description": "`page`, `api`, or the DAM in which it was made."})
     at = fields.AwareDateTime()
     undone = fields.Boolean()
-
-
-class CommentOut(Schema):
-    """A comment on a version."""
-
-    by = fields.String()
-    at = fields.AwareDateTime()
-    text = fields.String(attribute="detail")
+    stage = fields.String(metadata={"description": "The stage of the review that decided."})
+    is_final = fields.Boolean(metadata={"description": "False: other stages follow."})
 
 
 class LiveOut(Schema):
@@ -107,6 +106,7 @@ class VersionOut(Schema):
     kind = fields.String(attribute="asset.kind", validate=validate.OneOf(KINDS))
     number = fields.Integer()
     state = fields.String(validate=validate.OneOf(STATES))
+    stage = fields.String(metadata={"description": "The stage of the review in which it waits."})
     run_id = fields.String()
     files = fields.List(fields.Nested(FileOut))
     report = fields.Nested(ReportOut)
@@ -177,6 +177,12 @@ class DecisionIn(DecisionFactsIn):
             "description": "When an approved version goes live, as a date or a time; at once when absent."
         },
     )
+    stage = fields.String(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Length(max=40),
+        metadata={"description": "The stage that decides; 409 when another one is asked now."},
+    )
 
 
 class WithdrawIn(Schema):
@@ -216,14 +222,6 @@ class ReportArgs(Schema):
     format = fields.String(load_default="json", validate=validate.OneOf(["json", "md", "xml"]))
 
 
-class CommentIn(Schema):
-    """A comment."""
-
-    text = fields.String(
-        required=True, validate=validate.And(validate.Length(1, 2000), validate.Regexp(r".*\S"))
-    )
-
-
 class SelectionIn(Schema):
     """Some versions: by their ids, or the newest ones that a filter finds."""
 
@@ -242,7 +240,7 @@ class BulkDecisionIn(SelectionIn, DecisionFactsIn):
     """A decision about some versions."""
 
 
-class BulkCommentIn(SelectionIn, CommentIn):
+class BulkCommentIn(SelectionIn, CommentTextIn):
     """A comment on some versions."""
 
 

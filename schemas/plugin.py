@@ -9,13 +9,14 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import MAX_CAP_USD
+from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
-from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
+from schemas.common import COLOR, SLUG, StrictFloat, nest_message, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
+from schemas.naming import NamingSchema
+from schemas.notify import NotifySchema
 from schemas.profile import ProfileSchema
 from schemas.sign_on import SignOnSchema
 
@@ -120,55 +121,11 @@ class ProductsSchema(Schema):
         values=fields.Nested(CategorySchema),
         metadata={"description": "Further fields, by category."},
     )
-
-
-class NamingSchema(Schema):
-    """Patterns of file names and folders."""
-
-    default = text_field("Pattern for every deliverable that has no pattern of its own.")
-    patterns = fields.Dict(
-        keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
+    on_delete = text_field(
+        "What happens to the live assets of a product that is deleted in its PIM: `withdraw` takes them "
+        "offline until the product comes back, `keep` leaves them live. `withdraw` when absent.",
+        validate=validate.OneOf([WITHDRAW, KEEP]),
     )
-    folder = text_field("Pattern of the folder of a product's files.")
-
-    @validates_schema
-    def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
-        found: dict[tuple[str, ...], str | None] = {
-            ("default",): data.get("default"),
-            **{("patterns", k): v for k, v in data.get("patterns", {}).items()},
-        }
-        for path, pattern in found.items():
-            if pattern is not None:
-                _check_pattern(pattern, path)
-        for part in filter(None, data.get("folder", "").split("/")):
-            _check_fields(part, ("folder",))
-
-
-def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
-    try:
-        return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern)]
-    except ValueError as error:
-        raise ValidationError(_nest(path, str(error))) from error
-
-
-def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
-    missing = {"sku", "version"} - set(_check_fields(pattern, path))
-    if not missing and not name_pattern_syntax.is_reversible(pattern):
-        raise ValidationError(
-            _nest(
-                path,
-                "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}",
-            )
-        )
-    if missing:
-        raise ValidationError(
-            _nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version")
-        )
-
-
-def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
-    """Return a message nested under the keys of a path, as marshmallow expects it."""
-    return {path[0]: _nest(path[1:], message) if len(path) > 1 else [message]}
 
 
 class DimensionsRuleSchema(Schema):
@@ -232,6 +189,27 @@ class ImagingSchema(Schema):
     )
 
 
+class StageSchema(Schema):
+    """One stage of a review."""
+
+    name = fields.String(
+        required=True,
+        validate=validate.Regexp(r"^[^/\x00-\x1f]{1,40}$", error="up to 40 characters, without /"),
+        metadata={"description": "What pages call it, e.g. `3D artist`."},
+    )
+    roles = fields.List(
+        fields.String(validate=validate.OneOf(["reviewer", "admin"])),
+        metadata={"description": "Users with these roles decide, or with higher ones."},
+    )
+    people = fields.List(
+        fields.String(validate=validate.Length(1, 80)),
+        metadata={"description": "Names of reviewers who decide. With no roles either: all reviewers."},
+    )
+    dam = fields.Boolean(
+        metadata={"description": "A decision in the DAM counts as this stage; when absent, as the last one."}
+    )
+
+
 class ReviewSchema(Schema):
     """Who reviews where, and the reasons to reject."""
 
@@ -239,12 +217,31 @@ class ReviewSchema(Schema):
     owners = fields.Dict(
         keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
     )
+    stages = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, 150)),
+        values=fields.List(fields.Nested(StageSchema), validate=validate.Length(1, 9)),
+        metadata={
+            "description": "The stages of a review, by category; `*` for all other categories. A version "
+            "stays in review until the last stage has approved it; the first refusal ends its review."
+        },
+    )
     reasons = fields.List(
         fields.String(validate=validate.Length(1, 80)),
         validate=validate.Length(1, 9),
         metadata={"description": "Reasons to reject, at most nine: the keys 1 to 9 choose them."},
     )
     checklist = fields.List(fields.String(), metadata={"description": "The checklist that reviewers see."})
+
+    @validates_schema(skip_on_field_errors=True)
+    def stages_differ(self, data: dict[str, Any], **_: object) -> None:
+        for category, stages in data.get("stages", {}).items():
+            names = [stage["name"] for stage in stages]
+            if len(set(names)) < len(names):
+                raise ValidationError(nest_message(("stages", category), "two stages have the same name"))
+            if sum(stage.get("dam", False) for stage in stages) > 1:
+                raise ValidationError(
+                    nest_message(("stages", category), "only one stage is decided in the DAM")
+                )
 
 
 class ViewerSchema(Schema):
@@ -254,6 +251,18 @@ class ViewerSchema(Schema):
     background = text_field("Colour behind the product, #rrggbb.", validate=COLOR)
     brand = text_field(
         "Name above the product; the product's brand when absent.", validate=validate.Length(max=80)
+    )
+
+
+class ChangesSchema(Schema):
+    """How changes of plugin.json take effect; docs/operations.md explains it."""
+
+    apply = fields.String(
+        validate=validate.OneOf([each.value for each in Apply]),
+        metadata={
+            "description": "When a change takes effect on what exists: `later`, by `rules apply`; "
+            "`confirm`, the same, and nothing is made by it before; `automatic`, at once."
+        },
     )
 
 
@@ -295,7 +304,9 @@ class PluginSchema(Schema):
     checks = _section(ChecksSchema, "Limits of the checks, and severities of issues.")
     imaging = _section(ImagingSchema, "How products are cut out of their photos.")
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
+    notify = _section(NotifySchema, "Who is told of what, by webhook, chat or e-mail.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
+    changes = _section(ChangesSchema, "How changes of this file take effect.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
     sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")
 

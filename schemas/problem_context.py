@@ -8,7 +8,7 @@ from typing import Any
 
 MAX_SHOWN_CHARACTERS = 60
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
-_CHOICES = re.compile(r"Must be one of: (?P<choices>[^.]+)\.")
+_CHOICES = re.compile(r"(?:Must be one of|; known|; known here): (?P<choices>[^;]+?)\.?$")
 _OTHER_NAMES = {
     "jpg": "jpeg",
     "gltf": "glb",
@@ -40,11 +40,15 @@ def _with_value(message: str, keys: list[str], raw: object) -> str:
     found, value = _value_at(keys, raw)
     shown = json.dumps(value, ensure_ascii=False)[:MAX_SHOWN_CHARACTERS]
     secret = any(_SECRET_KEY.search(key) for key in keys)
-    if not found or secret or isinstance(value, (dict, list)) or shown.strip('"') in message:
+    if not found or secret or isinstance(value, (dict, list)):
         return message
     choices = _CHOICES.search(message)
-    near = _near(str(value), choices["choices"].split(", ")) if choices else ""
+    near = (
+        _near(str(value), choices["choices"].split(", ")) if choices and "did you mean" not in message else ""
+    )
     hint = f', did you mean "{near}"?' if near else ""
+    if shown.strip('"') in message:
+        return f"{message}{hint}"
     return f"{message.rstrip('.')}{'.' if message.endswith('.') else ';'} it is {shown}{hint}"
 
 

@@ -2,17 +2,20 @@
 
 import difflib
 import hashlib
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from marshmallow import ValidationError
 
-from dam_connector.domain import name_pattern_syntax
+from dam_connector.domain.channel_names import UNVERSIONED_ADAPTERS
+from dam_connector.domain.file_names import file_stem
+from dam_connector.domain.ids import Sku
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
+from dam_connector.domain.product import Product
 from dam_connector.domain.rules import (
     LOCAL,
     PHOTO,
+    ChangeRules,
     CheckRules,
     Connection,
     ImagingRules,
@@ -20,6 +23,7 @@ from dam_connector.domain.rules import (
     ProductRules,
     ReconcileRules,
     ReviewRules,
+    ReviewStage,
     Rules,
     ViewerRules,
 )
@@ -27,10 +31,12 @@ from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
+from schemas.notify import build_notify
 from schemas.plugin import PluginSchema
 from schemas.problem_context import with_context
 from schemas.profile import build_profile
 from schemas.sign_on import build_sign_on
+from schemas.strict_json import load_json
 
 
 def load_rules(text: str) -> Rules:
@@ -40,7 +46,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = json.loads(text.removeprefix("\ufeff"))
+        raw = load_json(text.removeprefix("\ufeff"))
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(
@@ -60,6 +66,11 @@ def load_rules(text: str) -> Rules:
 def rules_notes(rules: Rules) -> list[str]:
     """Return remarks on good rules: what they leave out, and an admin may not have meant."""
     notes = []
+    folder = rules.naming.folder
+    if folder.startswith("/") or {".", ".."} & set(folder.split("/")):
+        notes.append(
+            f"/naming/folder: {folder} lies below the channel's folder; a slash before it is dropped"
+        )
     if not rules.channel:
         notes.append("/connections/channel: there is no channel, so no approved version goes live")
     elif unpublished := [d.name for d in rules.deliverables if not d.channels]:
@@ -75,6 +86,8 @@ def _contradictions(rules: Rules, raw: dict[str, Any]) -> Iterator[str]:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f', did you mean "{near[0]}"?' if near else f"; known: {', '.join(names)}"
             yield f"{json_pointer(('naming', 'patterns', name))}: there is no deliverable of this name{hint}"
+    for channel, pattern in rules.naming.channels.items():
+        yield from _channel_naming_problems(rules, channel, pattern)
     for number, d in enumerate(rules.deliverables):
         if d.kind is not RunKind.MODEL:
             continue
@@ -88,6 +101,17 @@ def _contradictions(rules: Rules, raw: dict[str, Any]) -> Iterator[str]:
                 )
 
 
+def _channel_naming_problems(rules: Rules, channel: str, pattern: str) -> Iterator[str]:
+    where = json_pointer(("naming", "channels", channel))
+    if channel not in rules.channel:
+        yield f"{where}: there is no channel of this name; known: {', '.join(rules.channel) or 'none'}"
+    elif rules.channel[channel].adapter not in UNVERSIONED_ADAPTERS and "{version" not in pattern:
+        yield (
+            f"{where}: names without {{version}} are for {' and '.join(UNVERSIONED_ADAPTERS)} only: a "
+            f"{rules.channel[channel].adapter} channel knows files by their names"
+        )
+
+
 def _build(data: dict[str, Any], text: str) -> Rules:
     products = data.get("products", {})
     checks = dict(data.get("checks", {}))
@@ -95,7 +119,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
     if "tolerance_pct" in dimensions:
         checks["dimensions_tolerance_pct"] = dimensions["tolerance_pct"]
     connections = data["connections"]
-    required = {"required": tuple(products["required"])} if "required" in products else {}
+    of_products = {name: value for name, value in lists_to_tuples(products).items() if name != "categories"}
     by_category = {name: tuple(c.get("required", ())) for name, c in products.get("categories", {}).items()}
     return Rules(
         name=data["name"],
@@ -105,17 +129,27 @@ def _build(data: dict[str, Any], text: str) -> Rules:
             port: {name: _connection(c) for name, c in connections.get(port, {}).items()}
             for port in ("pim", "dam", "provider", "channel")
         },
-        products=ProductRules(**required, required_by_category=by_category),
+        products=ProductRules(**of_products, required_by_category=by_category),
         deliverables=tuple(build_deliverable(d) for d in data["deliverables"]),
         naming=NamingRules(**data.get("naming", {})),
         checks=CheckRules(**checks),
-        review=ReviewRules(**lists_to_tuples(data.get("review", {}))),
+        review=_review(data.get("review", {})),
+        notify=build_notify(data.get("notify", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
+        changes=ChangeRules(**data.get("changes", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
+
+
+def _review(data: dict[str, Any]) -> ReviewRules:
+    stages = {
+        category: tuple(ReviewStage(category=category, **lists_to_tuples(stage)) for stage in listed)
+        for category, listed in data.get("stages", {}).items()
+    }
+    return ReviewRules(**{**lists_to_tuples(data), "stages": stages})
 
 
 def _connection(data: dict[str, Any]) -> Connection:
@@ -177,17 +211,7 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
     for number, d in enumerate(rules.deliverables):
         for slot in range(1, d.count + 1):
             for format in d.formats:
-                values: dict[str, str | int] = {
-                    "sku": "s",
-                    "name": "n",
-                    "version": 1,
-                    "format": format,
-                    "deliverable": d.name,
-                    "slot": slot,
-                    "category": "c",
-                    "color": "k",
-                }
-                name = name_pattern_syntax.build_name(rules.naming.pattern_for(d.name), values) + format
+                name = f"{file_stem(format, Product(sku=Sku('s'), name='n'), d, slot, 1, rules)}.{format}"
                 if name in taken:
                     yield (
                         f"/deliverables/{number}: its {format} would have the same name as that of "

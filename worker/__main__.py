@@ -23,9 +23,12 @@ from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
-from dam_connector.usecases.expiry import warn_before_expiry, withdraw_expired
+from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, withdraw_expired
+from dam_connector.usecases.notify import remind_of_overdue, send_digests, send_notifications
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
+from dam_connector.usecases.rules_change import continue_change
+from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS
 from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
@@ -155,8 +158,14 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 last_listing = time.monotonic()
             if time.monotonic() - last_expiry > EXPIRY_EVERY_S:
                 withdraw_expired(services)
+                withdraw_deleted(services)
                 warn_before_expiry(services)
+                refresh_stages(services)
+                remind_of_overdue(services)
+                send_digests(services)
                 last_expiry = time.monotonic()
+            continue_change(services)
+            send_notifications(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)
         except Exception:

@@ -19,6 +19,8 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.rules import ImagingRules
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.wiring import Services
+from worker.gltf.document import Document
+from worker.gltf.features import features
 from worker.imaging import (
     background,
     cutout,
@@ -81,6 +83,7 @@ class LruCache(Generic[T]):
 
 _PHOTOS: LruCache[tuple[Photo, int, int]] = LruCache(MAX_PHOTOS)  # photo, its max_side_px, its max_pixels
 _MODELS: LruCache[TexturedMesh] = LruCache(MAX_MODELS)
+_FEATURES: LruCache[tuple[str, ...]] = LruCache(MAX_MODELS)
 
 
 def cached_photo(
@@ -116,6 +119,16 @@ def cached_model(services: Services, sha256: Sha256) -> TexturedMesh:
         InputError: file.*, geometry.empty.
     """
     return _MODELS.get(sha256) or _MODELS.put(sha256, read_glb(services.blobs.get(sha256)))
+
+
+def cached_features(services: Services, sha256: Sha256) -> tuple[str, ...]:
+    """Return what a stored GLB has beyond one mesh with one opaque material; see `features`.
+
+    Raises:
+        InputError: file.*
+    """
+    found = _FEATURES.get(sha256)
+    return _FEATURES.put(sha256, features(Document(services.blobs.get(sha256)))) if found is None else found
 
 
 def cached_cut_out(

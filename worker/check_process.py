@@ -2,8 +2,9 @@
 
 Files come from outside, and the code that reads them (Draco, embree, image codecs, OpenUSD, V8) is native.
 The process has no secrets, writes no files, and is watched. When it crashes, or takes too long or too much
-memory, it is ended. The report then names the check that was running, and the other checks run again without
-it. The process is kept running between reports. It answers in JSON, which cannot harm its reader.
+memory, it is ended. The report then names the check that was running; what the checks before it found is
+kept, and those after it run. The process is kept running between reports. It answers in JSON, which cannot
+harm its reader.
 """
 
 import atexit
@@ -18,8 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -27,23 +27,28 @@ import psutil
 import structlog
 
 from dam_connector.domain.codec import from_plain, to_plain
-from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, issue
-from dam_connector.domain.product import Product
-from dam_connector.domain.rules import Deliverable, Rules
-from dam_connector.domain.version import VersionFile
+from dam_connector.domain.issue import Report
+from dam_connector.domain.issue_codes import IssueCode
+from worker.check_request import (
+    BrokenCheck,
+    CheckRequest,
+    CheckResult,
+    add_broken_issues,
+    report_of_our_fault,
+    result_without_checks,
+)
 
 if TYPE_CHECKING:
     from worker.checks import CheckSubject
-    from worker.imaging.cutout import Cutout
 
-REPORT_CPU_S = (
-    9.0  # CPU-seconds for one report: a machine that is busy with other things is no fault of the files
-)
+# CPU-seconds for one report: a machine that is busy with other things is no fault of the files. A model of
+# 500,000 triangles takes five.
+REPORT_CPU_S = 15.0
 PHOTO_CPU_S = 4.0  # more for each photo that a model is compared with
 FIRST_TRY_SHARE = 0.6  # of the CPU-seconds for the first try
 CLOCK_FACTOR = 8  # the limit by the clock, in multiples of the CPU limit: a process that hangs takes no CPU
 MAX_TRIES = 3
-MEMORY_BYTES = 1_000_000_000
+MEMORY_BYTES = 1 << 30
 # Memory that the process keeps after ordinary files. If it began with more, an earlier file may be the reason
 # that it ran out.
 IDLE_MEMORY_BYTES = 600_000_000
@@ -53,33 +58,6 @@ MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD needs its packages on disk
 log = structlog.get_logger()
 _LENGTH = struct.Struct("<Q")  # before each message
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")  # that it inherits
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckRequest:
-    """The files to check, with all that the checks compare them with."""
-
-    product: Product | None  # None for a file that is checked by hand
-    deliverable: Deliverable | None
-    slot: int
-    number: int  # the version's
-    files: tuple[VersionFile, ...]
-    contents: Mapping[str, bytes]  # the files' bytes, by name
-    rules: Rules
-    photos: Mapping[str, bytes] = field(default_factory=dict)  # encoded, by view
-    cutouts: Mapping[str, "Cutout"] = field(default_factory=dict)  # of those photos that were cut out before
-    profiles: tuple[str, ...] = ()  # that a file checked by hand must satisfy
-    earlier_issues: tuple[Issue, ...] = ()  # found before the checks; the report has them too
-    facts: Mapping[str, str | int | float | bool | None] = field(default_factory=dict)  # found before
-    skip: tuple[str, ...] = ()  # names of checks to leave out
-
-
-@dataclass(frozen=True, kw_only=True)
-class CheckResult:
-    """A report and its pictures."""
-
-    report: Report
-    pictures: Mapping[str, bytes]  # WebP, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +70,8 @@ class _Deadline:
 
 class CheckerExited(Exception):
     """The process exited or was ended. The message gives the reason."""
+
+    code: IssueCode = "file.harmful"
 
     def __init__(self, reason: str, check: str) -> None:
         """Create the exception.
@@ -108,6 +88,12 @@ class CheckerOutOfMemory(CheckerExited):
     """The process took too much memory, together with what earlier files left in it."""
 
 
+class CheckerTooSlow(CheckerExited):
+    """The process took too long."""
+
+    code: IssueCode = "file.too_slow"
+
+
 class CheckProcess:
     """One process that checks files. It is started when needed, and again after it ended."""
 
@@ -118,12 +104,14 @@ class CheckProcess:
     def check(self, request: CheckRequest) -> CheckResult:
         """Return the report on a request.
 
-        A check that the files break is an issue file.harmful: it crashes the process, hangs or takes too much
-        memory. A check that raises an exception is a bug of ours: an issue file.check_failed, and a traceback
-        in the log. Nothing is raised for either.
+        A check that the files break is an issue file.harmful: it crashes the process or takes too much
+        memory. One that takes too long is file.too_slow. A check that raises an exception is a bug of ours:
+        an issue file.check_failed, and a traceback in the log. Nothing is raised for any of them. What the
+        other checks found is kept, and not made again.
         """
         remaining = whole = REPORT_CPU_S + PHOTO_CPU_S * len(request.photos)
-        broken: list[tuple[str, str]] = []  # check and reason
+        broken: dict[str, BrokenCheck] = {}
+        parts: dict[str, CheckResult] = {}
         # An earlier request may have left half an answer in the pipe, or its memory. That is no fault of
         # these files: the first failure of this kind is not counted.
         may_be_stale = True
@@ -132,11 +120,12 @@ class CheckProcess:
             try:
                 self.warm()
                 cpu_s, clock, idle_memory = self._cpu_s(), time.monotonic(), self.memory_bytes()
-                result = self._request(
-                    replace(request, skip=tuple(name for name, _ in broken)),
-                    remaining if broken else FIRST_TRY_SHARE * remaining,
+                allowed = remaining if broken else FIRST_TRY_SHARE * remaining
+                result = self._request(request.after(parts, broken), allowed, parts)
+                pictures = {k: v for part in parts.values() for k, v in part.pictures.items()}
+                return CheckResult(
+                    report=add_broken_issues(result.report, broken), pictures={**pictures, **result.pictures}
                 )
-                return replace(result, report=_add_harmful_issues(result.report, broken))
             except CheckerExited as error:
                 remaining -= max(self._cpu_s() - cpu_s, (time.monotonic() - clock) / CLOCK_FACTOR)
                 self.stop()
@@ -144,9 +133,9 @@ class CheckProcess:
                 if may_be_stale and (not error.check or ran_out_of_memory):
                     may_be_stale, remaining = False, remaining if error.check else whole
                     continue
-                broken.append((error.check, str(error)))
+                broken[error.check] = BrokenCheck(error.code, str(error))
                 if len(broken) >= MAX_TRIES or not error.check or remaining < 1:
-                    return _result_without_checks(request, broken)
+                    return result_without_checks(request.after(parts, broken), broken)
 
     def warm(self) -> None:
         """Start the process if there is none. A worker does so before it forks, so that its jobs find one.
@@ -192,8 +181,14 @@ class CheckProcess:
         except psutil.NoSuchProcess:
             return False
 
-    def _request(self, request: CheckRequest, cpu_s: float) -> CheckResult:
-        """Send a request and return the answer, within so many CPU-seconds."""
+    def _request(self, request: CheckRequest, cpu_s: float, parts: dict[str, CheckResult]) -> CheckResult:
+        """Send a request and return the answer, within so many CPU-seconds.
+
+        Args:
+            request: The request.
+            cpu_s: CPU-seconds of the process.
+            parts: The results of single checks, by name; those that arrive are added.
+        """
         assert self._process is not None and self._process.stdin is not None
         token = os.urandom(8).hex()  # tells the answer from one to an earlier request
         deadline = _Deadline(self._cpu_s() + cpu_s, time.monotonic() + CLOCK_FACTOR * cpu_s)
@@ -212,7 +207,10 @@ class CheckProcess:
                     check = str(message["check"])
                     continue
                 pictures = {str(name): base64.b64decode(data) for name, data in message["pictures"].items()}
-                return CheckResult(report=from_plain(Report, message["report"]), pictures=pictures)
+                result = CheckResult(report=from_plain(Report, message["report"]), pictures=pictures)
+                if "done" not in message:
+                    return result
+                parts[str(message["done"])] = result
             except (ValueError, TypeError, KeyError, AttributeError) as error:
                 raise CheckerExited("its answer cannot be read", check) from error
 
@@ -226,7 +224,7 @@ class CheckProcess:
                 if select.select([], [descriptor], [], POLL_INTERVAL_S)[1]:
                     rest = rest[os.write(descriptor, rest) :]
                 elif self._is_past(deadline):
-                    raise CheckerExited("it took too long", "")
+                    raise CheckerTooSlow("it took too long", "")
         except OSError as error:
             raise CheckerExited("the check process is gone", "") from error
 
@@ -249,7 +247,7 @@ class CheckProcess:
                     raise CheckerExited("it crashed the check process", check)
                 data += part
             elif self._is_past(deadline):
-                raise CheckerExited("it took too long", check)
+                raise CheckerTooSlow("it took too long", check)
             if not ready and self.memory_bytes() > max_memory:
                 raise CheckerOutOfMemory(f"it took more than {max_memory // 1_000_000:,} MB", check)
         return bytes(data)
@@ -272,25 +270,6 @@ CHECK_PROCESS = CheckProcess()
 atexit.register(CHECK_PROCESS.stop)
 
 
-def _result_without_checks(request: CheckRequest, broken: list[tuple[str, str]]) -> CheckResult:
-    """Return the result for files that broke too many checks: earlier issues and file.harmful only."""
-    rows = tuple(
-        ReportRow(check=check or "reading", outcome=CheckOutcome.NOT_TESTED, detail=reason)
-        for check, reason in broken
-    )
-    report = Report(issues=request.earlier_issues, rows=rows, facts=request.facts)
-    return CheckResult(report=_add_harmful_issues(report, broken), pictures={})
-
-
-def _add_harmful_issues(report: Report, broken: list[tuple[str, str]]) -> Report:
-    """Return the report with an issue for each check that the files broke."""
-    issues = tuple(
-        issue("file.harmful", f"Checking it failed: {reason}.", measured=check or "reading")
-        for check, reason in broken
-    )
-    return replace(report, issues=(*issues, *report.issues))
-
-
 def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
     """Answer requests until the pipe is closed. Runs in the check process."""
     import worker.checks  # noqa: F401 - before "ready", so that requests find it loaded
@@ -307,9 +286,13 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - a bug of ours between the checks
             _send_failure(outgoing, token, "reading", "".join(traceback.format_exception(error)))
-            result = CheckResult(report=_report_of_our_fault(request, error), pictures={})
-        pictures = {name: base64.b64encode(data).decode() for name, data in result.pictures.items()}
-        _send_json(outgoing, {"token": token, "report": to_plain(result.report), "pictures": pictures})
+            result = CheckResult(report=report_of_our_fault(request, error), pictures={})
+        _send_json(outgoing, {"token": token, **_plain(result)})
+
+
+def _plain(result: CheckResult) -> dict[str, Any]:
+    pictures = {name: base64.b64encode(data).decode() for name, data in result.pictures.items()}
+    return {"report": to_plain(result.report), "pictures": pictures}
 
 
 def _run_request(request: CheckRequest, token: str, outgoing: IO[bytes]) -> CheckResult:
@@ -322,18 +305,13 @@ def _run_request(request: CheckRequest, token: str, outgoing: IO[bytes]) -> Chec
         earlier_issues=request.earlier_issues,
         facts=request.facts,
         skip=request.skip,
+        done=request.done,
+        earlier_rows=request.earlier_rows,
+        on_done=partial(_send_part, outgoing, token, subject),
         on_check=partial(_send_progress, outgoing, token),
         on_failure=partial(_send_failure, outgoing, token),
     )
     return CheckResult(report=report, pictures=subject.evidence)
-
-
-def _report_of_our_fault(request: CheckRequest, error: Exception) -> Report:
-    """Return the report when a bug of ours let no check run."""
-    message = "The checks could not be run because of a fault in the connector. The log has the details."
-    found = issue("file.check_failed", message, measured=f"reading: {type(error).__name__}")
-    row = ReportRow(check="reading", outcome=CheckOutcome.NOT_TESTED, detail=message)
-    return Report(issues=(found, *request.earlier_issues), rows=(row,), facts=request.facts)
 
 
 def _check_subject(request: CheckRequest) -> "CheckSubject":
@@ -349,11 +327,19 @@ def _check_subject(request: CheckRequest) -> "CheckSubject":
         photos=request.photos,
         cutouts=request.cutouts,
         profiles=request.profiles,
+        origin=request.made_here,
+        original=request.original,
     )
 
 
 def _send_progress(pipe: IO[bytes], token: str, check: str) -> None:
     _send_json(pipe, {"token": token, "check": check})
+
+
+def _send_part(pipe: IO[bytes], token: str, subject: "CheckSubject", check: str, found: Report) -> None:
+    """Send what one check found: it is kept when a later one ends the process."""
+    part = CheckResult(report=found, pictures=dict(subject.evidence))
+    _send_json(pipe, {"token": token, "done": check, **_plain(part)})
 
 
 def _send_failure(pipe: IO[bytes], token: str, check: str, cause: str) -> None:

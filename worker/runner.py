@@ -14,6 +14,7 @@ import structlog
 
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.notify import NotifyEvent
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import ALL_STEPS_DONE, COMPUTE_KINDS, RunKind, RunState
@@ -241,7 +242,9 @@ def _max_attempts(run: RunRecord) -> int:
 
 
 def _fail(services: Services, run: RunRecord, message: str) -> None:
-    services.runs.finish(run, RunState.FAILED, message[:2000])
+    with services.transaction():
+        services.runs.finish(run, RunState.FAILED, message[:2000])
+        services.outbox.add(NotifyEvent.RUN_FAILED, sku=run.sku, detail=message)
     _count_end(services, run, "failed")
     log.error("run_failed", error=message)
 

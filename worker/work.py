@@ -60,7 +60,6 @@ class Work:
     version_id: VersionId | None = None
     number: int = 0  # the version's
     report: Report = field(default_factory=Report)
-    published: Mapping[str, str] = field(default_factory=dict)  # address by channel
 
     def rules(self, services: Services) -> Rules:
         """Return the rules that this run was planned under."""

@@ -25,6 +25,7 @@ from schemas.event import EventSchema
 from schemas.plugin import json_schema
 from schemas.product import ProductSchema, unknown_keys
 from schemas.rules_loader import load_rules
+from schemas.strict_json import load_json
 
 CLOCK = SystemClock()
 SCHEMA_FILE = "plugin.schema.json"
@@ -117,7 +118,7 @@ def read_event(file: Path) -> dict[str, Any]:
         ConfigError: the file is not JSON, or the event or record has mistakes.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8-sig"))
+        found = load_json(file.read_text(encoding="utf-8-sig"))
     except ValueError as error:
         raise ConfigError(f"{file}: the file is not JSON: {error}") from error
     if not isinstance(found, dict):
@@ -149,7 +150,7 @@ def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     images = {f"/images/{view}": url for view, url in (data.get("images") or {}).items()}
     images["/inspiration_image"] = data.get("inspiration_image")
     lines = [
-        f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For a file beside the record: "
+        f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "
         f"dam-connector product add {file}"
         for pointer, url in images.items()
         if isinstance(url, str) and url.strip() and not is_image_url(url)

@@ -15,3 +15,8 @@ class UserRole(StrEnum):
         """Return True if this role may do what another role may."""
         order = list(UserRole)
         return order.index(self) >= order.index(other)
+
+    @property
+    def included(self) -> list[str]:
+        """Return all roles that this one includes, itself too."""
+        return [role.value for role in UserRole if self.includes(role)]

@@ -1,24 +1,27 @@
 """Rules: the contents of plugin.json as frozen values.
 
 `schemas` loads them from the file; what is absent there has the default given here. The field names of
-`Deliverable`, `NamingRules` and `CheckRules` are hashed by `planning.input_hash`.
+`Deliverable` and `CheckRules` are hashed by `planning.input_hash`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
+from dam_connector.domain.notify import NotifyRules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.sign_on import SignOnRules
 
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
+OTHER_CATEGORIES = "*"  # the stages of categories that have none of their own
 LOCAL = "local"  # the generator that runs on our own workers
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
 MAX_CAP_USD = 1_000_000.0  # a larger cap is a slip of the keyboard
 # The caps on a provider's spending, by period: option of its connection.
 CAP_OPTIONS = {"day": "max_usd_per_day", "month": "max_usd_per_month", "batch": "max_usd_per_batch"}
+WITHDRAW, KEEP = "withdraw", "keep"  # values of `on_delete`
 FRAME_COUNTS = (8, 24, 36)  # how many frames a spin may have
 
 
@@ -44,6 +47,7 @@ class ProductRules:
 
     required: tuple[str, ...] = ("sku", "name", "category", "images.any")
     required_by_category: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # in addition
+    on_delete: str = WITHDRAW  # what happens to the live assets of a product that its PIM deletes
 
     def required_for(self, category: str) -> tuple[str, ...]:
         """Return the fields that a product of a category must have."""
@@ -113,6 +117,8 @@ class NamingRules:
     default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
     patterns: Mapping[str, str] = field(default_factory=dict)  # by deliverable
     folder: str = "{category:slug}/{sku}"
+    channels: Mapping[str, str] = field(default_factory=dict)  # a pattern or a preset, by channel
+    codes: Mapping[str, str] = field(default_factory=dict)  # for {view_code}, by deliverable or view
 
     def pattern_for(self, deliverable: str) -> str:
         """Return the pattern for the files of a deliverable."""
@@ -142,11 +148,46 @@ class ImagingRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewStage:
+    """One stage of the review of a category: people who decide before the next ones are asked."""
+
+    name: str  # e.g. "3D artist"
+    category: str  # for which it is, or `OTHER_CATEGORIES`
+    roles: tuple[str, ...] = ()  # users with these roles, or higher ones, decide
+    people: tuple[str, ...] = ()  # and these users; all reviewers when nobody is named
+    dam: bool = False  # a decision made in the DAM counts as this stage
+
+    @property
+    def key(self) -> str:
+        """Return the text by which lists find the versions that wait in it, e.g. `lamps/brand`."""
+        return f"{self.category}/{self.name}"
+
+    def asks(self, name: str, roles: Collection[str]) -> bool:
+        """Return True if a user decides in it.
+
+        Args:
+            name: the user's name.
+            roles: all roles that the user's role includes.
+        """
+        return name in self.people or any(role in roles for role in self.roles or self._any_reviewer)
+
+    @property
+    def _any_reviewer(self) -> tuple[str, ...]:
+        return () if self.people else ("reviewer",)
+
+    @property
+    def who(self) -> str:
+        """Return who decides in it, for people."""
+        return ", ".join([*self.people, *(f"every {role}" for role in self.roles or self._any_reviewer)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewRules:
     """Where versions are reviewed, by whom, and how they are rejected."""
 
     dam: str = "library"  # the DAM connection
     owners: Mapping[str, str] = field(default_factory=dict)  # who reviews, by category
+    stages: Mapping[str, tuple[ReviewStage, ...]] = field(default_factory=dict)  # by category
     reasons: tuple[str, ...] = ("proportions", "colour", "missing part", "wrong product", "picture quality")
     checklist: tuple[str, ...] = (
         "Does it match the product photo?",
@@ -154,6 +195,10 @@ class ReviewRules:
         "Do material and colour look right?",
         "Is the file fit for web and mobile?",
     )
+
+    def stages_for(self, category: str) -> tuple[ReviewStage, ...]:
+        """Return the stages of the review of a category in their order; none: one decision is enough."""
+        return self.stages.get(category, self.stages.get(OTHER_CATEGORIES, ()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +208,21 @@ class ReconcileRules:
     every_hours: float = 0.0  # 0: only when somebody asks for it
     files: bool = False  # whether the files in DAMs are read and compared too
     mend: bool = False  # whether differences are corrected at once
+
+
+class Apply(StrEnum):
+    """When a changed plugin.json takes effect on what exists."""
+
+    LATER = "later"  # at once for what is made from now on; on the rest when it is applied
+    CONFIRM = "confirm"  # not at all until it is applied
+    AUTOMATIC = "automatic"  # at once, on all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRules:
+    """How changes of plugin.json take effect."""
+
+    apply: str = Apply.LATER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +252,8 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
+    changes: ChangeRules = ChangeRules()
+    notify: NotifyRules = NotifyRules()
     imaging: ImagingRules = ImagingRules()
     sign_on: SignOnRules | None = None  # None: no single sign-on
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own

@@ -8,6 +8,8 @@ from enum import StrEnum
 from dam_connector.domain.ids import AssetId, RunId, Sha256, Sku, VersionId
 from dam_connector.domain.issue import Report
 
+ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the GLB as its maker sent it
+
 
 class VersionState(StrEnum):
     """How a version is now."""
@@ -88,6 +90,7 @@ class Version:
     dam: str = ""  # the DAM connection that it was pushed to
     dam_ref: str = ""  # the DAM's id of it
     dam_state: str = ""  # the state that the DAM is known to have, a `VersionState`; empty: not known
+    stage: str = ""  # the stage of the review in which it waits, a `ReviewStage.key`; empty without stages
     go_live_at: datetime | None = None  # when it goes live after approval; None: at once
     updated_at: datetime | None = None  # when anything about it changed last; None: it is not stored
 

@@ -192,7 +192,7 @@ class Demo:
         if self.headless:
             return
         secret = services.users.add_login_link(services.users.add("demo", UserRole.ADMIN))
-        link = f"{self._base_url}/login/link/{secret}"
+        link = f"{self._base_url}/login/link/{secret}?welcome=1"  # shows the keys once
         waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
         self._console.print(
             f"\n{waiting} versions wait for review. Open this link, which works once, and approve them:"

@@ -3,7 +3,7 @@
 Each version number is given once, files are sealed once, and states change by compare-and-set.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -274,10 +274,18 @@ class Assets:
 
     def expired(self, now: datetime, limit: int) -> list[Version]:
         """Return versions that are live or approved, of products that have expired."""
+        return self._live_where(products.c.live_until <= now.isoformat(), limit)
+
+    def of_deleted_products(self, limit: int) -> list[Version]:
+        """Return versions that are live or approved, of products that were deleted."""
+        return self._live_where(products.c.deleted.is_(True), limit)
+
+    def _live_where(self, condition: Any, limit: int) -> list[Version]:
+        """Return versions that are live or approved, of products that satisfy a condition."""
         states = [VersionState.PUBLISHED.value, VersionState.APPROVED.value]
         query = (
             VERSIONS_WITH_ASSET.join(products, products.c.sku == assets.c.sku)
-            .where(t.c.state.in_(states), products.c.live_until <= now.isoformat())
+            .where(t.c.state.in_(states), condition)
             .order_by(t.c.id)
             .limit(limit)
         )
@@ -313,6 +321,7 @@ class Assets:
         before: str = "",
         limit: int = 50,
         oldest_first: bool = False,
+        stages: Collection[str] | None = None,
     ) -> list[Version]:
         """Return a page of versions by creation.
 
@@ -322,10 +331,12 @@ class Assets:
             before: Id of the last version of the page before; empty: the first page.
             limit: How many versions a page has at most.
             oldest_first: Sort by creation, the oldest first; otherwise the newest first.
+            stages: Only versions that wait in these stages of their review; None: in any.
         """
         query = VERSIONS_WITH_ASSET.order_by(t.c.id if oldest_first else t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
         query = query.where(assets.c.deliverable == deliverable) if deliverable else query
+        query = query.where(t.c.stage.in_(stages)) if stages is not None else query
         query = query.where(t.c.id > before if oldest_first else t.c.id < before) if before else query
         with self._db.read() as c:
             return [version_from_row(row) for row in c.execute(query)]

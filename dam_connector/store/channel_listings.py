@@ -9,9 +9,8 @@ import sqlalchemy as sa
 
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
+from dam_connector.store.paging import ordered_values
 from dam_connector.store.tables import channel_listings as t
-
-PAGE_SIZE = 500  # how many SKUs `skus` reads at a time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +44,7 @@ class ChannelListings:
         """
         key = (t.c.channel == channel, t.c.sku == sku)
         with self._db.write() as c:
-            row = c.execute(sa.select(t).where(*key)).one_or_none()
+            row = c.execute(sa.select(t).where(*key).with_for_update()).one_or_none()
             is_same = row is not None and row.sha256 == sha256
             sequence = (row.sequence if row else 0) + (0 if is_same else 1)
             folders = list(dict.fromkeys([*(row.folders if row else []), folder]))
@@ -56,21 +55,41 @@ class ChannelListings:
             self._db.upsert(c, t, {"channel": channel, "sku": sku, **values})
         return _sent_listing(values)
 
-    def finish(self, channel: str, sku: str, *, folder: str, assets: Iterable[str], url: str) -> None:
-        """Store that the channel accepted the listing: it has files of these assets, in `folder`, only."""
+    def finish(
+        self, channel: str, sku: str, *, sequence: int, folder: str, assets: Iterable[str], url: str
+    ) -> None:
+        """Store that the channel accepted a listing: it has files of these assets, in `folder`, only.
+
+        Do nothing if the listing's number is no longer the last one: the channel may have got another listing
+        since (`doubt`).
+        """
         with self._db.write() as c:
             c.execute(
                 sa.update(t)
-                .where(t.c.channel == channel, t.c.sku == sku)
+                .where(t.c.channel == channel, t.c.sku == sku, t.c.sequence == sequence)
                 .values(
                     synced_at=self._clock.now(), folders=[folder], assets=list(dict.fromkeys(assets)), url=url
                 )
             )
 
-    def doubt(self, channel: str, sku: str) -> None:
-        """Store that the channel is not known to have the last listing, e.g. since it cannot be asked."""
+    def doubt(self, channel: str, sku: str, sent: SentListing | None = None) -> None:
+        """Store that the channel is not known to have the last listing: the next one gets a new number.
+
+        Args:
+            channel: The channel connection.
+            sku: The product.
+            sent: An older listing that the channel may have got after the last one.
+        """
+        key = (t.c.channel == channel, t.c.sku == sku)
         with self._db.write() as c:
-            c.execute(sa.update(t).where(t.c.channel == channel, t.c.sku == sku).values(synced_at=None))
+            row = c.execute(sa.select(t).where(*key).with_for_update()).one_or_none()
+            if row is None:
+                return
+            values = {"sha256": "", "sequence": row.sequence + 1, "synced_at": None}
+            if sent:
+                values["folders"] = list(dict.fromkeys([*row.folders, *sent.folders]))
+                values["assets"] = list(dict.fromkeys([*row.assets, *sent.assets]))
+            c.execute(sa.update(t).where(*key).values(values))
 
     def of_product(self, sku: str) -> dict[str, SentListing]:
         """Return the last listing of a product in each channel."""
@@ -82,15 +101,7 @@ class ChannelListings:
 
     def skus(self, channel: str) -> Iterator[str]:
         """Yield the SKUs of which a channel got a listing, in order."""
-        last = ""
-        while True:
-            query = sa.select(t.c.sku).where(t.c.channel == channel, t.c.sku > last).order_by(t.c.sku)
-            with self._db.read() as c:
-                found = list(c.execute(query.limit(PAGE_SIZE)).scalars())
-            yield from found
-            if len(found) < PAGE_SIZE:
-                return
-            last = found[-1]
+        return ordered_values(self._db, sa.select(t.c.sku).where(t.c.channel == channel), t.c.sku)
 
 
 def _sent_listing(values: Mapping[str, Any]) -> SentListing:

@@ -135,13 +135,43 @@ class Database:
     def guarded(self, check: Callable[[sa.Connection], None]) -> Iterator[None]:
         """Call `check` at the begin of each writing transaction of this thread until the block ends.
 
-        It raises when this thread may write no more, e.g. since its lease was taken over.
+        It raises when this thread may write no more, e.g. since its lease was taken over. Within another such
+        block, both checks are called.
         """
-        token = self._guard.set(check)
+        outer = self._guard.get()
+
+        def check_both(connection: sa.Connection) -> None:
+            if outer:
+                outer(connection)
+            check(connection)
+
+        token = self._guard.set(check_both)
         try:
             yield
         finally:
             self._guard.reset(token)
+
+    @contextmanager
+    def unguarded(self) -> Iterator[None]:
+        """Let this thread write until the block ends, although it may have lost its lease.
+
+        It is for the record of what a late worker has done already in an outside system.
+        """
+        token = self._guard.set(None)
+        try:
+            yield
+        finally:
+            self._guard.reset(token)
+
+    def check_guard(self) -> None:
+        """Call the check of `guarded`, if there is one.
+
+        Raises:
+            StateConflict: This thread may write no more.
+        """
+        if guard := self._guard.get():
+            with self.read() as connection:
+                guard(connection)
 
     def in_transaction(self) -> bool:
         """Return whether this thread has a `transaction()` open."""

@@ -13,11 +13,11 @@ from dam_connector.domain.version import ApprovedVersion, Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.assets import Assets
-from dam_connector.store.database import Database
+from dam_connector.store.database import Database, require_one_row
+from dam_connector.store.paging import ordered_values
 from dam_connector.store.tables import assets, publications, versions
 from dam_connector.store.tables import decisions as t
 
-PAGE_SIZE = 500  # how many SKUs `skus` reads at a time
 STATE_AFTER = {Verdict.APPROVED: VersionState.APPROVED, Verdict.REJECTED: VersionState.REJECTED}
 
 
@@ -31,6 +31,8 @@ class DecisionRecord:
     source: str  # where it was made, e.g. "page", "api" or a DAM connection
     at: datetime
     undone: bool
+    stage: str  # the stage of the review that decided; empty without stages
+    is_final: bool  # False: other stages follow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +44,6 @@ class PublicationRecord:
     version_id: str
     url: str  # where the channel shows it
     at: datetime  # when it went live
-    asked_at: datetime  # when a person asked for it
 
 
 class Decisions:
@@ -51,13 +52,17 @@ class Decisions:
     def __init__(self, db: Database, clock: Clock, assets: Assets) -> None:
         self._db, self._clock, self._assets = db, clock, assets
 
-    def record(self, version: Version, decision: Decision, source: str) -> str:
+    def record(
+        self, version: Version, decision: Decision, source: str, *, stage: str = "", is_final: bool = True
+    ) -> str:
         """Store a decision about a version in review, pinned to its files; return the decision's id.
 
         Args:
             version: The version.
             decision: The decision.
             source: Where it was made, e.g. "page", "api" or a DAM connection.
+            stage: The stage of the review that decides.
+            is_final: False: other stages follow, and the version stays in review.
 
         Raises:
             StateConflict: The version is not in review any more.
@@ -65,9 +70,13 @@ class Decisions:
         now = self._clock.now()
         decision_id = new_id("dec", now)
         with self._db.write() as c:
-            self._assets.transition_in(
-                c, version.id, STATE_AFTER[decision.verdict], from_states=[VersionState.IN_REVIEW]
-            )
+            if is_final:
+                after = STATE_AFTER[decision.verdict]
+                self._assets.transition_in(c, version.id, after, from_states=[VersionState.IN_REVIEW])
+            else:
+                in_review = versions.c.state == VersionState.IN_REVIEW.value
+                same = sa.update(versions).where(versions.c.id == version.id, in_review)
+                require_one_row(c.execute(same.values(stage=versions.c.stage)), f"version {version.id}")
             c.execute(
                 sa.insert(t).values(
                     id=decision_id,
@@ -79,15 +88,17 @@ class Decisions:
                     files={f.name: f.sha256 for f in version.files},
                     source=source,
                     at=now,
+                    stage=stage,
+                    is_final=is_final,
                 )
             )
         return decision_id
 
     def is_approved(self, version: Version) -> bool:
-        """Return True if the newest decision about a version is an approval that was not undone."""
-        return any(
-            d.decision.verdict is Verdict.APPROVED and not d.undone for d in self.of_version(version.id)[:1]
-        )
+        """Return True if the newest final decision about a version is an approval that was not undone."""
+        final = (d for d in self.of_version(version.id) if d.is_final)
+        newest = next(final, None)
+        return newest is not None and newest.decision.verdict is Verdict.APPROVED and not newest.undone
 
     def reinstate(self, version: Version) -> None:
         """Approve a superseded or withdrawn version again, by the approval that it had.
@@ -106,7 +117,7 @@ class Decisions:
             )
 
     def undo(self, version: Version) -> None:
-        """Undo the decisions about a version: it is in review again.
+        """Undo the final decision about a version: it is in review again, in its last stage.
 
         Raises:
             StateConflict: The version is neither approved nor rejected any more.
@@ -118,7 +129,27 @@ class Decisions:
                 VersionState.IN_REVIEW,
                 from_states=[VersionState.APPROVED, VersionState.REJECTED],
             )
-            c.execute(sa.update(t).where(t.c.version_id == version.id).values(undone=True))
+            c.execute(sa.update(t).where(t.c.version_id == version.id, t.c.is_final).values(undone=True))
+
+    def undo_stage(self, version: Version, *, by: str) -> None:
+        """Undo the approval by a stage that a person gave last. The version stays in review.
+
+        Raises:
+            StateConflict: Somebody decided later, or it was not this person.
+        """
+        newest = next((d for d in self.of_version(version.id) if not d.undone), None)
+        if newest is None or newest.is_final or newest.decision.by != by:
+            raise StateConflict(f"{by} approved version {version.id} in no stage, or somebody decided later")
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(t.c.id == newest.id).values(undone=True))
+
+    def approved_stages(self, version_id: str) -> set[str]:
+        """Return the names of the stages that approved a version."""
+        return {
+            d.stage
+            for d in self.of_version(version_id)
+            if d.stage and not d.undone and d.decision.verdict is Verdict.APPROVED
+        }
 
     def of_version(self, version_id: str) -> list[DecisionRecord]:
         """Return all decisions about a version, the newest first."""
@@ -135,8 +166,9 @@ class Decisions:
             return [_record(row) for row in c.execute(query)]
 
     def current(self, version_id: str) -> Decision | None:
-        """Return the newest decision about a version that was not undone, or None."""
-        return next((d.decision for d in self.of_version(version_id) if not d.undone), None)
+        """Return the newest final decision about a version that was not undone, or None."""
+        found = self.of_version(version_id)
+        return next((d.decision for d in found if d.is_final and not d.undone), None)
 
     def approved_version(self, version: Version) -> ApprovedVersion:
         """Return a version in the form that channels accept.
@@ -148,7 +180,10 @@ class Decisions:
             row = c.execute(
                 sa.select(t)
                 .where(
-                    t.c.version_id == version.id, t.c.verdict == Verdict.APPROVED.value, t.c.undone.is_(False)
+                    t.c.version_id == version.id,
+                    t.c.verdict == Verdict.APPROVED.value,
+                    t.c.undone.is_(False),
+                    t.c.is_final,
                 )
                 .order_by(t.c.id.desc())
                 .limit(1)
@@ -167,22 +202,22 @@ class Publications:
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
 
-    def set(self, version: Version, channel: str, url: str, *, asked_at: datetime) -> None:
+    def set(self, version: Version, channel: str, url: str) -> None:
         """Record that a version is its asset's live one in a channel.
 
         Args:
             version: The version.
             channel: The channel connection.
             url: Where the channel shows it.
-            asked_at: When a person asked for the publication.
         """
+        now = self._clock.now()
         row = {
             "asset_id": version.asset.id,
             "channel": channel,
             "version_id": version.id,
             "url": url,
-            "at": self._clock.now(),
-            "asked_at": asked_at,
+            "at": now,
+            "asked_at": now,  # nobody reads it any more: `live_requests` has the time
         }
         with self._db.write() as c:
             self._touch_live(c, version.asset.id, channel)  # the one before, which is live there no more
@@ -223,10 +258,13 @@ class Publications:
         return self._where(publications.c.asset_id == asset_id)
 
     def _where(self, condition: Any) -> list[PublicationRecord]:
+        return self._records(sa.select(publications).where(condition))
+
+    def _records(self, query: Any) -> list[PublicationRecord]:
+        names = PublicationRecord.__dataclass_fields__
         with self._db.read() as c:
             return [
-                PublicationRecord(**row._mapping)
-                for row in c.execute(sa.select(publications).where(condition))
+                PublicationRecord(**{name: row._mapping[name] for name in names}) for row in c.execute(query)
             ]
 
     def of_product(self, sku: str) -> list[PublicationRecord]:
@@ -236,28 +274,16 @@ class Publications:
             .join(assets, assets.c.id == publications.c.asset_id)
             .where(assets.c.sku == sku)
         )
-        with self._db.read() as c:
-            return [PublicationRecord(**row._mapping) for row in c.execute(query)]
+        return self._records(query)
 
     def skus(self, channel: str) -> Iterator[str]:
         """Yield the SKUs that have a live version in a channel, in order."""
-        last = ""
-        while True:
-            query = (
-                sa.select(assets.c.sku)
-                .join(publications, publications.c.asset_id == assets.c.id)
-                .where(publications.c.channel == channel)
-            )
-            with self._db.read() as c:
-                found = list(
-                    c.execute(
-                        query.where(assets.c.sku > last).distinct().order_by(assets.c.sku).limit(PAGE_SIZE)
-                    ).scalars()
-                )
-            yield from found
-            if len(found) < PAGE_SIZE:
-                return
-            last = found[-1]
+        query = (
+            sa.select(assets.c.sku)
+            .join(publications, publications.c.asset_id == assets.c.id)
+            .where(publications.c.channel == channel)
+        )
+        return ordered_values(self._db, query, assets.c.sku)
 
 
 def _record(row: Any) -> DecisionRecord:
@@ -269,4 +295,6 @@ def _record(row: Any) -> DecisionRecord:
         source=row.source,
         at=row.at,
         undone=row.undone,
+        stage=row.stage,
+        is_final=row.is_final,
     )

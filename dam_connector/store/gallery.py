@@ -24,6 +24,7 @@ from dam_connector.store.gallery_conditions import (
     Condition,
     id_condition,
     prefix_condition,
+    stage_condition,
     state_condition,
     tag_condition,
 )
@@ -63,6 +64,7 @@ class GalleryFilter:
     sku: str = ""
     text: str = ""  # words of SKU and name; the last one may be incomplete
     states: tuple[VersionState, ...] = VISIBLE_STATES
+    stages: tuple[str, ...] | None = None  # of the review, in which versions wait; None: in any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -342,6 +344,8 @@ class Gallery:
                 if len(whole) == 1
                 else prefix_condition(search_tag("word", words[-1]))
             )
+        if filters.stages is not None:
+            yield stage_condition(filters.stages)
         yield state_condition([s.value for s in filters.states])
 
     def _tags_with_prefix(self, c: sa.Connection, prefix: str, limit: int) -> list[str]:

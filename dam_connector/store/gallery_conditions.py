@@ -1,6 +1,6 @@
-"""The conditions of a search in the gallery."""
+"""The conditions of a search in the gallery, as queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +25,7 @@ class Condition:
 
 
 def state_condition(states: list[str]) -> Condition:
-    """Return the condition that a version is in one of some states."""
+    """Return the condition that a version has one of some states."""
     other = t.alias("held")
     matching = sa.select(t.c.id).where(t.c.state.in_(states))
     if len(states) > len(VersionState) / 2:  # faster: test that it is in none of the other states
@@ -35,7 +35,7 @@ def state_condition(states: list[str]) -> Condition:
 
 
 def id_condition(matching_ids: Any) -> Condition:
-    """Return the condition that a version's id is among those of a query."""
+    """Return the condition that the id of a version is among those of a query."""
     return Condition(matching_ids, lambda key: key.in_(matching_ids))
 
 
@@ -47,9 +47,19 @@ def tag_condition(tag: str) -> Condition:
 
 
 def prefix_condition(prefix: str) -> Condition:
-    """Return the condition that a version has a tag that begins with a prefix."""
+    """Return the condition that a version has a tag with a prefix."""
     condition = sa.and_(
         version_tags.c.tag >= prefix, version_tags.c.tag < (prefix + LAST_CHARACTER)[: MAX_TAG_LENGTH + 1]
     )
     passes = lambda key: sa.exists().where(version_tags.c.version_id == key, condition)  # noqa: E731
     return Condition(sa.select(version_tags.c.version_id).where(condition), passes)
+
+
+def stage_condition(stages: Collection[str]) -> Condition:
+    """Return the condition that a version in review waits in one of some stages."""
+    other = t.alias("waiting")
+    waits = (t.c.stage.in_(stages), t.c.state == VersionState.IN_REVIEW.value)
+    return Condition(
+        sa.select(t.c.id).where(*waits),
+        lambda key: sa.exists().where(other.c.id == key, other.c.stage.in_(stages)),
+    )

@@ -8,8 +8,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import new_id
+from dam_connector.domain.notify import HISTORY_EVENTS
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
+from dam_connector.store.outbox import Outbox
 from dam_connector.store.tables import history
 
 
@@ -26,10 +28,13 @@ class HistoryEntry:
 
 
 class History:
-    """The table of history entries. Entries are added and read, never changed."""
+    """The table of history entries. Entries are added and read, never changed.
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+    The events of some go into the outbox of notifications in the same transaction.
+    """
+
+    def __init__(self, db: Database, clock: Clock, outbox: Outbox | None = None) -> None:
+        self._db, self._clock, self._outbox = db, clock, outbox
 
     def add(
         self, event: str, *, sku: str, version_id: str | None = None, by: str = "", detail: str = ""
@@ -55,6 +60,8 @@ class History:
         }
         with self._db.write() as c:
             c.execute(sa.insert(history).values(row))
+            if self._outbox and (notify_event := HISTORY_EVENTS.get(event)):
+                self._outbox.add(notify_event, sku=sku, version_id=version_id or "", by=by, detail=detail)
 
     def of_versions(self, version_ids: Collection[str], event: str) -> list[HistoryEntry]:
         """Return the entries of one kind about some versions, the oldest first."""

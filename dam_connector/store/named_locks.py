@@ -50,10 +50,11 @@ class NamedLocks:
             c.execute(sa.delete(leases).where(leases.c.name == name, leases.c.owner == owner))
 
     @contextmanager
-    def lock(self, resource: str) -> Iterator[None]:
+    def lock(self, resource: str) -> Iterator[Callable[[sa.Connection], None]]:
         """Hold the lock on a resource while the block runs.
 
-        A lock whose process died is free again after `LOCK_LEASE_S` seconds.
+        A lock whose process died is free again after `LOCK_LEASE_S` seconds. The block gets a check for
+        `Database.guarded`, which raises StateConflict once somebody else has the lock.
 
         Args:
             resource: Any text that names the resource, e.g. "shop CH123".
@@ -72,7 +73,7 @@ class NamedLocks:
             )
         try:
             with repeat_every(LOCK_HEARTBEAT_S, lambda: self._renew(name, owner)):
-                yield
+                yield lambda connection: _check_owner(connection, name, owner)
         finally:
             self.release(name, owner)
 
@@ -84,6 +85,12 @@ class NamedLocks:
         """
         if not self.lease(name, owner, LOCK_LEASE_S):
             raise StateConflict(f"the lock {name} was lost")
+
+
+def _check_owner(connection: sa.Connection, name: str, owner: str) -> None:
+    held = sa.select(leases.c.name).where(leases.c.name == name, leases.c.owner == owner)
+    if connection.execute(held).first() is None:
+        raise StateConflict("the lock was lost: this process was paused for too long")
 
 
 @contextmanager

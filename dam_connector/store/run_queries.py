@@ -49,11 +49,9 @@ class RunQueries:
         self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
     ) -> list[RunRecord]:
         """Return a page of runs, the newest first, from just before the id `before`."""
-        query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
-        query = query.where(t.c.state == state) if state else query
-        query = query.where(t.c.sku == sku) if sku else query
-        query = query.where(t.c.deliverable == deliverable) if deliverable else query
-        query = query.where(t.c.id < before) if before else query
+        asked = {"state": state, "sku": sku, "deliverable": deliverable}
+        query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
+        query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
         with self._db.read() as c:
             return [run_from_row(row) for row in c.execute(query)]
 

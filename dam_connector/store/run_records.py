@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import RunId
-from dam_connector.domain.run import RunKind, RunState
-from dam_connector.store.tables import runs, versions
+from dam_connector.domain.run import GENERATION_KINDS, RunKind, RunState
+from dam_connector.store.tables import runs as t
+from dam_connector.store.tables import versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class NewRun:
     deliverable: str
     slot: int
     input_hash: str  # unique; see `base_input_hash`
+    former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
     rules_fingerprint: str  # of the rules that it follows from its first to its last step
     version_id: str | None = None  # the version that it publishes, reviews or upscales
     note: str = ""  # a reviewer's note about the version before
@@ -31,7 +33,11 @@ class NewRun:
 
     def to_row(self) -> dict[str, Any]:
         """Return the fields that are stored as they are."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "due_at"}
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("due_at", "former_hashes")
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,29 @@ class RunRecord:
     finished_at: datetime | None
 
 
+class RunInput(NamedTuple):
+    """The input of a run that makes a version."""
+
+    input_hash: str
+    rules_fingerprint: str
+
+
+def is_generation(sku: str, deliverable: str, slot: int) -> sa.ColumnElement[bool]:
+    """Return the condition that a run makes a version of a slot."""
+    of_slot = (t.c.sku == sku, t.c.deliverable == deliverable, t.c.slot == slot)
+    return sa.and_(*of_slot, t.c.kind.in_(GENERATION_KINDS))
+
+
+def newest_generation(of_slot: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query of the newest run that makes a version of a slot, by `is_generation`."""
+    return (
+        sa.select(t.c.id, t.c.input_hash, t.c.rules_fingerprint, t.c.state)
+        .where(of_slot)
+        .order_by(t.c.created_at.desc(), t.c.id.desc())
+        .limit(1)
+    )
+
+
 def base_input_hash(input_hash: str) -> str:
     """Return an input hash without its suffix; the suffix after `~` separates repeated runs of one input."""
     return input_hash.partition("~")[0]
@@ -78,5 +107,5 @@ def run_from_row(row: Any) -> RunRecord:
 
 def origin_of_version(c: sa.Connection, version_id: str | None) -> str:
     """Return where the run came from that made a version, so that its publication has the same origin."""
-    query = sa.select(runs.c.origin).join(versions, versions.c.run_id == runs.c.id)
+    query = sa.select(t.c.origin).join(versions, versions.c.run_id == t.c.id)
     return str(c.execute(query.where(versions.c.id == version_id)).scalar() or "") if version_id else ""

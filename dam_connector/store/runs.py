@@ -20,8 +20,11 @@ from dam_connector.store.request_origin import work_origin
 from dam_connector.store.run_queries import RunQueries
 from dam_connector.store.run_records import (
     NewRun,
+    RunInput,
     RunRecord,
     base_input_hash,
+    is_generation,
+    newest_generation,
     origin_of_version,
     run_from_row,
 )
@@ -32,11 +35,7 @@ FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it o
 
 
 class Runs(RunQueries):
-    """The table of runs.
-
-    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
-    more.
-    """
+    """The table of runs; every change is a compare-and-set on state and fence."""
 
     def add(self, runs: Iterable[NewRun]) -> list[RunId]:
         """Store the runs that are needed; return their ids.
@@ -56,20 +55,10 @@ class Runs(RunQueries):
         return added
 
     def _add_generation(self, c: sa.Connection, run: NewRun) -> RunId | None:
-        slot = (
-            t.c.sku == run.sku,
-            t.c.deliverable == run.deliverable,
-            t.c.slot == run.slot,
-            t.c.kind.in_(GENERATION_KINDS),
-        )
-        newest = (
-            sa.select(t.c.id, t.c.input_hash, t.c.state)
-            .where(*slot)
-            .order_by(t.c.created_at.desc(), t.c.id.desc())
-            .limit(1)
-        )
+        of_slot = is_generation(run.sku, run.deliverable, run.slot)
+        newest = newest_generation(of_slot)
         before = c.execute(newest).one_or_none()
-        if before and base_input_hash(before.input_hash) == run.input_hash:
+        if before and base_input_hash(before.input_hash) in (run.input_hash, *run.former_hashes):
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
         if run_id is None:  # the input ran before another one, or was added by another process just now
@@ -80,7 +69,7 @@ class Runs(RunQueries):
         if run_id:
             c.execute(
                 sa.update(t)
-                .where(*slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
+                .where(of_slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
                 .values(
                     state=RunState.CANCELLED.value,
                     fence=t.c.fence + 1,
@@ -90,6 +79,12 @@ class Runs(RunQueries):
                 )
             )
         return run_id
+
+    def newest_input(self, sku: str, deliverable: str, slot: int) -> RunInput | None:
+        """Return the input of the newest run that makes a version of a slot, or None."""
+        with self._db.read() as c:
+            row = c.execute(newest_generation(is_generation(sku, deliverable, slot))).one_or_none()
+        return RunInput(row.input_hash, row.rules_fingerprint) if row else None
 
     def _insert(self, c: sa.Connection, run: NewRun, input_hash: str) -> RunId | None:
         now = self._clock.now()

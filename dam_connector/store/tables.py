@@ -14,6 +14,7 @@ from dam_connector.store.columns import (
     metadata,
     text_column,
 )
+from dam_connector.store.review_tables import comments as _comments  # noqa: F401 - fills the metadata
 
 deliveries = sa.Table(
     "deliveries",
@@ -159,6 +160,8 @@ versions = sa.Table(
     text_column("dam_ref"),
     # the state that the DAM is known to have; empty: not known
     sa.Column("dam_state", sa.String(16), nullable=False, default="", server_default=""),
+    # the stage of the review in which it waits
+    sa.Column("stage", sa.String(200), nullable=False, default="", server_default=""),
     sa.Column("go_live_at", UtcDateTime),
     # whether anybody may fetch its files
     sa.Column(
@@ -196,6 +199,9 @@ decisions = sa.Table(
     text_column("source"),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Column("undone", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("stage", sa.String(40), nullable=False, default="", server_default=""),
+    # False: an approval by a stage that others follow
+    sa.Column("is_final", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
 )
 
 publications = sa.Table(
@@ -206,7 +212,7 @@ publications = sa.Table(
     foreign_key_column("version_id", "versions.id", nullable=False, index=True),
     text_column("url"),
     sa.Column("at", UtcDateTime, nullable=False),
-    sa.Column("asked_at", UtcDateTime, nullable=False),  # when a person asked for it
+    sa.Column("asked_at", UtcDateTime, nullable=False),  # of earlier releases
     sa.Index(None, "channel", "version_id"),
 )
 

@@ -35,6 +35,7 @@ def version_from_row(row: Any) -> Version:
         dam=row.dam,
         dam_ref=row.dam_ref,
         dam_state=row.dam_state,
+        stage=row.stage,
         go_live_at=row.go_live_at,
         updated_at=row.updated_at,
     )

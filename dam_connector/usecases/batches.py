@@ -12,6 +12,7 @@ import structlog
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
+from dam_connector.domain.notify import NotifyEvent
 from dam_connector.errors import NotFound, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
@@ -89,7 +90,9 @@ def advance(services: Services, wake_token: str) -> None:
     if len(rows) == limit:
         services.queue.wake("advance_batch", [batch.wake_token])
     else:
-        services.batches.finish(batch.id)
+        with services.transaction():
+            services.batches.finish(batch.id)
+            services.outbox.add(NotifyEvent.BATCH_DONE, by=batch.owner, detail=batch.name)
 
 
 def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:

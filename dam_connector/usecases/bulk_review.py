@@ -1,12 +1,12 @@
 """Bulk review: one action on many versions. A version that refuses it does not stop the others."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version
 from dam_connector.errors import ConnectorError
-from dam_connector.usecases import review
+from dam_connector.usecases import comments, review, stages
 from dam_connector.wiring import Services
 
 
@@ -21,23 +21,38 @@ class BulkResult:
 
 
 def decide_all(
-    services: Services, ids: Iterable[str], decision: Decision, *, delay_s: float, source: str = "page"
+    services: Services,
+    ids: Iterable[str],
+    decision: Decision,
+    *,
+    delay_s: float,
+    roles: Collection[str],
+    source: str = "page",
 ) -> BulkResult:
-    """Approve or reject the versions that are in review.
+    """Approve or reject the versions that are in review, and wait for the person.
+
+    A repeat of a request whose answer was lost refuses what the first one decided, and `undo_all` still
+    undoes it.
 
     Args:
+        roles: all roles that the person's role includes.
         source: where the decision was made, `page` or `api`.
         delay_s: seconds in which `undo_all` can undo the decisions together.
     """
-    done: list[str] = []
+    ids = list(ids)
+    earlier = services.notes.get(_undo_note(decision.by)) or []
+    done = [version_id for version_id in ids if version_id in earlier]
 
-    def decide(version: Version) -> None:
+    def decide(version: Version) -> bool:
+        if not stages.may_decide(services, version, name=decision.by, roles=roles):
+            return False
         with services.transaction():  # what can be undone together is stored with each decision
             review.decide(services, version, decision, source=source, delay_s=delay_s)
             services.notes.set(_undo_note(decision.by), [*done, version.id])
         done.append(version.id)
+        return True
 
-    services.notes.set(_undo_note(decision.by), [])
+    services.notes.set(_undo_note(decision.by), done)
     return _for_each(services, ids, decide)
 
 
@@ -76,7 +91,7 @@ def upscale_all(services: Services, ids: Iterable[str], *, by: str) -> BulkResul
 
 def comment_all(services: Services, ids: Iterable[str], *, text: str, by: str) -> BulkResult:
     """Add the same comment to each version."""
-    return _for_each(services, ids, lambda v: review.comment(services, v, text=text, by=by))
+    return _for_each(services, ids, lambda v: bool(comments.add(services, v, text=text, by=by)))
 
 
 def _for_each(services: Services, ids: Iterable[str], action: Callable[[Version], object]) -> BulkResult:

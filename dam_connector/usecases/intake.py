@@ -2,8 +2,8 @@
 
 The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits.
 `handle_delivery` is the job that interprets it. `ingest_event` reads the products, `ingest_product` stores
-one with its images, and `plan_runs` plans a run for each slot of each deliverable. Below them: the same
-started by people.
+one with its images, and `plan_runs` (run_planning.py) plans a run for each slot of each deliverable. Below
+them: the same started by people.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ import structlog
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.ids import DeliveryId, Sha256
+from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.product import INSPIRATION, Product
@@ -25,17 +25,16 @@ from dam_connector.errors import (
     BadOutput,
     Busy,
     ConfigError,
-    DeliveryError,
     NotFound,
     StorageUnavailable,
 )
-from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.request_origin import work_origin
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.expiry import restore_after_expiry
+from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.provider_orders import poll_task_now
+from dam_connector.usecases.receipt import receive_webhook as receive_webhook
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
@@ -53,66 +52,6 @@ class IntakeResult:
     summary: str
     # Runs that were not planned before.
     planned: int
-
-
-def receive_webhook(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
-    """Verify a webhook and store it once.
-
-    Args:
-        connection: the connection's name in plugin.json.
-
-    Returns:
-        The id of the stored delivery, and whether it is new. The id is empty when nothing is stored: the
-        sender is not proved, and the message names no task of ours.
-
-    Raises:
-        DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved,
-            400 when a required header is missing.
-        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
-    """
-    services.disk.require()
-    try:
-        verified = _find_adapter(services, connection).verify(inbound)
-    except DeliveryError as error:  # a stranger may name any connection
-        name = "unknown" if error.status == 404 else connection
-        services.counters.add("deliveries_received", connection=name, result="refused")
-        raise
-    if not verified.is_proved and not _names_our_task(services, connection, inbound):
-        services.counters.add("deliveries_received", connection=connection, result="unproved")
-        return DeliveryId(""), False
-    delivery_id, is_new = services.inbox.add(
-        connection,
-        verified.key,
-        inbound,
-        needs_handling=verified.is_event,
-        extra_headers=verified.headers_to_store,
-    )
-    result = "new" if is_new else "repeated"
-    services.counters.add("deliveries_received", connection=connection, result=result)
-    if is_new:
-        log.info("delivery_received", origin=delivery_id, connection=connection)
-    if is_new and verified.is_event:
-        services.queue.wake("handle_delivery", [delivery_id])
-    return delivery_id, is_new
-
-
-def _names_our_task(services: Services, connection: str, inbound: InboundWebhook) -> bool:
-    """Return whether a message of nobody in particular names a task that we wait for."""
-    if connection not in services.rules.current().provider:
-        return False
-    ref = services.provider(connection).parse_webhook(inbound)
-    return services.tasks.is_submitted(connection, ref)
-
-
-def _find_adapter(services: Services, connection: str) -> Pim | Dam | Provider:
-    rules = services.rules.current()
-    if connection in rules.provider:
-        return services.provider(connection)
-    if connection in rules.dam:
-        return services.dam(connection)
-    if connection in rules.pim:
-        return services.pim(connection)
-    raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
@@ -178,11 +117,35 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    received_at = record.inbound.received_at
-    done = "; ".join(
-        ingest_event(services, name, event, last_try=last_try, received_at=received_at) for event in events
-    )
+    done = _ingest_each(services, name, events, record.inbound.received_at, last_try)
     return done or "no event about a product; it is ignored"
+
+
+def _ingest_each(
+    services: Services, connection: str, events: list[Event], received_at: datetime, last_try: bool
+) -> str:
+    """Take in each event of a delivery, also after one that cannot be; return a summary for people.
+
+    Raises:
+        RETRYABLE: an event waits; the others are taken in, and may be again.
+        BadOutput: an event cannot be taken in; the message says which, and what became of the others.
+    """
+    done, waiting, failed = [], [], []
+    for event in events:
+        try:
+            done.append(ingest_event(services, connection, event, last_try=last_try, received_at=received_at))
+        except RETRYABLE as error:
+            waiting.append(error)
+        except AdapterError as error:
+            if len(events) == 1:
+                raise
+            failed.append(f"{event.ref or 'a product'}: {error}")
+    if waiting:
+        raise waiting[0]
+    if failed:
+        others = f"; the other {len(done)} were taken in: {'; '.join(done)}" if done else ""
+        raise BadOutput(connection, "normalize", "; ".join(failed) + others)
+    return "; ".join(done)
 
 
 def ingest_event(
@@ -210,6 +173,8 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
+    if event.problem:
+        raise BadOutput(connection, "normalize", event.problem)
     at = limit_to_clock(event.at, received_at or services.clock.now())
     if at < event.at:
         note = (
@@ -228,7 +193,7 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
         count = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted" if count else f"{event.ref}: not known here, or changed later; kept so"
     try:
-        products = _fetch_products(services, connection, event)
+        products = fetch_products(services, connection, event)
     except NotFound:
         was_known = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
@@ -248,10 +213,16 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
     return "; ".join(result.summary for result in results) or f"{event.ref}: has no SKU"
 
 
-def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
-    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked."""
+def fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
+    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked.
+
+    Raises:
+        NotFound: the PIM has no such product.
+        Refused, Unsupported, BadOutput: the product cannot be fetched; do not retry.
+        Unavailable, RateLimited: retry later.
+    """
     source = services.pim(connection)
-    if source.capabilities.can_fetch:
+    if source.capabilities.can_fetch or (event.product is None and source.capabilities.can_list_changes):
         return source.fetch(event.ref)
     if event.product is None:
         raise BadOutput(
@@ -322,14 +293,15 @@ def _store_findings_and_plan(
     required = product_issues(product, services.rules.current().products)
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
-    restore_after_expiry(services, product)
+    restore_when_back(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
-    outcome = f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run else "nothing is made"
-    errors = [i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR]
-    if errors:
-        outcome += f", flagged: {'; '.join(errors)}"[:MAX_CAUSE_CHARACTERS]
-    return IntakeResult(f"{product.sku}: {outcome}", planned)
+    errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
+    parts = [
+        f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run or not errors else "",
+        f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
+    ]
+    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned)
 
 
 def add_product(

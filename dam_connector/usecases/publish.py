@@ -7,8 +7,8 @@ brings the channels in line with `wanted_version`, whatever it was planned for.
 
 import hashlib
 import json
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from urllib.parse import quote
@@ -16,19 +16,34 @@ from urllib.parse import quote
 import structlog
 
 from dam_connector.domain.asset_texts import alt_text
+from dam_connector.domain.channel_names import channel_names
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.live import live_version_id
 from dam_connector.domain.product import Product
+from dam_connector.domain.rules import WITHDRAW
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
-from dam_connector.errors import StateConflict
+from dam_connector.errors import ConnectorError, StateConflict
+from dam_connector.ports import Channel
+from dam_connector.store.channel_listings import SentListing
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.wiring import Services
 from schemas.webhook_listing import dump_listing
 
 log = structlog.get_logger()
+
+
+def require_product(services: Services, version: Version) -> None:
+    """Check that a version may go live: its product was not deleted, or plugin.json keeps it live.
+
+    Raises:
+        StateConflict: it may not.
+    """
+    record = services.products.lock(version.asset.sku)
+    if record and record.deleted and services.rules.current().products.on_delete == WITHDRAW:
+        raise StateConflict(f"{version.asset.sku} was deleted in its PIM; nothing of it goes live")
 
 
 def wanted_version(services: Services, product: Product, asset: Asset) -> Version | None:
@@ -79,12 +94,16 @@ def build_listing(
         product=product,
         folder=product_folder(product, rules),
         page_url=f"{services.settings.base_url}/ar/{quote(product.sku)}",
-        placements=tuple(_placement(services, product, each) for each in found),
+        placements=tuple(_placements(services, channel, product, found)),
     )
 
 
 def send_listing(services: Services, channel: str, listing: Listing, *, since: datetime | None = None) -> str:
     """Bring a channel in line with a listing, under `lock_listing`; return the product's address there.
+
+    Before each request to the channel it is checked that this process still has the lock. A process that is
+    paused just then may send an old listing after a newer one. When it goes on, it plans a run that sends the
+    last listing again.
 
     Args:
         channel: the channel's name in plugin.json.
@@ -94,6 +113,7 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
     Raises:
         NotFound, Refused, ConfigError: do not retry.
         Unavailable, RateLimited: retry later.
+        StateConflict: another process has the lock now.
     """
     sku, folder, adapter = listing.product.sku, listing.folder, services.channel(channel)
     content = json.dumps(dump_listing(listing), sort_keys=True)
@@ -103,32 +123,80 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
     if since and sent.synced_at and sent.synced_at >= since:
         return sent.url
     former = tuple(f for f in sent.folders if f != folder)
-    url = adapter.sync(replace(listing, sequence=sent.sequence, former_folders=former), services.blobs)
-    services.channel_listings.finish(channel, sku, folder=folder, assets=assets, url=url)
+    numbered = replace(listing, sequence=sent.sequence, former_folders=former)
+    try:
+        url = _sync(services, adapter, numbered)
+        services.channel_listings.finish(
+            channel, sku, sequence=sent.sequence, folder=folder, assets=assets, url=url
+        )
+    except ConnectorError:
+        _correct_late_sending(services, channel, sku, sent)
+        raise
     return url
 
 
-def _placement(services: Services, product: Product, approved: ApprovedVersion) -> Placement:
+def _sync(services: Services, adapter: Channel, listing: Listing) -> str:
+    services.db.check_guard()
+    with services.http.checked(services.db.check_guard):
+        return adapter.sync(listing, services.blobs)
+
+
+def _correct_late_sending(services: Services, channel: str, sku: str, sent: SentListing) -> None:
+    """Plan a run that sends the last listing, if another process took over while this one was sending."""
+    try:
+        services.db.check_guard()
+    except StateConflict as error:
+        log.warning("sent_late", channel=channel, sku=sku, error=str(error))
+        with services.db.unguarded(), services.transaction():
+            services.channel_listings.doubt(channel, sku, sent)
+            for asset in sent.assets[:1]:  # its run sends the listing of the whole product
+                version = services.assets.versions(asset)[0]
+                plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("late", services))
+
+
+def _placements(
+    services: Services, channel: str, product: Product, found: list[ApprovedVersion]
+) -> Iterator[Placement]:
+    """Yield a placement for each version, with the names that its files have in the channel."""
+    rules = services.rules.current()
+    names = channel_names(channel, product, [each.version for each in found], rules)
+    for approved, new_names in zip(found, names, strict=True):
+        yield _placement(services, product, approved, new_names)
+
+
+def _placement(
+    services: Services, product: Product, approved: ApprovedVersion, names: Mapping[str, str]
+) -> Placement:
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
     links = {
-        f.name: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
+        names[f.name]: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
         for f in version.channel_files
     }
+    files = tuple(replace(f, name=names[f.name]) for f in version.files)
+    renamed = replace(
+        approved,
+        version=replace(version, files=files),
+        files_sha256={names[name]: sha256 for name, sha256 in approved.files_sha256.items()},
+    )
     return Placement(
-        approved=approved,
+        approved=renamed,
         alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
         links=links,
     )
 
 
-def lock_listing(services: Services, channel: str, sku: str) -> AbstractContextManager[None]:
+@contextmanager
+def lock_listing(services: Services, channel: str, sku: str) -> Iterator[None]:
     """Lock a product's media in a channel: of two processes, each would overwrite what the other adds.
+
+    A process that lost the lock, e.g. since it was paused, writes nothing more in the block.
 
     Raises:
         Busy: another process holds the lock.
     """
-    return services.locks.lock(f"{channel} {sku}")
+    with services.locks.lock(f"{channel} {sku}") as check, services.db.guarded(check):
+        yield
 
 
 def can_roll_back(services: Services, version: Version) -> bool:
@@ -141,9 +209,11 @@ def rollback(services: Services, version: Version, *, by: str) -> None:
     """Make an earlier approved version live again in every channel of its deliverable.
 
     Raises:
-        StateConflict: the version was not approved, or is neither superseded nor withdrawn.
+        StateConflict: the version was not approved, is neither superseded nor withdrawn, or its product was
+            deleted.
     """
     with services.transaction():
+        require_product(services, version)
         services.assets.lock_asset(version.asset.id)
         services.decisions.reinstate(version)
         services.assets.set_go_live_at(version.id, None)

@@ -13,6 +13,7 @@ import structlog
 
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.listing import Listing
+from dam_connector.domain.rules import KEEP
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound
@@ -204,8 +205,11 @@ def _compare_channel(services: Services, name: str) -> Iterator[Drift]:
 
 
 def _listing(services: Services, channel: str, sku: str) -> Listing | None:
+    """Return what is to be live for a product in a channel; None if it is deleted and its assets are kept."""
     record = services.products.get(sku)
-    return build_listing(services, channel, record.product) if record and not record.deleted else None
+    if record is None or (record.deleted and services.rules.current().products.on_delete == KEEP):
+        return None
+    return build_listing(services, channel, record.product)
 
 
 def _title(version: Version) -> str:
@@ -223,10 +227,11 @@ def repair(services: Services, drift: Drift) -> str:
         return ingest_event(services, drift.where, event)
     if drift.port == "connector":
         return repair_records(services, drift.sku, drift.ref)
-    if drift.port == "channel" and (listing := _listing(services, drift.where, drift.sku)):
+    if drift.port == "channel":
         with lock_listing(services, drift.where, drift.sku):
-            send_listing(services, drift.where, listing)
-        return f"{drift.sku}: {len(listing.placements)} assets are live"
+            if listing := _listing(services, drift.where, drift.sku):
+                send_listing(services, drift.where, listing)
+                return f"{drift.sku}: {len(listing.placements)} assets are live"
     version = services.assets.get(drift.ref) if drift.port == "dam" else None
     if version is None:
         return "nothing can be done from here"

@@ -1,4 +1,4 @@
-"""Reviewing: decisions and their undoing, comments, the next version of an asset, and waivers.
+"""Reviewing: decisions and their undoing, the next version of an asset, and waivers.
 
 Pages, API and DAMs all decide with the same functions.
 """
@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from dam_connector.domain.comment import summary_text
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.issue import Waiver
@@ -16,11 +17,12 @@ from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
 from dam_connector.store.decisions import STATE_AFTER
 from dam_connector.store.run_records import base_input_hash
+from dam_connector.usecases import stages
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
+from dam_connector.usecases.publish import require_product
 from dam_connector.wiring import Services
 
-COMMENT_EVENT = "comment"
 OPEN_FOR_REVIEW = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)
 
 
@@ -32,21 +34,37 @@ def decide(
     source: str,
     delay_s: float = 0,
     go_live_at: datetime | None = None,
-) -> None:
+    stage: str | None = None,
+) -> bool:
     """Approve or reject a version in review, and plan the publication of an approved one.
+
+    With stages the version stays in review until the last one has approved it.
 
     Args:
         source: where the decision was made: `page`, `api` or the name of a DAM.
         delay_s: seconds until the publication starts, in which the decision can be undone.
         go_live_at: the earliest time to go live; None: as soon as it is published.
+        stage: the stage that the person saw; None: whichever is asked now.
+
+    Returns:
+        Whether the review ended with it.
 
     Raises:
-        StateConflict: somebody else decided first.
+        StateConflict: somebody else decided first, another stage is asked now, or the version is approved and
+            its product was deleted.
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
+        if decision.verdict is Verdict.APPROVED:
+            require_product(services, version)
         services.assets.lock_asset(version.asset.id)
-        decision_id = services.decisions.record(version, decision, source)
+        stage, is_final = stages.deciding_stage(
+            services, version, decision.verdict, from_dam=source == version.dam, expected=stage
+        )
+        decision_id = services.decisions.record(version, decision, source, stage=stage, is_final=is_final)
+        if not is_final:
+            _pass_to_next_stage(services, version, decision, stage, source=source)
+            return False
         services.assets.set_go_live_at(version.id, go_live_at)
         if source == version.dam:
             services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
@@ -57,26 +75,53 @@ def decide(
             sku=version.asset.sku,
             version_id=version.id,
             by=decision.by,
-            detail=detail,
+            detail="; ".join(filter(None, [stage and f"as {stage}", detail])),
         )
         if decision.verdict is Verdict.APPROVED:
             due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
             counts_from = max(filter(None, (due_at, go_live_at)), default=None)
             services.live_requests.add(version, goes_live=True, by=decision.by, due_at=counts_from)
             plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
+    return True
+
+
+def _pass_to_next_stage(
+    services: Services, version: Version, decision: Decision, stage: str, *, source: str
+) -> None:
+    """Ask the next stage. A DAM that shows the version as approved gets our state back."""
+    stages.set_pending_stage(services, version)
+    services.assets.touch(version.id)
+    if source == version.dam:
+        services.assets.set_dam_state(version.id, STATE_AFTER[decision.verdict])
+        sync_to_dam(services, version)
+    services.history.add(
+        "stage_approved",
+        sku=version.asset.sku,
+        version_id=version.id,
+        by=decision.by,
+        detail="; ".join(filter(None, [f"as {stage}", decision.note])),
+    )
 
 
 def undo(services: Services, version: Version, *, by: str) -> None:
     """Undo the last decision about a version.
 
     It is in review again, or superseded if a newer version is. A rollback that is undone leaves the version
-    as it was before. A publication that has begun is taken back in every channel.
+    as it was before. A publication that has begun is taken back in every channel. Of a version in review, the
+    person's own approval by a stage is undone.
 
     Raises:
         StateConflict: the decision has taken effect.
     """
     with services.transaction():
         services.assets.lock_asset(version.asset.id)
+        current = services.assets.get(version.id)
+        if current and current.state is VersionState.IN_REVIEW:
+            services.decisions.undo_stage(version, by=by)
+            services.assets.touch(version.id)
+            stages.set_pending_stage(services, version)
+            services.history.add("undone", sku=version.asset.sku, version_id=version.id, by=by)
+            return
         earlier = services.live_requests.of_version(version)[:-1]
         if earlier:  # the last request was a rollback: the decision itself is not undone
             before = VersionState.SUPERSEDED if earlier[-1].goes_live else VersionState.WITHDRAWN
@@ -84,6 +129,7 @@ def undo(services: Services, version: Version, *, by: str) -> None:
         else:
             services.decisions.undo(version)
             _settle_after_undo(services, version)
+            stages.set_pending_stage(services, version)
         services.assets.set_go_live_at(version.id, None)
         services.live_requests.undo_newest(version)
         sync_to_dam(services, version)
@@ -100,20 +146,13 @@ def _settle_after_undo(services: Services, version: Version) -> None:
         services.assets.supersede_others(version.id, [VersionState.IN_REVIEW])
 
 
-def comment(services: Services, version: Version, *, text: str, by: str) -> None:
-    """Add a comment to the history of a version."""
-    with services.transaction():
-        services.history.add(COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text)
-        services.assets.touch(version.id)
-
-
 def regenerate(
     services: Services, version: Version, *, note: str, by: str, bulk: bool = False, generator: str = ""
 ) -> RunId | None:
     """Plan the next version of an asset.
 
     Args:
-        note: the reviewer's wishes; empty: those of the version's rejection.
+        note: the reviewer's wishes; empty: those of the version's rejection. The open comments are added.
         bulk: the run is one of many, and waits behind those of single products.
         generator: who makes the next version; empty: by the rules.
 
@@ -133,7 +172,7 @@ def regenerate(
             version,
             RunKind(version.asset.kind),
             f"{input_hash}:{generator}" if generator else input_hash,
-            note=note or _rejection_text(services, version),
+            note=_wishes(services, version, note),
             bulk=bulk,
             generator=generator,
         )
@@ -173,6 +212,12 @@ def _check_generator(services: Services, version: Version, generator: str) -> No
     if generator not in (available := available_generators(services, version)):
         names = ", ".join(available) or "none"
         raise Refused(generator, "regenerate", f"it cannot make this asset; these can: {names}")
+
+
+def _wishes(services: Services, version: Version, note: str) -> str:
+    """Return what the next version shall do better: a note or the rejection's, and the open comments."""
+    comments = summary_text(services.comments.of_version(version))
+    return "; ".join(filter(None, [note or _rejection_text(services, version), comments]))
 
 
 def _rejection_text(services: Services, version: Version) -> str:

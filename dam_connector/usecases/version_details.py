@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
+from dam_connector.domain.comment import Comment
 from dam_connector.domain.version import Version
 from dam_connector.store.decisions import DecisionRecord, PublicationRecord
-from dam_connector.store.history import HistoryEntry
-from dam_connector.usecases.review import COMMENT_EVENT
 from dam_connector.wiring import Services
 
 
@@ -17,7 +16,7 @@ class VersionDetails(Version):
     # Newest first.
     decisions: tuple[DecisionRecord, ...]
     # Oldest first.
-    comments: tuple[HistoryEntry, ...]
+    comments: tuple[Comment, ...]
     live: tuple[PublicationRecord, ...]
 
     @property
@@ -30,7 +29,7 @@ def with_details(services: Services, versions: Sequence[Version]) -> list[Versio
     """Return versions with their details, read with one query for each kind."""
     ids = [version.id for version in versions]
     decisions = services.decisions.of_versions(ids)
-    comments = services.history.of_versions(ids, COMMENT_EVENT)
+    comments = services.comments.of_versions(ids)
     live = services.publications.of_versions(ids)
     return [
         VersionDetails(

@@ -6,7 +6,17 @@ from functools import cache
 from pathlib import Path
 
 import segno
-from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import (
+    Blueprint,
+    Response,
+    abort,
+    make_response,
+    redirect,
+    render_template,
+    request,
+    send_from_directory,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -18,6 +28,7 @@ from dam_connector.web.request_context import error_response, services
 
 bp = Blueprint("viewer", __name__)
 CHANNEL_ADAPTER = "viewer"
+EMBED_CACHE_S = 3600  # shops take a new release of the script within an hour
 SIDES = ("hero", "front", "right", "back", "left", "top")  # previews that shoppers see
 
 
@@ -44,6 +55,15 @@ def page(sku: str) -> ResponseReturnValue:
         address=address,
         linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
     )
+
+
+@bp.get("/embed/dam-viewer.js")
+def embed_script() -> Response:
+    """Send the script of the element `<dam-viewer sku="...">` to shops on other origins."""
+    response = send_from_directory(Path(__file__).parent / "static", "dam-viewer.js")
+    response.headers["Cache-Control"] = f"public, max-age={EMBED_CACHE_S}"
+    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
+    return response
 
 
 @bp.errorhandler(404)

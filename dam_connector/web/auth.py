@@ -43,7 +43,7 @@ def log_in() -> ResponseReturnValue:
 def follow_link(secret: str) -> ResponseReturnValue:
     """Show one button, so that link previews and virus scanners do not use up the link."""
     limit_rate(services().settings.logins_per_minute)
-    return render_template("link.html", secret=secret)
+    return render_template("link.html", secret=secret, welcome=request.args.get("welcome"))
 
 
 @bp.post("/login/link/<secret>")
@@ -58,7 +58,7 @@ def use_link(secret: str) -> ResponseReturnValue:
         )
         return render_template("login.html", **login_context("")), 401
     _start_session(user, "link")
-    return redirect(url_for("versions.queue"))
+    return redirect(url_for("versions.queue", welcome=1 if "welcome" in request.args else None))
 
 
 @bp.post("/logout")

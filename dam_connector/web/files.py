@@ -1,14 +1,19 @@
-"""Files by content hash. Published files are public; other files need a login. A file never changes."""
+"""Files by content hash. Published files are public; others need a login or a guest link.
+
+A file never changes.
+"""
 
 from contextlib import closing
 
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from dam_connector.domain.ids import Sha256
+from dam_connector.domain.ids import Sha256, VersionId
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
+from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import NotFound
 from dam_connector.store.users import UserRole
+from dam_connector.web.guest_access import guest_may_read
 from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
@@ -22,7 +27,8 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
     """Send a file of a version."""
     store = services().assets
     public = store.find_file(sha256, public=True)
-    found = public or (store.find_file(sha256, public=False) if current_user() else None)
+    may_read = public is None and (current_user() is not None or guest_may_read(sha256))
+    found = public or (store.find_file(sha256, public=False) if may_read else None)
     if found is None:
         abort(404)
     return _file_response(sha256, found[0], _public_cache() if public else _PRIVATE_CACHE, found[1])
@@ -33,7 +39,11 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
 def source(product_id: str, view: str) -> ResponseReturnValue:
     """Send a photo of a product as it was fetched; with a picture type only when it looks like a picture."""
     record = services().products.by_id(product_id)
-    sha256 = record.sources.get(view) if record else None
+    return source_response(record.sources.get(view) if record else None, view)
+
+
+def source_response(sha256: Sha256 | None, view: str) -> Response:
+    """Return the response with a photo of a product; abort with 404 without it."""
     if sha256 is None:
         abort(404)
     try:
@@ -41,6 +51,17 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     except NotFound:
         abort(404)
     return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
+
+
+@bp.get("/originals/<version_id>")
+@requires(UserRole.VIEWER)
+def original(version_id: str) -> ResponseReturnValue:
+    """Send the GLB of a version as its maker sent it, before our finishing."""
+    version = services().assets.get(VersionId(version_id))
+    sha256 = version.provenance.get(ORIGINAL_MODEL) if version else None
+    if version is None or not isinstance(sha256, str):
+        abort(404)
+    return _file_response(sha256, "model/gltf-binary", _PRIVATE_CACHE, "original.glb")
 
 
 def _public_cache() -> str:

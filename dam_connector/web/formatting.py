@@ -2,10 +2,14 @@
 
 import json
 import re
+from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
 
 from markupsafe import Markup, escape
 
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.comment import Comment
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.store.database import MAX_COUNT
 
 # Names of steps for people; the others read well with spaces instead of underscores.
@@ -23,6 +27,19 @@ STEP_TEXTS = {
 def inline_code(text: str) -> Markup:
     """Return a text for a page with its `marked` parts as code elements."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped first
+
+
+def mentions(text: str, names: Iterable[str]) -> Markup:
+    """Return a comment for a page, with the users that it mentions in bold."""
+    shown = str(escape(text))
+    for name in names:
+        shown = re.sub(f"(?i)@{re.escape(str(escape(name)))}", r"<strong>\g<0></strong>", shown)
+    return Markup(shown)  # noqa: S704 - escaped first
+
+
+def anchor_json(comment: Comment) -> str:
+    """Return the pin of a comment as JSON, for pins.js."""
+    return json.dumps(to_plain(comment.anchor))
 
 
 def fact_text(key: str) -> str:
@@ -88,7 +105,7 @@ def pretty_body(body: bytes) -> str:
     """Return a body as indented JSON, or as text when it is not JSON; the first 20,000 characters."""
     text = body.decode("utf-8", "replace")
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)[:20_000]
+        return json.dumps(decode_json(text), indent=2, ensure_ascii=False)[:20_000]
     except ValueError:
         return text[:20_000]
 

@@ -5,7 +5,8 @@ from typing import Any
 from flask import Blueprint
 
 from dam_connector.domain.run import OPEN_STATES
-from dam_connector.store.users import UserRole
+from dam_connector.store.users import User, UserRole
+from dam_connector.usecases import stages
 from dam_connector.web import formatting
 from dam_connector.web.request_context import current_user, services
 
@@ -19,6 +20,8 @@ bp.app_template_filter("metres")(formatting.metres)
 bp.app_template_filter("step_text")(formatting.step_text)
 bp.app_template_filter("fact_text")(formatting.fact_text)
 bp.app_template_filter("inline_code")(formatting.inline_code)
+bp.app_template_filter("mentions")(formatting.mentions)
+bp.app_template_filter("anchor_json")(formatting.anchor_json)
 
 
 @bp.app_context_processor
@@ -40,11 +43,20 @@ def navigation() -> dict[str, Any]:
         "rules_refused": s.rules.problem is not None,
         "buys": bool(s.rules.current().provider),
         "counts": {
-            "review": versions.get("in_review", 0),
+            "review": _waiting_count(user, versions.get("in_review", 0)),
             "blocked": versions.get("blocked", 0),
             "flagged": s.products.counts()["flagged"],
             "failed": runs.get("failed", 0),
             "open": sum(runs[k] for k in OPEN_STATES),
             "lost": deliveries.get("failed", 0),
+            "mentions": s.comments.open_mention_count(user.name),
         },
     }
+
+
+def _waiting_count(user: User, in_review: int) -> int:
+    """Return how many versions in review wait for a user; all of them when the rules have no stages."""
+    asked = stages.asked_stages(services(), name=user.name, roles=user.role.included)
+    if asked is None or not user.role.includes(UserRole.REVIEWER):
+        return in_review
+    return services().review_queue.count(asked)

@@ -99,6 +99,7 @@ def _product_page(record: ProductRecord, cells: Mapping[str, str], issues: Seque
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
         live=live,
+        base_url=services().settings.base_url,
         version_names={v.id: _version_name(v) for group in by_asset.values() for v in group},
         runs=services().runs.page(sku=record.product.sku, limit=30),
         history=services().history.entries(sku=record.product.sku, limit=40),

@@ -7,7 +7,9 @@ from flask import request, url_for
 
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.gallery import GalleryFilter
-from dam_connector.web.request_context import PAGE_SIZE, services
+from dam_connector.store.users import UserRole
+from dam_connector.usecases import stages
+from dam_connector.web.request_context import PAGE_SIZE, services, signed_in_user
 
 FILTER_FIELDS = ("batch", "category", "deliverable", "code", "text")
 MAX_LISTED = 10_000  # versions of a list that are numbered
@@ -68,7 +70,17 @@ def requested_query() -> dict[str, Any]:
         query["state"] = state
     if request.args.get("via") == "gallery":
         query["via"] = "gallery"
+    if request.args.get("waits") == "all":
+        query["waits"] = "all"
     return query
+
+
+def requested_stages() -> tuple[str, ...] | None:
+    """Return the stages whose versions the list shows: those in which the reviewer is asked; None: all."""
+    user = signed_in_user()
+    if request.args.get("waits") == "all" or not user.role.includes(UserRole.REVIEWER):
+        return None
+    return stages.asked_stages(services(), name=user.name, roles=user.role.included)
 
 
 def requested_place(version: Version) -> QueuePlace:
@@ -76,5 +88,7 @@ def requested_place(version: Version) -> QueuePlace:
     query = requested_query()
     state = VersionState(query.get("state", VersionState.IN_REVIEW))
     fields: dict[str, Any] = {k: query.get(k, "") for k in FILTER_FIELDS}
-    ids = services().gallery.ids(GalleryFilter(**fields, states=(state,)), limit=MAX_LISTED)
+    asked = requested_stages() if state is VersionState.IN_REVIEW and "via" not in query else None
+    found = GalleryFilter(**fields, states=(state,), stages=asked)
+    ids = services().gallery.ids(found, limit=MAX_LISTED)
     return QueuePlace(query=query, state=state, ids=tuple(sorted(ids)), version_id=version.id)

@@ -17,8 +17,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 csrf = CSRFProtect()
 # pages for people: without a login, a GET is redirected to the login page
 PAGE_BLUEPRINTS = (
-    *("versions", "version_actions", "admin", "products", "gallery", "batches", "auth", "sign_on", "audit"),
-    "api_page",
+    *("versions", "version_actions", "comments", "admin", "products", "gallery", "batches", "guests", "auth"),
+    *("sign_on", "audit", "api_page"),
 )
 MAX_BYTES_OF_STRANGERS = 65_536  # of a body without a login, e.g. the login form
 PAGE_SIZE = 60  # rows or cards on a page
@@ -80,9 +80,11 @@ def check_identity() -> ResponseReturnValue | None:
     A stranger may send only as much as a login form needs.
     """
     request_address.set(request.remote_addr or "")
-    role = getattr(current_app.view_functions.get(request.endpoint or ""), "required_role", None)
-    if role:
+    view = current_app.view_functions.get(request.endpoint or "")
+    if role := getattr(view, "required_role", None):
         return _refuse_without(role)
+    if check_guest := getattr(view, "check_guest", None):
+        return cast(ResponseReturnValue | None, check_guest())
     if request.method not in ("GET", "HEAD", "OPTIONS") and current_user() is None:
         request.max_content_length = MAX_BYTES_OF_STRANGERS
     return None

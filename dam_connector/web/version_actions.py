@@ -1,6 +1,6 @@
 """The actions of people on versions, one at a time or many from the gallery.
 
-Decide, undo, regenerate, upscale, comment, accept a finding, roll back and withdraw.
+Decide, undo, regenerate, upscale, accept a finding, roll back and withdraw; comments are in comments.py.
 """
 
 from urllib.parse import urlsplit
@@ -13,7 +13,7 @@ from dam_connector.domain.issue import Waiver
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Refused, StateConflict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import bulk_review, publish, review
+from dam_connector.usecases import bulk_review, publish, review, stages
 from dam_connector.web import formatting
 from dam_connector.web.gallery import back_to_gallery, selected_ids
 from dam_connector.web.queue_place import requested_place, requested_query
@@ -38,15 +38,17 @@ def decide(version_id: str) -> ResponseReturnValue:
     if found.state is VersionState.IN_REVIEW and not _has_reason(decision):
         flash("Choose a reason for the rejection. A note is optional.", "error")
         return redirect(_address(version_id))
+    require_asked(found)
     try:
         go_live_at = formatting.parse_utc_time(form.get("go_live_at", ""))
-        review.decide(
+        ended = review.decide(
             services(),
             found,
             decision,
             source="page",
             delay_s=services().settings.undo_s,
             go_live_at=go_live_at,
+            stage=form.get("stage"),
         )
     except StateConflict:
         flash(
@@ -55,12 +57,33 @@ def decide(version_id: str) -> ResponseReturnValue:
         )
         return redirect(_address(version_id))
     flash(
-        f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}.|{found.id}",
+        f"{found.asset.sku} {found.asset.deliverable} V{found.number} {decision.verdict.value}"
+        f"{'' if ended else _next_stage_text(found)}.|{found.id}",
         "undo",
     )
     place = requested_place(found)
     following = place.next_id or next((i for i in place.ids if i != found.id), "")
     return redirect(place.version_address(following) if following else place.address)
+
+
+def require_asked(version: Version) -> None:
+    """Abort with 403 if a version in review waits for a stage in which the user is not asked."""
+    user = signed_in_user()
+    if version.state is not VersionState.IN_REVIEW:
+        return
+    if not stages.may_decide(services(), version, name=user.name, roles=user.role.included):
+        pending = stages.progress(services(), version).pending
+        abort(403, f"this version waits for {pending.name}: {pending.who}" if pending else "")
+
+
+def _refused_text() -> str:
+    has_stages = bool(services().rules.current().review.stages)
+    return "not in review, or not yours to decide" if has_stages else "not in review"
+
+
+def _next_stage_text(version: Version) -> str:
+    pending = stages.progress(services(), version).pending
+    return f"; {pending.name} is asked now" if pending else ""
 
 
 def _requested_reasons() -> tuple[str, ...]:
@@ -117,16 +140,6 @@ def upscale(version_id: str) -> ResponseReturnValue:
     run = review.upscale(services(), _version(version_id), by=signed_in_user().name)
     done = "A version with twice the pixels is being made."
     flash(done if run else "That version is being made already.", "info")
-    return redirect(url_for("versions.version", version_id=version_id))
-
-
-@bp.post("/versions/<version_id>/comment")
-@requires(UserRole.REVIEWER)
-def comment(version_id: str) -> ResponseReturnValue:
-    """Add a comment to a version."""
-    text = request.form.get("comment", "").strip()[:2000]
-    if text:
-        review.comment(services(), _version(version_id), text=text, by=signed_in_user().name)
     return redirect(url_for("versions.version", version_id=version_id))
 
 
@@ -198,8 +211,14 @@ def decide_all(action: str) -> ResponseReturnValue:
     if not _has_reason(decision):
         flash("Choose a reason for the rejection. A note is optional.", "error")
         return back_to_gallery()
-    outcome = bulk_review.decide_all(services(), selected_ids(), decision, delay_s=services().settings.undo_s)
-    _flash_outcome(outcome, decision.verdict.value, "not in review", kind="undo-all")
+    outcome = bulk_review.decide_all(
+        services(),
+        selected_ids(),
+        decision,
+        delay_s=services().settings.undo_s,
+        roles=signed_in_user().role.included,
+    )
+    _flash_outcome(outcome, decision.verdict.value, _refused_text(), kind="undo-all")
     return back_to_gallery()
 
 

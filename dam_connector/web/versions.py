@@ -10,8 +10,8 @@ from dam_connector.domain import report_text
 from dam_connector.domain.checklist import LIKENESS, checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import publish, review
-from dam_connector.web.queue_place import requested_place, requested_query
+from dam_connector.usecases import comments, publish, review, stages
+from dam_connector.web.queue_place import requested_place, requested_query, requested_stages
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.report import report_json
 
@@ -39,6 +39,7 @@ def queue() -> ResponseReturnValue:
         before=request.args.get("cursor", ""),
         limit=PAGE_SIZE,
         oldest_first=waits_for_a_person,
+        stages=requested_stages() if state == "in_review" else None,
     )
     names = services().products.names({v.asset.sku for v in found})
     return render_template(
@@ -48,6 +49,8 @@ def queue() -> ResponseReturnValue:
         state=state,
         deliverable=deliverable,
         query=requested_query(),
+        welcome="welcome" in request.args,
+        has_stages=bool(services().rules.current().review.stages),
         states=list(VersionState),
         by_state=services().assets.counts(),
         deliverables=[d.name for d in services().rules.current().deliverables],
@@ -74,6 +77,11 @@ def version(version_id: str) -> ResponseReturnValue:
         cameras=photo_cameras(found),
         next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
+        threads=comments.threads(s, found),
+        stages=stages.progress(s, found),
+        is_asked=stages.may_decide(
+            s, found, name=signed_in_user().name, roles=signed_in_user().role.included
+        ),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
         can_roll_back=publish.can_roll_back(s, found),

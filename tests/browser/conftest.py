@@ -12,7 +12,7 @@ from werkzeug.serving import make_server
 from dam_connector.app import create_app
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
-from tests.support import SAMPLES, PhotoServer, product
+from tests.support import ROOT, SAMPLES, PhotoServer, product
 
 CHROMIUM = next(
     (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))),
@@ -30,6 +30,7 @@ ARGS = [
     "--no-first-run",
     "--disable-quic",
 ]
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
 WITHOUT_3D = ("--disable-gpu",)  # takes a third less of the processor on pages that show no model
 WITH_3D = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
 expect.set_options(timeout=20_000)  # what is looked for comes at once, but not on every machine
@@ -97,3 +98,14 @@ def add_chair_and_flagged_product(services: Services, photos: PhotoServer) -> No
     size = {"width": 46, "height": 85.2, "depth": 48.9, "unit": "cm"}
     intake.add_product(services, product(images=images, dimensions=size), by="test")
     intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")
+
+
+def serious_violations(page: Page) -> list[str]:
+    """Return the rules of axe that a page breaks with an impact of serious or critical."""
+    page.evaluate(AXE.read_text(encoding="utf-8"))
+    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+    return [
+        f"{v['id']}: {v['nodes'][0]['html'][:150]} {v['nodes'][0]['failureSummary'][:200]}"
+        for v in violations
+        if v["impact"] in ("serious", "critical")
+    ]

@@ -5,6 +5,7 @@ The console of each page must stay empty.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,6 +18,7 @@ from tests.browser.conftest import (
     add_chair_and_flagged_product,
     needs_chromium,
     quiet_page,
+    serious_violations,
     served,
     started,
 )
@@ -72,7 +74,12 @@ def model_is_shown(page: Page, selector: str) -> bool:
     "deliverables", [[rules_json()["deliverables"][0], MODEL_WITH_WEB]], ids=["with model"]
 )
 def test_from_the_queue_to_the_ar_page(
-    chromium: Browser, site: str, page: Page, services: Services, drain: Callable[[], int]
+    chromium: Browser,
+    site: str,
+    page: Page,
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
 ) -> None:
     expect(page.locator(".card")).to_have_count(2)
     page.locator(".card", has_text="model").click()
@@ -85,6 +92,10 @@ def test_from_the_queue_to_the_ar_page(
     expect(page.locator("[data-render=hero]")).to_be_visible()
     expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
+    photo_model_and_difference_by_one_key(page)
+    two_clicks_measure_and_the_surface_changes(page)
+    a_pin_on_the_model_keeps_its_camera(page)
+    assert serious_violations(page) == []
     page.keyboard.press("?")
     expect(page.locator("dialog[open]")).to_be_visible()
     page.keyboard.press("Escape")
@@ -103,8 +114,65 @@ def test_from_the_queue_to_the_ar_page(
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()
     the_ar_page_shows_the_web_model(page)
+    a_shop_on_another_origin_shows_it(chromium, site, photos)
     the_ar_page_needs_no_javascript(chromium, site)
     a_missing_product_speaks_to_shoppers(chromium, site)
+
+
+def photo_model_and_difference_by_one_key(page: Page) -> None:
+    compared = page.locator("[data-compared]")
+    for name in ("Photo", "Model", "Difference"):
+        page.keyboard.press("d")
+        expect(compared).to_have_attribute("aria-label", f"{name}, right")
+        expect(compared).to_be_visible()
+    page.locator("[data-show-photo=front]").click()
+    expect(compared).to_have_attribute("aria-label", "Difference, front")
+    page.locator("[data-show-photo=right]").click()
+    page.keyboard.press("d")
+    expect(compared).to_be_hidden()
+    expect(page.locator("model-viewer")).to_be_visible()
+
+
+def two_clicks_measure_and_the_surface_changes(page: Page) -> None:
+    viewer = page.locator("model-viewer")
+    page.keyboard.press("x")
+    expect(page.locator(".length")).to_have_text(["460 mm", "852 mm", "489 mm"])
+    expect(page.locator(".lines line")).to_have_count(12)
+    page.keyboard.press("x")
+    expect(page.locator(".length")).to_have_count(0)
+    page.keyboard.press("m")
+    box = viewer.bounding_box()
+    assert box
+    for share in (0.47, 0.53):  # on the seat
+        page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
+    expect(page.locator("[data-measured]")).to_have_text(re.compile(r"^\d+ mm$"))
+    page.keyboard.press("m")
+    for kind in ("clay", "wireframe", "uv", ""):
+        page.locator("select[data-surface]").select_option(kind)
+        expect(viewer).to_have_attribute("data-surface", kind)
+    page.locator("h1").click()
+
+
+def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
+    page.keyboard.press("p")
+    page.locator("model-viewer").click()
+    expect(page.get_by_text("Pinned to the model, with this view.")).to_be_visible()
+    page.keyboard.type("a scratch, @ann")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".comment")).to_contain_text("cm above the ground")
+    assert model_is_shown(page, "model-viewer")
+    expect(page.locator("model-viewer .pin")).to_have_text("1")
+    kept = json.loads(page.locator(".comment").get_attribute("data-anchor") or "")["orbit"][0]
+    page.locator("model-viewer").evaluate(
+        "(viewer, a) => viewer.cameraOrbit = `${a}deg 60deg auto`", kept + 90
+    )
+    page.locator("[data-show-pin]").click()
+    page.wait_for_function(
+        "a => Math.abs(document.querySelector('model-viewer').getCameraOrbit().theta * 57.3 - a) < 2",
+        arg=kept,
+    )
+    page.get_by_role("link", name="Mentions 1").wait_for()
+    page.locator("body").click(position={"x": 5, "y": 300})
 
 
 def the_ar_page_shows_the_web_model(page: Page) -> None:
@@ -116,6 +184,7 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
     expect(page.get_by_role("heading", name="Modern Dining Chair")).to_be_visible()
     page.get_by_role("button", name="Show size").click()
     expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
+    assert serious_violations(page) == []
     page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
     expect(page.locator("#pictures")).to_be_hidden()
@@ -128,6 +197,21 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
         "br",
         "gzip",
     )
+
+
+def a_shop_on_another_origin_shows_it(chromium: Browser, site: str, photos: PhotoServer) -> None:
+    script = f'<script src="{site}/embed/dam-viewer.js" async></script>'
+    frame = f'<iframe src="{site}/ar/CH123?embed"></iframe>'
+    photos.files["shop.html"] = f'{script}<dam-viewer sku="CH123"></dam-viewer>{frame}'.encode()
+    photos.headers["shop.html"] = {"Content-Type": "text/html"}
+    page = chromium.new_context().new_page()
+    page.goto(photos.url("shop.html"))
+    for place in ("dam-viewer iframe", "body > iframe"):
+        expect(page.frame_locator(place).locator("img.poster")).to_be_visible()
+        expect(page.frame_locator(place).locator(".qr")).to_have_count(0)
+    box = page.locator("dam-viewer").bounding_box()
+    assert box and box["width"] == box["height"] > 300
+    page.context.close()
 
 
 def the_ar_page_needs_no_javascript(chromium: Browser, site: str) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.issue import issue
+from dam_connector.usecases import comments
 from dam_connector.wiring import Services
-from tests.browser.conftest import assert_no_console_messages, needs_chromium
+from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
 from tests.browser.sites import page_of_ann, shared_site
 from tests.support import rules_json
 
 pytestmark = needs_chromium
 # has every key that acts somewhere
 SENTENCE = "Argh? A jacket, zip box 1234"
+MORE_ADDRESSES = ["/mentions", "/batches", "/deliveries", "/rules", "/audit", "/account", "/guests"]
 FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file])"
 
 
@@ -199,3 +202,45 @@ def test_only_a_picture_with_alpha_has_a_checkerboard(page: Page) -> None:
         for card in page.locator(".card").all()
     }
     assert frames == {"packshot": 0, "cutout": 1}
+
+
+def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Services) -> None:
+    found = version_page(page, services)
+    page.keyboard.press("p")
+    box = page.locator("[data-pins]").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.75, steps=3)
+    page.mouse.up()
+    expect(page.get_by_text("Pinned to this rectangle.")).to_be_visible()
+    page.keyboard.type(SENTENCE)
+    page.keyboard.press("Control+Enter")
+    mark = page.locator("[data-pins] button.pin")
+    expect(mark).to_have_text("1")
+    anchor = services.comments.of_version(services.assets.get(found))[0].anchor
+    assert anchor.width == pytest.approx(0.25, abs=0.02)
+    drawn = mark.bounding_box()
+    assert drawn and drawn["x"] == pytest.approx(box["x"] + box["width"] * 0.25, abs=6)
+    mark.click()
+    expect(page.locator(".comment")).to_be_focused()
+    page.get_by_role("button", name="Resolve").click()
+    expect(page.locator("[data-pins] button.pin")).to_have_count(0)
+    page.keyboard.press("p")
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-placing]")).to_have_count(0)
+    assert set(states(services)) == {"in_review"}
+
+
+def test_axe_finds_nothing_serious(page: Page, services: Services) -> None:
+    version, other = services.assets.of_product("CH123")[:2]
+    comments.add(services, version, text="@ann softer", by="bob", anchor=PictureAnchor(x=0.3, y=0.3))
+    found: dict[str, list[str]] = {}
+    for address in [*addresses(services), *MORE_ADDRESSES, f"/compare?v={version.id}&v={other.id}"]:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.goto(address)
+            if violations := serious_violations(page):
+                found[f"{address} {scheme}"] = violations
+    page.emulate_media(color_scheme="light")
+    assert not found, "\n".join(f"{where}: {each}" for where, those in found.items() for each in those)

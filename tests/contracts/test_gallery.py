@@ -94,7 +94,7 @@ def test_every_filter_alone_and_together(services: Services, make: Make) -> None
     )
     services.assets.transition(first, VersionState.SUPERSEDED)
     assert skus(services) == ["B-77", "A2"] and skus(services, states=(VersionState.SUPERSEDED,)) == ["A1"]
-    services.publications.set(services.assets.get(first), "shop", "", asked_at=services.clock.now())
+    services.publications.set(services.assets.get(first), "shop", "")
     assert (
         skus(services, channel="shop", states=tuple(VersionState)) == ["A1"]
         and skus(services, channel="viewer") == []

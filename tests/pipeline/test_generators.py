@@ -6,12 +6,19 @@ from typing import Any
 
 import pytest
 
-from dam_connector.domain.version import Version, VersionState
+from dam_connector.app import create_app
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import CheckOutcome
+from dam_connector.domain.version import ORIGINAL_MODEL, Version, VersionState
 from dam_connector.errors import Refused
+from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services, check_rules
 from tests.pipeline.helpers import chair, send, versions
 from tests.support import PhotoServer, picture
+from tests.unit.glb_cases import varying_colours
 from tests.unit.shapes import ball
+from worker.gltf.document import Document
+from worker.gltf.features import features
 from worker.modeling.glb_export import write_glb
 
 pytestmark = pytest.mark.usefixtures("small_previews")
@@ -27,7 +34,9 @@ def made(
     gives a ball.
     """
 
-    def make(*generator: str, fail_with: Refused | None = None, **deliverable: Any) -> Version:
+    def make(
+        *generator: str, fail_with: Refused | None = None, sent: bytes = b"", **deliverable: Any
+    ) -> Version:
         connections = json.loads(services.settings.plugin_json.read_text())["connections"]
         write_rules(
             connections={**connections, "provider": {"gen": {"adapter": "memory", "polls": 2}}},
@@ -42,7 +51,7 @@ def made(
                 }
             ],
         )
-        services.provider("gen").results = (write_glb(ball(3.0), "remote"),)
+        services.provider("gen").results = (sent or write_glb(ball(3.0), "remote"),)
         services.provider("gen").fail_with = fail_with
         send(services, chair(photos, dimensions=CUBE))
         rounds()
@@ -59,6 +68,27 @@ def test_a_provider_task_parks_the_run_and_its_model_goes_the_same_way(
         version.provenance["generator"] == "gen" and version.report.facts["size_m"] == "0.300 x 0.300 x 0.300"
     )
     assert len(services.provider("gen").poll_counts) == 1
+
+
+def test_a_providers_model_is_kept_as_it_is_and_its_original_can_be_had(
+    services: Services, made: Callable[..., Version]
+) -> None:
+    sent = varying_colours()
+    version = made("gen", sent=sent, formats=["glb", "usdz", "web", "lod1"])
+    document = Document(services.blobs.get(version.file("glb").sha256))
+    assert features(document) == features(Document(sent)) == ("vertex colours",)
+    assert version.report.facts["kept_as_it_is"] == "vertex colours"
+    rows = {row.check: row for row in version.report.rows}
+    assert rows["likeness to the original"].outcome is CheckOutcome.PASS
+    assert services.blobs.get(Sha256(str(version.provenance[ORIGINAL_MODEL]))) == sent
+    client, user = create_app(services).test_client(), services.users.add("ann", UserRole.VIEWER)
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {services.users.add_token(user, 'test')}"
+    answer = client.get(f"/originals/{version.id}")
+    assert answer.data == sent and answer.mimetype == "model/gltf-binary"
+    assert client.get("/originals/none").status_code == 404
+    assert b"original.glb" in client.get(f"/versions/{version.id}").data
+    client.environ_base.pop("HTTP_AUTHORIZATION")
+    assert client.get(f"/originals/{version.id}").status_code in (302, 401)
 
 
 def test_a_local_model_below_the_threshold_goes_to_the_provider(

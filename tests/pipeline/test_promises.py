@@ -163,7 +163,7 @@ def test_a_worker_whose_lease_was_taken_over_writes_nothing_more(
         assert services.runs.lease(run.id, "another worker", 20)
         for write in (
             lambda: services.history.add("late", sku="CH123", version_id=first.id),
-            lambda: services.publications.set(first, "shop", "", asked_at=services.clock.now()),
+            lambda: services.publications.set(first, "shop", ""),
             lambda: services.assets.set_dam_ref(first.id, "shelf", "late"),
         ):
             with pytest.raises(StateConflict, match="taken over"):

@@ -15,10 +15,10 @@ from tests.conftest import open_services
 from tests.pipeline.paid.conftest import allow_hosts, fake, meshy, rules  # noqa: F401
 from tests.processes import start  # noqa: F401
 from tests.stress.crashes import World
-from tests.stress.scenarios import RULES, Scenario
+from tests.stress.scenarios import Scenario
 from tests.support import PhotoServer, TestClock, rules_json
 
-LONGEST = ("test_kills.py", "test_mixed_attack.py", "test_submissions.py")
+LONGEST = ("test_kills.py", "test_mixed_attack.py", "test_process_kills.py", "test_submissions.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,7 +61,7 @@ def begin(
         services = context.__enter__()
         opened.append(context)
         services.settings.plugin_json.write_text(
-            json.dumps(rules_json(**RULES, deliverables=list(kind.deliverables)))
+            json.dumps(rules_json(**kind.rules(), deliverables=list(kind.deliverables)))
         )
         scenario = kind(World(services, clock), photos)
         opened.append(closing(scenario.world))

@@ -12,8 +12,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.domain.run import RunKind
 from dam_connector.queue import CommitQueue
+from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases import batches, intake, maintenance
+from dam_connector.usecases.broker import Broker
+from dam_connector.usecases.broker.request_pool import RequestPool
 from dam_connector.wiring import Services, build_services
 from tests.support import TestClock
 from worker.runner import advance
@@ -33,6 +37,10 @@ REMOTE_METHODS = frozenset(
         "remove",
         "fetch_picture",
         "get",
+        "submit",
+        "poll",
+        "find_lost_task",
+        "cancel",
     ]
 )
 
@@ -97,6 +105,16 @@ class RemoteProxy:
         return lambda *args, **kwargs: self._plan().reach(f"{kind}.{name}", lambda: found(*args, **kwargs))
 
 
+class DirectRequests(RequestPool):
+    """Requests of the broker that are made at once, in the same thread: a crash ends them and the broker."""
+
+    def start(self, key: str, request: Callable[[], None]) -> None:
+        self._run(key, request)
+
+    def is_known(self, key: str) -> bool:
+        return False
+
+
 class World:
     """A connector that can crash and start again, and the systems around it, which live on."""
 
@@ -116,6 +134,11 @@ class World:
         self._count_remote_calls(opened)
         self.services.db.close()
         self.services = opened
+        self.broker = Broker(opened, "broker")
+        pool = DirectRequests()
+        for part in (self.broker, self.broker._polling, self.broker._submission, self.broker._recovery):
+            part._pool.close() if part is self.broker else None
+            part._pool = pool
 
     def close(self) -> None:
         """Close the database."""
@@ -162,6 +185,8 @@ class World:
     def work(self) -> None:
         """Do everything that is due until all is quiet. Each round, half a minute passes."""
         for _ in range(ROUNDS):
+            if self.services.rules.current().provider:
+                self.broker.tick()
             maintenance.sweep(self.services, "sweeper")
             while self.queue.waiting:
                 job, record_id = self.queue.waiting.pop(0)
@@ -181,7 +206,11 @@ class World:
             advance(self.services, record_id)
 
     def _is_quiet(self) -> bool:
-        runs = self.services.runs.counts("queued", "running", "parked")
         deliveries = self.services.inbox.counts("received")
         is_idle = not any(b.state.value in ("running", "storing") for b in self.services.batches.page())
-        return not any(runs.values()) and not any(deliveries.values()) and is_idle
+        return not self._open_runs() and not any(deliveries.values()) and is_idle
+
+    def _open_runs(self) -> list[RunRecord]:
+        """Return the runs that are not over, without those that wait for the day of a publication."""
+        found = [r for state in ("queued", "running", "parked") for r in self.services.runs.page(state=state)]
+        return [r for r in found if r.error or r.state != "parked" or r.kind is not RunKind.PUBLISH]

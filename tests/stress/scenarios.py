@@ -9,12 +9,14 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue import Report, Waiver, issue
 from dam_connector.domain.product import Product
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import Role, Version, VersionFile
+from dam_connector.domain.version import Role, Version, VersionFile, VersionState
 from dam_connector.errors import NotFound, StateConflict, Unavailable
+from dam_connector.ports import RemoteState
 from dam_connector.store.run_records import NewRun
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import batches, bulk_review, intake, publish, review
 from dam_connector.usecases.dam_sync.inbound import poll_dams
+from dam_connector.usecases.expiry import withdraw_deleted
 from schemas.sheet_reader import read_sheet
 from tests.pipeline.helpers import chair, send
 from tests.stress.crashes import World
@@ -43,12 +45,22 @@ RULES = {
 class Scenario:
     """An operation and what was there before it."""
 
-    sampled_points = 4  # points at which `make stress` crashes it
+    sampled_points = 4  # points at which `make stress` crashes it; 0: it leaves the operation out
+    repeats_at_once = False  # the request is possible for a time only: it is repeated before anything follows
     deliverables: tuple[dict[str, Any], ...] = (PACKSHOT,)
 
     def __init__(self, world: World, photos: PhotoServer) -> None:
         self.world, self.photos = world, photos
         self.answered = 0  # how many of the requests had an answer
+
+    @classmethod
+    def rules(cls) -> dict[str, Any]:
+        """Return plugin.json, without the deliverables."""
+        return RULES
+
+    def compare(self, seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        """Assert that all ended as it does undisturbed."""
+        assert seen == expected
 
     def prepare(self) -> None:
         """Make what the operation is about, and work until all is quiet."""
@@ -154,12 +166,16 @@ class ApproveForADay(Approve):
 
 
 class ApproveAndUndo(Approve):
+    repeats_at_once = True
+
     def requests(self) -> list[Callable[[], object]]:
         return [lambda: self.decide(1, delay_s=60), lambda: self.undo(1)]
 
 
 class UndoWhileAChannelIsAway(Approve):
     """The approval went live in one of two channels; the undo takes it off there."""
+
+    repeats_at_once = True
 
     def prepare(self) -> None:
         self.make_live_version()
@@ -208,6 +224,20 @@ class ApproveInTheDam(Approve):
         return [lambda: poll_dams(self.world.services)]
 
 
+class ArchiveInTheDam(Scenario):
+    """Somebody withdraws a live version in the DAM."""
+
+    def prepare(self) -> None:
+        self.make_live_version()
+        dam: Any = self.world.services.dam("shelf")
+        ref = self.version(1).dam_ref
+        dam.inner.remote_states[ref] = RemoteState(state=VersionState.WITHDRAWN)
+        dam.inner._changed_refs.append(ref)
+
+    def requests(self) -> list[Callable[[], object]]:
+        return [lambda: poll_dams(self.world.services)]
+
+
 class Withdraw(Scenario):
     def prepare(self) -> None:
         self.make_live_version()
@@ -246,6 +276,8 @@ class WaiveAnError(Scenario):
 
 
 class ApproveAndUndoMany(Scenario):
+    repeats_at_once = True
+
     def prepare(self) -> None:
         self.make_version()
 
@@ -326,6 +358,22 @@ class DeleteByWebhook(Scenario):
         return [lambda: send(self.world.services, {"sku": "CH1"}, message="msg_2", kind="product.deleted")]
 
 
+class DeleteWhatIsLive(Scenario):
+    """A product is deleted in its PIM: its version goes offline."""
+
+    def prepare(self) -> None:
+        self.make_live_version()
+        self.world.clock.forward(1)
+
+    def requests(self) -> list[Callable[[], object]]:
+        deleted = {"message": "msg_2", "kind": "product.deleted"}
+        return [
+            lambda: send(self.world.services, {"sku": "CH1"}, **deleted),
+            self.world.work,
+            lambda: withdraw_deleted(self.world.services),
+        ]
+
+
 class BeginABatch(Scenario):
     def requests(self) -> list[Callable[[], object]]:
         return [self.start]
@@ -344,5 +392,5 @@ SCENARIOS = (
     Approve, ApproveTheNext, ApproveForADay, ApproveAndUndo, UndoWhileAChannelIsAway,
     WithdrawWhileAChannelIsAway, Reject, UndoAfterTheNextVersionCame, ApproveInTheDam, Withdraw, RollBack,
     WithdrawAndRollBack, WaiveAnError, ApproveAndUndoMany, ApproveByApi, CreateByWebhook, AddAndEditAProduct,
-    DeleteByWebhook, BeginABatch, CreateAModelByWebhook,
+    DeleteByWebhook, DeleteWhatIsLive, ArchiveInTheDam, BeginABatch, CreateAModelByWebhook,
 )  # fmt: skip

@@ -19,10 +19,10 @@ from dam_connector.errors import Busy, ConnectorError, StateConflict, StorageUna
 from dam_connector.usecases import maintenance, publish, review
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from tests.stress.crashes import Crash, CrashPlan, World
+from tests.stress.invariants import assert_consistent
 from tests.stress.scenarios import Scenario
-from tests.stress.test_crash_points import assert_consistent
 
-SEEDS = range(40) if os.environ.get("STRESS_LONG") else range(3)
+SEEDS = range(40) if os.environ.get("STRESS_LONG") else range(1)
 ACTIONS = 120  # of the reviewer and the world, for each seed
 MAX_VERSIONS = 6
 S = VersionState

@@ -24,7 +24,8 @@ from tests.support import file_of
 from tests.unit.shapes import box
 from tests.unit.test_checks import RULES, good, report_on
 from worker import check_process, checks
-from worker.check_process import IDLE_MEMORY_BYTES, CheckerOutOfMemory, CheckProcess, CheckRequest, serve
+from worker.check_process import IDLE_MEMORY_BYTES, CheckerOutOfMemory, CheckProcess, serve
+from worker.check_request import CheckRequest
 from worker.gltf.container import read_json
 from worker.gltf.document import Document
 from worker.modeling.glb_export import write_glb
@@ -178,7 +179,7 @@ def test_the_traceback_of_the_check_process_is_in_our_log(monkeypatch: pytest.Mo
     monkeypatch.setattr(process, "_read", lambda *limits: next(lines))
     log = CapturingLogger()
     monkeypatch.setattr(check_process, "log", log, raising=False)
-    result = process._request(request(good()), 1.0)
+    result = process._request(request(good()), 1.0, {})
     monkeypatch.undo()
     assert "file.check_failed" in {i.code for i in result.report.issues}
     (logged,) = log.calls
@@ -247,14 +248,41 @@ def test_a_busy_machine_makes_no_file_harmful(checker: CheckProcess, monkeypatch
     assert "file.harmful" not in {i.code for i in checker.check(request(good())).report.issues}
 
 
+@pytest.mark.issue("file.too_slow")
 def test_what_waits_for_ever_is_ended(checker: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     from worker import check_process
 
     checker.warm()
     monkeypatch.setattr(check_process, "REPORT_CPU_S", 0.1)
     os.kill(checker._process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
-    ended = [i for i in checker.check(request(large_glb())).report.issues if i.code == "file.harmful"]
+    ended = [i for i in checker.check(request(large_glb())).report.issues if i.code == "file.too_slow"]
     assert ended and "too long" in ended[0].message
+
+
+def test_a_check_that_takes_too_long_costs_only_its_row(
+    checker: CheckProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process stops for ever at a check: what the checks before it found is kept, and not made again."""
+    from worker import check_process
+
+    checker.check(request(good()))
+    started, is_first, read = list[str](), iter([True]), checker._read
+
+    def stopping(limit: object, memory: int, at: str = "") -> bytes:
+        message = read(limit, memory, at)  # type: ignore[arg-type]
+        answer = json.loads(message) if message != b"ready" else {}
+        started.extend([answer["check"]] if "check" in answer else [])
+        if answer.get("check") == "conformance" and next(is_first, False):
+            raise check_process.CheckerTooSlow("it took too long", "conformance")
+        return message
+
+    monkeypatch.setattr(checker, "_read", stopping)
+    report = checker.check(request(good())).report
+    (slow,) = [i for i in report.issues if i.code == "file.too_slow"]
+    assert slow.measured == "conformance" and report.blocked
+    outcomes = {r.check: r.outcome.value for r in report.rows}
+    assert outcomes["conformance"] == "not_tested" and outcomes["geometry"] == outcomes["names"] == "pass"
+    assert started.count("geometry") == 1 and "file.harmful" not in {i.code for i in report.issues}
 
 
 def test_half_an_answer_left_by_another_job_blames_no_file(checker: CheckProcess) -> None:

@@ -256,3 +256,15 @@ def test_commands_for_users_and_tokens(services: Services) -> None:
     log = run(services, "audit", "--format", "csv")
     assert log.index("user_removed") < log.index("token_revoked") < log.index("user_added")
     assert "command line (" in log
+
+
+def test_the_link_of_the_demo_shows_the_keys_once(
+    client: FlaskClient, app: Flask, services: Services
+) -> None:
+    app.config["WTF_CSRF_ENABLED"] = False
+    secret = services.users.add_login_link(services.users.add("demo", UserRole.ADMIN))
+    form = client.get(f"/login/link/{secret}?welcome=1").text
+    assert f'action="/login/link/{secret}?welcome=1"' in form
+    answer = client.post(f"/login/link/{secret}?welcome=1", follow_redirects=True)
+    assert "Your first review" in answer.text
+    assert "Your first review" not in client.get("/review").text

@@ -76,6 +76,24 @@ def test_a_write_with_an_idempotency_key_happens_once(made: dict, api: Api) -> N
     assert client.post(address, json=other, headers=headers).status_code == 422
 
 
+def test_a_refusal_under_an_idempotency_key_is_final(made: dict, api: Api) -> None:
+    client, headers = api("reviewer"), {"Idempotency-Key": "k1"}
+    version = f"/api/v1/versions/{made['packshot']['id']}"
+    refused = client.post(f"{version}/withdraw", json={}, headers=headers)
+    assert refused.status_code == 409
+    assert client.post(f"{version}/decision", json={"verdict": "approved"}).status_code == 200
+    repeated = client.post(f"{version}/withdraw", json={}, headers=headers)  # it could be withdrawn now
+    assert (repeated.status_code, repeated.json) == (409, refused.json)
+    assert client.get(version).json["state"] == "approved"
+
+
+def test_an_invalid_request_under_an_idempotency_key_can_be_corrected(made: dict, api: Api) -> None:
+    client, headers = api("reviewer"), {"Idempotency-Key": "k1"}
+    address = f"/api/v1/versions/{made['packshot']['id']}/decision"
+    assert client.post(address, json={"verdict": "perhaps"}, headers=headers).status_code == 422
+    assert client.post(address, json={"verdict": "approved"}, headers=headers).status_code == 200
+
+
 @pytest.mark.parametrize("reasons", [[], [" "]])
 def test_a_rejection_without_a_reason_is_refused(made: dict, api: Api, reasons: list[str]) -> None:
     address = f"/api/v1/versions/{made['packshot']['id']}"

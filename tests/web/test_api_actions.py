@@ -150,6 +150,21 @@ def test_mistyped_keys_of_a_record_are_refused_and_foreign_ones_named(api: Api) 
     assert taken.status_code == 202 and taken.json["ignored"] == ["/price", "/image"]
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("[" * 100_000, "nested too deeply"),
+        ('{"sku": "A", "sku": "B"}', 'the key "sku" is given twice'),
+        ('{"sku": NaN}', "NaN is no number"),
+        ("{", "line 1, column 2"),
+        (b"\xff{}", "the body is not JSON"),
+    ],
+)
+def test_a_body_that_needs_a_guess_is_refused(api: Api, body: str | bytes, words: str) -> None:
+    answer = api("merchandiser").post("/api/v1/products", data=body, content_type="application/json")
+    assert answer.status_code == 400 and words in problems(answer)
+
+
 def test_a_version_says_who_decided_what_and_where_it_is_live(
     made: dict[str, Any], api: Api, drain: Callable[[], int]
 ) -> None:

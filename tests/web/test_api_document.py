@@ -50,7 +50,7 @@ def test_no_request_that_the_specification_allows_or_forbids_makes_a_5xx(
         operation = result.ok()
 
         @settings(
-            max_examples=6,
+            max_examples=4,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),

@@ -8,6 +8,7 @@ from flask import Flask
 from dam_connector.cli import main
 
 OF_BROWSERS = "how browsers get in; machines have tokens"
+OF_GUESTS = "how people without an account review; machines have tokens"
 SHOWS = "shows what other operations return"
 PUBLIC = "public output for shops, viewers and caches, without a login"
 OF_THE_MACHINE = "starts, stops, checks or copies the installation itself: on its machine only"
@@ -23,6 +24,8 @@ PAGES = {
     "auth.logout": OF_BROWSERS,
     "auth.revoke_token": "revoke_own_token",
     "auth.use_link": OF_BROWSERS,
+    "sign_on.begin": OF_BROWSERS,
+    "sign_on.finish": OF_BROWSERS,
     "admin.connections": "list_connections reconciliation_result",
     "admin.deliveries": "deliveries",
     "admin.delivery": "delivery",
@@ -30,7 +33,8 @@ PAGES = {
     "admin.replay": "replay",
     "admin.retry": "retry",
     "admin.retry_cause": "failure_causes retry_cause",
-    "admin.rules": "rules",
+    "admin.rules": "rules plan_rules",
+    "admin.apply_rules": "apply_rules",
     "admin.runs": "runs",
     "admin.spend": "spend list_providers",
     "admin.test_connection": "test_connection",
@@ -47,8 +51,23 @@ PAGES = {
     "batches.package": "export_batch",
     "batches.sheet": "template",
     "batches.status": "export_batch",
+    "comments.add": "comment",
+    "comments.mentions": SHOWS,
+    "comments.settle": "resolve_comment reopen_comment",
+    "guests.create": "add_guest_link",
+    "guests.index": "guest_links",
+    "guests.revoke": "revoke_guest_link",
+    "guests.follow": OF_GUESTS,
+    "guests.enter": OF_GUESTS,
+    "guests.queue": OF_GUESTS,
+    "guests.version": OF_GUESTS,
+    "guests.photo": OF_GUESTS,
+    "guests.decide": OF_GUESTS,
+    "guests.comment": OF_GUESTS,
+    "guests.leave": OF_GUESTS,
     "files.file": "version",  # names the addresses of its files, which take a token
     "files.source": "product",  # names the addresses of its photos, which take a token
+    "files.original": "version",  # provenance names the hash of the original
     "gallery.compare": SHOWS,
     "gallery.download": "download_many",
     "gallery.index": "versions",
@@ -58,7 +77,6 @@ PAGES = {
     "products.product": "product assets runs",
     "products.regenerate_all": "regenerate_product",
     "products.run_product": "run_product",
-    "version_actions.comment": "comment",
     "version_actions.comment_all": "comment_many",
     "version_actions.decide": "decide",
     "version_actions.decide_all": "decide_many",
@@ -88,6 +106,7 @@ COMMANDS = {
     "check-config": "check_rules",
     "connect": "asks before it creates objects in another system, with an admin's secret of that system",
     "connection test": "test_connection",
+    "connection try": SHOWS,
     "demo": OF_THE_MACHINE,
     "docs": OF_THE_MACHINE,
     "doctor": OF_THE_MACHINE,
@@ -95,6 +114,7 @@ COMMANDS = {
     "gc": OF_THE_MACHINE,
     "import": "upload check_sheet begin_batch",
     "init": OF_THE_MACHINE,
+    "name preview": SHOWS,
     "product add": "upload add_product",
     "provider balance": "test_connection",
     "provider list": "list_providers",
@@ -102,6 +122,8 @@ COMMANDS = {
     "reconcile": "start_reconciliation reconciliation_result repair_difference",
     "replay": "replay",
     "restore": OF_THE_MACHINE,
+    "rules apply": "apply_rules",
+    "rules plan": "plan_rules",
     "run": "run_product",
     "spend": "spend",
     "template": "template",
@@ -147,7 +169,7 @@ def test_each_command_has_its_operation_or_a_reason() -> None:
 
 def test_the_operations_exist(app: Flask) -> None:
     known = operation_names(app)
-    reasons = {OF_BROWSERS, SHOWS, OF_THE_MACHINE}
+    reasons = {OF_BROWSERS, OF_GUESTS, SHOWS, OF_THE_MACHINE}
     for action, entry in {**PAGES, **COMMANDS}.items():
         named = entry.split()
         assert set(named) <= known or entry in reasons or len(named) > 5, (action, set(named) - known)

@@ -18,6 +18,7 @@ from worker.checks import (
     geometry,
     likeness,
     lods,
+    look,
     model_limits,
     name_patterns,
     picture_limits,
@@ -41,6 +42,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
     "file limits": (file_limits.check, "glb"),
     "model profiles": (model_limits.check, "glb"),
     "likeness": (likeness.check, "photo"),
+    "look": (look.check, "original"),
     "usdz": (usdz.check, "usdz"),
     "web": (web_glb.check, "web"),
     "levels of detail": (lods.check, "lod"),
@@ -62,6 +64,9 @@ def run_checks(
     earlier_issues: tuple[Issue, ...] = (),
     facts: Mapping[str, str | int | float | bool | None] | None = None,
     skip: Collection[str] = (),
+    done: Collection[str] = (),
+    earlier_rows: tuple[ReportRow, ...] = (),
+    on_done: Callable[[str, Report], None] = lambda name, found: None,
     on_check: Callable[[str], None] = lambda name: None,
     on_failure: Callable[[str, str], None] = _log_failure,
 ) -> Report:
@@ -73,22 +78,29 @@ def run_checks(
         earlier_issues: Issues that were found before; the report has them too.
         facts: Facts that were found before.
         skip: Names of checks to leave out.
+        done: Names of checks that were made before; their issues and rows are among the earlier ones.
+        earlier_rows: Rows that were made before; the report has them too.
+        on_done: Called with the name of each check that was made, and what it found.
         on_check: Called with the name of each check before it runs.
         on_failure: Called with the name of a check that raised an exception, and the traceback.
 
     Returns:
         The report: issues with the admin's severities, and a row for each check, tested or not.
     """
-    issues, rows = list(earlier_issues), list[ReportRow]()
+    issues, rows = list(earlier_issues), list(earlier_rows)
     subject.start_slow_measurements()
     for name, (check, file_kind) in CHECKS.items():
+        if name in done:
+            continue
         reason = _reason_not_to_test(name, file_kind, subject, skip)
         if reason:
             rows.append(ReportRow(check=name, outcome=CheckOutcome.NOT_TESTED, detail=reason))
             continue
         on_check(name)
         found = _run_check(name, check, subject, rules, on_failure)
-        rows += [_row(name, found, rules), *subject.rows]
+        made = (_row(name, found, rules), *subject.rows)
+        on_done(name, Report(issues=tuple(found), rows=made, facts=dict(subject.facts)))
+        rows += made
         subject.rows.clear()
         issues += found
     return Report(
@@ -120,9 +132,11 @@ def _run_check(
 def _reason_not_to_test(name: str, file_kind: str, subject: CheckSubject, skip: Collection[str]) -> str:
     """Return why a check does not run; empty when it does."""
     if name in skip:
-        return "the check cannot read this file"
+        return "the check cannot be made on this file"
     if subject.has(file_kind):
         return ""
+    if file_kind == "original":
+        return "the model was made here"
     return "no photo to compare it with" if file_kind == "photo" else "no such file in this version"
 
 

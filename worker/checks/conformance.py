@@ -8,6 +8,7 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
+from worker.gltf.features import unknown_required_extensions
 from worker.gltf.mesh_compression import DRACO, MESHOPT, MESHOPT_KHR
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.khronos_validator import MAX_ISSUES, validate_gltf
@@ -17,7 +18,11 @@ MAX_SHOWN = 20  # findings of one file that are issues of their own; the others 
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Yield conformance.* and file.stream. Hints and infos of the validator are left out."""
+    """Yield conformance.*, file.stream, file.padding and file.extension_unknown.
+
+    Hints and infos of the validator are left out.
+    """
+    yield from _container_issues(subject)
     report = subject.validator_report
     if not report:
         yield issue("conformance.not_tested", "The Khronos validator is not installed here.")
@@ -33,6 +38,24 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     for file in subject.files:
         if file.format in (WEB_GLB, *LODS):
             yield from _validator_issues(validate_gltf(subject.read(file)), f"/files/{file.name}")
+
+
+def _container_issues(subject: CheckSubject) -> Iterator[Issue]:
+    """Yield file.padding and file.extension_unknown."""
+    behind = len(subject.stored_glb) - len(subject.glb)
+    if behind:
+        yield issue("file.padding", f"{behind:,} bytes lie behind its end.", measured=behind, limit=0)
+    try:
+        unknown = unknown_required_extensions(subject.document)
+    except InputError:
+        return  # another check reports it
+    for name in unknown:
+        yield issue(
+            "file.extension_unknown",
+            f"It requires {name[:80]}.",
+            pointer="/extensionsRequired",
+            measured=name[:80],
+        )
 
 
 def _validator_issues(report: dict[str, Any], where: str) -> Iterator[Issue]:

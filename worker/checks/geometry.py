@@ -1,10 +1,11 @@
 """Geometry: a closed, outward surface of sound faces, in one piece, without self-intersection."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
-from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.gltf.document import Primitive
@@ -14,6 +15,7 @@ from worker.measuring.welded_surface import FLOATING_DISTANCE, WeldedSurface
 ORIGIN_TOLERANCE = 0.02  # share of the largest dimension: a centimetre or two on a chair
 MAX_CROSSING_SHARE = 0.01  # of the edges tested: parts of real products do touch
 NORMAL_LENGTH_TOLERANCE = 0.02  # quantized normals are a little longer or shorter than 1
+LOOKS_INWARDS = "The faces look inwards."
 MAX_AWAY_SHARE = 0.02  # of the corners whose normal points away from the face
 
 
@@ -24,7 +26,9 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
     except InputError as error:
         yield error.to_issue()
         return
-    yield from _edge_issues(surface)
+    edge_issues = _edge_issues(surface)
+    # No channel asks that a model is a solid. Ours are, so an open one is a fault of ours.
+    yield from edge_issues if subject.is_made_here else map(_as_advice, edge_issues)
     yield from _face_issues(surface)
     yield from _part_issues(subject, surface, rules)
     yield from _normal_issues(subject.document.primitives)
@@ -37,6 +41,11 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             measured=", ".join(f"{v:.3f} m" for v in off),
             limit="0, 0, 0",
         )
+
+
+def _as_advice(found: Issue) -> Issue:
+    """Return an issue of a model that was made elsewhere: a warning, unless its faces look inwards."""
+    return found if found.message == LOOKS_INWARDS else replace(found, severity=Severity.WARNING)
 
 
 def _edge_issues(surface: WeldedSurface) -> Iterator[Issue]:
@@ -62,7 +71,7 @@ def _edge_issues(surface: WeldedSurface) -> Iterator[Issue]:
             limit=0,
         )
     elif not surface.open_edges and surface.volume < 0:
-        yield issue("geometry.winding", "The faces look inwards.", measured=f"{surface.volume:.3g} m3")
+        yield issue("geometry.winding", LOOKS_INWARDS, measured=f"{surface.volume:.3g} m3")
 
 
 def _face_issues(surface: WeldedSurface) -> Iterator[Issue]:

@@ -9,6 +9,7 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
+from worker.measuring.product_size import size_difference
 from worker.modeling.glb_import import read_glb
 
 TOLERANCE = 0.005  # relative, of a side
@@ -25,7 +26,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             yield issue("file.unreadable", str(error), pointer=where)
             continue
         subject.facts[f"{file.format}_triangles"] = len(model.faces)
-        off = float(np.abs(model.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
+        off = size_difference(model.extent.astype(np.float64), subject.surface.extent)
         if off > TOLERANCE:
             yield issue(
                 "lod.differs",

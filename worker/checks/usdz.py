@@ -1,4 +1,4 @@
-"""USDZ for Quick Look: package, stage by OpenUSD's validators, unit, axes and textures, and the GLB's size.
+"""USDZ for Quick Look: package, stage by OpenUSD's validators, unit, axes, textures and size.
 
 Sources: the USDZ specification 1.3 (stored, aligned to 64 bytes, a USD layer first); Apple's notes on Quick
 Look (Y up, metres, PNG and JPEG). The package is opened in the checker's own process: OpenUSD wants a file,
@@ -19,6 +19,7 @@ from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
+from worker.measuring.product_size import size_difference, size_issues
 from worker.modeling.usdz_export import open_usdz
 
 ALIGNMENT = 64
@@ -41,7 +42,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         yield from layout_issues
         if not layout_issues:
             yield from _texture_issues(data, where, rules.checks.max_texture_px)
-            yield from _stage_issues(subject, data, where)
+            yield from _stage_issues(subject, data, where, rules.checks.dimensions_tolerance_pct)
 
 
 def _layout_issues(data: bytes, where: str) -> Iterator[Issue]:
@@ -110,7 +111,7 @@ def _texture_issues(data: bytes, where: str, most_px: int) -> Iterator[Issue]:
                 )
 
 
-def _stage_issues(subject: CheckSubject, data: bytes, where: str) -> Iterator[Issue]:
+def _stage_issues(subject: CheckSubject, data: bytes, where: str, tolerance_pct: float) -> Iterator[Issue]:
     """Yield the issues of the stage that OpenUSD reads from the package."""
     with open_usdz(data) as stage:
         if stage is None:
@@ -126,7 +127,11 @@ def _stage_issues(subject: CheckSubject, data: bytes, where: str) -> Iterator[Is
             Usd.TimeCode.Default(), [UsdGeom.Tokens.default_, UsdGeom.Tokens.render]
         ).ComputeWorldBound(stage.GetPseudoRoot())
         size = np.array(box.ComputeAlignedRange().GetSize()) * metres
-        yield from _size_issues(subject, size, where)
+        if subject.has("glb"):
+            yield from _size_issues(subject, size, where)
+        else:  # a package of its own, e.g. one that is checked by hand
+            subject.facts["size_m"] = " x ".join(f"{float(v):.3f}" for v in size)
+            yield from size_issues(size, subject.product, tolerance_pct)
 
 
 def _validator_issues(stage: Usd.Stage, where: str) -> Iterator[Issue]:
@@ -141,13 +146,11 @@ def _size_issues(
     subject: CheckSubject, size: np.ndarray[tuple[int], np.dtype[np.float64]], where: str
 ) -> Iterator[Issue]:
     """Yield usdz.differs where the size, in metres, is not the GLB's."""
-    if not subject.has("glb"):
-        return
     try:
         wanted = subject.surface.extent
     except InputError:
         return  # the checks of the GLB report it
-    off = float(np.abs(size / np.maximum(wanted, 1e-9) - 1).max())
+    off = size_difference(size, wanted)
     if not off <= SIZE_TOLERANCE:
         measured, limit = (" x ".join(f"{v:.3f}" for v in s) + " m" for s in (size, wanted))
         yield issue(

@@ -2,19 +2,18 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
+from worker.measuring.product_size import size_difference
 from worker.modeling.web_packing import read_web_glb
 
 TOLERANCE = 0.002  # relative, of a side; quantization changes a tenth of this
 
 
 def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
-    """Yield web.differs and file.unreadable."""
+    """Yield web.differs, and file.* for a file or a stream that is damaged."""
     for file in subject.files:
         if file.format != "web":
             continue
@@ -24,11 +23,11 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
         try:
             packed = read_web_glb(data)
         except InputError as error:
-            yield issue("file.unreadable", str(error), pointer=where)
+            yield issue(error.issue_code, str(error), pointer=where)
             continue
         if not subject.has("glb"):
             continue
-        off = float(np.abs(packed.extent / np.maximum(subject.surface.extent, 1e-9) - 1).max())
+        off = size_difference(packed.extent, subject.surface.extent)
         if off > TOLERANCE:
             yield issue(
                 "web.differs",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.gltf.data_uri import decode_data_uri
 from worker.gltf.json_fields import Row, Tables, extension, unreadable, whole_number
 from worker.gltf.mesh_compression import MESHOPT, MESHOPT_KHR, decode_meshopt
 
@@ -18,7 +19,8 @@ COMPONENT_TYPES: Mapping[int, type[np.generic]] = {
     5125: np.uint32,
     5126: np.float32,
 }
-WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}  # of the types that vertices have; matrices are none
+# Of the types that vertices and skins have. No other accessor holds a matrix.
+WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT4": 16}
 
 
 class Buffers:
@@ -27,6 +29,7 @@ class Buffers:
     def __init__(self, tables: Tables, binary: bytes) -> None:
         self._tables, self._binary = tables, binary
         self._views: dict[int, bytes] = {}
+        self._decoded_buffers: dict[int, bytes] = {}
 
     def view(self, index: object, where: str) -> bytes:
         """Return the bytes of a buffer view, decoded where it is compressed.
@@ -86,14 +89,23 @@ class Buffers:
     def _stored_bytes(self, row: Row, where: str) -> bytes:
         """Return the bytes of the binary chunk that a view or a compressed view names."""
         start, length = whole_number(row, "byteOffset", where, 0), whole_number(row, "byteLength", where)
+        stored = self._buffer(whole_number(row, "buffer", where, 0), where)
+        if start + length > len(stored):
+            raise unreadable(f"It ends at byte {start + length:,}; its buffer has {len(stored):,}.", where)
+        return stored[start : start + length]
+
+    def _buffer(self, number: int, where: str) -> bytes:
+        """Return a buffer: the binary chunk, or one that the JSON holds as a data URI."""
         buffers = self._tables.rows("buffers")
-        if whole_number(row, "buffer", where, 0) != 0 or (buffers and "uri" in buffers[0]):
-            raise unreadable("Its buffer is not the one inside the file.", where)
-        if start + length > len(self._binary):
-            raise unreadable(
-                f"It ends at byte {start + length:,}; the binary chunk has {len(self._binary):,}.", where
-            )
-        return self._binary[start : start + length]
+        row = buffers[number] if number < len(buffers) else {}
+        if number == 0 and "uri" not in row:
+            return self._binary
+        if number not in self._decoded_buffers:
+            decoded = decode_data_uri(row.get("uri"), f"/buffers/{number}")
+            if decoded is None:
+                raise unreadable("Its buffer is not inside the file.", where)
+            self._decoded_buffers[number] = decoded
+        return self._decoded_buffers[number]
 
     def _strided(self, row: Row, dtype: type[np.generic], width: int, count: int, where: str) -> Numbers:
         """Return the elements of a buffer view, (count, width), which may lie apart by its byteStride."""

@@ -32,7 +32,7 @@ def split_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
     try:
         if data[:4] != b"glTF" or int.from_bytes(data[4:8], "little") != 2 or data[16:20] != b"JSON":
             raise ValueError("not a glTF 2.0 binary")
-        length = _json_bytes(data)
+        data, length = without_padding(data), _json_bytes(data)
         if int.from_bytes(data[8:12], "little") != len(data) or _JSON_START + length > len(data):
             raise ValueError("the lengths in its header are not those of the file")
         if length > MAX_JSON_BYTES:
@@ -50,10 +50,17 @@ def split_glb(data: bytes) -> tuple[dict[str, Any], bytes]:
         raise InputError("file.unreadable", f"The GLB cannot be read: {error}.") from error
 
 
+def without_padding(data: bytes) -> bytes:
+    """Return a GLB without bytes behind the end that its header states: viewers do not read them."""
+    stated = int.from_bytes(data[8:12], "little")
+    return data[:stated] if data[:4] == b"glTF" and _JSON_START <= stated < len(data) else data
+
+
 def replace_json(data: bytes, document: dict[str, Any]) -> bytes:
     """Return the GLB with another JSON chunk. The other chunks stay as they are."""
     text = json.dumps(document, separators=(",", ":"), sort_keys=True).encode()
     text += b" " * (-len(text) % 4)
+    data = without_padding(data)
     rest = data[_JSON_START + _json_bytes(data) :]
     header = b"glTF" + (2).to_bytes(4, "little") + (_JSON_START + len(text) + len(rest)).to_bytes(4, "little")
     return header + len(text).to_bytes(4, "little") + b"JSON" + text + rest

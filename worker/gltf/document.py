@@ -14,17 +14,19 @@ from numpy.typing import NDArray
 from dam_connector.errors import InputError
 from worker.gltf.buffers import Buffers
 from worker.gltf.container import split_glb
+from worker.gltf.data_uri import decode_data_uri
+from worker.gltf.deformation import MAX_JOINT_SETS, Deformer, Influence, influences_of_set
 from worker.gltf.json_fields import (
     MAX_COORDINATE_M,
     Row,
     Tables,
     extension,
-    finite_numbers,
     index_list,
     object_list,
     unreadable,
 )
 from worker.gltf.mesh_compression import DRACO, DracoMesh, decode_draco
+from worker.gltf.node_transforms import NodeTransforms, local_matrix
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -44,16 +46,21 @@ class Primitive:
     normals: F64 | None  # (n, 3), as stored, rotated into world space
     uvs: F64 | None  # (n, 2), as stored, origin at the top left
     material: int | None  # index in the document's materials
+    uvs_1: F64 | None = None  # (n, 2), the second set
+    colors: F64 | None = None  # (n, 4), linear RGBA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _LocalPrimitive:
+class LocalMesh:
     """The arrays of a primitive in its mesh's own space."""
 
     positions: F64
     faces: I64
     normals: F64 | None
     uvs: F64 | None
+    uvs_1: F64 | None
+    colors: F64 | None
+    influences: tuple[Influence, ...]  # of a skin's joints
 
 
 class Document:
@@ -67,8 +74,10 @@ class Document:
         self.json, binary = split_glb(data)
         self._tables = Tables(self.json)
         self._buffers = Buffers(self._tables, binary)
+        self._transforms = NodeTransforms(self._tables, self._buffers)
+        self._deformer = Deformer(self._tables, self._buffers, self._transforms)
         self._draco_meshes: dict[int, DracoMesh] = {}
-        self._local_primitives: dict[str, _LocalPrimitive | None] = {}
+        self._local_meshes: dict[str, LocalMesh | None] = {}
         self._error: InputError | None = None
 
     def rows(self, key: str) -> list[Row]:
@@ -79,10 +88,16 @@ class Document:
         """Return the values of an accessor, (count, width); see `Buffers.accessor`."""
         return self._buffers.accessor(index, where)
 
+    def view(self, index: object, where: str) -> bytes:
+        """Return the bytes of a buffer view, decoded where it is compressed; see `Buffers.view`."""
+        return self._buffers.view(index, where)
+
     def image(self, index: object, where: str) -> bytes:
         """Return the encoded bytes of an image inside the file; empty where the image is outside."""
-        row = self._tables.row("images", index, where)
-        return self._buffers.view(row["bufferView"], f"/images/{index}") if "bufferView" in row else b""
+        row, here = self._tables.row("images", index, where), f"/images/{index}"
+        if "bufferView" in row:
+            return self._buffers.view(row["bufferView"], here)
+        return decode_data_uri(row.get("uri"), here) or b""
 
     @cached_property
     def primitives(self) -> tuple[Primitive, ...]:
@@ -111,10 +126,10 @@ class Document:
 
     def _read_primitives(self) -> tuple[Primitive, ...]:
         found, triangles = [], 0
-        for mesh, world in self._placed_meshes():
+        for node, mesh, world in self._placed_meshes():
             rows = object_list(self._tables.row("meshes", mesh, "/nodes"), "primitives", f"/meshes/{mesh}")
             for number, row in enumerate(rows):
-                primitive = self._primitive(row, world, f"/meshes/{mesh}/primitives/{number}")
+                primitive = self._primitive(row, node, world, f"/meshes/{mesh}/primitives/{number}")
                 if primitive is not None:
                     triangles += len(primitive.faces)
                     found.append(primitive)
@@ -126,51 +141,71 @@ class Document:
                     )
         return tuple(found)
 
-    def _placed_meshes(self) -> Iterator[tuple[object, F64]]:
-        """Yield the index of each mesh that the scene shows, with its world matrix, (4, 4)."""
+    def _placed_meshes(self) -> Iterator[tuple[Row, object, F64]]:
+        """Yield each mesh that the scene shows: its node, its index and its world matrix, (4, 4).
+
+        A mesh that a node shows several times (EXT_mesh_gpu_instancing) is yielded for each.
+        """
         stack = [(n, np.eye(4)) for n in reversed(self.roots)]
-        visited: set[int] = set()
+        visited, shown = set[int](), 0
         while stack:
             number, parent = stack.pop()
             where = f"/nodes/{number}"
             if number in visited:
                 raise unreadable("The node is its own ancestor, or the child of two nodes.", where)
             if len(visited) == MAX_NODES:
-                raise InputError(
-                    "file.too_complex",
-                    f"It shows more than {MAX_NODES:,} nodes.",
-                    measured=f"{len(self.rows('nodes')):,}",
-                )
+                raise _too_many_nodes(len(self.rows("nodes")))
             visited.add(number)
             row = self._tables.row("nodes", number, where)
             world = parent @ local_matrix(row, where)
             if "mesh" in row:
-                yield row["mesh"], world
+                instances = self._transforms.instances(row, where)
+                shown += len(instances)
+                if shown > MAX_NODES:
+                    raise _too_many_nodes(shown)
+                yield from ((row, row["mesh"], world @ instance) for instance in instances)
             stack += [
                 (self._tables.index("nodes", child, where), world)
                 for child in reversed(index_list(row.get("children", []), where))
             ]
 
-    def _primitive(self, row: Row, world: F64, where: str) -> Primitive | None:
-        """Return a primitive in world space; None where it has no triangles."""
-        if where not in self._local_primitives:
-            self._local_primitives[where] = self._local_primitive(row, where)
-        local = self._local_primitives[where]
+    def _primitive(self, row: Row, node: Row, world: F64, where: str) -> Primitive | None:
+        """Return a primitive in world space, as the node shows it; None where it has no triangles."""
+        local = self.local_mesh(row, where)
         if local is None:
             return None
         material = row.get("material")
-        is_mirrored = np.linalg.det(world[:3, :3]) < 0
+        positions, normals = self._deformer.morph(row, node, local.positions, local.normals, where)
+        posed = self._deformer.pose(node, local.influences, positions, normals, where)
+        if posed is not None:  # a skin's joints place the mesh; its node does not
+            positions, normals = posed
+            is_mirrored = False
+        else:
+            is_mirrored = bool(np.linalg.det(world[:3, :3]) < 0)
+            positions = positions @ world[:3, :3].T + world[:3, 3]
+            normals = _world_normals(normals, world) if normals is not None else None
         return Primitive(
             where=where,
-            positions=local.positions @ world[:3, :3].T + world[:3, 3],
+            positions=positions,
             faces=local.faces[:, ::-1] if is_mirrored else local.faces,
-            normals=_world_normals(local.normals, world) if local.normals is not None else None,
+            normals=normals,
             uvs=local.uvs,
+            uvs_1=local.uvs_1,
+            colors=local.colors,
             material=material if isinstance(material, int) else None,
         )
 
-    def _local_primitive(self, row: Row, where: str) -> _LocalPrimitive | None:
-        """Return the arrays of a primitive in its mesh's own space; None where it has no triangles."""
+    def local_mesh(self, row: Row, where: str) -> LocalMesh | None:
+        """Return a primitive in its mesh's own space, read once; None where it has no triangles.
+
+        Raises:
+            InputError: file.unreadable, file.stream.
+        """
+        if where not in self._local_meshes:
+            self._local_meshes[where] = self._read_local_mesh(row, where)
+        return self._local_meshes[where]
+
+    def _read_local_mesh(self, row: Row, where: str) -> LocalMesh | None:
         mode, names = row.get("mode", TRIANGLES), row.get("attributes")
         if mode not in (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN) or not isinstance(names, dict):
             return None
@@ -193,13 +228,22 @@ class Document:
         faces = stream.faces if stream is not None else self._faces(row, len(positions), int(mode), where)
         if len(faces) and int(faces.max()) >= len(positions):
             raise unreadable("The faces name vertices that do not exist.", f"{where}/indices")
-        normals, uvs = attribute("NORMAL"), attribute("TEXCOORD_0")
+        normals, uvs, uvs_1 = attribute("NORMAL"), attribute("TEXCOORD_0"), attribute("TEXCOORD_1")
         has_normals = normals is not None and normals.shape == positions.shape
-        return _LocalPrimitive(
+        return LocalMesh(
             positions=positions,
             faces=faces,
             normals=normals if has_normals else None,
             uvs=uvs if _are_usable_uvs(uvs, len(positions)) else None,
+            uvs_1=uvs_1 if _are_usable_uvs(uvs_1, len(positions)) else None,
+            colors=_rgba(attribute("COLOR_0"), len(positions)),
+            influences=tuple(
+                influence
+                for number in range(MAX_JOINT_SETS)
+                for influence in influences_of_set(
+                    attribute(f"JOINTS_{number}"), attribute(f"WEIGHTS_{number}"), len(positions), where
+                )
+            ),
         )
 
     def _faces(self, row: Row, vertices: int, mode: int, where: str) -> I64:
@@ -229,31 +273,6 @@ class Document:
         return self._draco_meshes[number]
 
 
-_IDENTITY = {"translation": [0, 0, 0], "rotation": [0, 0, 0, 1], "scale": [1, 1, 1]}
-
-
-def local_matrix(node: Row, where: str) -> F64:
-    """Return the transform of a node relative to its parent, (4, 4).
-
-    Raises:
-        InputError: file.unreadable.
-    """
-    if "matrix" in node:
-        return finite_numbers(node["matrix"], 16, where).reshape(4, 4).T
-    matrix, fields = np.eye(4), {key: node.get(key, default) for key, default in _IDENTITY.items()}
-    if fields == _IDENTITY:  # most nodes, of which a file may have 100,000
-        return matrix
-    x, y, z, w = finite_numbers(fields["rotation"], 4, where)
-    matrix[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    matrix[:3, :3] *= finite_numbers(fields["scale"], 3, where)
-    matrix[:3, 3] = finite_numbers(fields["translation"], 3, where)
-    return matrix
-
-
 def _verified_positions(positions: F64 | None, where: str) -> F64:
     """Return positions that are (n, 3) finite coordinates within MAX_COORDINATE_M."""
     if (
@@ -265,6 +284,18 @@ def _verified_positions(positions: F64 | None, where: str) -> F64:
     ):
         raise unreadable("A position is not three finite numbers.", where)
     return positions
+
+
+def _too_many_nodes(count: int) -> InputError:
+    return InputError("file.too_complex", f"It shows more than {MAX_NODES:,} nodes.", measured=f"{count:,}")
+
+
+def _rgba(colors: F64 | None, vertices: int) -> F64 | None:
+    """Return vertex colours as RGBA within 0 to 1; None where they cannot be used."""
+    if colors is None or colors.shape not in ((vertices, 3), (vertices, 4)) or not np.isfinite(colors).all():
+        return None
+    alpha = np.ones((vertices, 1)) if colors.shape[1] == 3 else colors[:, 3:]
+    return np.clip(np.hstack([colors[:, :3], alpha]), 0.0, 1.0)
 
 
 def _are_usable_uvs(uvs: F64 | None, vertices: int) -> bool:

@@ -115,7 +115,7 @@ def _size(data: bytes, where: str) -> tuple[int, int]:
 
 def _uses(document: Document) -> dict[int, set[_Use]]:
     """Return the uses of each image, by its index."""
-    sources = [_source(row) for row in document.rows("textures")]
+    sources = [image_of_texture(row) for row in document.rows("textures")]
     found: dict[int, set[_Use]] = {}
     for number, material in enumerate(document.rows("materials")):
         for name, info in _texture_infos(material):
@@ -125,7 +125,7 @@ def _uses(document: Document) -> dict[int, set[_Use]]:
     return found
 
 
-def _source(row: dict[str, Any]) -> Any:
+def image_of_texture(row: dict[str, Any]) -> Any:
     """Return the index of a texture's image: an extension's, where it has one, else its plain one."""
     extensions = row.get("extensions")
     if isinstance(extensions, dict):

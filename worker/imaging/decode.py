@@ -179,7 +179,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     """Return the picture converted to sRGB from its own profile; a broken profile is ignored."""
     profile = image.info.get("icc_profile")
     if image.mode.startswith(("I", "F")):
-        return _to_eight_bits(image)
+        return to_eight_bits(image)
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L"):
         return image
     try:
@@ -192,7 +192,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_eight_bits(image: Image.Image) -> Image.Image:
+def to_eight_bits(image: Image.Image) -> Image.Image:
     """Return a grey picture of 16 or more bits, or of fractions, with 8 bits; a dim one stays dim."""
     values = np.asarray(image, float)
     high = float(values.max())

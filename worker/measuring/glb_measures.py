@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from itertools import islice
+from typing import Any
 
 import numpy as np
 
 from dam_connector.errors import InputError
-from worker.gltf.document import local_matrix
+from worker.gltf.node_transforms import local_matrix
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.uv_layout import MAX_GUTTER_PX
 
@@ -51,9 +52,26 @@ def _count_measures(subject: CheckSubject) -> Iterator[tuple[str, MeasuredValue]
         n
         for n in document.roots
         if np.abs(local_matrix(nodes[n], f"/nodes/{n}") - still).max() > TRANSFORM_TOLERANCE
+        and _moves_a_mesh(nodes, n)
     )
     yield "root_transforms", sum(1 for _ in islice(moved, MAX_COUNTED_TRANSFORMS))
     yield "animation_s", max((_duration_s(subject, a) for a in document.rows("animations")), default=0.0)
+
+
+def _moves_a_mesh(nodes: list[dict[str, Any]], root: int) -> bool:
+    """Return whether a root's transform moves a mesh: not for a camera, a light, or a mesh that joints
+    place."""
+    stack, visited = [root], {root}
+    while stack:
+        row = nodes[stack.pop()]
+        if "mesh" in row and "skin" not in row:
+            return True
+        children = row.get("children")
+        for child in children if isinstance(children, list) else []:
+            if isinstance(child, int) and 0 <= child < len(nodes) and child not in visited:
+                visited.add(child)
+                stack.append(child)
+    return False
 
 
 def _duration_s(subject: CheckSubject, animation: dict[str, object]) -> float:

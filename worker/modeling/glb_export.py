@@ -24,7 +24,7 @@ def write_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None =
         extras: Labels in `asset.extras`.
     """
     document = new_document(extras)
-    buffer = BinaryBuffer(document)
+    buffer = BinaryBuffer(document, model.wrap)
     attributes = gltf.Attributes(
         POSITION=buffer.add_accessor(model.positions, gltf.VEC3, gltf.ARRAY_BUFFER, bounds=True),
         NORMAL=buffer.add_accessor(model.normals, gltf.VEC3, gltf.ARRAY_BUFFER),
@@ -34,6 +34,9 @@ def write_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None =
         TEXCOORD_0=buffer.add_accessor(model.uvs, gltf.VEC2, gltf.ARRAY_BUFFER)
         if model.has_pictures
         else None,
+        COLOR_0=None
+        if model.colors is None
+        else buffer.add_accessor(model.colors, gltf.VEC4, gltf.ARRAY_BUFFER),
     )
     small = len(model.positions) < 65_535
     indices = model.faces.ravel().astype(np.uint16 if small else np.uint32)
@@ -59,6 +62,10 @@ def gltf_material(model: TexturedMesh, name: str, picture: Callable[[bytes], int
         metallicFactor=model.metallic, roughnessFactor=model.roughness, baseColorFactor=list(model.color)
     )
     result = gltf.Material(name=f"{name}_material", pbrMetallicRoughness=pbr, alphaCutoff=None)
+    if model.alpha_mode != "OPAQUE":
+        result.alphaMode = model.alpha_mode
+    if model.double_sided:
+        result.doubleSided = True
     if model.texture is not None:
         pbr.baseColorTexture = gltf.TextureInfo(index=picture(model.texture))
     if "metallic_roughness" in model.maps:
@@ -82,8 +89,9 @@ class BinaryBuffer:
     """The binary chunk of a document while it is written; each buffer view begins at a multiple of four
     bytes."""
 
-    def __init__(self, document: gltf.GLTF2) -> None:
-        self._doc, self._data = document, bytearray()
+    def __init__(self, document: gltf.GLTF2, wrap: tuple[int, int]) -> None:
+        """Begin a chunk. wrap: the modes of all pictures for u and v."""
+        self._doc, self._data, self._wrap = document, bytearray(), wrap
 
     def add_view(self, data: bytes, target: int | None = None) -> int:
         """Add bytes; return the index of their buffer view. target: a buffer-view target of glTF."""
@@ -110,7 +118,7 @@ class BinaryBuffer:
         return len(self._doc.accessors) - 1
 
     def add_picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
-        """Add an encoded picture; return the index of its texture (mipmaps, clamped).
+        """Add an encoded picture; return the index of its texture (with mipmaps).
 
         Args:
             data: JPEG or PNG, or another format with its `mime` type.
@@ -124,8 +132,8 @@ class BinaryBuffer:
                 gltf.Sampler(
                     magFilter=gltf.LINEAR,
                     minFilter=gltf.LINEAR_MIPMAP_LINEAR,
-                    wrapS=gltf.CLAMP_TO_EDGE,
-                    wrapT=gltf.CLAMP_TO_EDGE,
+                    wrapS=self._wrap[0],
+                    wrapT=self._wrap[1],
                 )
             )
         source = len(self._doc.images) - 1

@@ -1,14 +1,14 @@
 """Reading of any GLB as one mesh: all its meshes in world space, all its materials merged into one.
 
-A single material keeps its pictures as they are. Several materials become one atlas with a cell each: the
-part of a texture that is shown, repeats included, is drawn into its cell, with the material's factors. So
-the model looks the same with one draw call.
+A single material keeps its pictures; its factors are drawn into them where a mesh has no field for them.
+Several materials become one atlas with a cell each: the part of a texture that is shown, repeats included, is
+drawn into its cell, with the material's factors. Our renderer and the levels of detail use this form. A model
+that it cannot hold is not written from it (`worker.gltf.features`).
 """
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,36 +17,66 @@ from PIL import Image
 
 from dam_connector.errors import InputError
 from worker.gltf.document import Document, Primitive
-from worker.gltf.embedded_textures import Texture, read_textures
+from worker.gltf.embedded_textures import read_textures
+from worker.gltf.materials import (
+    BASE_COLOUR,
+    BLEND,
+    CLAMP,
+    MASK,
+    MIRROR,
+    OPAQUE,
+    SLOTS,
+    SurfaceMaterial,
+    read_material,
+)
+from worker.gltf.texture_pictures import (
+    masked,
+    plain_colour,
+    scaled_normals,
+    scaled_occlusion,
+    texture_picture,
+    tinted,
+)
 from worker.imaging.linear_light import to_linear, to_srgb
 from worker.modeling.textured_mesh import MAP_NAMES, TexturedMesh, vertex_normals
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
-BASE_COLOUR = "base"
-SLOTS = {  # glTF's names of the textures, by ours
-    BASE_COLOUR: "baseColorTexture",
-    "metallic_roughness": "metallicRoughnessTexture",
-    "normal": "normalTexture",
-    "occlusion": "occlusionTexture",
-    "emissive": "emissiveTexture",
-}
 ATLAS_PX = 2048  # side of the atlas of several materials
 GUTTER_PX = 8  # around the content of a cell
 MAX_REPEATS = 16.0  # of a texture within its cell
-UNCHANGED_FORMATS = ("JPEG", "PNG")
+NO_SECOND_SET = ("occlusion", "normal", "metallic_roughness", "emissive")
+_BORDERS = {CLAMP: cv2.BORDER_REPLICATE, MIRROR: cv2.BORDER_REFLECT}  # every other mode repeats
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GlbMaterial:
-    """A material of a GLB; factors are glTF's, with glTF's defaults."""
+class _Look:
+    """A material with its pictures: emission, normal scale, occlusion strength and mask are drawn in."""
 
-    color: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # linear RGBA
-    roughness: float = 1.0
-    metallic: float = 1.0
-    emissive: tuple[float, float, float] = (0.0, 0.0, 0.0)  # linear RGB
-    pictures: Mapping[str, bytes] = field(default_factory=dict)  # encoded JPEG or PNG, by the keys of SLOTS
-    transform: NDArray[np.float64] = field(default_factory=lambda: np.eye(2, 3))  # (2, 3) of the uvs
+    material: SurfaceMaterial
+    pictures: Mapping[str, bytes]  # encoded JPEG or PNG, by the keys of SLOTS
+
+    @property
+    def uv_set(self) -> int:
+        """Return the set of UVs that all pictures use."""
+        return self._first_use[0]
+
+    @property
+    def transform(self) -> NDArray[np.float64]:
+        """Return the transform of the UVs, (2, 3)."""
+        return self._first_use[1]
+
+    @property
+    def border(self) -> int:
+        """Return OpenCV's border mode for the wrap modes."""
+        use = next((self.material.textures[s] for s in self.pictures if s in self.material.textures), None)
+        modes = use.wrap if use else (0, 0)
+        return _BORDERS.get(modes[0], cv2.BORDER_WRAP) if modes[0] == modes[1] else cv2.BORDER_WRAP
+
+    @property
+    def _first_use(self) -> tuple[int, NDArray[np.float64]]:
+        use = next((self.material.textures[s] for s in self.pictures if s in self.material.textures), None)
+        return (use.uv_set, use.transform) if use else (0, np.eye(2, 3))
 
 
 def read_glb(data: bytes) -> TexturedMesh:
@@ -59,100 +89,81 @@ def read_glb(data: bytes) -> TexturedMesh:
     primitives = [p for p in document.primitives if len(p.faces)]
     if not primitives:
         raise InputError("geometry.empty", "The GLB holds no triangles.")
-    texture_of_index = {t.index: t for t in read_textures(document)}
-    material_indices = sorted({-1 if p.material is None else p.material for p in primitives})
-    materials = {index: _read_material(document, index, texture_of_index) for index in material_indices}
+    read_textures(document)  # raises for an image that is damaged or too large, shown or not
+    indices = sorted({-1 if p.material is None else p.material for p in primitives})
+    looks = {index: _read_look(document, index) for index in indices}
+    look_of = [looks[-1 if p.material is None else p.material] for p in primitives]
     starts = np.cumsum([0, *(len(p.positions) for p in primitives[:-1])])
-    positions = np.concatenate([p.positions for p in primitives]).astype(np.float32)
-    faces = np.concatenate([p.faces + start for p, start in zip(primitives, starts, strict=True)]).astype(
-        np.uint32
+    mesh = TexturedMesh(
+        positions=np.concatenate([p.positions for p in primitives]).astype(np.float32),
+        normals=np.concatenate([_primitive_normals(p) for p in primitives]),
+        uvs=np.zeros((0, 2), np.float32),
+        faces=np.concatenate([p.faces + start for p, start in zip(primitives, starts, strict=True)]).astype(
+            np.uint32
+        ),
+        texture=None,
+        colors=_vertex_colors(primitives, look_of, is_merged=len(looks) > 1),
+        alpha_mode=_alpha_mode(look_of),
+        double_sided=any(look.material.double_sided for look in look_of),
     )
-    normals = np.concatenate([_primitive_normals(p) for p in primitives])
-    uvs = [_primitive_uvs(p, materials[-1 if p.material is None else p.material]) for p in primitives]
-    if len(material_indices) == 1:
-        return _single_material_mesh(
-            positions, normals, np.concatenate(uvs), faces, materials[material_indices[0]]
-        )
-    return _atlas_mesh(
-        positions,
-        normals,
-        uvs,
-        faces,
-        [material_indices.index(-1 if p.material is None else p.material) for p in primitives],
-        [materials[u] for u in material_indices],
-    )
+    uvs = [_primitive_uvs(p, look) for p, look in zip(primitives, look_of, strict=True)]
+    if len(looks) == 1:
+        return _with_single_material(mesh, np.concatenate(uvs), look_of[0])
+    owners = [indices.index(-1 if p.material is None else p.material) for p in primitives]
+    return _with_atlas(mesh, uvs, owners, [looks[index] for index in indices])
 
 
-def _read_material(document: Document, index: int, texture_of_index: Mapping[int, Texture]) -> GlbMaterial:
-    rows = document.rows("materials")
-    if not 0 <= index < len(rows):
-        return GlbMaterial()
-    row = rows[index]
-    pbr = row.get("pbrMetallicRoughness")
-    pbr = pbr if isinstance(pbr, dict) else {}
-    pictures = {}
-    for slot, name in SLOTS.items():
-        found = next((t for t in texture_of_index.values() if (name, index) in t.uses), None)
-        if found is not None and (picture := _decodable_picture(found)):
-            pictures[slot] = picture
-    return GlbMaterial(
-        color=_number_list(pbr.get("baseColorFactor"), (1.0, 1.0, 1.0, 1.0)),  # type: ignore[arg-type]
-        roughness=_number_list([pbr.get("roughnessFactor", 1.0)], (1.0,))[0],
-        metallic=_number_list([pbr.get("metallicFactor", 1.0)], (1.0,))[0],
-        emissive=_number_list(row.get("emissiveFactor"), (0.0, 0.0, 0.0)),  # type: ignore[arg-type]
-        pictures=pictures,
-        transform=_uv_transform(pbr.get(SLOTS[BASE_COLOUR])),
-    )
+def _read_look(document: Document, index: int) -> _Look:
+    material = read_material(document, index)
+    pictures = {
+        slot: picture
+        for slot, use in material.textures.items()
+        if (picture := texture_picture(document, use.image))
+    }
+    base = material.textures.get(BASE_COLOUR)
+    for slot in NO_SECOND_SET:  # a mesh has one set of UVs: the base colour's
+        if base and slot in pictures and material.textures[slot].uv_set != base.uv_set:
+            del pictures[slot]
+    if "normal" in pictures and material.normal_scale != 1:
+        pictures["normal"] = scaled_normals(pictures["normal"], material.normal_scale)
+    if "occlusion" in pictures and material.occlusion_strength != 1:
+        pictures["occlusion"] = scaled_occlusion(pictures["occlusion"], material.occlusion_strength)
+    if not any(material.emissive):
+        pictures.pop("emissive", None)
+    elif "emissive" not in pictures:
+        pictures["emissive"] = plain_colour(material.emissive)
+    elif material.emissive != (1, 1, 1):
+        pictures["emissive"] = tinted(pictures["emissive"], material.emissive)
+    if material.alpha_mode == MASK and BASE_COLOUR in pictures:
+        share = max(material.color[3], 1e-6)
+        pictures[BASE_COLOUR] = masked(pictures[BASE_COLOUR], material.alpha_cutoff / share)
+    return _Look(material=material, pictures=pictures)
 
 
-def _decodable_picture(texture: Texture) -> bytes:
-    """Return a texture as JPEG or PNG without alpha; empty if it cannot be decoded here (KTX2).
+def _alpha_mode(looks: Sequence[_Look]) -> str:
+    modes = {look.material.alpha_mode for look in looks}
+    return BLEND if BLEND in modes else MASK if MASK in modes else OPAQUE
 
-    Raises:
-        InputError: file.unreadable, the picture is damaged.
+
+def _vertex_colors(primitives: Sequence[Primitive], looks: Sequence[_Look], *, is_merged: bool) -> F32 | None:
+    """Return the colours of all vertices, (n, 4); None where all are white.
+
+    In a merged material they hold the alpha of each material's factor.
     """
-    if texture.is_compressed:
-        return b""
-    try:
-        with Image.open(io.BytesIO(texture.data)) as image:
-            if image.format in UNCHANGED_FORMATS and image.mode in ("RGB", "L"):
-                image.draft(
-                    image.mode, (1, 1)
-                )  # a JPEG is read to its end, to find damage, but decoded at a small size
-                image.load()
-                return texture.data
-            image.load()
-            out = io.BytesIO()
-            image.convert("RGB").save(out, "JPEG", quality=92, subsampling=0)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InputError(
-            "file.unreadable", "The texture is damaged.", pointer=f"/images/{texture.index}"
-        ) from error
-    return out.getvalue()
-
-
-def _uv_transform(info: object) -> NDArray[np.float64]:
-    """Return the KHR_texture_transform of a texture as a matrix, (2, 3)."""
-    extensions = info.get("extensions") if isinstance(info, dict) else None
-    transform = extensions.get("KHR_texture_transform") if isinstance(extensions, dict) else None
-    if not isinstance(transform, dict):
-        return np.eye(2, 3)
-    (x, y), (sx, sy) = (
-        _number_list(transform.get("offset"), (0.0, 0.0)),
-        _number_list(transform.get("scale"), (1.0, 1.0)),
-    )
-    (rotation,) = _number_list([transform.get("rotation", 0.0)], (0.0,))
-    c, s = np.cos(rotation), np.sin(rotation)
-    return np.array([[c * sx, s * sy, x], [-s * sx, c * sy, y]])
-
-
-def _number_list(found: Any, default: tuple[float, ...]) -> tuple[float, ...]:
-    is_valid = (
-        isinstance(found, list)
-        and len(found) == len(default)
-        and all(isinstance(n, int | float) and abs(n) < 1e6 for n in found)
-    )
-    return tuple(float(n) for n in found) if is_valid else default
+    found, is_plain = [], True
+    for primitive, look in zip(primitives, looks, strict=True):
+        count = len(primitive.positions)
+        colors = np.ones((count, 4)) if primitive.colors is None else primitive.colors.copy()
+        mode = look.material.alpha_mode
+        if mode == OPAQUE:
+            colors[:, 3] = 1
+        elif mode == MASK and BASE_COLOUR not in look.pictures:
+            colors[:, 3] = colors[:, 3] * look.material.color[3] >= look.material.alpha_cutoff
+        elif mode == BLEND and is_merged:
+            colors[:, 3] *= look.material.color[3]
+        is_plain = is_plain and bool((colors == 1).all())
+        found.append(colors)
+    return None if is_plain else np.concatenate(found).astype(np.float32)
 
 
 def _primitive_normals(p: Primitive) -> F32:
@@ -164,66 +175,60 @@ def _primitive_normals(p: Primitive) -> F32:
     return vertex_normals(p.positions.astype(np.float32), p.faces.astype(np.uint32))
 
 
-def _primitive_uvs(p: Primitive, material: GlbMaterial) -> F32:
-    if p.uvs is None or not material.pictures:
+def _primitive_uvs(p: Primitive, look: _Look) -> F32:
+    uvs = p.uvs_1 if look.uv_set == 1 else p.uvs
+    if uvs is None or not look.pictures:
         return np.zeros((len(p.positions), 2), np.float32)
-    return (p.uvs @ material.transform[:, :2].T + material.transform[:, 2]).astype(np.float32)
+    return (uvs @ look.transform[:, :2].T + look.transform[:, 2]).astype(np.float32)
 
 
-def _single_material_mesh(
-    positions: F32, normals: F32, uvs: F32, faces: NDArray[np.uint32], material: GlbMaterial
-) -> TexturedMesh:
-    return TexturedMesh(
-        positions=positions,
-        normals=normals,
+def _with_single_material(mesh: TexturedMesh, uvs: F32, look: _Look) -> TexturedMesh:
+    material = look.material
+    use = next((material.textures[s] for s in look.pictures if s in material.textures), None)
+    alpha = material.color[3] if material.alpha_mode == BLEND else 1.0
+    return replace(
+        mesh,
         uvs=uvs,
-        faces=faces,
-        color=material.color,
-        texture=material.pictures.get(BASE_COLOUR),
+        color=(material.color[0], material.color[1], material.color[2], alpha),
+        texture=look.pictures.get(BASE_COLOUR),
         roughness=material.roughness,
         metallic=material.metallic,
-        maps={slot: picture for slot, picture in material.pictures.items() if slot in MAP_NAMES},
+        maps={slot: picture for slot, picture in look.pictures.items() if slot in MAP_NAMES},
+        wrap=use.wrap if use else mesh.wrap,
     )
 
 
-def _atlas_mesh(
-    positions: F32,
-    normals: F32,
-    uvs: list[F32],
-    faces: NDArray[np.uint32],
-    owners: list[int],
-    materials: Sequence[GlbMaterial],
+def _with_atlas(
+    mesh: TexturedMesh, uvs: list[F32], owners: list[int], looks: Sequence[_Look]
 ) -> TexturedMesh:
     """Return the mesh on an atlas of its materials.
 
     Args:
-        positions: (n, 3) of all primitives.
-        normals: (n, 3) of all primitives.
+        mesh: The mesh, without UVs.
         uvs: The uvs of each primitive.
-        faces: (m, 3) of all primitives.
         owners: The material of each primitive.
-        materials: The materials.
+        looks: The materials.
     """
-    side = int(np.ceil(np.sqrt(len(materials))))
+    side = int(np.ceil(np.sqrt(len(looks))))
     cell = ATLAS_PX // side
     ranges = [
-        _shown_range([u for u, o in zip(uvs, owners, strict=True) if o == m]) for m in range(len(materials))
+        _shown_range([u for u, o in zip(uvs, owners, strict=True) if o == m]) for m in range(len(looks))
     ]
     moved = []
     for own, owner in zip(uvs, owners, strict=True):
         low, span = ranges[owner]
         corner = np.array([owner % side, owner // side]) * cell + GUTTER_PX
         moved.append(((own - low) / span * (cell - 2 * GUTTER_PX) + corner) / ATLAS_PX)
-    slots = [slot for slot in SLOTS if any(slot in m.pictures for m in materials)]
+    slots = [slot for slot in SLOTS if any(slot in look.pictures for look in looks)]
     slots += [
         s for s in (BASE_COLOUR, "metallic_roughness") if s not in slots
     ]  # since factors differ by material
-    atlases = {slot: _draw_atlas(slot, materials, ranges, side, cell) for slot in slots}
-    return TexturedMesh(
-        positions=positions,
-        normals=normals,
+    atlases = {slot: _draw_atlas(slot, looks, ranges, side, cell) for slot in slots}
+    if mesh.alpha_mode != OPAQUE:
+        atlases[BASE_COLOUR] = _with_alpha(atlases[BASE_COLOUR], looks, ranges, side, cell)
+    return replace(
+        mesh,
         uvs=np.concatenate(moved).astype(np.float32),
-        faces=faces,
         texture=atlases.pop(BASE_COLOUR),
         roughness=1.0,
         metallic=1.0,
@@ -240,53 +245,70 @@ def _shown_range(uvs: list[F32]) -> tuple[F32, F32]:
 
 
 def _draw_atlas(
-    slot: str, materials: Sequence[GlbMaterial], ranges: Sequence[tuple[F32, F32]], side: int, cell: int
+    slot: str, looks: Sequence[_Look], ranges: Sequence[tuple[F32, F32]], side: int, cell: int
 ) -> bytes:
     """Return a picture with a cell for each material, as JPEG."""
     canvas = np.zeros((side * cell, side * cell, 3), np.uint8)
-    for number, (material, (low, span)) in enumerate(zip(materials, ranges, strict=True)):
+    for number, (look, (low, span)) in enumerate(zip(looks, ranges, strict=True)):
         top, left = number // side * cell, number % side * cell
-        canvas[top : top + cell, left : left + cell] = _draw_cell(slot, material, low, span, cell)
+        canvas[top : top + cell, left : left + cell] = _draw_cell(slot, look, low, span, cell)
     out = io.BytesIO()
     Image.fromarray(canvas).save(out, "JPEG", quality=92, subsampling=0)
     return out.getvalue()
 
 
-def _draw_cell(slot: str, material: GlbMaterial, low: F32, span: F32, cell: int) -> U8:
+def _with_alpha(
+    atlas: bytes, looks: Sequence[_Look], ranges: Sequence[tuple[F32, F32]], side: int, cell: int
+) -> bytes:
+    """Return an atlas with the alpha of those materials that show it, as PNG."""
+    alpha = np.full((side * cell, side * cell), 255, np.uint8)
+    for number, (look, (low, span)) in enumerate(zip(looks, ranges, strict=True)):
+        picture = look.pictures.get(BASE_COLOUR)
+        if picture is None or look.material.alpha_mode == OPAQUE:
+            continue
+        with Image.open(io.BytesIO(picture)) as image:
+            source = np.asarray(image.convert("RGBA"))[..., 3:]
+        top, left = number // side * cell, number % side * cell
+        drawn = _draw_part(np.repeat(source, 3, 2), look, low, span, cell)
+        alpha[top : top + cell, left : left + cell] = drawn[..., 0]
+    with Image.open(io.BytesIO(atlas)) as image:
+        rgb = np.asarray(image.convert("RGB"))
+    out = io.BytesIO()
+    Image.fromarray(np.dstack([rgb, alpha])).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def _draw_cell(slot: str, look: _Look, low: F32, span: F32, cell: int) -> U8:
     """Return the part of a material's map that is shown, and some around it, with factors: (cell, cell,
     3)."""
-    neutral = {"normal": (128, 128, 255), "occlusion": (255, 255, 255)}.get(slot, (255, 255, 255))
-    picture = material.pictures.get(slot)
-    drawn = (
-        np.full((cell, cell, 3), neutral, np.uint8)
-        if picture is None
-        else _draw_picture(picture, low, span, cell)
-    )
+    neutral = {"normal": (128, 128, 255), "emissive": (0, 0, 0)}.get(slot, (255, 255, 255))
+    picture, material = look.pictures.get(slot), look.material
+    if picture is None:
+        drawn = np.full((cell, cell, 3), neutral, np.uint8)
+    else:
+        with Image.open(io.BytesIO(picture)) as image:
+            drawn = _draw_part(np.asarray(image.convert("RGB")), look, low, span, cell)
     if slot == BASE_COLOUR and material.color[:3] != (1.0, 1.0, 1.0):
         return np.asarray(to_srgb(to_linear(drawn) * np.array(material.color[:3], np.float32)), np.uint8)
     if slot == "metallic_roughness":
         return np.asarray(drawn * np.array([1.0, material.roughness, material.metallic]) + 0.5, np.uint8)
-    if slot == "emissive":
-        return np.asarray(
-            to_srgb(to_linear(drawn) * np.clip(np.array(material.emissive, np.float32), 0, 1)), np.uint8
-        )
     return drawn
 
 
-def _draw_picture(picture: bytes, low: F32, span: F32, cell: int) -> U8:
-    with Image.open(io.BytesIO(picture)) as image:
-        source = np.asarray(image.convert("RGB"))
+def _draw_part(source: U8, look: _Look, low: F32, span: F32, cell: int) -> U8:
     inner = cell - 2 * GUTTER_PX
     reduction = np.minimum(1.0, inner / (span * [source.shape[1], source.shape[0]]))
     size = np.maximum(1, np.round([source.shape[1] * reduction[0], source.shape[0] * reduction[1]])).astype(
         int
     )
     if (reduction < 1).any():
-        source = cv2.resize(source, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+        source = np.asarray(
+            cv2.resize(source, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA), np.uint8
+        )
     position = (np.arange(cell) - GUTTER_PX + 0.5) / inner
     u, v = (
         (low[0] + position * span[0]) * source.shape[1] - 0.5,
         (low[1] + position * span[1]) * source.shape[0] - 0.5,
     )
     across, down = np.meshgrid(u.astype(np.float32), v.astype(np.float32))
-    return np.asarray(cv2.remap(source, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.uint8)
+    return np.asarray(cv2.remap(source, across, down, cv2.INTER_LINEAR, borderMode=look.border), np.uint8)

@@ -15,6 +15,7 @@ from worker.modeling.textured_mesh import TexturedMesh, row_dot, tangents, unit_
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
 
+ALPHA = "alpha"  # the alpha channel of the base colour, as a map of its own
 MAX_HALVINGS = 5  # of a picture, for distant views
 
 
@@ -28,6 +29,7 @@ class SurfaceSamples:
     normals: F32  # (n, 3) unit vectors, with the normal map applied
     sky_visibility: F32  # (n,) the share of the sky that the occlusion map leaves
     emission: F32 | None  # (n, 3) linear; None: no emissive map
+    opacity: F32 | None = None  # (n,) 0 to 1; None: opaque
 
 
 class MaterialSampler:
@@ -38,6 +40,8 @@ class MaterialSampler:
         self._encoded = {
             name: data for name, data in {"base": model.texture, **model.maps}.items() if data is not None
         }
+        if model.alpha_mode != "OPAQUE" and model.texture is not None:
+            self._encoded[ALPHA] = model.texture
         self._texels_per_m_of = {
             name: _texels_per_m(model, *_picture_size(data)) for name, data in self._encoded.items()
         }
@@ -67,8 +71,19 @@ class MaterialSampler:
         base, metal_rough = np.array(model.color[:3], np.float32), picture("metallic_roughness")
         base_colour, occlusion, emission = picture("base"), picture("occlusion"), picture("emissive")
         normal_map = picture("normal")
+        albedo = np.broadcast_to(base, (count, 3)) if base_colour is None else base_colour * base
+        opacity = picture(ALPHA)
+        opacity = None if opacity is None else opacity[:, 0]
+        if model.alpha_mode != "OPAQUE":
+            opacity = (np.ones(count, np.float32) if opacity is None else opacity) * np.float32(
+                model.color[3]
+            )
+        if model.colors is not None:
+            vertex = np.einsum("nk,nkc->nc", bary, model.colors.take(corners, axis=0))
+            albedo = albedo * vertex[:, :3]
+            opacity = None if opacity is None else opacity * vertex[:, 3]
         return SurfaceSamples(
-            albedo=np.broadcast_to(base, (count, 3)) if base_colour is None else base_colour * base,
+            albedo=np.asarray(albedo, np.float32),
             metallic=np.full(count, model.metallic, np.float32)
             if metal_rough is None
             else metal_rough[:, 2] * np.float32(model.metallic),
@@ -80,6 +95,7 @@ class MaterialSampler:
             else self._apply_normal_map(normals, normal_map, corners, bary),
             sky_visibility=np.ones(count, np.float32) if occlusion is None else occlusion[:, 0],
             emission=emission,
+            opacity=opacity,
         )
 
     def _apply_normal_map(self, normals: F32, normal_map: F32, corners: NDArray[np.uint32], bary: F32) -> F32:
@@ -105,7 +121,9 @@ class MaterialSampler:
             np.clip(np.round(np.log2(max(1.0, self._texels_per_m_of[name] / pixels_per_m))), 0, MAX_HALVINGS)
         )
         if (name, level) not in self._decoded:
-            picture = _halve_picture(self._encoded[name], level)
+            picture = _halve_picture(self._encoded[name], level, "RGBA" if name == ALPHA else "RGB")
+            if name == ALPHA:
+                picture = picture[..., 3:]
             is_colour = name in ("base", "emissive")
             self._decoded[name, level] = (
                 to_linear(picture) if is_colour else picture.astype(np.float32) / np.float32(255)
@@ -119,13 +137,13 @@ def _picture_size(picture: bytes) -> tuple[int, int]:
         return image.height, image.width
 
 
-def _halve_picture(picture: bytes, times: int) -> NDArray[np.uint8]:
+def _halve_picture(picture: bytes, times: int, mode: str) -> NDArray[np.uint8]:
     """Return the pixels of an encoded picture, halved so many times; a JPEG is not decoded at full size."""
     with Image.open(io.BytesIO(picture)) as image:
         size = max(1, image.width >> times), max(1, image.height >> times)
         image.draft("RGB", size)
         return np.asarray(
-            cv2.resize(np.asarray(image.convert("RGB")), size, interpolation=cv2.INTER_AREA), np.uint8
+            cv2.resize(np.asarray(image.convert(mode)), size, interpolation=cv2.INTER_AREA), np.uint8
         )
 
 

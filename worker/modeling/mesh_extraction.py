@@ -46,7 +46,25 @@ def extract_mesh(shape: Shape, size: ProductSize, max_triangles: int) -> tuple[F
         _simplify(vertices, faces, min(step), min(max_triangles, ENOUGH_TRIANGLES))
     )
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
-    return _separate_touching_vertices(_fit_to_size(points, size), triangles, min(step)), triangles, stretch
+    return separate_touching_vertices(fit_to_size(points, size), triangles, min(step)), triangles, stretch
+
+
+def closed_surface(field: F32, step: float, max_triangles: int) -> tuple[NDArray[np.float64], Faces]:
+    """Return the closed surface of a field of cubic cells, smoothed, in the coordinates of the grid.
+
+    Args:
+        field: (nx, ny, nz) signed distance in cells, positive inside.
+        step: The size of a cell.
+        max_triangles: The budget.
+
+    Raises:
+        InputError: cutout.empty, the field has no inside.
+    """
+    soft = _smooth_field(field)
+    if not (soft > 0).any():
+        raise InputError("cutout.empty", "The outlines leave nothing of the product.")
+    vertices, faces, _, _ = marching_cubes(soft, 0.0, spacing=(step,) * 3, gradient_direction="ascent")
+    return _mesh_arrays(_simplify(vertices, faces, step, min(max_triangles, ENOUGH_TRIANGLES)))
 
 
 def _mesh_arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
@@ -124,7 +142,7 @@ def _taubin_smooth(points: F32, adjacency: sparse.csr_matrix) -> F32:
     return points
 
 
-def _fit_to_size(points: NDArray[np.float64], size: ProductSize) -> F32:
+def fit_to_size(points: NDArray[np.float64], size: ProductSize) -> F32:
     """Return points scaled to exactly the product's box, centred in X and Z, with the base at y = 0."""
     low, high = points.min(0), points.max(0)
     scaled = (points - (low + high) / 2) * (size.as_array() / np.maximum(high - low, 1e-9))
@@ -132,7 +150,7 @@ def _fit_to_size(points: NDArray[np.float64], size: ProductSize) -> F32:
     return scaled.astype(np.float32)
 
 
-def _separate_touching_vertices(points: F32, faces: Faces, cell: float) -> F32:
+def separate_touching_vertices(points: F32, faces: Faces, cell: float) -> F32:
     """Return vertices with those that share one place moved a little inwards.
 
     They belong to parts that touch there. A program that welds vertices would join the parts.

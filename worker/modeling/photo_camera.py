@@ -50,6 +50,10 @@ class PhotoCamera:
             [self.origin_x + self.scale * projected[:, 0], self.origin_y - self.scale * projected[:, 1]], 1
         )
 
+    def directions_to_camera(self, points: F32) -> F32:
+        """Return unit directions from points (n, 3) to the camera, (n, 3)."""
+        return self.camera.directions_to_camera(points)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PosedPhoto:

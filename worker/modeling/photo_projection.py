@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from worker.imaging.bilinear_sampling import sample_bilinear
 from worker.imaging.linear_light import to_linear
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS
 from worker.modeling.outlines import ProductSize
-from worker.modeling.photo_camera import PhotoCamera, PosedPhoto
+from worker.modeling.photo_camera import PosedPhoto
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -29,6 +30,18 @@ _OPPOSITE = {
 }
 
 
+class ProjectionCamera(Protocol):
+    """The camera of a photo, in the product's coordinates."""
+
+    def to_pixels(self, points: F32) -> F32:
+        """Return the pixels of points (n, 3), (n, 2): right and down from the photo's corner."""
+        ...
+
+    def directions_to_camera(self, points: F32) -> F32:
+        """Return unit directions from points (n, 3) to the camera, (n, 3)."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Projector:
     """A photo that is projected onto the product."""
@@ -36,7 +49,7 @@ class Projector:
     picture: U8  # (h, w, 4) the photo's colours, also beyond the product's outline, and the trust in them
     colour_table: F32  # (256, 4) for each level of `picture`: delighted linear colours, and trust from 0 to 1
     side: int  # index into atlas.SIDES, the side that the photo shows
-    photo_camera: PhotoCamera | None  # None: orthographic, straight ahead
+    photo_camera: ProjectionCamera | None  # None: orthographic, straight ahead
     axis_signs: F32  # (3,) 1, or -1 where the product's other half is seen as in a mirror
 
     @property
@@ -48,9 +61,9 @@ class Projector:
         """Return unit directions from points (n, 3) to the photo's camera, (n, 3)."""
         if self.photo_camera is None:
             return np.broadcast_to(DIRECTIONS[self.side] * self.axis_signs, points.shape)
-        return (
-            self.photo_camera.camera.directions_to_camera(points * self.axis_signs) * self.axis_signs
-        ).astype(np.float32)
+        return (self.photo_camera.directions_to_camera(points * self.axis_signs) * self.axis_signs).astype(
+            np.float32
+        )
 
     def project(self, points: F32, size: ProductSize) -> F32:
         """Return the pixels of points (n, 3) in the picture, (n, 2)."""
@@ -87,26 +100,16 @@ def photo_projectors(
         delight: Takes linear colours (n, 3) and the photo's pixels (m, 3), and returns the colours without
             the studio's light.
     """
-    found = []
-    for view, photo in posed_photos.items():
-        side = SIDES.index("front" if view is View.HERO else view.value)
-        picture = cv2.merge([*cv2.split(photo.outline.rgb), _trust(photo.outline.alpha > 0.5)])
-        grey = to_linear(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1))
-        levels = np.column_stack(
-            [
-                delight(grey, to_linear(photo.outline.rgb[::4, ::4]).reshape(-1, 3)),
-                np.linspace(0, 1, 256) + RIM_TRUST,
-            ]
+    found = [
+        photo_projector(
+            photo.outline.rgb,
+            photo.outline.alpha > 0.5,
+            delight,
+            photo.photo_camera,
+            side=SIDES.index("front" if view is View.HERO else view.value),
         )
-        found.append(
-            Projector(
-                picture=picture,
-                colour_table=levels.astype(np.float32),
-                side=side,
-                photo_camera=photo.photo_camera,
-                axis_signs=_UNMIRRORED,
-            )
-        )
+        for view, photo in posed_photos.items()
+    ]
     names = {view.value for view in posed_photos}
     mirror_images = []
     for projector in found:
@@ -122,6 +125,35 @@ def photo_projectors(
                 for signs in mirrors
             ]
     return found + mirror_images
+
+
+def photo_projector(
+    rgb: U8,
+    inside: NDArray[np.bool_],
+    delight: Callable[[F32, F32], F32],
+    camera: ProjectionCamera | None,
+    side: int = 0,
+) -> Projector:
+    """Return the projector of one photo, (h, w, 3), with the mask of the product in it, (h, w).
+
+    Args:
+        rgb: The photo's colours, also beyond the product's outline.
+        inside: Where the product is.
+        delight: As for `photo_projectors`.
+        camera: The photo's camera; None: orthographic, straight ahead.
+        side: Index into atlas.SIDES; without a camera, the side that the photo shows.
+    """
+    grey = to_linear(np.repeat(np.arange(256, dtype=np.uint8)[:, None], 3, axis=1))
+    levels = np.column_stack(
+        [delight(grey, to_linear(rgb[::4, ::4]).reshape(-1, 3)), np.linspace(0, 1, 256) + RIM_TRUST]
+    )
+    return Projector(
+        picture=cv2.merge([*cv2.split(rgb), _trust(inside)]),
+        colour_table=levels.astype(np.float32),
+        side=side,
+        photo_camera=camera,
+        axis_signs=_UNMIRRORED,
+    )
 
 
 def _trust(inside: NDArray[np.bool_]) -> U8:

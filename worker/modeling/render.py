@@ -43,6 +43,8 @@ I64 = NDArray[np.int64]
 ColourShader = Callable[[F32, F32, I64], F32]
 
 MIN_DESCENT = 0.05  # of a camera ray of length one; a flatter ray meets the floor too far away
+MAX_LAYERS = 6  # of transparent surfaces, one behind the other
+LEAST_SHARE = 0.01  # of light from behind; less is not seen
 FLOOR_REACH = 1.5  # in diagonals of the product; its shadow falls no farther
 
 
@@ -120,10 +122,13 @@ class Renderer:
             else np.zeros(size * size, np.float32)
         )
         colour, alpha = _background(options, shadow, v)
-        colour[hits.ray] = self._shade(
-            hits, (key_visibility[hits.ray], sky_visibility[hits.ray]), lights, pixels_per_m
+        self._paint(
+            (colour, alpha),
+            hits,
+            (key_visibility[hits.ray], sky_visibility[hits.ray]),
+            lights,
+            pixels_per_m,
         )
-        alpha[hits.ray] = 1
         edge_pixels = (
             _edge_pixels(hits, size, 0.012 * self._diagonal)
             if options.samples_per_axis > 1
@@ -137,13 +142,13 @@ class Renderer:
             sums = np.zeros((len(edge_pixels), 4), np.float32)
             for edge_hits, edge_v in self._edge_hits(camera, edge_pixels, size, options.samples_per_axis):
                 sample_colours, coverage = _background(options, shadow[edge_pixels], edge_v)
-                sample_colours[edge_hits.ray] = self._shade(
+                self._paint(
+                    (sample_colours, coverage),
                     edge_hits,
                     (visible[0][edge_pixels[edge_hits.ray]], visible[1][edge_pixels[edge_hits.ray]]),
                     lights,
                     pixels_per_m,
                 )
-                coverage[edge_hits.ray] = 1
                 sums += np.column_stack([sample_colours * coverage[:, None], coverage])
             colour[edge_pixels] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
             alpha[edge_pixels] = sums[:, 3] / options.samples_per_axis**2
@@ -293,10 +298,52 @@ class Renderer:
             cv2.resize(softened, (size, size), interpolation=cv2.INTER_LINEAR), np.float32
         ).ravel()
 
+    def _paint(
+        self,
+        canvas: tuple[F32, F32],
+        hits: RayHits,
+        visibility: tuple[F32, F32],
+        lights: tuple[F32, F32],
+        pixels_per_m: float,
+    ) -> None:
+        """Paint hits over the background; where the mesh is transparent, also the surfaces behind it.
+
+        Args:
+            canvas: The linear colour (n, 3) and the alpha (n,) of each ray, with the background; changed.
+            hits, visibility, lights, pixels_per_m: As for `_shade`.
+        """
+        if not len(hits.ray):
+            return
+        (colour, alpha), (first, opacity) = canvas, self._shade(hits, visibility, lights, pixels_per_m)
+        if opacity is None:
+            colour[hits.ray], alpha[hits.ray] = first, 1
+            return
+        behind_colour, behind_alpha = colour[hits.ray] * alpha[hits.ray, None], alpha[hits.ray]
+        painted, left = first * opacity[:, None], 1 - opacity
+        layer, owner = hits, np.arange(len(hits.ray))
+        for _ in range(MAX_LAYERS - 1):
+            seen = np.flatnonzero(left[owner] > LEAST_SHARE)
+            if not len(seen):
+                break
+            directions = layer.directions.take(seen, axis=0)
+            origins = layer.points.take(seen, axis=0) + directions * np.float32(1e-4 * self._diagonal)
+            layer = self._hits(origins, directions)
+            owner = owner[seen[layer.ray]]
+            if not len(owner):
+                break
+            light = visibility[0][owner], visibility[1][owner]
+            next_colour, next_opacity = self._shade(layer, light, lights, pixels_per_m)
+            assert next_opacity is not None
+            painted[owner] += next_colour * (next_opacity * left[owner])[:, None]
+            left[owner] *= 1 - next_opacity
+        total = 1 - left * (1 - behind_alpha)
+        colour[hits.ray] = (painted + behind_colour * left[:, None]) / np.maximum(total, 1e-4)[:, None]
+        alpha[hits.ray] = total
+
     def _shade(
         self, hits: RayHits, visibility: tuple[F32, F32], lights: tuple[F32, F32], pixels_per_m: float
-    ) -> F32:
-        """Return the linear colour of each hit, (n, 3).
+    ) -> tuple[F32, F32 | None]:
+        """Return the linear colour of each hit, (n, 3), and its opacity, (n,); None: all are opaque.
 
         Args:
             hits: The hits.
@@ -307,7 +354,7 @@ class Renderer:
         surface = self._material.sample(hits.face, hits.bary, hits.normals, pixels_per_m)
         if self._shader is not None:
             surface = replace(surface, albedo=self._shader(hits.points, hits.normals, hits.face))
-        return shade(surface, hits.directions, visibility, lights)
+        return shade(surface, hits.directions, visibility, lights), surface.opacity
 
 
 def _background(options: RenderOptions, shadow: F32, v: F32) -> tuple[F32, F32]:

@@ -17,6 +17,7 @@ from dam_connector.errors import InputError
 from worker.javascript import Script, ScriptFailed
 from worker.modeling.textured_mesh import TexturedMesh
 
+F64 = NDArray[np.float64]
 # Costs of a change by 1, where a move of the surface by its whole size costs 1.
 UV_WEIGHT, NORMAL_WEIGHT = 2.0, 0.4
 MAX_LOST_SHARE = 0.03  # of a side; to stretch more would hide that parts are missing
@@ -66,6 +67,36 @@ def simplify_mesh(model: TexturedMesh, max_triangles: int) -> TexturedMesh:
     return _keep_faces(model, np.frombuffer(data, np.uint32)[: int(count)].reshape(-1, 3))
 
 
+def simplified_indices(
+    positions: F64, normals: F64 | None, uvs: F64 | None, faces: NDArray[np.int64], max_triangles: int
+) -> NDArray[np.uint32]:
+    """Return the corners of fewer triangles over the same vertices, (3 k,); the border stays as it is.
+
+    There may be more than `max_triangles`.
+
+    Raises:
+        ScriptFailed: The simplifier failed.
+    """
+    attributes = np.zeros((len(positions), 5), np.float32)
+    attributes[:, :2] = 0 if uvs is None else uvs
+    attributes[:, 2:] = 0 if normals is None else normals
+    count, data = _SIMPLIFIER.run(
+        _PROGRAM
+        % (
+            *(UV_WEIGHT, UV_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT, NORMAL_WEIGHT),
+            3 * max_triangles,
+            "'LockBorder'",
+        ),
+        {
+            "faces": np.ascontiguousarray(faces, np.uint32).tobytes(),
+            "points": np.ascontiguousarray(positions, np.float32).tobytes(),
+            "attributes": attributes.tobytes(),
+        },
+        out=faces.size * 4,
+    )
+    return np.frombuffer(data, np.uint32)[: int(count)]
+
+
 def _keep_faces(model: TexturedMesh, faces: NDArray[np.uint32]) -> TexturedMesh:
     """Return the mesh of some faces alone, scaled to exactly its former box.
 
@@ -90,6 +121,7 @@ def _keep_faces(model: TexturedMesh, faces: NDArray[np.uint32]) -> TexturedMesh:
         positions=points.astype(np.float32),
         normals=model.normals[used],
         uvs=model.uvs[used],
+        colors=None if model.colors is None else model.colors[used],
         faces=indices.reshape(-1, 3).astype(np.uint32),
     )
 
@@ -110,5 +142,8 @@ def _reduce_picture(picture: bytes, side_px: int) -> bytes:
             return picture
         image.thumbnail((side_px, side_px), Image.Resampling.LANCZOS)
         out = io.BytesIO()
-        image.convert("RGB").save(out, "JPEG", quality=90, subsampling=0)
+        if image.mode in ("RGBA", "LA"):
+            image.save(out, "PNG")
+        else:
+            image.convert("RGB").save(out, "JPEG", quality=90, subsampling=0)
     return out.getvalue()

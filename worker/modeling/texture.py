@@ -36,6 +36,8 @@ MIN_FACING = 0.15  # cosine below which a photo has no weight
 MIRRORED_WEIGHT = 0.02  # of a mirror image beside a photo
 MIN_SAMPLE_ALPHA, SAMPLE_STRIDE = 0.9, 7  # the pixels of a photo from which its material is estimated
 FILL_SMOOTHINGS = 30  # rounds of smoothing of filled-in colours
+MAX_PROJECTORS = 48
+FEW_PHOTOS, MANY_PHOTOS_MARGIN = 8, 0.75  # many photos are alike: only the best ones count, or detail blurs
 WEIGHT_MARGIN = 0.1  # of the largest weight, taken off all: so that few photos count at a place
 MAX_GAIN = 1.3  # between photos of one product; a larger difference is not one of exposure
 CREASE_COSINE = float(np.cos(np.radians(38)))  # normals are smoothed up to this angle
@@ -60,9 +62,33 @@ def texture_mesh(
         texture_px: The longest side of the texture.
         material: The estimate from the product's description.
     """
-    normals = vertex_normals(vertices, faces)
     is_metal = material.is_bare_metal(_product_pixels(posed_photos))
     photos = photo_projectors(posed_photos, metal_colours if is_metal else dielectric_colours)
+    density = _texels_per_m(posed_photos, size)
+    return texture_from_photos(vertices, faces, photos, size, (texture_px, density), material, is_metal)
+
+
+def texture_from_photos(
+    vertices: F32,
+    faces: Faces,
+    photos: list[Projector],
+    size: ProductSize,
+    resolution: tuple[int, float],
+    material: MaterialEstimate,
+    is_metal: bool,
+) -> TexturedMesh:
+    """Return a mesh with a texture from projected photos, at most MAX_PROJECTORS.
+
+    Args:
+        vertices: (n, 3) metres.
+        faces: (m, 3) indices.
+        photos: The photos with their cameras.
+        size: The product's size.
+        resolution: The longest side of the texture, and the wanted texels per metre.
+        material: The estimate from the product's description.
+        is_metal: Whether the product is bare metal.
+    """
+    normals = vertex_normals(vertices, faces)
     rays = ray_caster(vertices, faces)
     weights = np.stack([_vertex_weights(vertices, rays, normals, p) for p in photos], 1)
     irradiance = np.ones(len(normals), np.float32) if is_metal else incident_light(normals)
@@ -74,13 +100,14 @@ def texture_mesh(
     gains = _exposure_gains(colours, weights, [p.is_mirrored for p in photos])
     filled = _fill_unseen(vertices, faces, colours * gains[None], weights)
     is_seen = (weights[faces].max(1)[:, [not p.is_mirrored for p in photos]] > MIRRORED_WEIGHT).any(1)
-    atlas = unwrap_mesh(vertices, faces, texture_px, _texels_per_m(posed_photos, size), is_seen)
+    atlas = unwrap_mesh(vertices, faces, *resolution, is_seen)
+    margin = WEIGHT_MARGIN if len(photos) <= FEW_PHOTOS else MANY_PHOTOS_MARGIN
     picture = bake_texture(
         atlas,
         VertexColours(
             photos=[p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)],
             positions=positions,
-            weights=np.maximum(weights - WEIGHT_MARGIN * weights.max(1, keepdims=True), 0),
+            weights=np.maximum(weights - margin * weights.max(1, keepdims=True), 0),
             filled=filled * irradiance[:, None],
             irradiance=irradiance,
         ),

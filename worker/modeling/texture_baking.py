@@ -146,9 +146,8 @@ def _face_groups(
     atlas: Atlas, uses_photo: NDArray[np.bool_], is_filled: NDArray[np.bool_]
 ) -> Iterator[_FaceGroup]:
     """Yield the faces in groups that use the same photos. uses_photo: (m, k); is_filled: (m,)."""
-    kind = (np.column_stack([uses_photo, is_filled]) @ (1 << np.arange(uses_photo.shape[1] + 1))).astype(
-        np.uint16
-    )
+    sets = np.column_stack([uses_photo, is_filled]) @ (1 << np.arange(uses_photo.shape[1] + 1))
+    kind = np.unique(sets, return_inverse=True)[1]
     kind_of_block = kind.take(atlas.block_faces)
     for members in np.split(
         np.argsort(kind_of_block, kind="stable"), np.cumsum(np.bincount(kind_of_block))[:-1]

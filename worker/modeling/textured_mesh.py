@@ -29,6 +29,10 @@ class TexturedMesh:
     maps: Mapping[str, bytes] = field(
         default_factory=dict
     )  # other encoded pictures on the same uvs, by MAP_NAMES
+    colors: F32 | None = None  # (n, 4) linear RGBA of the vertices, a factor of `color`; None: white
+    alpha_mode: str = "OPAQUE"  # or MASK or BLEND; the alpha of texture, `color` and `colors`
+    double_sided: bool = False
+    wrap: tuple[int, int] = (33071, 33071)  # glTF's modes of all pictures for u and v: clamped
 
     @property
     def has_pictures(self) -> bool:

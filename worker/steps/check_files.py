@@ -5,12 +5,14 @@ from contextlib import suppress
 from dataclasses import replace
 
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import Role
+from dam_connector.domain.version import ORIGINAL_MODEL, Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_photo
-from worker.check_process import CHECK_PROCESS, CheckRequest
+from worker.check_process import CHECK_PROCESS
+from worker.check_request import CheckRequest
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX
 from worker.work import Work
@@ -33,6 +35,8 @@ def check_files(work: Work, services: Services) -> Work:
         photos={view: services.blobs.get(sha256) for view, sha256 in photos.items()},
         cutouts=dict(_cut_out_all(photos, work, services)),
         rules=work.rules(services),
+        made_here=_is_made_here(work),
+        original=_original(work, services),
         earlier_issues=work.issues,
         facts=work.facts,
     )
@@ -41,6 +45,16 @@ def check_files(work: Work, services: Services) -> Work:
     for name, picture in result.pictures.items():
         work = work.with_file(services, picture, "webp", Role.EVIDENCE, name)
     return work.with_file_names(services)
+
+
+def _is_made_here(work: Work) -> bool:
+    return work.provenance.get("generator", LOCAL) == LOCAL
+
+
+def _original(work: Work, services: Services) -> bytes:
+    """Return the GLB that a provider sent; empty for a model of our own."""
+    sha256 = work.provenance.get(ORIGINAL_MODEL)
+    return services.blobs.get(Sha256(sha256)) if sha256 else b""
 
 
 def _reference_photos(work: Work) -> Mapping[str, Sha256]:

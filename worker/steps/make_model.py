@@ -5,6 +5,7 @@ from dataclasses import replace
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import LOCAL
+from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
@@ -60,6 +61,7 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
         raw_model=result.files[0],
         issues=result.work.without_issues("model.").issues,
         facts={name: fact for name, fact in result.work.facts.items() if name not in LOCAL_FACTS},
+        provenance={**result.work.provenance, ORIGINAL_MODEL: result.files[0]},
     )
 
 

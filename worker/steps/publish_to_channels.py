@@ -96,8 +96,6 @@ def _update(
             url = ""
             services.channel_listings.doubt(channel, product.sku)
         if approved:
-            request = services.live_requests.newest(approved.version)
-            asked_at = request.at if request else approved.version.created_at
-            services.publications.set(approved.version, channel, url, asked_at=asked_at)
+            services.publications.set(approved.version, channel, url)
         else:
             services.publications.remove(asset.id, channel)

@@ -2,6 +2,7 @@
 
 from dam_connector.domain.version import VersionState
 from dam_connector.usecases.review import OPEN_FOR_REVIEW
+from dam_connector.usecases.stages import set_pending_stage
 from dam_connector.wiring import Services
 from worker.work import Work
 
@@ -24,6 +25,7 @@ def request_review(work: Work, services: Services) -> Work:
             state = VersionState.SUPERSEDED
         services.assets.transition(version.id, state)
         if state is VersionState.IN_REVIEW:
+            set_pending_stage(services, version)
             services.assets.supersede_others(
                 version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]
             )

@@ -1,13 +1,16 @@
 """`dam-worker build`: make a GLB from product photos."""
 
+import re
 import time
 from pathlib import Path
 
 import click
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.product import Dimensions, View
+from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.errors import InputError
+from worker.capture.build import build_from_spin
+from worker.capture.frames import MAX_FRAMES, read_frames
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
@@ -15,6 +18,7 @@ from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
 from worker.tools.output import (
+    INPUT_DIR,
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_FILE,
@@ -24,9 +28,11 @@ from worker.tools.output import (
     json_option,
     net_option,
     print_result,
+    read_product_or_stop,
     stop_on_input_error,
 )
 
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif")
 METRES = click.FloatRange(0.001, 100)
 
 
@@ -37,6 +43,12 @@ METRES = click.FloatRange(0.001, 100)
 @click.option("--left", type=INPUT_FILE)
 @click.option("--top", type=INPUT_FILE)
 @click.option("--hero", type=INPUT_FILE)
+@click.option(
+    "--spin",
+    type=INPUT_DIR,
+    help="A folder with 8 to 72 frames of a full turn in equal steps, in order of their names.",
+)
+@click.option("--product", type=INPUT_FILE, help="The product's record as JSON; options override it.")
 @click.option("--width-m", type=METRES)
 @click.option("--height-m", type=METRES)
 @click.option("--depth-m", type=METRES)
@@ -57,6 +69,8 @@ def build(
     depth_m: float | None,
     material: str,
     category: str,
+    spin: Path | None,
+    product: Path | None,
     max_triangles: int,
     texture_px: str,
     out: Path,
@@ -64,19 +78,27 @@ def build(
     as_json: bool,
     **photos: Path | None,
 ) -> None:
-    """Make a GLB from product photos.
+    """Make a GLB from product photos, or from the frames of a spin.
 
     Exit code 0: the GLB is written. 2: the photos cannot be used.
     """
     started = time.process_time()
     with stop_on_input_error(as_json):
         chosen = find_net_or_stop(imaging_rules_or_stop(net, as_json).net, as_json)
+        record = read_product_or_stop(product, as_json) if product else None
+        size, words = _described(record, Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m))
+        description = f"{material} {category} {words}"
         named = {View(name): path for name, path in photos.items() if path is not None}
-        cutouts = _cut_out_all(named, chosen)
-        size = Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m)
-        built = build_model(
-            cutouts, size, f"{material} {category}", max_triangles=max_triangles, texture_px=int(texture_px)
-        )
+        if spin is not None:
+            frames = read_frames(_pictures(spin), chosen, MAX_PIXELS)
+            built = build_from_spin(
+                frames, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
+            )
+        else:
+            cutouts = _cut_out_all(named, chosen)
+            built = build_model(
+                cutouts, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
+            )
     data = write_glb(built.model, out.stem)
     out.write_bytes(data)
     triangles = len(built.model.faces)
@@ -108,3 +130,27 @@ def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View,
         )
         for view, path in photos.items()
     }
+
+
+def _pictures(folder: Path) -> list[tuple[str, bytes]]:
+    """Return name and content of the pictures in a folder, in order of the numbers in their names."""
+    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    found.sort(
+        key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
+    )
+    if len(found) > MAX_FRAMES:  # none is read: they could be very many
+        return [(path.name, b"") for path in found]
+    return [(path.name, path.read_bytes()) for path in found]
+
+
+def _described(record: Product | None, given: Dimensions) -> tuple[Dimensions, str]:
+    """Return the product's dimensions and its words; those of the record where no option gives them."""
+    if record is None:
+        return given, ""
+    known = record.dimensions
+    size = Dimensions(
+        width_m=given.width_m or known.width_m,
+        height_m=given.height_m or known.height_m,
+        depth_m=given.depth_m or known.depth_m,
+    )
+    return size, f"{record.name} {record.category} {record.material}"

@@ -1,22 +1,19 @@
 """`dam-worker check`: check a GLB, USDZ or picture, and print the report."""
 
-import json
 import sys
 from pathlib import Path
 
 import click
-from marshmallow import ValidationError
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import CheckOutcome, Report
-from dam_connector.domain.product import Product, View
+from dam_connector.domain.product import View
 from dam_connector.domain.report_text import report_junit, report_markdown
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import Role, VersionFile
-from schemas.common import problem_lines
-from schemas.product import ProductSchema, load_product
 from schemas.report import ReportOut
-from worker.check_process import CHECK_PROCESS, CheckRequest
+from worker.check_process import CHECK_PROCESS
+from worker.check_request import CheckRequest
 from worker.imaging.encode import MIME
 from worker.tools.output import (
     EXIT_ISSUES,
@@ -26,6 +23,7 @@ from worker.tools.output import (
     json_option,
     load_rules_or_stop,
     print_result,
+    read_product_or_stop,
     stop,
 )
 
@@ -86,7 +84,7 @@ def check(
     _stop_on_unknown_profiles(profiles, rules, as_json)
     data = file.read_bytes()
     request = CheckRequest(
-        product=_read_product(product_file, as_json) if product_file else None,
+        product=read_product_or_stop(product_file, as_json) if product_file else None,
         deliverable=None,
         slot=1,
         number=1,
@@ -145,19 +143,6 @@ def _read_photos(options: tuple[str, ...], as_json: bool) -> dict[str, bytes]:
             stop(as_json, "photo", message, f"Views: {', '.join(View)}.")
         photos[view] = Path(path).read_bytes()
     return photos
-
-
-def _read_product(path: Path, as_json: bool) -> Product:
-    """Return the product of a JSON file. Stop when it is not valid."""
-    try:
-        return load_product(json.loads(path.read_text()))
-    except (ValueError, ValidationError) as error:
-        lines = (
-            list(problem_lines(error.messages, ProductSchema()))
-            if isinstance(error, ValidationError)
-            else [str(error)]
-        )
-        stop(as_json, "product", "; ".join(lines), "See docs/configuration.md for the product record.")
 
 
 def _report_lines(file: Path, report: Report) -> list[str]:

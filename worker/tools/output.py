@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import click
+from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue
+from dam_connector.domain.product import Product
 from dam_connector.domain.rules import ImagingRules, Rules
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
+from schemas.common import problem_lines
+from schemas.product import ProductSchema, load_product
 from schemas.rules_loader import load_rules
 from worker.cache import NETS
 from worker.imaging.salient_net import KINDS, NO_NET, SHIPPED, SalientNet, find_net
@@ -22,6 +26,7 @@ from worker.imaging.salient_net import KINDS, NO_NET, SHIPPED, SalientNet, find_
 EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all
 MAX_PIXELS = 200_000_000  # of a photo: by hand, photos may be larger than those that a PIM sends
+INPUT_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 OUTPUT_DIR = click.Path(file_okay=False, path_type=Path)
@@ -89,3 +94,16 @@ def find_net_or_stop(net: str, as_json: bool) -> SalientNet | None:
     except ConfigError as error:
         stop(as_json, "net", "; ".join(error.problems))
     return found
+
+
+def read_product_or_stop(path: Path, as_json: bool) -> Product:
+    """Return the product of a JSON file. Stop when it is not valid."""
+    try:
+        return load_product(json.loads(path.read_text()))
+    except (ValueError, ValidationError) as error:
+        lines = (
+            list(problem_lines(error.messages, ProductSchema()))
+            if isinstance(error, ValidationError)
+            else [str(error)]
+        )
+        stop(as_json, "product", "; ".join(lines), "See docs/configuration.md for the product record.")

@@ -11,7 +11,7 @@ from dam_connector.errors import ConfigError
 from dam_connector.ports import Clock, LibraryStore
 
 
-def _no_lock(name: str) -> AbstractContextManager[None]:
+def _no_lock(name: str) -> AbstractContextManager[object]:
     return nullcontext()
 
 
@@ -31,11 +31,11 @@ class AdapterContext:
     rules_folder: Path = Path()  # the folder of plugin.json, which relative paths in options start from
     name: str = ""  # the connection's name in plugin.json
     log_history: Callable[[str, str], None] = _no_history  # writes (SKU, message) into the product's history
-    lock: Callable[[str], AbstractContextManager[None]] = (
+    lock: Callable[[str], AbstractContextManager[object]] = (
         _no_lock  # one holder of a name at a time; raises Busy
     )
 
-    def lock_resource(self, resource: str) -> AbstractContextManager[None]:
+    def lock_resource(self, resource: str) -> AbstractContextManager[object]:
         """Lock a resource of this connection that is read, changed and written back.
 
         Args:

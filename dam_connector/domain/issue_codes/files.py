@@ -16,8 +16,23 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "file.harmful": IssueSpec(
         "error",
-        "The check of the file crashed, took too long or used too much memory.",
+        "The check of the file crashed or used too much memory.",
         "Do not use this file: it is damaged or malicious. Export it again.",
+    ),
+    "file.too_slow": IssueSpec(
+        "error",
+        "A check of the file took too long. It says nothing about the file; the other checks were made.",
+        "Simplify the model and check it again, or look at what the check tests and waive the issue.",
+    ),
+    "file.padding": IssueSpec(
+        "warning",
+        "The GLB has bytes behind its end. Viewers do not read them.",
+        "Export the file again, or cut it to the length that its header states.",
+    ),
+    "file.extension_unknown": IssueSpec(
+        "error",
+        "The GLB requires an extension that viewers do not know, so they refuse it.",
+        "Export it without this extension.",
     ),
     "file.check_failed": IssueSpec(
         "error",
@@ -106,11 +121,21 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
         "The USDZ does not have the size of the GLB.",
         "Set metersPerUnit to the unit of the coordinates, or regenerate.",
     ),
+    "usdz.lost": IssueSpec(
+        "warning",
+        "The USDZ cannot hold all of the GLB's look or movement. The GLB keeps it.",
+        "Compare both AR views. Bake what the message names into textures if Quick Look has to show it.",
+    ),
     # further GLBs of the same model
     "lod.differs": IssueSpec(
         "error",
         "A level of detail does not have the size of the model, or is not lighter than it.",
         "Regenerate it. If the issue comes back, report it.",
+    ),
+    "lod.lost": IssueSpec(
+        "warning",
+        "The levels of detail cannot hold all of the model's look. The GLB keeps it.",
+        "Compare them with the model, or leave the levels out of `formats`.",
     ),
     "web.differs": IssueSpec(
         "error",

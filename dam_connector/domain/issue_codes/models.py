@@ -3,6 +3,23 @@
 from dam_connector.domain.issue_codes.code import IssueCode, IssueSpec
 
 MODEL_CODES: dict[IssueCode, IssueSpec] = {
+    # captures: many photos of one product
+    "capture.frame_count": IssueSpec(
+        "error",
+        "A capture has too few or too many frames.",
+        "Supply 8 to 72 frames of a full turn.",
+    ),
+    "capture.frame_size": IssueSpec(
+        "error",
+        "The frames of a spin are of different sizes, so they are not from one fixed camera.",
+        "Supply all frames as the camera took them, without cropping.",
+    ),
+    "capture.not_a_spin": IssueSpec(
+        "error",
+        "The outlines of the frames do not fit one product on a turntable before a fixed camera.",
+        "Supply a full turn in equal steps and in order, on a plain background, with the camera a little "
+        "above the product; or make the model from named photos.",
+    ),
     # how the shape was made from photos
     "model.dimensions_missing": IssueSpec(
         "warning",
@@ -45,6 +62,22 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "The model's confidence is below `min_confidence` of its deliverable, "
         "and no other generator made one.",
         "Add views, add a provider to the deliverable's `generator`, or lower `min_confidence`.",
+    ),
+    # how a finished model was treated
+    "model.over_budget": IssueSpec(
+        "warning",
+        "The model has more triangles than its budget. Fewer would have changed its look.",
+        "Simplify it in a 3D tool, or raise `max_triangles` of the deliverable.",
+    ),
+    "model.look_changed": IssueSpec(
+        "error",
+        "Our finishing changed the look of a model that was made elsewhere.",
+        "Compare it with the original. Report the fault if the message names nothing that explains it.",
+    ),
+    "model.preview_differs": IssueSpec(
+        "warning",
+        "The model has something that our own pictures of it do not show; KTX2 not in the viewer either.",
+        "Look at the GLB in a viewer that shows it before you approve it.",
     ),
     # the mesh
     "geometry.not_watertight": IssueSpec(

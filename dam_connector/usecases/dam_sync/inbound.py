@@ -3,6 +3,7 @@
 A webhook and a poll are the same hint. The state of the version is always read from the DAM.
 """
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,14 +18,15 @@ from dam_connector.usecases.review import decide
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+LIVE_STATES = (VersionState.APPROVED, VersionState.PUBLISHED)  # an approved one may be live in some channels
 
 
 def sync_from_dam(services: Services, dam: str, ref: str) -> str:
     """Read the state of a version from a DAM and adopt the decision that a person made there.
 
     The first decision counts. A later, different one is recorded in the history, and our state is written
-    over it. An approval of files that were changed in the DAM is refused: the version goes back into review
-    there.
+    over it. A version that was approved and is withdrawn in the DAM later is withdrawn here. An approval of
+    files that were changed in the DAM is refused: the version goes back into review there.
 
     Args:
         dam: the DAM's name in plugin.json.
@@ -46,6 +48,10 @@ def sync_from_dam(services: Services, dam: str, ref: str) -> str:
         remote = services.dam(dam).remote_state(ref, version)
     except NotFound:
         return f"{version.id}: no longer in {dam}"
+    if _was_withdrawn_there(version, remote):
+        with suppress(StateConflict):  # somebody withdrew or rejected it here meanwhile
+            _withdraw(services, version, remote, dam)
+            return f"{version.id} withdrawn"
     services.assets.set_dam_state(version.id, remote.state)
     if remote.state is version.state:
         return f"{version.id}: {remote.state.value} in {dam} and here"
@@ -84,6 +90,24 @@ def _early_note(version: Version) -> str:
     return f"early:{version.id}"
 
 
+def _was_withdrawn_there(version: Version, remote: RemoteState) -> bool:
+    """Return whether somebody withdrew a version in the DAM after it was approved.
+
+    A withdrawal of ours that the DAM still shows, e.g. after a rollback, is not meant: then the DAM is known
+    to have this state, or a write of ours was under way and the DAM's state is not known.
+    """
+    is_news = bool(version.dam_state) and version.dam_state != VersionState.WITHDRAWN
+    return is_news and remote.state is VersionState.WITHDRAWN and version.state in LIVE_STATES
+
+
+def _withdraw(services: Services, version: Version, remote: RemoteState, dam: str) -> None:
+    """Withdraw a version as somebody did in the DAM, and record that the DAM has this state."""
+    by, reason = (remote.decision.by, remote.decision.note) if remote.decision else (dam, "")
+    with services.transaction():
+        services.assets.set_dam_state(version.id, remote.state)
+        withdraw(services, version, by=by, reason=reason)
+
+
 def _is_outdated(services: Services, version: Version, remote: RemoteState) -> bool:
     """Return whether the DAM only lacks our state: nobody decided there, or we have the same decision."""
     if remote.decision is None:
@@ -99,17 +123,13 @@ def _is_outdated(services: Services, version: Version, remote: RemoteState) -> b
 def _adopt(services: Services, version: Version, remote: RemoteState, dam: str) -> str:
     decision = remote.decision
     try:
-        if remote.state is VersionState.WITHDRAWN and version.state is VersionState.PUBLISHED:
-            by, reason = (decision.by, decision.note) if decision else (dam, "")
-            withdraw(services, version, by=by, reason=reason)
-            return f"{version.id} withdrawn"
         if (
             decision
             and remote.state is STATE_AFTER[decision.verdict]
             and version.state is VersionState.IN_REVIEW
         ):
-            decide(services, version, decision, source=dam)
-            return f"{version.id} {decision.verdict.value}"
+            ended = decide(services, version, decision, source=dam)
+            return f"{version.id} {decision.verdict.value}" + ("" if ended else ", for one stage")
     except StateConflict:  # a webhook and a poll, or a person on our page, at the same moment
         version = services.assets.get(version.id) or version
         if _is_outdated(services, version, remote):

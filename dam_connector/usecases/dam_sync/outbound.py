@@ -1,7 +1,11 @@
 """Outbound synchronization: version states of ours are written into the DAMs."""
 
+from dataclasses import replace
+
 import structlog
 
+from dam_connector.domain.comment import summary_text
+from dam_connector.domain.event import Decision
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound
@@ -9,6 +13,7 @@ from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_h
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
+MAX_NOTE_CHARS = 2000  # of a note in a DAM
 SYNCED_STATES = frozenset(VersionState) - {VersionState.DRAFT, VersionState.BLOCKED}
 
 
@@ -46,9 +51,11 @@ def write_asset_states(services: Services, version: Version) -> None:
 
 
 def _write_state(services: Services, version: Version) -> None:
+    """Write the state of one version. While the request is under way, the DAM's state is not known."""
+    services.assets.set_dam_state(version.id, None)
     try:
         services.dam(version.dam).write_state(
-            version.dam_ref, version.state, services.decisions.current(version.id)
+            version.dam_ref, version.state, decision_with_comments(services, version)
         )
     except ConfigError:
         return
@@ -58,3 +65,13 @@ def _write_state(services: Services, version: Version) -> None:
             "gone_from_dam", sku=version.asset.sku, version_id=version.id, detail=version.dam
         )
     services.assets.set_dam_state(version.id, version.state)
+
+
+def decision_with_comments(services: Services, version: Version) -> Decision | None:
+    """Return the decision about a version, with the open comments in its note."""
+    decision = services.decisions.current(version.id)
+    if decision is None:
+        return None
+    comments = summary_text(services.comments.of_version(version))
+    note = "; ".join(filter(None, [decision.note, comments]))
+    return replace(decision, note=note[:MAX_NOTE_CHARS])

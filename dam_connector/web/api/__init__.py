@@ -6,7 +6,9 @@ A request needs a bearer token, or the session of a login with its CSRF token.
 from dam_connector.web.api import (
     audit,
     bulk_actions,
+    comments,
     connections,
+    guests,
     products,
     runs,
     uploads,
@@ -16,4 +18,16 @@ from dam_connector.web.api import (
 from dam_connector.web.api.blueprint import bp
 
 # the modules add their endpoints to the blueprint
-__all__ = ["audit", "bp", "bulk_actions", "connections", "products", "runs", "uploads", "users", "versions"]
+__all__ = [
+    "audit",
+    "bp",
+    "bulk_actions",
+    "comments",
+    "connections",
+    "guests",
+    "products",
+    "runs",
+    "uploads",
+    "users",
+    "versions",
+]

@@ -8,7 +8,9 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from flask import Response, abort, current_app, g, make_response, request
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
+from dam_connector.errors import NotFound, Refused, StateConflict
 from dam_connector.store.changes import SEPARATOR, Changes, cursor_of
 from dam_connector.store.idempotency import StoredResponse
 from dam_connector.web.api.openapi import MAX_KEY_LENGTH, ApiBlueprint
@@ -16,6 +18,9 @@ from dam_connector.web.request_context import csrf, current_user, error_response
 
 bp = ApiBlueprint("api", "api", url_prefix="/api/v1")
 View = TypeVar("View", bound=Callable[..., Any])
+# Answers of a use case that was tried: its repeat under the same key gets them again, whatever changed.
+FINAL_ERRORS = (StateConflict, NotFound, Refused)
+FINAL_STATUSES = (404, 409)
 
 
 @bp.before_request
@@ -60,8 +65,10 @@ def _has_body() -> bool:
 def idempotent(view: View) -> View:
     """Carry out a write with an Idempotency-Key only once.
 
-    The write and its response are one transaction. A repeat gets the first response. A repeat during the
-    first request gets 409, and another request with the same key gets 422.
+    The write and its response are one transaction. A repeat gets the first response, also a refusal by the
+    use case (`FINAL_ERRORS`). What may go better at the next try is not kept: a request that is not valid, a
+    missing right, a failure of ours. A repeat during the first request gets 409, and another request with the
+    same key gets 422.
     """
 
     def call(view_of_request: Callable[[], Response], store: Callable[[Response], None]) -> Response:
@@ -102,7 +109,16 @@ def _with_key(
             abort(400, f"an Idempotency-Key may have at most {MAX_KEY_LENGTH} printable characters")
         key = f"{signed_in_user().id}:{key_header}"
         with services().locks.lock(f"answer {key}"):
-            return _stored_response(key) or call(view_of_request, _store_under(key))
+            if stored := _stored_response(key):
+                return stored
+            store = _store_under(key)
+            try:
+                return call(view_of_request, store)
+            except (*FINAL_ERRORS, HTTPException) as error:
+                response = make_response(current_app.handle_user_exception(error))
+                if isinstance(error, FINAL_ERRORS) or error.code in FINAL_STATUSES:
+                    store(response)
+                return response
 
     guarded.takes_key = True  # type: ignore[attr-defined]
     return cast(View, guarded)

@@ -29,7 +29,8 @@ def decide_many(data: dict[str, Any]) -> dict[str, Any]:
     )
     ids, more = _selected(data)
     delay_s = services().settings.undo_s
-    result = bulk_review.decide_all(services(), ids, decision, delay_s=delay_s, source="api")
+    roles = signed_in_user().role.included
+    result = bulk_review.decide_all(services(), ids, decision, delay_s=delay_s, roles=roles, source="api")
     return _body(result, more)
 
 

@@ -4,12 +4,15 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
+from flask import Request, abort
 from flask_smorest import Api, Blueprint
-from marshmallow import RAISE
+from marshmallow import RAISE, missing
+from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
 
 from dam_connector import __version__
 from schemas.api import ErrorOut
+from schemas.strict_json import load_json
 
 MAX_KEY_LENGTH = 100  # characters of an Idempotency-Key
 KEY_PARAMETER = "IDEMPOTENCY_KEY"
@@ -82,6 +85,16 @@ class StrictParser(FlaskParser):
         "form": RAISE,
         "files": RAISE,
     }
+
+    def _raw_load_json(self, req: Request) -> Any:
+        """Return the body as JSON; 400 when it is none, names a key twice or is nested too deeply."""
+        body = req.get_data(cache=True)
+        if not is_json(req.mimetype) or not body:
+            return missing
+        try:
+            return load_json(body.decode())
+        except ValueError as error:
+            abort(400, f"the body is not JSON that can be read without a guess: {error}")
 
 
 class TrueApi(Api):

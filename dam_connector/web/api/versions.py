@@ -11,10 +11,11 @@ from dam_connector.domain.issue import Waiver
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import publish, review
+from dam_connector.usecases import publish, review, stages
 from dam_connector.usecases.version_details import VersionDetails, with_details
 from dam_connector.web.api.blueprint import bp, idempotent, page_body, requested_changes
 from dam_connector.web.request_context import requires, services, signed_in_user
+from dam_connector.web.version_actions import require_asked
 from schemas import api_versions as s
 from schemas.api import TakenOut
 from schemas.api_batches import binary
@@ -47,7 +48,11 @@ def gallery_filter(args: dict[str, Any]) -> GalleryFilter:
     """Return the filter that a request asks for."""
     names = ("sku", "deliverable", "batch", "category", "code", "channel")
     states = (VersionState(args["state"]),) if args["state"] else tuple(VersionState)
-    return GalleryFilter(**{name: args[name] for name in names}, text=args["q"], states=states)
+    asked = None
+    if args["mine"]:
+        user, states = signed_in_user(), (VersionState.IN_REVIEW,)
+        asked = stages.asked_stages(services(), name=user.name, roles=user.role.included)
+    return GalleryFilter(**{name: args[name] for name in names}, text=args["q"], states=states, stages=asked)
 
 
 @bp.get("/versions/<version_id>")
@@ -55,7 +60,7 @@ def gallery_filter(args: dict[str, Any]) -> GalleryFilter:
 @bp.response(200, s.VersionOut)
 def version(version_id: str) -> Any:
     """Return one version with files, report, decisions, comments, and where it is live."""
-    return _detailed(version_id)
+    return detailed(version_id)
 
 
 @bp.get("/versions/<version_id>/report")
@@ -66,7 +71,7 @@ def version(version_id: str) -> Any:
 @bp.alt_response(200, schema=binary("application/xml"), content_type="application/xml", success=True)
 def report(args: dict[str, Any], version_id: str) -> Any:
     """Return the report of a version as JSON, Markdown or JUnit XML."""
-    found = _version(version_id)
+    found = requested_version(version_id)
     if args["format"] == "json":
         return found.report
     mime, write = TEXT_FORMATS[args["format"]]
@@ -80,15 +85,22 @@ def report(args: dict[str, Any], version_id: str) -> Any:
 @bp.arguments(s.DecisionIn)
 @bp.response(200, s.VersionOut)
 def decide(data: dict[str, Any], version_id: str) -> Any:
-    """Approve or reject a version in review. 409: somebody else decided first."""
+    """Approve or reject a version in review. With stages it stays there until the last one.
+
+    403: another stage is asked. 409: somebody else decided first.
+    """
     decision = Decision(
         verdict=Verdict(data["verdict"]),
         by=signed_in_user().name,
         reasons=tuple(data["reasons"]),
         note=data["note"],
     )
-    review.decide(services(), _version(version_id), decision, source="api", go_live_at=data["go_live_at"])
-    return _detailed(version_id)
+    found = requested_version(version_id)
+    require_asked(found)
+    review.decide(
+        services(), found, decision, source="api", go_live_at=data["go_live_at"], stage=data["stage"]
+    )
+    return detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/undo")
@@ -97,19 +109,8 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(200, s.VersionOut)
 def undo(version_id: str) -> Any:
     """Take back the decision about a version. 409: it has taken effect."""
-    review.undo(services(), _version(version_id), by=signed_in_user().name)
-    return _detailed(version_id)
-
-
-@bp.post("/versions/<version_id>/comments")
-@requires(UserRole.REVIEWER)
-@idempotent
-@bp.arguments(s.CommentIn)
-@bp.response(201, s.VersionOut)
-def comment(data: dict[str, Any], version_id: str) -> Any:
-    """Add a comment to a version."""
-    review.comment(services(), _version(version_id), text=data["text"].strip(), by=signed_in_user().name)
-    return _detailed(version_id)
+    review.undo(services(), requested_version(version_id), by=signed_in_user().name)
+    return detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/upscale")
@@ -118,7 +119,7 @@ def comment(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, TakenOut)
 def upscale(version_id: str) -> dict[str, Any]:
     """Make the next version of a picture with twice the pixels. 409: it is no still picture."""
-    found = _version(version_id)
+    found = requested_version(version_id)
     return _taken(found, review.upscale(services(), found, by=signed_in_user().name))
 
 
@@ -128,8 +129,8 @@ def upscale(version_id: str) -> dict[str, Any]:
 @bp.response(202, s.VersionOut)
 def rollback(version_id: str) -> Any:
     """Publish an earlier approved version again in every channel. 409: nobody approved it, or it is live."""
-    publish.rollback(services(), _version(version_id), by=signed_in_user().name)
-    return _detailed(version_id)
+    publish.rollback(services(), requested_version(version_id), by=signed_in_user().name)
+    return detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/withdraw")
@@ -139,8 +140,10 @@ def rollback(version_id: str) -> Any:
 @bp.response(202, s.VersionOut)
 def withdraw(data: dict[str, Any], version_id: str) -> Any:
     """Remove a live version from every channel. 409: it is not live."""
-    publish.withdraw(services(), _version(version_id), by=signed_in_user().name, reason=data["reason"])
-    return _detailed(version_id)
+    publish.withdraw(
+        services(), requested_version(version_id), by=signed_in_user().name, reason=data["reason"]
+    )
+    return detailed(version_id)
 
 
 @bp.post("/versions/<version_id>/regenerate")
@@ -150,7 +153,7 @@ def withdraw(data: dict[str, Any], version_id: str) -> Any:
 @bp.response(202, TakenOut)
 def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     """Make the next version, with a note for the generator. An admin may choose the generator."""
-    found, user = _version(version_id), signed_in_user()
+    found, user = requested_version(version_id), signed_in_user()
     if data["generator"] and not user.role.includes(UserRole.ADMIN):
         abort(403, "only admins may choose the generator")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
@@ -171,17 +174,17 @@ def waive(data: dict[str, Any], version_id: str) -> Any:
     """Accept an error of a blocked version. The reason is recorded."""
     review.waive(
         services(),
-        _version(version_id),
+        requested_version(version_id),
         Waiver(code=data["code"], by=signed_in_user().name, reason=data["reason"], until=data["until"]),
     )
-    return _detailed(version_id)
+    return detailed(version_id)
 
 
-def _version(version_id: str) -> Version:
+def requested_version(version_id: str) -> Version:
     """Return a version, or abort with 404."""
     return services().assets.get(version_id) or abort(404, "there is no such version")
 
 
-def _detailed(version_id: str) -> VersionDetails:
+def detailed(version_id: str) -> VersionDetails:
     """Return a version with its details, or abort with 404."""
-    return with_details(services(), [_version(version_id)])[0]
+    return with_details(services(), [requested_version(version_id)])[0]

@@ -2,7 +2,8 @@
 // types, or while a form, menu or dialog is open. There Esc closes, and Ctrl+Enter sends.
 const REPEATED = new Set(["j", "k", "ArrowLeft", "ArrowRight"]);  // the keys that may be held down
 const FIELDS = "textarea, select, input:not([type=checkbox]), [contenteditable]";
-const POPUPS = "details[data-form][open], details.menu[open]";
+// forms and menus that are open, and a form that waits for a click into a picture
+const POPUPS = "details[data-form][open], details.menu[open], form[data-placing]";
 const bindings = [];
 
 // Bind keys to actions. Names are those of `KeyboardEvent.key`, letters in lower case, e.g. `a`, `Ctrl+a`. An
@@ -29,7 +30,8 @@ const openPopup = () => [...document.querySelectorAll(POPUPS)].at(-1);
 
 const close = (popup) => {
   popup.open = false;
-  popup.querySelector("summary").focus();
+  popup.removeAttribute("data-placing");
+  popup.querySelector("summary, textarea").focus();
 };
 
 // Return the button that sends what is open, or the form in which somebody types.

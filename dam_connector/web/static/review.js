@@ -1,6 +1,8 @@
 // The page of a version: keys, the switch between photos, model and renders, two models that turn together.
 import { bindKeys, toggleForm } from "./keys.js";
-import { lockTogether, makeSpinnable } from "./viewers.js";
+import { addTools } from "./measure.js";
+import { showPins } from "./pins.js";
+import { lockTogether, makeSpinnable, stopTurning } from "./viewers.js";
 
 const page = document.querySelector("[data-review]");
 const go = (address) => {
@@ -15,7 +17,9 @@ const click = (selector) => {
 };
 const isInViewer = (event) => event.target.closest("model-viewer");  // there the arrows turn the model
 bindKeys({
-  ...Object.fromEntries([..."arg"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
+  ...Object.fromEntries([..."argp"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
+  m: () => click("[data-tool=measure]"),
+  x: () => click("[data-tool=box]"),
   c: () => click(".strip a:not([aria-current])"),
   b: () => click("[data-back]"),
   j: () => go(page.dataset.next),
@@ -35,14 +39,14 @@ for (const button of photoButtons) {
     }
     press(photoButtons, button);
     turnTo(button.dataset.orbit);
+    showPart(shownPart);
   });
 }
 // Turn the model to the camera of a photo, as the likeness check found it.
 const turnTo = (orbit) => {
   const viewer = page.querySelector("[data-main][data-viewer]");
   if (!viewer || !orbit) return;
-  viewer.removeAttribute("auto-rotate");
-  viewer.resetTurntableRotation?.();
+  stopTurning(viewer);
   viewer.cameraOrbit = orbit;
 };
 // A frame takes the shape of the photo in it.
@@ -54,14 +58,36 @@ for (const image of photos?.querySelectorAll("img") ?? []) {
   if (image.complete) takeShape(image);
   else image.addEventListener("load", () => takeShape(image), { once: true });
 }
-const assetButtons = [...page.querySelectorAll("[data-show-model], [data-show-render]")];
+// Photo, model and difference of the likeness check are the thirds of one picture for each photo.
+const compared = page.querySelector("[data-compared]");
+let shownPart = "";  // of that picture: 0, 1, 2; empty: the model itself or a render of it
+const showPart = (part) => {
+  if (!compared) return;
+  const photo = photoButtons.find((button) => button.getAttribute("aria-pressed") === "true");
+  shownPart = photo?.dataset.evidence ? part : "";
+  compared.hidden = shownPart === "";
+  if (compared.hidden) return;
+  compared.style.backgroundImage = `url("${photo.dataset.evidence}")`;
+  compared.style.backgroundPosition = `${Number(part) * 50}% 0`;
+  compared.setAttribute("aria-label", `${["Photo", "Model", "Difference"][part]}, ${photo.dataset.showPhoto}`);
+};
+const assetButtons = [...page.querySelectorAll("[data-show-model], [data-show-part], [data-show-render]")];
 for (const button of assetButtons) {
   button.addEventListener("click", () => {
-    const view = button.dataset.showRender;  // undefined: the model
+    const { showRender: view, showPart: part = "" } = button.dataset;  // neither: the model
     for (const image of page.querySelectorAll("[data-render]")) image.hidden = image.dataset.render !== view;
-    for (const viewer of page.querySelectorAll("[data-main]")) viewer.hidden = Boolean(view);
+    showPart(part);
+    for (const viewer of page.querySelectorAll("[data-main]")) viewer.hidden = Boolean(view) || shownPart !== "";
     press(assetButtons, button);
+  });
+}
+const parts = [...page.querySelectorAll("[data-show-model], [data-show-part]")];
+if (compared) {
+  bindKeys({
+    d: () => parts[(parts.findIndex((each) => each.getAttribute("aria-pressed") === "true") + 1) % parts.length].click(),
   });
 }
 lockTogether([...page.querySelectorAll("[data-viewer]")]);
 makeSpinnable(page);
+showPins(page);
+addTools(page);

@@ -1,19 +1,29 @@
 // Models that turn together, and the frames of a spin.
 const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// The three.js scene of a model-viewer, which it does not offer; undefined when a later release has none.
+export const modelScene = (viewer) => viewer[
+  Object.getOwnPropertySymbols(viewer).find((each) => each.description === "scene")
+];
+
 // Turn the light of the studio with the camera, as our own renders do: what faces the viewer is lit alike from every
-// side. model-viewer has no attribute for it, so this uses its three.js scene; without that the light stays where it
-// is, at the front.
+// side. model-viewer has no attribute for it, so this uses its scene; without that the light stays where it is, at
+// the front.
 export function turnLightWithCamera(viewer) {
   const turn = () => {
-    const symbol = Object.getOwnPropertySymbols(viewer).find((each) => each.description === "scene");
-    const scene = viewer[symbol];
+    const scene = modelScene(viewer);
     if (!scene?.environmentRotation) return;
     scene.environmentRotation.y = viewer.getCameraOrbit().theta;
     scene.queueRender();
   };
   viewer.addEventListener("camera-change", turn);
   viewer.addEventListener("load", turn);
+}
+
+// Stop a model that turns by itself, and turn it back to its front.
+export function stopTurning(viewer) {
+  viewer.removeAttribute("auto-rotate");
+  viewer.resetTurntableRotation?.();
 }
 
 // Turn all models when a person turns one.
@@ -41,6 +51,7 @@ export function makeSpinnable(root) {
       const index = ((frame % frames.length) + frames.length) % frames.length;
       frames.forEach((image, i) => { image.hidden = i !== index; });
       slider.value = index;
+      spin.dispatchEvent(new Event("frame", { bubbles: true }));
     };
     slider.hidden = false;
     slider.addEventListener("input", () => show(Number(slider.value)));

@@ -1,0 +1,119 @@
+"""Chromium with model-viewer on loopback: pictures of GLBs, compared by SSIM."""
+
+import io
+import threading
+from collections.abc import Sequence
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Error, sync_playwright
+
+from worker.measuring.look_comparison import ssim
+
+VENDOR = Path(__file__).parent.parent / "dam_connector/web/static/vendor"
+SIZE_PX = 256
+ORBITS = ("35deg 72deg auto", "215deg 60deg auto")
+TIMEOUT_MS = 20_000
+SETTLE_MS = 250
+PAGE = f"""<!doctype html><style>body {{ margin: 0; background: #fff }}
+model-viewer {{ width: {SIZE_PX}px; height: {SIZE_PX}px; --progress-bar-height: 0px }}</style>
+<script>self.ModelViewerElement = {{ dracoDecoderLocation: "/vendor/" }};</script>
+<script type="module" src="/vendor/model-viewer.min.js"></script>
+<model-viewer interaction-prompt="none" shadow-intensity="0"></model-viewer>"""
+SHOW = """async ([address, orbit]) => {
+  await customElements.whenDefined("model-viewer");
+  const viewer = document.querySelector("model-viewer");
+  if (!viewer.src?.endsWith(address)) {
+    const loaded = new Promise((done, failed) => {
+      viewer.addEventListener("load", done, { once: true });
+      viewer.addEventListener("error", () => failed(new Error("not loaded")), { once: true });
+    });
+    viewer.src = address;
+    await loaded;
+    viewer.pause?.();
+    viewer.currentTime = 0;
+  }
+  viewer.cameraOrbit = orbit;
+  await viewer.updateComplete;
+  viewer.jumpCameraToGoal();
+  for (let frame = 0; frame < 6; frame += 1) await new Promise(requestAnimationFrame);
+}"""
+TYPES = {".js": "text/javascript", ".wasm": "application/wasm", ".glb": "model/gltf-binary"}
+U8 = NDArray[np.uint8]
+
+
+class Viewer:
+    """A page with model-viewer."""
+
+    def __enter__(self) -> "Viewer":
+        self._files: dict[str, bytes] = {}
+        self._shown = 0
+        files = self._files
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                name = self.path.removeprefix("/vendor/")
+                vendored = {p.name: p for p in VENDOR.iterdir()}.get(name)
+                data = files.get(self.path) or (vendored.read_bytes() if vendored else None)
+                self.send_response(200 if data is not None else 404)
+                self.send_header("Content-Type", TYPES.get(Path(self.path).suffix, "text/html"))
+                self.end_headers()
+                self.wfile.write(data or b"")
+
+            def log_message(self, format: str, *arguments: object) -> None:
+                return
+
+        self._stack = ExitStack()
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._stack.callback(server.shutdown)
+        files["/"] = PAGE.encode()
+        playwright = self._stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
+        )
+        self._stack.callback(browser.close)
+        self._page = browser.new_page(viewport={"width": SIZE_PX, "height": SIZE_PX})
+        self._page.set_default_timeout(TIMEOUT_MS)
+        self._address = f"http://127.0.0.1:{server.server_port}/"
+        self._page.goto(self._address)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def compare(self, before: bytes, after: Sequence[bytes]) -> list[float | None]:
+        """Return the worst SSIM of each file against the first one; None where the viewer refuses either."""
+        reference = self._pictures(before)
+        found: list[float | None] = []
+        for data in after:
+            pictures = self._pictures(data) if reference else []
+            values = [ssim(one, two) for one, two in zip(reference, pictures, strict=False)]
+            found.append(round(min(values), 4) if values else None)
+        return found
+
+    def _pictures(self, data: bytes) -> list[U8]:
+        """Return a picture from each orbit; none where the viewer refuses the file."""
+        self._shown += 1
+        address = f"/{self._shown}.glb"
+        self._files.clear()
+        self._files |= {"/": PAGE.encode(), address: data}
+        self._page.goto(self._address)
+        pictures = []
+        try:
+            for orbit in ORBITS:
+                self._page.evaluate(SHOW, [address, orbit])
+                self._page.wait_for_timeout(SETTLE_MS)
+                shot = Image.open(io.BytesIO(self._page.screenshot())).convert("RGB")
+                pictures.append(np.asarray(shot, np.uint8))
+        except Error:
+            return []
+        return pictures

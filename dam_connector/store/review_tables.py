@@ -1,0 +1,63 @@
+"""The tables of comments and guests. `tables` imports them, so that the metadata is complete."""
+
+import sqlalchemy as sa
+
+from dam_connector.store.columns import UtcDateTime, foreign_key_column, id_column, metadata, text_column
+
+comments = sa.Table(
+    "comments",
+    metadata,
+    id_column(),
+    foreign_key_column("asset_id", "assets.id", nullable=False, index=True),
+    foreign_key_column("version_id", "versions.id", nullable=False, index=True),
+    sa.Column("parent_id", sa.String(40)),  # the comment that it replies to
+    text_column("by"),
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("anchor", sa.JSON(none_as_null=True)),  # NULL: the comment is about the whole version
+    sa.Column("resolved_at", UtcDateTime),
+    text_column("resolved_by"),
+    foreign_key_column("resolved_version_id", "versions.id"),
+)
+
+# The users whom comments mention, by their names at that time.
+comment_mentions = sa.Table(
+    "comment_mentions",
+    metadata,
+    foreign_key_column("comment_id", "comments.id", primary_key=True),
+    sa.Column("name", sa.String(80), primary_key=True, index=True),
+)
+
+# Links by which guests review without an account, by the hash of the secret. They are never deleted.
+guest_links = sa.Table(
+    "guest_links",
+    metadata,
+    id_column(),
+    sa.Column("hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("name", sa.String(80), nullable=False),
+    sa.Column("scope", sa.String(16), nullable=False),  # batch, category, sku
+    sa.Column("value", sa.String(500), nullable=False),
+    sa.Column("may_decide", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("stage", sa.String(40), nullable=False, default="", server_default=""),
+    text_column("created_by"),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("revoked_at", UtcDateTime),
+)
+
+# Events to tell of, and messages about them to one target each, until they are sent.
+notifications = sa.Table(
+    "notifications",
+    metadata,
+    id_column(),
+    sa.Column("event", sa.String(40), nullable=False),
+    sa.Column("target", sa.String(40), nullable=False, default="", server_default=""),
+    sa.Column("sku", sa.String(500), nullable=False, default="", server_default=""),
+    sa.Column("version_id", sa.String(40), nullable=False, default="", server_default=""),
+    text_column("by"),
+    text_column("detail"),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("due_at", UtcDateTime, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Index(None, "target", "due_at"),
+)

@@ -1,0 +1,126 @@
+"""What guests may see and do. Every route for guests asks here, and nowhere else."""
+
+from dam_connector.domain.comment import Anchor, Comment
+from dam_connector.domain.event import Decision
+from dam_connector.domain.version import Version, VersionState
+from dam_connector.errors import Refused, StateConflict
+from dam_connector.store.gallery import GalleryFilter, VersionCard
+from dam_connector.store.guest_links import GuestLink, GuestScope
+from dam_connector.usecases import comments, review, stages
+from dam_connector.wiring import Services
+
+# States of versions that guests see: what waits for a decision, and what was decided.
+SHOWN_STATES = (
+    VersionState.IN_REVIEW,
+    VersionState.APPROVED,
+    VersionState.REJECTED,
+    VersionState.PUBLISHED,
+)
+MAX_SHOWN = 500  # versions in the list of a guest
+
+
+def create(
+    services: Services,
+    *,
+    name: str,
+    scope: GuestScope,
+    value: str,
+    may_decide: bool,
+    days: int,
+    by: str,
+    stage: str = "",
+) -> tuple[str, str]:
+    """Create a link and return its id and its secret.
+
+    Raises:
+        Refused: there is no such batch, category, SKU or stage.
+    """
+    if scope is GuestScope.BATCH:
+        batch = services.batches.get(value) if value else None
+        found, value = batch is not None, batch.id if batch else value
+    elif scope is GuestScope.CATEGORY:
+        found = bool(value and services.products.page(category=value, limit=1))
+    else:
+        found = services.products.get(value) is not None
+    if not found:
+        raise Refused("guest link", "create", f"there is no {scope.value} {value!r}")
+    known = {s.name for listed in services.rules.current().review.stages.values() for s in listed}
+    if stage and stage not in known:
+        raise Refused("guest link", "create", f"plugin.json has no stage {stage!r} under /review/stages")
+    return services.guest_links.add(
+        name=name, scope=scope, value=value, may_decide=may_decide, days=days, by=by, stage=stage
+    )
+
+
+def visible_version(services: Services, link: GuestLink, version_id: str) -> Version | None:
+    """Return a version if a guest may see it, or None."""
+    version = services.assets.get(version_id)
+    if version is None or version.state not in SHOWN_STATES:
+        return None
+    return version if _is_in_scope(services, link, version.asset.sku, version.id) else None
+
+
+def _is_in_scope(services: Services, link: GuestLink, sku: str, version_id: str) -> bool:
+    if link.scope is GuestScope.SKU:
+        return sku == link.value
+    if link.scope is GuestScope.CATEGORY:
+        record = services.products.get(sku)
+        return record is not None and record.product.category == link.value
+    return services.review_queue.has_tag(version_id, "batch", link.value)
+
+
+def visible_cards(services: Services, link: GuestLink) -> list[VersionCard]:
+    """Return the versions that a guest may see: those in review first."""
+    if link.scope is GuestScope.SKU:
+        found = [card for card in services.gallery.product_cards([link.value]) if card.state in SHOWN_STATES]
+    else:
+        by_tag = {link.scope.value: link.value}
+        filters = GalleryFilter(**by_tag, states=SHOWN_STATES)  # type: ignore[arg-type]
+        found = services.gallery.page(filters, limit=MAX_SHOWN)
+    cards = [card for card in found if _is_in_scope(services, link, card.asset.sku, card.id)]
+    return sorted(cards, key=lambda card: (card.state is not VersionState.IN_REVIEW, card.id))
+
+
+def may_read_file(services: Services, link: GuestLink, sha256: str) -> bool:
+    """Return whether a file is one of a version that a guest may see."""
+    ids = services.review_queue.versions_with_file(sha256)
+    return any(visible_version(services, link, each) is not None for each in ids)
+
+
+def may_decide(services: Services, link: GuestLink, version: Version) -> bool:
+    """Return whether a guest decides about a version now."""
+    if not link.may_decide or version.state is not VersionState.IN_REVIEW:
+        return False
+    pending = stages.progress(services, version).pending
+    return pending is None or pending.name == link.stage
+
+
+def decide(
+    services: Services, link: GuestLink, version: Version, decision: Decision, *, delay_s: float
+) -> None:
+    """Record the decision of a guest. It stays when the link is revoked.
+
+    Raises:
+        Refused: the link only allows comments, or another stage is asked.
+        StateConflict: somebody else decided first.
+    """
+    if version.state is not VersionState.IN_REVIEW:
+        raise StateConflict(f"version {version.id} is {version.state.value}")
+    if not may_decide(services, link, version):
+        raise Refused("guest link", "decide", "this link does not allow to decide here")
+    stage = link.stage if stages.progress(services, version).pending else ""
+    review.decide(services, version, decision, source="guest", delay_s=delay_s, stage=stage)
+
+
+def threads(services: Services, link: GuestLink, version: Version) -> list[tuple[Comment, list[Comment]]]:
+    """Return the guest's own comments, each with its replies. What others discuss stays inside."""
+    return [(c, replies) for c, replies in comments.threads(services, version) if c.by == link.author]
+
+
+def comment(services: Services, link: GuestLink, version: Version, text: str, anchor: Anchor | None) -> None:
+    """Add a comment of a guest.
+
+    Raises:
+        Refused: the text is empty.
+    """
+    comments.add(services, version, text=text, by=link.author, anchor=anchor)

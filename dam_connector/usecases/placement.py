@@ -1,0 +1,50 @@
+"""Placement: a deliverable whose channels changed in plugin.json is not made again, but brought in line.
+
+The input hash of a run has all fields of its deliverable, also those that change nothing of the files. Hashes
+are kept from release to release, since a new one would make, and pay, every asset again.
+"""
+
+from dataclasses import replace
+
+from dam_connector.domain.planning import PlannedRun, input_hash
+from dam_connector.domain.product import Product
+from dam_connector.domain.row_request import apply_request
+from dam_connector.domain.rules import Rules
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import VersionState
+from dam_connector.store.run_records import base_input_hash
+from dam_connector.usecases.follow_up_runs import plan_follow_up
+from dam_connector.usecases.publish import channels_of
+from dam_connector.wiring import Services
+
+
+def known_input_hash(services: Services, product: Product, planned: PlannedRun, rules: Rules) -> str:
+    """Return the input hash of a planned run; that of the newest run if they differ in placement alone."""
+    newest = services.runs.newest_input(product.sku, planned.deliverable.name, planned.slot)
+    if newest is None or newest.rules_fingerprint == rules.fingerprint:
+        return planned.input_hash
+    before = services.rules.with_fingerprint(newest.rules_fingerprint).deliverable(planned.deliverable.name)
+    placed = apply_request(before, product.request) if before else None
+    if placed is None or placed.channels == planned.deliverable.channels:
+        return planned.input_hash
+    as_before = replace(planned.deliverable, channels=placed.channels)
+    base = base_input_hash(newest.input_hash)
+    same = (
+        input_hash(product, planned.inputs, as_before, planned.slot, rules, naming)
+        for naming in (None, *services.rules.former_namings())
+    )
+    return base if base in same else planned.input_hash
+
+
+def bring_live_version_in_line(
+    services: Services, product: Product, planned: PlannedRun, rules: Rules
+) -> None:
+    """Plan a publication, once for these rules, if the live version of a slot is in other channels."""
+    for version in services.assets.of_product(product.sku):
+        asset = version.asset
+        if (asset.deliverable, asset.slot) != (planned.deliverable.name, planned.slot):
+            continue
+        live = {p.channel for p in services.publications.of_asset(asset.id)}
+        if version.state is VersionState.PUBLISHED and live != set(channels_of(services, product, asset)):
+            request = f"placed:{version.id}:{rules.fingerprint}"
+            plan_follow_up(services, version, RunKind.PUBLISH, request)

@@ -1,0 +1,94 @@
+"""The background of a spin: the camera stands still, so what one frame hides another one shows.
+
+Each pixel's background is the median of the frames in which the cut-out finds no product near it. What
+differs from it, and not as a shadow does, is product. So legs that a cut-out lost come back.
+
+Tried and lost: removing from a matte what does not differ. A white cup on white got holes, and what one
+matte has too much other frames carve away.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+PLATE_PX = 512  # longer side at which pictures are compared
+CLEAR_SHARE = 0.012  # of the longer side: background is seen only farther from the product than this
+MIN_SIGHTINGS = 5  # frames that show the background of a pixel
+PRODUCT_COLOUR = 11.0  # of Lab in bytes: a larger difference in hue is product
+LIT_LEVELS = 40.0  # a brightening up to this may be the edge of a shadow in other frames
+SHADE_LEVELS = 46.0  # a darkening up to this may be a shadow
+MIN_PART_SHARE = 0.001  # of the product's area: smaller parts are noise
+
+
+def restore_lost_parts(pictures: Sequence[U8], alphas: Sequence[U8]) -> list[U8]:
+    """Return the mattes (h, w) of a spin's frames, with the parts that differ from the background.
+
+    Args:
+        pictures: (h, w, 3) each, sRGB, in any order of the channels.
+        alphas: (h, w) each, as cut out.
+    """
+    height, width = alphas[0].shape
+    scale = min(1.0, PLATE_PX / max(height, width))
+    size = (round(width * scale), round(height * scale))
+    labs = [
+        cv2.cvtColor(cv2.resize(p, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2Lab) for p in pictures
+    ]
+    mattes = [cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in alphas]
+    plate, known = _background_plate(labs, mattes)
+    return [
+        _with_lost_parts(alpha, _is_product(lab, plate) & known)
+        for alpha, lab in zip(alphas, labs, strict=True)
+    ]
+
+
+def _background_plate(labs: list[U8], mattes: list[U8]) -> tuple[F32, Mask]:
+    """Return the background, (h, w, 3) Lab, and where it is known."""
+    radius = max(2, round(CLEAR_SHARE * max(mattes[0].shape)))
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    hidden = np.stack([cv2.dilate((m > 12).astype(np.uint8), kernel) > 0 for m in mattes])
+    stack = np.stack(labs).astype(np.float32)
+    stack[hidden] = np.nan
+    seen = (~hidden).sum(0)
+    filled = np.where((seen == 0)[None, ..., None], 0, stack)
+    return np.asarray(np.nanmedian(filled, axis=0), np.float32), seen >= MIN_SIGHTINGS
+
+
+def _is_product(lab: U8, plate: F32) -> Mask:
+    """Return where a frame shows product for sure.
+
+    A shadow darkens the background and keeps its hue: the colour fades with the light.
+    """
+    seen = lab.astype(np.float32)
+    light = seen[..., 0] - plate[..., 0]
+    share = np.clip(seen[..., :1] / np.maximum(plate[..., :1], 1), 0, 1.2)
+    colour = np.linalg.norm(seen[..., 1:] - 128 - (plate[..., 1:] - 128) * share, axis=2)
+    return np.asarray((colour > PRODUCT_COLOUR) | (light > LIT_LEVELS) | (light < -SHADE_LEVELS))
+
+
+def _with_lost_parts(alpha: U8, product: Mask) -> U8:
+    """Return a matte with the parts of the product that it lacks."""
+    small = cv2.resize(alpha, (product.shape[1], product.shape[0]), interpolation=cv2.INTER_AREA)
+    inside = (small > 127).astype(np.uint8)
+    seen = product.astype(np.uint8)
+    lost = _whole_parts(seen, seen & (1 - _grown(inside, 2)), MIN_PART_SHARE * float(inside.sum()))
+    add = cv2.resize(lost * 255, alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.max(alpha, add), np.uint8)
+
+
+def _whole_parts(mask: U8, seeds: U8, least: float) -> U8:
+    """Return the parts of a mask around seeds of at least some area."""
+    seeds = cv2.morphologyEx(seeds, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(seeds, connectivity=8)
+    is_large = stats[:, cv2.CC_STAT_AREA] >= least
+    is_large[0] = False
+    return np.asarray(_grown(is_large[labels].astype(np.uint8), 3) & mask, np.uint8)
+
+
+def _grown(mask: U8, radius: int) -> U8:
+    return np.asarray(cv2.dilate(mask, np.ones((2 * radius + 1,) * 2, np.uint8)), np.uint8)

@@ -1,0 +1,121 @@
+"""The visual hull of a product from the outlines of many frames, as a signed distance field.
+
+The field is computed on coarse cells first, then on fine cells near the coarse surface only.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dam_connector.errors import InputError
+from worker.capture.frame_camera import FrameCamera
+from worker.capture.outline_stack import OutlineStack
+
+F32 = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+COARSE_FACTOR = 4  # fine cells to a coarse one, along each side
+BOX_CELLS = 60_000  # of the grid that finds the product's box
+MIN_VOTED_FRAMES = 16  # from so many on, two frames must agree that a cell is outside
+CHUNK_CELLS = 1 << 18  # computed at once, so that memory stays bounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellGrid:
+    """Cubic cells in the coordinates of the cameras."""
+
+    low: NDArray[np.float64]  # (3,) the centre of the first cell
+    step: float  # between the centres
+    shape: tuple[int, int, int]  # cells along X, Y and Z
+
+    def centres(self, indices: NDArray[np.integer]) -> F32:
+        """Return the centres of cells by their flat indices, (n, 3)."""
+        found = np.stack(np.unravel_index(indices, self.shape), 1)
+        return np.asarray(found * self.step + self.low, np.float32)
+
+
+def grid_of_box(low: NDArray[np.float64], high: NDArray[np.float64], cells: int, margin: int) -> CellGrid:
+    """Return a grid of about `cells` cells over a box, with a margin of cells around it."""
+    extent = np.maximum(high - low, 1e-6)
+    step = max(float((extent.prod() / cells) ** (1 / 3)), float(extent.max()) / 320)
+    counts = np.ceil(extent / step).astype(int) + 2 * margin
+    start = (low + high) / 2 - (counts - 1) / 2 * step
+    return CellGrid(low=start, step=step, shape=(int(counts[0]), int(counts[1]), int(counts[2])))
+
+
+def outline_box(
+    outlines: OutlineStack, cameras: list[FrameCamera], reach: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the corners of a box around the hull, within `reach` of the origin in X and Z.
+
+    Raises:
+        InputError: cutout.empty, the outlines have nothing in common.
+    """
+    grid = grid_of_box(np.array([-reach, -1.2, -reach]), np.array([reach, 0.8, reach]), BOX_CELLS, 0)
+    field = hull_distances(grid, np.arange(np.prod(grid.shape)), cameras, outlines).reshape(grid.shape)
+    found = np.argwhere(field > -1)  # a thin part may lie between cells
+    if not len(found):
+        raise InputError("cutout.empty", "The outlines of the frames have nothing in common.")
+    return grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
+
+
+def carve(grid: CellGrid, cameras: list[FrameCamera], outlines: OutlineStack) -> F32:
+    """Return the signed distance to the hull in cells, positive inside, of the grid's shape.
+
+    Cells farther than a few cells from the surface get the distance of a coarse cell.
+    """
+    counts = tuple(-(-n // COARSE_FACTOR) for n in grid.shape)
+    coarse_grid = CellGrid(
+        low=grid.low + (COARSE_FACTOR - 1) / 2 * grid.step,
+        step=grid.step * COARSE_FACTOR,
+        shape=(counts[0], counts[1], counts[2]),
+    )
+    coarse = hull_distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines).reshape(counts)
+    near = _with_neighbours(np.abs(coarse) < 1.5)
+    blown = coarse * COARSE_FACTOR
+    field = np.asarray(_repeat(blown, grid.shape), np.float32)
+    close = np.flatnonzero(_repeat(near, grid.shape))
+    field.ravel()[close] = hull_distances(grid, close, cameras, outlines)
+    return field
+
+
+def _repeat(values: NDArray, shape: tuple[int, int, int]) -> NDArray:  # type: ignore[type-arg]
+    """Return coarse values repeated for the fine cells."""
+    for axis in range(3):
+        values = np.repeat(values, COARSE_FACTOR, axis=axis)
+    return np.ascontiguousarray(values[: shape[0], : shape[1], : shape[2]])
+
+
+def _with_neighbours(mask: Mask) -> Mask:
+    """Return a mask with the six neighbours of its cells."""
+    out = mask.copy()
+    for axis in range(3):
+        ahead, behind = [slice(None)] * 3, [slice(None)] * 3
+        ahead[axis], behind[axis] = slice(1, None), slice(None, -1)
+        out[tuple(ahead)] |= mask[tuple(behind)]
+        out[tuple(behind)] |= mask[tuple(ahead)]
+    return out
+
+
+def hull_distances(
+    grid: CellGrid, indices: NDArray[np.integer], cameras: list[FrameCamera], outlines: OutlineStack
+) -> F32:
+    """Return the signed distances to the hull, in cells, at some cells of a grid."""
+    least = np.empty(len(indices), np.float32)
+    for first in range(0, len(indices), CHUNK_CELLS):
+        chunk = slice(first, first + CHUNK_CELLS)
+        points = grid.centres(indices[chunk])
+        found, second = (np.full(len(points), np.inf, np.float32) for _ in range(2))
+        for number in outlines.numbers:
+            camera = cameras[number]
+            seen = camera.to_camera(points)
+            scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
+            pixels = np.asarray(
+                seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32
+            )
+            distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
+            second = np.minimum(second, np.maximum(found, distance))
+            np.minimum(found, distance, out=found)
+        least[chunk] = second if len(outlines.numbers) >= MIN_VOTED_FRAMES else found
+    return least

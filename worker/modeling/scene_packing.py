@@ -1,0 +1,150 @@
+"""The web GLB of a model that is kept as it is: textures as WebP, plain triangles by Draco.
+
+A primitive with morph targets, a skin, vertex colours or further attributes keeps its vertices uncompressed.
+"""
+
+import math
+
+import DracoPy
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.gltf.document import TRIANGLES, Document, LocalMesh
+from worker.gltf.json_fields import Row, extension
+from worker.gltf.materials import BLEND, MASK
+from worker.gltf.mesh_compression import DRACO
+from worker.gltf.rewriting import GlbRewriter
+from worker.gltf.texture_pictures import texture_picture
+from worker.modeling.web_packing import (
+    COMPRESSION_LEVEL,
+    NORMAL_BITS,
+    POSITION_BITS,
+    UV_BITS,
+    WEBP,
+    webp,
+)
+
+PACKED_ATTRIBUTES = {"POSITION", "NORMAL", "TEXCOORD_0"}
+MAX_UV_BITS = 20
+MIN_TRIANGLES = 32  # a stream of fewer is larger than the triangles
+
+
+def pack_scene(data: bytes) -> bytes:
+    """Return a GLB compressed for web pages: the same nodes, materials and look.
+
+    Returns:
+        The packed GLB; the GLB itself where packing would not make it smaller.
+
+    Raises:
+        InputError: file.*
+    """
+    document, rewriter = Document(data), GlbRewriter(data)
+    _pack_textures(document, rewriter)
+    _pack_primitives(document, rewriter)
+    packed = rewriter.finish()
+    return packed if len(packed) < len(data) else data
+
+
+def _pack_textures(document: Document, rewriter: GlbRewriter) -> None:
+    """Replace images by WebP where that is smaller and every texture that has the image can name it so."""
+    textures = rewriter.rows("textures")
+    transparent = _transparent_images(document)
+    for index, row in enumerate(rewriter.rows("images")):
+        users = [t for t in textures if t.get("source") == index]
+        others = [t for t in textures if index in _extension_sources(t)]
+        if not users or others or any(_extension_sources(t) for t in users):
+            continue
+        stored = document.image(index, "/images")
+        picture = texture_picture(document, index)
+        smaller = webp(picture, keep_alpha=index in transparent) if picture else b""
+        if not smaller or len(smaller) >= len(stored):
+            continue
+        row.pop("uri", None)
+        row |= {"bufferView": rewriter.add_view(smaller), "mimeType": "image/webp"}
+        for texture in users:
+            del texture["source"]
+            texture.setdefault("extensions", {})[WEBP] = {"source": index}
+        rewriter.use_extension(WEBP, required=True)
+
+
+def _extension_sources(texture: Row) -> list[int]:
+    extensions = texture.get("extensions", {})
+    return [e["source"] for e in extensions.values() if isinstance(e, dict) and "source" in e]
+
+
+def _transparent_images(document: Document) -> set[object]:
+    """Return the images whose alpha may be shown: all but those that only opaque base colours have."""
+    textures = document.rows("textures")
+    found, opaque = set[object](), set[object]()
+    for material in document.rows("materials"):
+        info = (material.get("pbrMetallicRoughness") or {}).get("baseColorTexture")
+        index = info.get("index") if isinstance(info, dict) else None
+        if isinstance(index, int) and 0 <= index < len(textures):
+            is_seen = material.get("alphaMode") in (MASK, BLEND) or material.get("extensions")
+            (found if is_seen else opaque).add(textures[index].get("source"))
+    return {t.get("source") for t in textures} - opaque | found
+
+
+def _pack_primitives(document: Document, rewriter: GlbRewriter) -> None:
+    for mesh, row in enumerate(rewriter.rows("meshes")):
+        for number, primitive in enumerate(row.get("primitives", [])):
+            where = f"/meshes/{mesh}/primitives/{number}"
+            attributes = primitive.get("attributes", {})
+            if (
+                set(attributes) <= PACKED_ATTRIBUTES
+                and primitive.get("mode", TRIANGLES) == TRIANGLES
+                and not primitive.get("targets")
+                and extension(primitive, DRACO) is None
+            ):
+                local = document.local_mesh(primitive, where)
+                if local is not None and len(local.faces) >= MIN_TRIANGLES and _is_whole(local, attributes):
+                    _pack_primitive(rewriter, primitive, local)
+
+
+def _is_whole(local: LocalMesh, attributes: Row) -> bool:
+    """Return whether all attributes were read; one that cannot be used is left as it is."""
+    read = {"NORMAL": local.normals, "TEXCOORD_0": local.uvs}
+    return all(read[name] is not None for name in read if name in attributes)
+
+
+def _pack_primitive(rewriter: GlbRewriter, primitive: Row, local: LocalMesh) -> None:
+    stream = DracoPy.encode(
+        np.ascontiguousarray(local.positions, np.float32),
+        np.ascontiguousarray(local.faces, np.uint32),
+        quantization_bits=POSITION_BITS,
+        compression_level=COMPRESSION_LEVEL,
+        tex_coord=None if local.uvs is None else np.ascontiguousarray(local.uvs, np.float64),
+        normals=None if local.normals is None else np.ascontiguousarray(local.normals, np.float64),
+        tex_coord_quantization_bits=_uv_bits(local.uvs),
+        normal_quantization_bits=NORMAL_BITS,
+    )
+    decoded = DracoPy.decode(stream)
+    if len(decoded.faces) != len(local.faces):
+        return  # Draco drops faces without area, and a web GLB has all of its model's
+    types = DracoPy.AttributeType
+    ids = {a["attribute_type"]: a["unique_id"] for a in decoded.attributes}
+    names = {"POSITION": types.POSITION, "NORMAL": types.NORMAL, "TEXCOORD_0": types.TEX_COORD}
+    names = {name: kind for name, kind in names.items() if name in primitive["attributes"]}
+    points = np.asarray(decoded.points, np.float32)
+    for name in names:
+        accessor = {"componentType": 5126, "count": len(points), "type": "VEC3"}
+        if name == "POSITION":
+            accessor |= {"min": points.min(0).tolist(), "max": points.max(0).tolist()}
+        elif name == "TEXCOORD_0":
+            accessor["type"] = "VEC2"
+        primitive["attributes"][name] = rewriter.add_row("accessors", accessor)
+    indices = {"componentType": 5125, "count": 3 * len(decoded.faces), "type": "SCALAR"}
+    primitive["indices"] = rewriter.add_row("accessors", indices)
+    primitive.setdefault("extensions", {})[DRACO] = {
+        "bufferView": rewriter.add_view(stream),
+        "attributes": {name: ids[kind] for name, kind in names.items()},
+    }
+    rewriter.use_extension(DRACO, required=True)
+
+
+def _uv_bits(uvs: NDArray[np.float64] | None) -> int:
+    """Return the bits of UVs: as fine in a texture that repeats as in one that does not."""
+    if uvs is None or not len(uvs):
+        return UV_BITS
+    span = float(np.ptp(uvs, axis=0).max())
+    return min(MAX_UV_BITS, UV_BITS + max(0, math.ceil(math.log2(max(span, 1e-6)))))
