@@ -34,7 +34,7 @@ from dam_connector.store.request_origin import work_origin
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.provider_orders import poll_task_now
-from dam_connector.usecases.receipt import receive_webhook as receive_webhook
+from dam_connector.usecases.receipt import receive_webhook  # noqa: F401 - both halves are found here
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
