@@ -81,6 +81,7 @@ lint: setup ## Check style, types, layers, prose, names and the generated docume
 	@$(BIN)/dam-connector docs --check || (echo "out of date; run make docs"; false)
 	@$(BIN)/dam-connector check-config plugin.json
 	@sh .ci/alerts
+	@sh .ci/manifests
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .
