@@ -63,10 +63,8 @@ class Database:
         if self.is_sqlite:
             # Threads of this process wait here, which is cheap. SQLite would poll.
             self._write_lock = threading.Lock()
-            self._reader, self._writer = (
-                open_sqlite(self.url, "BEGIN"),
-                open_sqlite(self.url, "BEGIN IMMEDIATE"),
-            )
+            self._reader = open_sqlite(self.url, "BEGIN")
+            self._writer = open_sqlite(self.url, "BEGIN IMMEDIATE")
         else:
             self._write_lock = nullcontext()
             self._reader = self._writer = open_postgresql(self.url, max_connections)
@@ -312,8 +310,6 @@ class Database:
 
     def missing_migration(self) -> str:
         """Return the newest migration of this release if the database does not have it yet, else empty.
-
-        A database that a newer release has migrated has it.
 
         Raises:
             StorageUnavailable: The database does not answer.
