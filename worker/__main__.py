@@ -32,6 +32,7 @@ from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS
 from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
+from worker.tools.adopt_command import adopt
 from worker.tools.build_command import build
 from worker.tools.check_command import check
 from worker.tools.cutout_command import cutout
@@ -185,7 +186,7 @@ def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
     broker.close()
 
 
-for tool in (build, check, cutout, rendition, render):
+for tool in (adopt, build, check, cutout, rendition, render):
     main.add_command(tool)
 
 
