@@ -3,6 +3,8 @@
 A file never changes.
 """
 
+from contextlib import closing
+
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
@@ -16,6 +18,7 @@ from dam_connector.web.guest_access import guest_may_read
 from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
+SMALL_BYTES = 262_144  # a file of so many is read at once
 _YEAR_S = 31_536_000
 _PRIVATE_CACHE = "private, max-age=3600"
 
@@ -45,7 +48,7 @@ def source_response(sha256: Sha256 | None, view: str) -> Response:
     if sha256 is None:
         abort(404)
     try:
-        head = services().blobs.get(sha256)[:SIGNATURE_BYTES]
+        head = services().blobs.first_bytes(sha256, SIGNATURE_BYTES)
     except NotFound:
         abort(404)
     if view == BROUGHT_MODEL:
@@ -86,10 +89,11 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     if etag in request.headers.get("If-None-Match", ""):
         return Response(status=304, headers={"ETag": etag, "Cache-Control": cache})
     try:
-        data = services().blobs.get(Sha256(sha256))
+        stream = services().blobs.stream(Sha256(sha256))
     except NotFound:
         abort(404)
     headers = {
+        "Content-Length": str(stream.size),
         "ETag": etag,
         "Cache-Control": cache,
         "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -99,4 +103,10 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     }
     if "public" in cache:
         headers["Access-Control-Allow-Origin"] = "*"  # AR viewers and shops fetch models from other origins
-    return Response(data, mimetype=mime, headers=headers)
+    # It is sent as it is read: neither a large file nor many at once fill the memory.
+    if stream.size <= SMALL_BYTES:
+        with closing(stream):
+            return Response(b"".join(stream), mimetype=mime, headers=headers)
+    response = Response(iter(stream), mimetype=mime, headers=headers)
+    response.call_on_close(stream.close)
+    return response

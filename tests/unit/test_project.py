@@ -23,6 +23,7 @@ from dam_connector.domain.issue_codes import CODES
 from dam_connector.ops import docgen
 from dam_connector.queue import JOBS
 from dam_connector.settings import GENERATED_SECRETS, Settings, ensure_secrets
+from dam_connector.web.metrics import TOKEN_VARIABLE
 from tests.support import ROOT
 from worker.__main__ import main as dam_worker_command
 from worker.pipeline import PIPELINES
@@ -150,7 +151,7 @@ def test_the_compose_file_is_healthy_unprivileged_and_names_real_settings() -> N
     known = (
         {f.metadata["env"] for f in Settings.__dataclass_fields__.values() if f.metadata}
         | set(GENERATED_SECRETS)
-        | {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES"}
+        | {TOKEN_VARIABLE, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES"}
     )
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "USER connector" in dockerfile and "HEALTHCHECK" in dockerfile
