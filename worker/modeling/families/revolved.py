@@ -37,6 +37,7 @@ MAX_ASYMMETRY = 0.1
 MIN_HALF_CELLS = 1.3  # so that an antenna stays whole
 MIN_PROTRUSION = 0.15  # share of the widest radius; less is not a part
 MAX_SQUASH = 0.1  # relative difference of the body's width and depth
+MAX_UNNAMED_SQUASH = 0.02  # the same where no word says that the product is round
 ELLIPTIC_RANGE = (0.87, 1.15)  # depth to width of a body without parts
 MAX_PARTS_SHARE = 0.4  # share of the outline beyond the body; with more it is another family
 MAX_PARTS_ROWS = 0.92  # share of rows in which parts are seen
@@ -70,6 +71,13 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         return None
     if abs(squash - 1) > MAX_SQUASH and (
         parts_share > 0.04 or not ELLIPTIC_RANGE[0] <= squash <= ELLIPTIC_RANGE[1]
+    ):
+        return None
+    if (
+        evidence.lone_front is not None
+        and evidence.top is None
+        and abs(squash - 1) > MAX_UNNAMED_SQUASH
+        and not evidence.mentions(*ROUND_WORDS)
     ):
         return None
     if not _matches_other_views(evidence, axis, radii, squash):

@@ -33,6 +33,7 @@ SOFA_ARM_WIDTH = 0.11  # share of the width, on either side
 MIN_ARM_HEIGHT = 0.85  # share of the height up to which the side view is deep
 SOFA_BACK_THICKNESS = (0.75, 0.58)  # the same of a sofa whose side view shows arms
 EXPONENT = 6.0  # of the superellipse that the seat is from above
+MIN_CASE_FILL = 0.97  # share of the width, of rows of the upper half
 MIN_WIDE_FILL = 0.6  # share of the seat's width; rows that fill less are legs below it and posts above it
 
 
@@ -45,7 +46,11 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     is_seat_sized = 0.6 <= size.height <= 1.25 and 0.4 <= size.depth <= 1.15 and size.width >= 0.4
     is_deep = size.depth >= 0.65 if size.width > SOFA_WIDTH_M else size.depth >= 0.42
     if not is_named and not (
-        evidence.mentions("furniture") and is_seat_sized and is_deep and _has_back(front)
+        evidence.mentions("furniture")
+        and is_seat_sized
+        and is_deep
+        and _has_back(front)
+        and not _is_case(front)
     ):
         return None
     seat = _seat_top(front, size.height)
@@ -70,6 +75,8 @@ def seat_clearance(evidence: ShapeEvidence) -> F32 | None:
     """
     front, side, top, grid = evidence.front, evidence.side, evidence.top, evidence.grid
     if front is None or side is None or not evidence.mentions("furniture", *SEAT_WORDS):
+        return None
+    if _is_case(front) and not evidence.mentions(*SEAT_WORDS):
         return None
     seat = _seat_row(side, grid)
     if seat is None:
@@ -143,6 +150,12 @@ def _has_back(front: F32) -> bool:
     """Return whether the upper half is as wide as a back, over more than the thickness of a table top."""
     shares = row_fill(front)[MARGIN:-MARGIN]
     return float(np.median(shares[len(shares) // 2 :])) > 0.4
+
+
+def _is_case(front: F32) -> bool:
+    """Return whether straight sides reach the top: a case, since backs are narrower or rounded."""
+    shares = row_fill(front)[MARGIN:-MARGIN]
+    return float(np.quantile(shares[len(shares) // 2 :], 0.1)) > MIN_CASE_FILL
 
 
 def _seat_top(front: F32, height: float) -> float:
