@@ -24,6 +24,7 @@ CLEAR_STEP = 6  # of 255, above the threshold, two pixels inside the outline
 MAX_SOFT_SHARE = 0.08  # of the outline without a clear step
 MIN_PART_SHARE = 0.0005  # of the largest part; smaller ones are specks
 MIN_OVERLAP = 0.7  # with the cut-out found otherwise; less means that something stands beside the product
+SURE = 0.9  # confidence from which that cut-out is believed where both differ more
 CONFIDENCE = 0.95
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -34,7 +35,9 @@ def refine_on_clean_background(rgb: U8, found: Cutout) -> Cutout:
     if alpha is None or found.frame is not None:
         return found
     mine, other = alpha > 127, found.alpha > 127
-    if (mine & other).sum() < MIN_OVERLAP * (mine | other).sum():
+    shared = (mine & other).sum()
+    is_disputed = found.confidence >= SURE and shared < MIN_OVERLAP * (mine | other).sum()
+    if is_disputed or shared < MIN_OVERLAP * mine.sum():
         return found
     background = np.full_like(rgb, np.median(_border(rgb), 0).astype(np.uint8))
     colours = remove_background_colour(rgb, alpha, background)
