@@ -26,6 +26,7 @@ from worker.imaging.cutout_evidence import CutoutEvidence, Source, gather_eviden
 from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.salient_net import SalientNet
+from worker.imaging.see_through import open_see_through
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -73,7 +74,7 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
         return found if photo.alpha is not None else refine_on_clean_background(photo.rgb, found)
     found, evidence = cut_out_with_evidence(photo, net, pointer)
     found = replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
-    return refine_on_clean_background(photo.rgb, found)
+    return refine_on_clean_background(photo.rgb, open_see_through(photo.rgb, found))
 
 
 def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> tuple[Cutout, CutoutEvidence]:
