@@ -13,6 +13,7 @@ from worker.modeling.furniture_fitting import build_furniture
 from worker.modeling.material_estimate import estimate_material
 from worker.modeling.mesh_extraction import extract_mesh
 from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_outline, max_aspect_mismatch
+from worker.modeling.photo_camera import carve
 from worker.modeling.pose_search import RectifiedViews, rectify_views
 from worker.modeling.shape import build_shape
 from worker.modeling.texture import texture_mesh
@@ -27,6 +28,8 @@ MAX_STRETCH = 0.03  # of a side; more means that a part at the rim is missing
 LOW_CONFIDENCE = 0.5
 MIN_CUTOUT_CONFIDENCE = 0.3  # less sure cut-outs are left out while others remain
 GOOD_COVERAGE = 0.85  # overlap of the coarse shape with the photos
+MIN_CARVING_COVERAGE = 0.6  # of a three-quarter photo; a worse camera would carve away the product
+CARVING_TOLERANCE = 0.01  # of the photo's longer side
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",
@@ -87,6 +90,9 @@ def build_model(
         if views.furniture is None
         else build_furniture(views.furniture, size, TOTAL_CELLS)
     )
+    is_stack = shape.family == "turned"  # whose sections touch the outline already
+    if View.HERO in views.posed_photos and views.coverage > MIN_CARVING_COVERAGE and not is_stack:
+        shape = carve(shape, views.posed_photos[View.HERO], CARVING_TOLERANCE)
     material = estimate_material(description)
     vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
     mesh = texture_mesh(vertices, faces, views.posed_photos, size, texture_px, material)
