@@ -12,6 +12,7 @@ from worker.imaging.cutout import Cutout
 from worker.modeling.furniture_fitting import build_furniture
 from worker.modeling.material_estimate import estimate_material
 from worker.modeling.mesh_extraction import extract_mesh
+from worker.modeling.model_evidence import ModelEvidence, gather_evidence
 from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_outline, max_aspect_mismatch
 from worker.modeling.photo_camera import carve
 from worker.modeling.pose_search import RectifiedViews, rectify_views
@@ -42,7 +43,8 @@ class ModelBuild:
 
     model: TexturedMesh
     family: str  # the family of shapes that it was built by
-    confidence: float  # 0 to 1
+    confidence: float  # 0 to 1: the probability that the model is good
+    evidence: ModelEvidence  # that the probability is of
     issues: tuple[Issue, ...]
     actual_views: Mapping[
         View, View
@@ -90,8 +92,8 @@ def build_model(
         if views.furniture is None
         else build_furniture(views.furniture, size, TOTAL_CELLS)
     )
-    is_stack = shape.family == "turned"  # whose sections touch the outline already
-    if View.HERO in views.posed_photos and views.coverage > MIN_CARVING_COVERAGE and not is_stack:
+    is_fitted = shape.family.startswith(("turned", "joinery"))  # to the outline, so nothing lies beyond
+    if View.HERO in views.posed_photos and views.coverage > MIN_CARVING_COVERAGE and not is_fitted:
         shape = carve(shape, views.posed_photos[View.HERO], CARVING_TOLERANCE)
     material = estimate_material(description)
     vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
@@ -99,7 +101,9 @@ def build_model(
     disagreement = max_aspect_mismatch(size, outlines)
     doubts = _doubts(outlines, views, disagreement, stretch)
     certain = min(c.confidence for c in used.values())
-    confidence = round(shape.confidence * certain * float(np.prod([1 - d.share for d in doubts])), 2)
+    certainty = certain * float(np.prod([1 - d.share for d in doubts]))
+    evidence = gather_evidence(shape, views, outlines, size, certainty)
+    confidence = round(min(evidence.probability, certainty), 2)
     issues += _view_issues(actual_views, outlines, size)
     issues += _shape_issues(disagreement, stretch)
     if confidence < LOW_CONFIDENCE:
@@ -116,6 +120,7 @@ def build_model(
         model=mesh,
         family=shape.family,
         confidence=confidence,
+        evidence=evidence,
         issues=tuple(issues),
         actual_views=actual_views,
     )
@@ -197,7 +202,7 @@ def _doubts(
         found.append(_Doubt(share=min(0.5, 4 * stretch), reason="thin parts lost"))
     if not set(outlines) & set(UPRIGHT_VIEWS):
         reason = "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"
-        found.append(_Doubt(share=0.3, reason=reason))
+        found.append(_Doubt(share=0.0 if View.HERO in outlines else 0.3, reason=reason))
     if views.coverage < GOOD_COVERAGE:
         share = GOOD_COVERAGE - views.coverage
         found.append(_Doubt(share=share, reason="no known shape explains the photos well"))

@@ -49,7 +49,6 @@ MAX_CABINET_DEPTH_M = 0.7  # deeper furniture is for sitting
 SEAT_HEIGHT_M, SEAT_SLACK_M = 0.44, 0.06  # usual height above the floor, and deviation without a penalty
 SOFA_WIDTH_M = 1.1  # a wider seat is a sofa
 MIN_SOFA_SEAT_M = 0.18  # thickness of a sofa's seat
-MIN_BENCH_LEGS_M = 0.3  # height of a bench's legs
 MAX_SOFA_LEGS_M = 0.22  # height of a sofa's legs
 
 
@@ -79,7 +78,6 @@ START_PIECES = (
     FurniturePiece(),
     FurniturePiece(legs_top=0.2, body_top=0.55),
     FurniturePiece(legs_top=0.12, body_top=0.5, back_thickness=0.3, arms_top=0.7),
-    FurniturePiece(legs_top=0.4, body_top=0.45, back_thickness=0.1),
     FurniturePiece(legs_top=0.88, body_top=1.0),
     FurniturePiece(legs_top=0.1, body_top=1.0),
 )
@@ -182,12 +180,9 @@ def _is_plausible(piece: FurniturePiece, size: ProductSize) -> bool:
     if piece.body_top + piece.back_gap >= 0.95:
         return False
     if size.width > SOFA_WIDTH_M:
-        is_sofa = (
+        return (
             piece.legs_top * size.height < MAX_SOFA_LEGS_M
             and piece.legs_top < piece.body_top - MIN_SOFA_SEAT_M / size.height
-        )
-        return is_sofa or (
-            piece.legs_top * size.height > MIN_BENCH_LEGS_M and piece.legs_top < piece.body_top - 0.03
         )
     return piece.legs_top < piece.body_top - 0.03
 
