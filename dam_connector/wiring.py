@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
@@ -21,6 +21,7 @@ from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
+from dam_connector.store.catalog_state import CatalogState
 from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
@@ -78,6 +79,7 @@ class Services:
     locks: NamedLocks
     notes: Notes
     rules_archive: RulesArchive
+    catalog_state: CatalogState
     idempotency: IdempotencyKeys
     blobs: Blobs
     disk: DiskReserve
@@ -205,6 +207,7 @@ def build_services(
         locks=locks,
         notes=Notes(db, clock),
         rules_archive=RulesArchive(db, clock),
+        catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
         disk=_disk_reserve(settings),
@@ -265,7 +268,8 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
     Returns:
         One line for each problem; empty when there is none.
     """
-    context = services.adapter_context
+    # Adapters allow the ports of their addresses. Those of rules that are not in force must not count.
+    context = replace(services.adapter_context, http=HttpClient(services.settings.allowed_hosts))
     problems: list[str] = []
     for port, connections in (
         ("pim", rules.pim),

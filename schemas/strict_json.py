@@ -5,6 +5,8 @@ import math
 import re
 from typing import Any
 
+from dam_connector.domain.outside_values import require_shallow
+
 _HINTS = (
     (re.compile(r"^\s*(//|#|/\*)", re.MULTILINE), "JSON has no comments"),
     (re.compile(r",\s*[}\]]"), "remove the comma before the closing bracket"),
@@ -21,7 +23,7 @@ def load_json(text: str) -> Any:
             is nested too deeply. The message says where, and what may be meant.
     """
     try:
-        return json.loads(
+        value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_number, parse_float=_finite_float
         )
     except json.JSONDecodeError as error:
@@ -30,6 +32,8 @@ def load_json(text: str) -> Any:
         raise ValueError(f"{line}; {hint}" if hint else line) from error
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    require_shallow(value)
+    return value
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -35,11 +35,7 @@ FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it o
 
 
 class Runs:
-    """The table of runs.
-
-    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
-    more.
-    """
+    """The table of runs; every change is a compare-and-set on state and fence."""
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
@@ -65,7 +61,7 @@ class Runs:
         of_slot = is_generation(run.sku, run.deliverable, run.slot)
         newest = newest_generation(of_slot)
         before = c.execute(newest).one_or_none()
-        if before and base_input_hash(before.input_hash) == run.input_hash:
+        if before and base_input_hash(before.input_hash) in (run.input_hash, *run.former_hashes):
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
         if run_id is None:  # the input ran before another one, or was added by another process just now
@@ -372,11 +368,9 @@ class Runs:
         query = sa.select(t.c.timings).where(
             t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
         )
+        newest = query.order_by(t.c.id.desc()).limit(RECENT_RUNS)
         with self._db.read() as c:
-            recent = [
-                sum(timings.values())
-                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
-            ]
+            recent = [sum(timings.values()) for timings in c.execute(newest).scalars()]
         return sum(recent) / len(recent) if recent else None
 
     def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:

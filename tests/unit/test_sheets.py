@@ -183,7 +183,10 @@ def test_a_product_as_a_row_means_that_product_again() -> None:
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-1", "-5.5", "+49 30 1", "@SUM(A1)", "=HYPERLINK(1)", " =1", "＝1")
 
 
-@pytest.mark.parametrize("cell", [*FORMULAS, "\t=1", "\r=1", "\n=1", "\tx", "'=1", "'-1", "''@x"])
+@pytest.mark.parametrize(
+    "cell",
+    [*FORMULAS, "\ufeff=1", "\u200b\u00ad+1", "\x01@A", "\t=1", "\r=1", "\n=1", "\tx", "'=1", "'-1", "''@x"],
+)
 def test_no_cell_of_ours_is_a_formula_in_a_spreadsheet(cell: str) -> None:
     written_rows = list(csv.reader(io.StringIO(csv_text([["sku"], [cell]]), newline="")))
     assert written_rows == [["sku"], [f"'{cell}"]]

@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.adapters.http import HttpClient
-from dam_connector.domain.outside_values import parse_integer, parse_timestamp, parse_unix_time
+from dam_connector.domain.outside_values import decode_json, parse_integer, parse_timestamp, parse_unix_time
 from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
@@ -163,3 +163,35 @@ def test_json_that_is_nested_too_deeply_is_no_json(answer_with: Callable[[bytes]
     )
     with pytest.raises(AdapterError):
         reply.json("x", "y")
+
+
+UNWORKABLE = ("[" * 100_000, '{"a":' * 101 + "1" + "}" * 101, '{"sku": ' + "9" * 5000 + "}", "{")
+
+
+@pytest.mark.parametrize("text", UNWORKABLE, ids=["deep", "101 deep", "5000 digits", "cut"])
+def test_json_that_cannot_be_worked_with_is_refused_everywhere(
+    text: str, client: FlaskClient, api: Callable[[str], FlaskClient], clock: TestClock, services: Services
+) -> None:
+    body = text.encode()
+    with pytest.raises(ValueError):
+        decode_json(body)
+    admin = api("admin")
+    for path in ("/products", "/versions/x/decision", "/versions/x/waivers", "/versions/x/regenerate"):
+        answer = admin.post(f"/api/v1{path}", data=body, content_type="application/json")
+        assert answer.status_code == 400 and answer.json["error"]["problems"], path
+    sent = client.post("/webhooks/main", data=body, headers=signed(body, at=clock.now()))
+    assert sent.status_code in (202, 400)
+    if sent.status_code == 202:
+        delivery_id = sent.json["delivery_id"]
+        with suppress(AdapterError):  # a failure of the sender, not a bug of ours
+            intake.handle_delivery(services, delivery_id)
+        assert admin.get(f"/deliveries/{delivery_id}").status_code == 200
+
+
+def test_half_surrogate_pairs_are_no_utf8() -> None:
+    with pytest.raises(ValueError):
+        decode_json(b'"\xed\xa0\x80"')
+
+
+def test_json_as_deep_as_allowed_is_read() -> None:
+    assert decode_json("[" * 100 + "]" * 100) and decode_json(b'{"a": [1, {"b": null}]}')["a"][0] == 1

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import abort
+from flask import Request, abort
 from flask_smorest import Api, Blueprint
 from marshmallow import RAISE, missing
 from webargs.core import is_json
@@ -86,12 +86,13 @@ class StrictParser(FlaskParser):
         "files": RAISE,
     }
 
-    def _raw_load_json(self, req: Any) -> Any:
-        """Return the body as JSON; 400 when it is none, or names a key twice."""
-        if not is_json(req.mimetype):
+    def _raw_load_json(self, req: Request) -> Any:
+        """Return the body as JSON; 400 when it is none, names a key twice or is nested too deeply."""
+        body = req.get_data(cache=True)
+        if not is_json(req.mimetype) or not body:
             return missing
         try:
-            return load_json(req.get_data(cache=True).decode())
+            return load_json(body.decode())
         except ValueError as error:
             abort(400, f"the body is not JSON that can be read without a guess: {error}")
 
