@@ -28,13 +28,19 @@ def touch_up(
         The id of the new run.
 
     Raises:
-        Refused: the version has no mask, there is nothing to change, or the photo has too many strokes.
+        Refused: the version has no mask, its photo is no longer the product's, there is nothing to change, or
+            the photo has too many strokes.
     """
     photo = version.masked_sha256
     if photo is None:
         raise Refused("review", "touch up", "this version has no mask; regenerate it first")
     with services.transaction():
         services.assets.lock_asset(version.asset.id)
+        record = services.products.get(version.asset.sku)
+        if record is None or photo not in record.sources.values():
+            raise Refused(
+                "review", "touch up", "the product has another photo now; regenerate the version first"
+            )
         earlier = services.touch_ups.strokes(photo)
         if not strokes and not (replaces and earlier):
             raise Refused("review", "touch up", "there is no stroke; paint on the mask first")

@@ -78,6 +78,9 @@ def test_the_api_takes_strokes_and_lists_them(
     assert item["strokes"] == [STROKE] and item["by"] == "reviewer"
     refused = api("reviewer").post(address, json={"strokes": []})
     assert refused.status_code == 422 and "paint on the mask first" in refused.text
+    services.products.set_findings("A1", {}, ())
+    refused = api("reviewer").post(address, json={"strokes": [STROKE]})
+    assert refused.status_code == 422 and "has another photo now" in refused.text
 
 
 WRONG = [
