@@ -145,6 +145,7 @@ def read_row(
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["inspiration_image"] = row.get("inspiration_image", "")
+    record["model_url"] = row.get("model_url", "")
     for column in MOMENTS:
         moment = parse_timestamp(row.get(column, ""))
         record[column] = moment.isoformat() if moment else None
@@ -172,6 +173,7 @@ def product_row(product: Product) -> dict[str, str]:
         "unit": "cm",
         **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
         "inspiration_image": product.inspiration_image,
+        "model_url": product.model_url,
         "prompt": asked.prompt,
         "number_of_images": str(asked.images or ""),
         "aspect_ratio": asked.aspect,
@@ -269,7 +271,7 @@ def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
 
 def _image_issues(row: Mapping[str, str]) -> Iterator[Issue]:
     """Yield issues about cells of pictures that hold more than one address, or something around it."""
-    for column in (*_VIEWS, "inspiration_image"):
+    for column in (*_VIEWS, "inspiration_image", "model_url"):
         cell = row.get(column, "")
         addresses = re.findall(r"https?://", cell, re.IGNORECASE)
         if len(addresses) > 1 and re.search(r"[\s,;|]+https?://", cell, re.IGNORECASE):

@@ -33,6 +33,7 @@ from dam_connector.usecases.rules_change import continue_change
 from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
+from worker.tools.adopt_command import adopt
 from worker.tools.build_command import build
 from worker.tools.check_command import check
 from worker.tools.cutout_command import cutout
@@ -199,7 +200,7 @@ def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
     broker.close()
 
 
-for tool in (build, check, cutout, rendition, render):
+for tool in (adopt, build, check, cutout, rendition, render):
     main.add_command(tool)
 
 

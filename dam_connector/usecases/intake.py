@@ -34,9 +34,11 @@ from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_when_back
+from dam_connector.usecases.placement import send_changed_texts
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
+from dam_connector.usecases.stored_facts import store_facts
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -267,6 +269,7 @@ def ingest_product(
     batch_id: str = "",
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
+    keep_model: bool = True,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -283,11 +286,13 @@ def ingest_product(
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
+        keep_model: a model that a person uploaded stays when these facts name none.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    while services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
+    while stored := store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
+        product = stored
         issues = product_issues(product, services.rules.current().products)
         sources, image_issues = store_source_images(services, product, last_try=last_try)
         with services.transaction():
@@ -319,6 +324,8 @@ def _store_findings_and_plan(
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
     restore_when_back(services, product)
+    if product.translations:
+        send_changed_texts(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
@@ -389,6 +396,7 @@ def edit_product(
         product,
         connection=stored.connection,
         ref=stored.ref,
+        keep_model=False,
         source_time=max(services.clock.now(), stored.source_time),
         record=add_to_history,
     )

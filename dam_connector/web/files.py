@@ -6,6 +6,7 @@ A file never changes.
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL, MIME_BY_FORMAT, model_format
 from dam_connector.domain.ids import Sha256, VersionId
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.domain.version import ORIGINAL_MODEL
@@ -34,7 +35,7 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
 @bp.get("/sources/<product_id>/<view>")
 @requires(UserRole.VIEWER)
 def source(product_id: str, view: str) -> ResponseReturnValue:
-    """Send a photo of a product as it was fetched; with a picture type only when it looks like a picture."""
+    """Send a photo or the model of a product as it was fetched; with the type that its content shows."""
     record = services().products.by_id(product_id)
     return source_response(record.sources.get(view) if record else None, view)
 
@@ -47,18 +48,30 @@ def source_response(sha256: Sha256 | None, view: str) -> Response:
         head = services().blobs.get(sha256)[:SIGNATURE_BYTES]
     except NotFound:
         abort(404)
+    if view == BROUGHT_MODEL:
+        return _model_response(sha256, "model")
     return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
 
 
 @bp.get("/originals/<version_id>")
 @requires(UserRole.VIEWER)
 def original(version_id: str) -> ResponseReturnValue:
-    """Send the GLB of a version as its maker sent it, before our finishing."""
+    """Send the model of a version as its maker sent it, before our finishing."""
     version = services().assets.get(VersionId(version_id))
     sha256 = version.provenance.get(ORIGINAL_MODEL) if version else None
     if version is None or not isinstance(sha256, str):
         abort(404)
-    return _file_response(sha256, "model/gltf-binary", _PRIVATE_CACHE, "original.glb")
+    return _model_response(Sha256(sha256), "original")
+
+
+def _model_response(sha256: Sha256, name: str) -> Response:
+    """Return the response with a model from elsewhere, named by its format; abort with 404 without it."""
+    try:
+        found = model_format(services().blobs.get(sha256)) or "bin"
+    except NotFound:
+        abort(404)
+    mime = MIME_BY_FORMAT.get(found, "application/octet-stream")
+    return _file_response(sha256, mime, _PRIVATE_CACHE, f"{name}.{found}")
 
 
 def _public_cache() -> str:
