@@ -50,10 +50,8 @@ MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected
 class IntakeResult:
     """The result of taking in one product."""
 
-    # For people, e.g. `CH123: 4 runs planned`.
-    summary: str
-    # Runs that were not planned before.
-    planned: int
+    summary: str  # for people, e.g. `CH123: 4 runs planned`
+    planned: int  # runs that were not planned before
 
 
 def receive_webhook(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
