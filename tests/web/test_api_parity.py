@@ -90,6 +90,7 @@ PAGES = {
     "version_actions.upscale_all": "upscale_many",
     "version_actions.waive": "waive",
     "version_actions.withdraw": "withdraw",
+    "touch_ups.touch_up": "touch_up",
     "versions.home": SHOWS,
     "versions.queue": "versions",
     "versions.report": "report",
