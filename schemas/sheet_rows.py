@@ -144,6 +144,7 @@ def read_row(
         **{ours: str(row.get(column, "")) for column, ours in _TEXTS.items()},
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
+    record["spin_images"] = str(row.get("spin_images", ""))
     record["inspiration_image"] = row.get("inspiration_image", "")
     for column in MOMENTS:
         moment = parse_timestamp(row.get(column, ""))
@@ -171,6 +172,7 @@ def product_row(product: Product) -> dict[str, str]:
         **{axis: plain_number(metres * 100) if metres else "" for axis, metres in sizes.items()},
         "unit": "cm",
         **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
+        "spin_images": "\n".join(product.spin_images),
         "inspiration_image": product.inspiration_image,
         "prompt": asked.prompt,
         "number_of_images": str(asked.images or ""),

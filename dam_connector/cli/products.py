@@ -8,7 +8,8 @@ import click
 from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
-from dam_connector.domain.product import Product
+from dam_connector.domain.picture_names import is_picture_name, natural_order
+from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
 from dam_connector.errors import ConfigError
 from dam_connector.usecases import intake
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
@@ -37,9 +38,20 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
     inspiration_image = address(product.inspiration_image, "/inspiration_image")
+    spin = _files_in_folder(product.spin_images, folder)
+    spin = tuple(address(url, f"/spin_images/{index}") for index, url in enumerate(spin))
     if problems:
         raise ConfigError(*problems)
-    return replace(product, images=images, inspiration_image=inspiration_image)
+    return replace(product, images=images, inspiration_image=inspiration_image, spin_images=spin)
+
+
+def _files_in_folder(spin: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Return the paths of the pictures in the folder that a spin names; of any other spin as it is."""
+    if len(spin) != 1 or is_image_url(spin[0]) or not (folder / spin[0]).is_dir():
+        return spin
+    paths = [path for path in (folder / spin[0]).iterdir() if is_picture_name(path.name) and path.is_file()]
+    paths = sorted(paths, key=lambda path: natural_order(path.name))[: MAX_SPIN_FRAMES + 1]
+    return tuple(path.relative_to(folder).as_posix() for path in paths)
 
 
 @click.group()
@@ -55,7 +67,8 @@ def product() -> None:
 def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
-    Photos are addresses, or files by their path from the folder of FILE.
+    Photos are addresses, or files by their path from the folder of FILE. A spin may be a folder with its
+    frames.
     """
     try:
         data = load_json(file.read_text(encoding="utf-8-sig"))

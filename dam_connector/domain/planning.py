@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import INSPIRATION, Product, named_photos, spin_frames
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, Rules
+from dam_connector.domain.run import RunKind
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
 HASHED_IF_SET = ("when", "prompt", "avoid")
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
-_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until")
+_NOT_HASHED = ("images", "spin_images", "inspiration_image", "request", "live_from", "live_until")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,9 @@ def _inputs(
 ) -> dict[str, Sha256]:
     """Return the pictures or the model that a deliverable is made from; empty if they are missing."""
     if deliverable.made_from == PHOTO:
-        inputs = {view: sha256 for view, sha256 in sources.items() if view != INSPIRATION}
+        inputs = named_photos(sources)
+        if deliverable.kind is RunKind.MODEL:
+            inputs |= spin_frames(sources)
     else:
         inputs = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
     if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:

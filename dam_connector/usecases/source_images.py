@@ -8,7 +8,7 @@ An image's address is one of:
 - `held:SHA256`, a blob that was uploaded beside a sheet.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -16,7 +16,18 @@ from dam_connector.adapters.common.http_session import Slots
 from dam_connector.adapters.http import AddressBlocked, ResponseTooLarge
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, picture_mime
+from dam_connector.domain.product import (
+    INSPIRATION,
+    MAX_SPIN_FRAMES,
+    MIN_SPIN_FRAMES,
+    SIGNATURE_BYTES,
+    Product,
+    View,
+    is_spin_key,
+    named_photos,
+    picture_mime,
+    spin_key,
+)
 from dam_connector.errors import (
     RETRYABLE,
     AdapterError,
@@ -31,6 +42,7 @@ from dam_connector.wiring import Services
 HELD_PREFIX = "held:"
 DAM_PREFIX = "dam:"
 PIM_PREFIX = "pim:"
+MAX_SPIN_FRAME_BYTES = 16_000_000  # of one frame; 24 megapixels as a good JPEG have 10
 CHECK_TIMEOUT_S = 5.0
 IMAGES_AT_ONCE = 4  # of one product
 IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTES in memory
@@ -49,12 +61,15 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     """Return the addresses of a product's images.
 
     Returns:
-        By view, or `INSPIRATION`: the address, and the JSON pointer of the field that holds it, e.g.
-        `/images/front`.
+        By view, `INSPIRATION`, or the key of a spin frame: the address, and the JSON pointer of the field
+        that holds it, e.g. `/images/front`. The frames of a spin that has too few or too many are left out.
     """
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:
         urls[INSPIRATION] = (product.inspiration_image, "/inspiration_image")
+    if MIN_SPIN_FRAMES <= len(product.spin_images) <= MAX_SPIN_FRAMES:
+        for index, url in enumerate(product.spin_images):
+            urls[spin_key(index + 1)] = (url, f"/spin_images/{index}")
     return urls
 
 
@@ -67,7 +82,8 @@ def store_source_images(
         last_try: an image whose server is away becomes an issue instead of an exception.
 
     Returns:
-        The stored images by view, and the issues of those that cannot be used.
+        The stored images by view, or by the key of a spin frame, and the issues of those that cannot be
+        used. A spin counts only as a whole. Where there is no photo of a view, its first frame is the front.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -90,14 +106,37 @@ def store_source_images(
             message = f"{_field_name(pointer)}: {error}."
             return issue("source.unreachable", message, pointer=pointer, measured=url)
 
+    found_by_name = dict(zip(urls, _map_at_once(store, list(urls)), strict=True))
+    spin, spin_issues = _whole_spin(product, found_by_name)
     sources: dict[str, Sha256] = {}
     issues = []
-    for name, found in zip(urls, _map_at_once(store, list(urls)), strict=True):
+    for name, found in found_by_name.items():
+        if is_spin_key(name):
+            continue
         if not isinstance(found, Issue):
             sources[name] = found
         else:
             issues.append(_as_optional(found) if name == INSPIRATION else found)
-    return sources, issues
+    if spin and not named_photos(sources):
+        sources = {View.FRONT.value: spin[spin_key(1)], **sources}
+    return {**sources, **spin}, [*issues, *spin_issues]
+
+
+def _whole_spin(
+    product: Product, found: Mapping[str, Sha256 | Issue]
+) -> tuple[dict[str, Sha256], list[Issue]]:
+    """Return the frames of a product's spin, if all are there, and the issue of a spin that is left out."""
+    frames = {name: each for name, each in found.items() if is_spin_key(name)}
+    wrong = [each for each in frames.values() if isinstance(each, Issue)]
+    count = len(product.spin_images)
+    if wrong:
+        message = f"{len(wrong)} of {count} frames of the spin cannot be used; the first: {wrong[0].message}"
+        return {}, [issue("source.spin", message, pointer=wrong[0].pointer, measured=wrong[0].measured)]
+    if count and not frames:
+        limit = f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES}"
+        message = f"The spin has {count} frames."
+        return {}, [issue("source.spin", message, pointer="/spin_images", measured=count, limit=limit)]
+    return {name: each for name, each in frames.items() if not isinstance(each, Issue)}, []
 
 
 def _map_at_once(store: Callable[[str], Sha256 | Issue], names: list[str]) -> list[Sha256 | Issue]:
@@ -156,6 +195,8 @@ def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
         message = f"{_field_name(pointer)}: the picture is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = services.settings.max_picture_bytes
+    if pointer.startswith("/spin_images/"):
+        limit = min(limit, MAX_SPIN_FRAME_BYTES)
     try:
         data = _fetch_image(services, url, limit)
     except RETRYABLE:
@@ -198,4 +239,5 @@ def _url_issue(error: Exception, url: str, pointer: str, max_bytes: int) -> Issu
 
 
 def _field_name(pointer: str) -> str:
-    return pointer.rpartition("/")[2]
+    name = pointer.rpartition("/")[2]
+    return f"frame {int(name) + 1}" if name.isdigit() else name

@@ -144,6 +144,7 @@ def edit(product_id: str) -> ResponseReturnValue:
         # the form shows centimetres, which would change the last digit of sizes that nobody edited
         dimensions=edited.dimensions if resized else before.dimensions,
         attributes=before.attributes,
+        spin_images=before.spin_images,
         description=request.form.get("description", "").strip()[:5000],
     )
     taken = intake.edit_product(services(), record, changed, by=signed_in_user().name)

@@ -16,7 +16,7 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from", "live_until")
+FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "spin_images", "inspiration_image", "live_from", "live_until")
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -99,6 +99,9 @@ class AttributeMapping:
             for view in VIEWS
             if view in self._attributes and (url := to_text(get_value(self._attributes[view])))
         }
+        if "spin_images" in self._attributes:
+            spin = get_value(self._attributes["spin_images"])
+            record["spin_images"] = [str(url) for url in spin] if isinstance(spin, list) else str(spin or "")
         if "inspiration_image" in self._attributes:
             record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
         for name in ("live_from", "live_until"):
