@@ -21,6 +21,7 @@ from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
+from dam_connector.store.catalog_state import CatalogState
 from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
@@ -76,6 +77,7 @@ class Services:
     locks: NamedLocks
     notes: Notes
     rules_archive: RulesArchive
+    catalog_state: CatalogState
     idempotency: IdempotencyKeys
     blobs: Blobs
     disk: DiskReserve
@@ -202,6 +204,7 @@ def build_services(
         locks=locks,
         notes=Notes(db, clock),
         rules_archive=RulesArchive(db, clock),
+        catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
         disk=_disk_reserve(settings),

@@ -225,6 +225,39 @@ class RulesOut(Schema):
     text = fields.Dict(metadata={"description": "The plugin.json in force."})
 
 
+class RulesEffectOut(Schema):
+    """What applying plugin.json does to what exists."""
+
+    fingerprint = fields.String()
+    is_pending = fields.Boolean(metadata={"description": "Whether nothing is made by it yet."})
+    changed = fields.List(
+        fields.String(), metadata={"description": "JSON pointers of what differs from the rules in force."}
+    )
+    products = fields.Integer()
+    all_products = fields.Integer()
+    new = fields.Dict(metadata={"description": "Versions made for the first time, by deliverable."})
+    anew = fields.Dict(metadata={"description": "Versions made anew, by deliverable."})
+    published = fields.Dict(metadata={"description": "Live assets that a channel gets, by channel."})
+    withdrawn = fields.Dict(metadata={"description": "Live assets that a channel loses, by channel."})
+    usd = fields.Float()
+    unpriced = fields.List(fields.String(), metadata={"description": "Providers without a known price."})
+    seconds = fields.Integer()
+
+
+class ApplyRules(Schema):
+    """Which plugin.json to apply."""
+
+    fingerprint = fields.String(
+        required=True, metadata={"description": "Of the plan; another plugin.json is refused with 409."}
+    )
+
+
+class RulesAppliedOut(Schema):
+    """The rules that are being applied."""
+
+    fingerprint = fields.String()
+
+
 class AnyJson(Schema):
     """A plugin.json; its own schema is `dam-connector init`'s plugin.schema.json."""
 

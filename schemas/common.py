@@ -119,3 +119,8 @@ class MomentField(TimestampField):
         return super()._deserialize(
             f"{text}T00:00:00" if len(text) == len("2026-12-01") else text, attr, data, **more
         )
+
+
+def nest_message(path: tuple[str, ...], message: str) -> dict[str, Any]:
+    """Return a message nested under the keys of a path, as marshmallow expects it."""
+    return {path[0]: nest_message(path[1:], message) if len(path) > 1 else [message]}

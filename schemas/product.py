@@ -16,6 +16,7 @@ from schemas.measures import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
 NEAR_KEY = 0.8  # similarity of names from which on a key looks mistyped
+AXES_BY_FIELD = {"width": "width_m", "height": "height_m", "depth": "depth_m"}  # names in `Dimensions`
 _LOOSE_TEXTS = ("sku", "style_tags")  # may be numbers and lists, as attributes may
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 

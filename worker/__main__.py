@@ -29,6 +29,7 @@ from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, 
 from dam_connector.usecases.notify import remind_of_overdue, send_digests, send_notifications
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
+from dam_connector.usecases.rules_change import continue_change
 from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS, CheckerExited
@@ -177,6 +178,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 remind_of_overdue(services)
                 send_digests(services)
                 last_expiry = time.monotonic()
+            continue_change(services)
             send_notifications(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)

@@ -1,7 +1,7 @@
-"""Commands for products: product add."""
+"""Commands for products: product add, name preview."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from dam_connector.domain.picture_names import is_picture_name, natural_order
 from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
 from dam_connector.errors import ConfigError
 from dam_connector.usecases import intake
+from dam_connector.usecases.name_preview import preview_names
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
@@ -87,3 +88,24 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     facts = {"sku": record.sku, "outcome": taken.summary, "planned": taken.planned, "ignored": ignored}
     note = f"\nnote: ignored, since they are no keys of ours: {', '.join(ignored)}" if ignored else ""
     click.echo(json.dumps(facts) if json_output else taken.summary + note)
+
+
+@click.group()
+def name() -> None:
+    """Look at the names of files."""
+
+
+@name.command("preview")
+@click.argument("sku")
+@data_dir_option
+@json_option
+@report_errors
+def name_preview(sku: str, data_dir: Path | None, json_output: bool) -> None:
+    """Show the names that the next versions of a product's assets get, here and in each channel."""
+    names = list(preview_names(open_services(data_dir), sku))
+    if json_output:
+        click.echo(json.dumps([asdict(each) for each in names], ensure_ascii=False))
+        return
+    for each in names:
+        place = f"{each.deliverable} {each.slot}"
+        click.echo(f"{each.channel or 'own name':<16} {place:<20} {each.name}")

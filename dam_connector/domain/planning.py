@@ -2,18 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, Product, named_photos, spin_frames
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, Rules
+from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, NamingRules, Rules
 from dam_connector.domain.run import RunKind
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
 HASHED_IF_SET = ("when", "prompt", "avoid")
+# What earlier releases hashed of the patterns of names. An asset keeps its name until its next version, so
+# the patterns in force are no longer hashed; the constant keeps the hashes of those who never changed them.
+_NAMING_IN_HASH = {
+    "default": "{sku}_{name:pascal}_V{version}_{format:upper}",
+    "patterns": {},
+    "folder": "{category:slug}/{sku}",
+}
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
 _NOT_HASHED = ("images", "spin_images", "inspiration_image", "request", "live_from", "live_until")
@@ -27,10 +34,15 @@ class PlannedRun:
     slot: int  # from 1 on
     inputs: Mapping[str, Sha256]  # the pictures by view, or the model by its deliverable
     input_hash: str  # the same input is not made twice
+    former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
 
 
 def planned_runs(
-    product: Product, sources: Mapping[str, Sha256], models: Mapping[str, Sha256], rules: Rules
+    product: Product,
+    sources: Mapping[str, Sha256],
+    models: Mapping[str, Sha256],
+    rules: Rules,
+    former_namings: Iterable[NamingRules] = (),
 ) -> Iterator[PlannedRun]:
     """Yield the runs that a complete product needs.
 
@@ -40,6 +52,7 @@ def planned_runs(
         models: The SHA-256 of its GLBs, by the name of the model deliverable. A rendition of a model that
             does not exist yet is planned when the model is made.
         rules: The rules in force.
+        former_namings: Patterns of names that were in force, for `PlannedRun.former_hashes`.
     """
     for in_rules in rules.deliverables:
         deliverable = apply_request(in_rules, product.request)
@@ -50,11 +63,17 @@ def planned_runs(
         made_from = _inputs(deliverable, sources, models)
         if made_from and deliverable.is_for_category(product.category):
             for slot in range(1, deliverable.count + 1):
+                hashed = input_hash(product, made_from, deliverable, slot, rules)
+                former = {
+                    input_hash(product, made_from, deliverable, slot, rules, naming)
+                    for naming in former_namings
+                }
                 yield PlannedRun(
                     deliverable=deliverable,
                     slot=slot,
                     inputs=made_from,
-                    input_hash=input_hash(product, made_from, deliverable, slot, rules),
+                    input_hash=hashed,
+                    former_hashes=tuple(sorted(former - {hashed})),
                 )
 
 
@@ -74,13 +93,21 @@ def _inputs(
 
 
 def input_hash(
-    product: Product, sources: Mapping[str, Sha256], deliverable: Deliverable, slot: int, rules: Rules
+    product: Product,
+    sources: Mapping[str, Sha256],
+    deliverable: Deliverable,
+    slot: int,
+    rules: Rules,
+    naming: NamingRules | None = None,
 ) -> str:
     """Return the SHA-256 of the product's facts, its pictures and the rules for making the deliverable.
 
     URLs of pictures and the embargo are not hashed: a picture that moved without a change makes nothing
-    again. The field names of `Product`, `Deliverable`, `NamingRules` and `CheckRules` are part of the hash;
-    renaming one makes every asset again.
+    again, nor does a changed pattern of names. The field names of `Product`, `Deliverable` and `CheckRules`
+    are part of the hash; renaming one makes every asset again.
+
+    Args:
+        naming: Patterns of names, for the hash of an earlier release; None: that of this one.
     """
     facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
@@ -88,7 +115,8 @@ def input_hash(
     fields = {
         name: value for name, value in asdict(deliverable).items() if value or name not in HASHED_IF_SET
     }
-    made_by = {"deliverable": fields, "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
+    names = {name: getattr(naming, name) for name in _NAMING_IN_HASH} if naming else _NAMING_IN_HASH
+    made_by = {"deliverable": fields, "naming": names, "checks": asdict(rules.checks)}
     if deliverable.made_from == PHOTO and rules.imaging != ImagingRules():
         made_by["imaging"] = asdict(rules.imaging)
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)

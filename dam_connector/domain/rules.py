@@ -1,7 +1,7 @@
 """Rules: the contents of plugin.json as frozen values.
 
 `schemas` loads them from the file; what is absent there has the default given here. The field names of
-`Deliverable`, `NamingRules` and `CheckRules` are hashed by `planning.input_hash`.
+`Deliverable` and `CheckRules` are hashed by `planning.input_hash`.
 """
 
 from collections.abc import Collection, Mapping
@@ -117,6 +117,8 @@ class NamingRules:
     default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
     patterns: Mapping[str, str] = field(default_factory=dict)  # by deliverable
     folder: str = "{category:slug}/{sku}"
+    channels: Mapping[str, str] = field(default_factory=dict)  # a pattern or a preset, by channel
+    codes: Mapping[str, str] = field(default_factory=dict)  # for {view_code}, by deliverable or view
 
     def pattern_for(self, deliverable: str) -> str:
         """Return the pattern for the files of a deliverable."""
@@ -208,6 +210,21 @@ class ReconcileRules:
     mend: bool = False  # whether differences are corrected at once
 
 
+class Apply(StrEnum):
+    """When a changed plugin.json takes effect on what exists."""
+
+    LATER = "later"  # at once for what is made from now on; on the rest when it is applied
+    CONFIRM = "confirm"  # not at all until it is applied
+    AUTOMATIC = "automatic"  # at once, on all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRules:
+    """How changes of plugin.json take effect."""
+
+    apply: str = Apply.LATER
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRules:
     """The design of the AR page."""
@@ -235,6 +252,7 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
+    changes: ChangeRules = ChangeRules()
     notify: NotifyRules = NotifyRules()
     imaging: ImagingRules = ImagingRules()
     sign_on: SignOnRules | None = None  # None: no single sign-on

@@ -14,13 +14,14 @@ from dam_connector.ports.provider import (
     RemoteTask,
     RemoteTaskState,
 )
-from dam_connector.ports.self_test import ChecksDecisions, ChecksRights
+from dam_connector.ports.self_test import ChecksDecisions, ChecksMetadata, ChecksRights
 from dam_connector.ports.webhook import InboundWebhook, VerifiedWebhook
 
 __all__ = [
     "Blobs",
     "Channel",
     "ChecksDecisions",
+    "ChecksMetadata",
     "ChecksRights",
     "Clock",
     "Dam",

@@ -82,7 +82,8 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """Open a writing transaction: when the block ends all of it is durable, or nothing if it raises.
 
-        Within a `transaction()`, the block is a part of it.
+        Within a `transaction()` or another `write()` of this thread, the block is a part of it: with SQLite,
+        a transaction of its own would wait for the outer one for ever.
 
         Raises:
             StorageUnavailable: The database does not answer, or cannot write.
@@ -91,8 +92,8 @@ class Database:
         if current:
             yield current.connection
             return
-        with self._begin() as connection:
-            yield connection
+        with self._transaction() as opened:
+            yield opened.connection
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -114,11 +115,16 @@ class Database:
                 del current.callbacks[count:]
                 raise
             return
+        with self._transaction():
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[_OpenTransaction]:
         with self._begin() as connection:
             opened = _OpenTransaction(connection)
             token = self._open.set(opened)
             try:
-                yield
+                yield opened
             finally:
                 self._open.reset(token)
         for callback in opened.callbacks:
@@ -167,7 +173,7 @@ class Database:
                 guard(connection)
 
     def in_transaction(self) -> bool:
-        """Return whether this thread has a `transaction()` open."""
+        """Return whether this thread has a `transaction()` or a `write()` open."""
         return self._open.get() is not None
 
     def after_commit(self, callback: Callable[[], object]) -> bool:

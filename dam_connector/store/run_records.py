@@ -21,6 +21,7 @@ class NewRun:
     deliverable: str
     slot: int
     input_hash: str  # unique; see `base_input_hash`
+    former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
     rules_fingerprint: str  # of the rules that it follows from its first to its last step
     version_id: str | None = None  # the version that it publishes, reviews or upscales
     note: str = ""  # a reviewer's note about the version before

@@ -61,7 +61,7 @@ class Runs:
         of_slot = is_generation(run.sku, run.deliverable, run.slot)
         newest = newest_generation(of_slot)
         before = c.execute(newest).one_or_none()
-        if before and base_input_hash(before.input_hash) == run.input_hash:
+        if before and base_input_hash(before.input_hash) in (run.input_hash, *run.former_hashes):
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
         if run_id is None:  # the input ran before another one, or was added by another process just now

@@ -1,6 +1,6 @@
 """Estimates of who generates an asset, at which price, and how long it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import LOCAL, Deliverable
@@ -12,18 +12,21 @@ from dam_connector.wiring import Services
 DEFAULT_RUN_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}
 
 
-def estimate_seconds(services: Services, version_counts: Mapping[str, int]) -> float:
+def estimate_seconds(
+    services: Services, version_counts: Mapping[str, int], deliverables: Iterable[Deliverable] | None = None
+) -> float:
     """Estimate how long generation takes on the workers that are running, by the average of recent runs.
 
     Args:
         version_counts: the number of versions by deliverable.
+        deliverables: those that the counts name; None: the ones of the rules in force.
 
     Returns:
         Seconds.
     """
     run_s = {
         d.name: services.runs.average_cpu_seconds(d.name) or DEFAULT_RUN_S[d.kind]
-        for d in services.rules.current().deliverables
+        for d in (services.rules.current().deliverables if deliverables is None else deliverables)
     }
     total_s = sum(count * run_s[name] for name, count in version_counts.items())
     return total_s / max(1, services.queue.workers("advance_bulk_run"))

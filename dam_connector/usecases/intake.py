@@ -142,11 +142,35 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    received_at = record.inbound.received_at
-    done = "; ".join(
-        ingest_event(services, name, event, last_try=last_try, received_at=received_at) for event in events
-    )
+    done = _ingest_each(services, name, events, record.inbound.received_at, last_try)
     return done or "no event about a product; it is ignored"
+
+
+def _ingest_each(
+    services: Services, connection: str, events: list[Event], received_at: datetime, last_try: bool
+) -> str:
+    """Take in each event of a delivery, also after one that cannot be; return a summary for people.
+
+    Raises:
+        RETRYABLE: an event waits; the others are taken in, and may be again.
+        BadOutput: an event cannot be taken in; the message says which, and what became of the others.
+    """
+    done, waiting, failed = [], [], []
+    for event in events:
+        try:
+            done.append(ingest_event(services, connection, event, last_try=last_try, received_at=received_at))
+        except RETRYABLE as error:
+            waiting.append(error)
+        except AdapterError as error:
+            if len(events) == 1:
+                raise
+            failed.append(f"{event.ref or 'a product'}: {error}")
+    if waiting:
+        raise waiting[0]
+    if failed:
+        others = f"; the other {len(done)} were taken in: {'; '.join(done)}" if done else ""
+        raise BadOutput(connection, "normalize", "; ".join(failed) + others)
+    return "; ".join(done)
 
 
 def ingest_event(
@@ -174,6 +198,8 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
+    if event.problem:
+        raise BadOutput(connection, "normalize", event.problem)
     at = limit_to_clock(event.at, received_at or services.clock.now())
     if at < event.at:
         note = (
@@ -192,7 +218,7 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
         count = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted" if count else f"{event.ref}: not known here, or changed later; kept so"
     try:
-        products = _fetch_products(services, connection, event)
+        products = fetch_products(services, connection, event)
     except NotFound:
         was_known = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
@@ -212,10 +238,16 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
     return "; ".join(result.summary for result in results) or f"{event.ref}: has no SKU"
 
 
-def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
-    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked."""
+def fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
+    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked.
+
+    Raises:
+        NotFound: the PIM has no such product.
+        Refused, Unsupported, BadOutput: the product cannot be fetched; do not retry.
+        Unavailable, RateLimited: retry later.
+    """
     source = services.pim(connection)
-    if source.capabilities.can_fetch:
+    if source.capabilities.can_fetch or (event.product is None and source.capabilities.can_list_changes):
         return source.fetch(event.ref)
     if event.product is None:
         raise BadOutput(

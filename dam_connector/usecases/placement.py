@@ -28,8 +28,12 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
     if placed is None or placed.channels == planned.deliverable.channels:
         return planned.input_hash
     as_before = replace(planned.deliverable, channels=placed.channels)
-    same = input_hash(product, planned.inputs, as_before, planned.slot, rules)
-    return same if same == base_input_hash(newest.input_hash) else planned.input_hash
+    base = base_input_hash(newest.input_hash)
+    same = (
+        input_hash(product, planned.inputs, as_before, planned.slot, rules, naming)
+        for naming in (None, *services.rules.former_namings())
+    )
+    return base if base in same else planned.input_hash
 
 
 def bring_live_version_in_line(

@@ -7,7 +7,7 @@ brings the channels in line with `wanted_version`, whatever it was planned for.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import structlog
 
 from dam_connector.domain.asset_texts import alt_text
+from dam_connector.domain.channel_names import channel_names
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.live import live_version_id
@@ -93,7 +94,7 @@ def build_listing(
         product=product,
         folder=product_folder(product, rules),
         page_url=f"{services.settings.base_url}/ar/{quote(product.sku)}",
-        placements=tuple(_placement(services, product, each) for each in found),
+        placements=tuple(_placements(services, channel, product, found)),
     )
 
 
@@ -153,15 +154,33 @@ def _correct_late_sending(services: Services, channel: str, sku: str, sent: Sent
                 plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("late", services))
 
 
-def _placement(services: Services, product: Product, approved: ApprovedVersion) -> Placement:
+def _placements(
+    services: Services, channel: str, product: Product, found: list[ApprovedVersion]
+) -> Iterator[Placement]:
+    """Yield a placement for each version, with the names that its files have in the channel."""
+    rules = services.rules.current()
+    names = channel_names(channel, product, [each.version for each in found], rules)
+    for approved, new_names in zip(found, names, strict=True):
+        yield _placement(services, product, approved, new_names)
+
+
+def _placement(
+    services: Services, product: Product, approved: ApprovedVersion, names: Mapping[str, str]
+) -> Placement:
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
     links = {
-        f.name: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
+        names[f.name]: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
         for f in version.channel_files
     }
+    files = tuple(replace(f, name=names[f.name]) for f in version.files)
+    renamed = replace(
+        approved,
+        version=replace(version, files=files),
+        files_sha256={names[name]: sha256 for name, sha256 in approved.files_sha256.items()},
+    )
     return Placement(
-        approved=approved,
+        approved=renamed,
         alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
         links=links,
     )

@@ -23,7 +23,10 @@ JSON_TYPES = (
 
 @bp.post("/<connection>")
 def receive(connection: str) -> ResponseReturnValue:
-    """Store a delivery; answer 202 with its id, which is the same when the delivery is repeated."""
+    """Store a delivery; answer 202 with its id, which is the same when the delivery is repeated.
+
+    The answer also names the address where the API tells what became of it.
+    """
     limit_rate(services().settings.webhooks_per_minute)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
@@ -39,7 +42,10 @@ def receive(connection: str) -> ResponseReturnValue:
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
     delivery_id, new = intake.receive_webhook(services(), connection, inbound)
-    return {"delivery_id": delivery_id, "new": new}, 202
+    body_out: dict[str, object] = {"delivery_id": delivery_id, "new": new}
+    if delivery_id:
+        body_out["delivery"] = f"{services().settings.base_url}/api/v1/deliveries/{delivery_id}"
+    return body_out, 202
 
 
 @bp.get("/<connection>")

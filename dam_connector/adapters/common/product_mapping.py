@@ -73,7 +73,7 @@ class AttributeMapping:
         sku: str,
         get_value: GetValue,
         images: Iterable[tuple[str, str]] = (),
-        attributes: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
     ) -> Product:
         """Build a product from a vendor's record.
 
@@ -93,12 +93,14 @@ class AttributeMapping:
             if field in self._attributes
         }
         record["dimensions"] = {**self._dimensions(get_value), "unit": "m"}
-        record["images"] = images_by_view(images, self._image_order, name=str(record.get("name", "")))
-        record["images"] |= {
+        mapped = {
             view: url
             for view in VIEWS
             if view in self._attributes and (url := to_text(get_value(self._attributes[view])))
         }
+        others = [image for image in images if image[0] not in mapped.values()]
+        order = [view for view in self._image_order if view not in mapped]
+        record["images"] = images_by_view(others, order, name=str(record.get("name", ""))) | mapped
         if "spin_images" in self._attributes:
             spin = get_value(self._attributes["spin_images"])
             record["spin_images"] = [str(url) for url in spin] if isinstance(spin, list) else str(spin or "")
