@@ -17,7 +17,7 @@ ELEVATION, FOV = 14.0, 30.0
 RED = (180, 40, 30)
 
 
-def spin_frames(truth: Truth, count: int = FRAMES, direction: int = 1, px: int = PX) -> list[CapturedFrame]:
+def spin_frames(truth: Truth, count: int = FRAMES, direction: int = 1) -> list[CapturedFrame]:
     """Return frames of a spin, with one plain colour, and an axis beside the product's middle."""
     model = as_model(truth.whole)
     half = float(np.linalg.norm(model.extent)) * 0.62
@@ -30,16 +30,16 @@ def spin_frames(truth: Truth, count: int = FRAMES, direction: int = 1, px: int =
             half_width=half,
             fov=FOV,
         )
-        alpha = Renderer(model).silhouette(camera, px).astype(np.uint8) * 255
-        rgb = np.broadcast_to(np.array(RED, np.uint8), (px, px, 3)).copy()
+        alpha = Renderer(model).silhouette(camera, PX).astype(np.uint8) * 255
+        rgb = np.broadcast_to(np.array(RED, np.uint8), (PX, PX, 3)).copy()
         picture = np.where(alpha[..., None] > 0, rgb, 230).astype(np.uint8)
         frames.append(CapturedFrame(name=f"{number:03d}.png", picture=picture, rgb=rgb, alpha=alpha))
     return frames
 
 
-def spin_pictures(truth: Truth, px: int = PX) -> list[bytes]:
+def spin_pictures(truth: Truth) -> list[bytes]:
     """Return the frames of a spin as PNG files, the product red on light grey."""
-    return [as_png(frame.picture) for frame in spin_frames(truth, px=px)]
+    return [as_png(frame.picture) for frame in spin_frames(truth)]
 
 
 def as_png(pixels: np.ndarray) -> bytes:

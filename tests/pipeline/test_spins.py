@@ -1,4 +1,4 @@
-"""Spins of products: from a PIM, a sheet or by hand, to a model that says how many frames it was made from."""
+"""Spins of products: from a PIM, a sheet or by hand, to a model that names its frames."""
 
 import json
 from hashlib import sha256
@@ -53,8 +53,8 @@ def made(services: Services, photos: PhotoServer, drain: Drain, pictures: list[b
 def test_a_product_with_nothing_but_a_spin(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
 ) -> None:
-    write_rules(deliverables=[PACKSHOT, MODEL_ONLY])
-    pictures = spin_pictures(cup(), px=120)
+    write_rules(deliverables=[{**PACKSHOT, "channels": []}, MODEL_ONLY])
+    pictures = spin_pictures(cup())
     found = made(services, photos, drain, pictures)
     record = services.products.get(Sku("CH123"))
     assert record and len(record.spin) == FRAMES and list(record.photos) == ["front"]
@@ -71,7 +71,7 @@ def test_a_spin_that_cannot_be_used_gives_way_to_the_photos(
     services: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
 ) -> None:
     write_rules(deliverables=[MODEL_ONLY])
-    pictures = [picture(ground=235)] * 7 + [picture(300, 200)]
+    pictures = [picture(ground=235)] * 7 + [picture(size=(300, 200))]
     send(services, chair(photos, spin_images=served(photos, pictures)))
     drain()
     model = versions(services)["model"]

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from flask.testing import FlaskClient
 
+from dam_connector.adapters.common.record_mapping import RecordMapping
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import Product
 from dam_connector.usecases import intake
@@ -12,6 +13,7 @@ from dam_connector.wiring import Services
 from schemas.product import dump_product, load_product
 from tests.support import picture
 
+BASE = "https://x.example/"
 Visitor = Callable[[str], FlaskClient]
 
 
@@ -52,5 +54,10 @@ def test_a_record_holds_its_spin_as_a_list_or_as_one_text() -> None:
         product = load_product({"sku": "A1", "spin_images": given})
         assert product.spin_images == tuple(urls)
         assert load_product(dump_product(product)) == product
+    mapping = RecordMapping(
+        "standard", {"fields": {"sku": "$.id", "spin_images": "$.turn[*].url"}, "image_base": BASE}
+    )
+    record = {"id": "A1", "turn": [{"url": f"{number}.jpg"} for number in range(3)]}
+    assert mapping.product(record).spin_images == tuple(urls)
     assert load_product({"sku": "A1", "spin_images": None}).spin_images == ()
     assert replace(product, spin_images=()) == load_product({"sku": "A1"})
