@@ -18,6 +18,7 @@ from worker.capture.build import build_from_spin
 from worker.capture.carving import CellGrid
 from worker.capture.frame_camera import SpinRig
 from worker.capture.frames import CapturedFrame, read_frames
+from worker.capture.known_box import limit_to_box
 from worker.capture.outline_stack import stack_outlines
 from worker.capture.rig_fitting import contradicting_frames, fit_rig
 from worker.imaging.net_cutout import cut_out_product
@@ -48,6 +49,13 @@ def test_the_rig_is_found_from_the_outlines() -> None:
     assert np.degrees(fitted.rig.elevation) == pytest.approx(ELEVATION, abs=1.5)
     assert 2 * np.degrees(np.arctan(0.5 / fitted.rig.focal)) == pytest.approx(FOV, rel=0.15)
     assert fitted.error < 0.003 and len(usable.numbers) >= FRAMES - 1
+
+
+def test_a_plain_colour_does_not_turn_the_direction(chair_frames: list[CapturedFrame]) -> None:
+    outlines = stack_outlines([f.alpha for f in chair_frames], PX)
+    fitted, usable = fit_rig(outlines, (PX, PX))
+    turned, _ = build_module._turned_by_colours(fitted, usable, chair_frames)
+    assert fitted.rig.direction == turned.rig.direction == 1
 
 
 def test_a_failed_cut_out_is_found_by_the_others(chair_frames: list[CapturedFrame]) -> None:
@@ -116,6 +124,16 @@ def test_frames_of_different_sizes_are_refused(chair_frames: list[CapturedFrame]
     with pytest.raises(InputError) as caught:
         read_frames(list(files), files.__getitem__, lambda _, photo: cut_out_product(photo, None), 10**7)
     assert caught.value.issue_code == "capture.frame_size" and caught.value.pointer == "/frames/005.png"
+
+
+def test_ragged_slices_above_a_level_top_are_no_height() -> None:
+    field = np.full((30, 24, 30), -3, np.float32)
+    field[3:27, 4:18, 3:27] = 3
+    field[3:9, 18:20, 3:9] = 1  # scraps of a cone
+    limited = limit_to_box(field, Dimensions())
+    assert np.flatnonzero((limited > 0).any((0, 2))).tolist() == list(range(4, 20))  # nothing is known
+    limited = limit_to_box(field, Dimensions(width_m=0.24, height_m=0.14))
+    assert np.flatnonzero((limited > 0).any((0, 2))).tolist() == list(range(4, 18))
 
 
 def test_a_cell_grid_names_its_centres() -> None:
