@@ -48,6 +48,7 @@ from dam_connector.web import (
     guests,
     health,
     layout,
+    metrics,
     products,
     sign_on,
     static_files,
@@ -85,6 +86,7 @@ PAGES = (
     files.bp,
     ar_page.bp,
     health.bp,
+    metrics.bp,
     api_page.bp,
     version_actions.bp,
     comments.bp,
@@ -307,6 +309,7 @@ def create_from_env() -> Flask:
     logs.configure_logging(settings.log_format)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
+    services.counters.send_in_background("web")
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
     # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).
     sys.setswitchinterval(0.0005)

@@ -10,8 +10,10 @@ from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
 from dam_connector.adapters.openid import OpenIdProvider
 from dam_connector.clock import SystemClock
+from dam_connector.counters import SharedCounters
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
+from dam_connector.fleet_pace import FleetPace, read_limits
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
 from dam_connector.private_files import open_data_dir
 from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
@@ -27,6 +29,7 @@ from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
+from dam_connector.store.fleet_figures import FleetRecords
 from dam_connector.store.gallery import Gallery
 from dam_connector.store.guest_links import GuestLinks
 from dam_connector.store.history import History
@@ -82,6 +85,8 @@ class Services:
     blobs: Blobs
     disk: DiskReserve
     queue: Queue
+    counters: SharedCounters
+    fleet: FleetRecords
     http: HttpClient
     adapter_context: AdapterContext
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
@@ -172,7 +177,7 @@ def build_services(
         ConfigError: a setting is wrong.
     """
     clock, db = clock or SystemClock(), _open_database(settings)
-    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend = Assets(db, clock), Spend(db, clock)
     rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
     outbox = Outbox(db, clock, _event_filter(rules))
@@ -209,9 +214,18 @@ def build_services(
         blobs=open_blobs(settings.effective_storage_url),
         disk=_disk_reserve(settings),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
+        counters=counters,
+        fleet=FleetRecords(db, clock),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+
+
+def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> HttpClient:
+    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    http.on_request = counters.count_request
+    http.pace = FleetPace(settings.effective_redis_url, clock, read_limits(settings.rate_limits))
+    return http
 
 
 def _disk_reserve(settings: Settings) -> DiskReserve:
@@ -233,7 +247,7 @@ def _event_filter(rules: RulesFile) -> Callable[[str], bool]:
 def _open_database(settings: Settings) -> Database:
     check_url(settings.effective_database_url)
     open_data_dir(settings.data_dir)
-    return Database(settings.effective_database_url)
+    return Database(settings.effective_database_url, settings.database_connections)
 
 
 def _adapter_context(

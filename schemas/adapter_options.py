@@ -14,7 +14,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from dam_connector.domain.metadata_templates import parse_template
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
-from schemas.common import StrictFloat, json_pointer, problem_lines
+from schemas.common import LOCALE, StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
 from schemas.record_mapping import MappingSchema, SignatureSchema
@@ -171,6 +171,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             **_USER,
             "secrets": _secrets("Secrets of its webhooks."),
             "locale": _text("The locale to prefer."),
+            "locales": _texts("Further locales whose texts are taken in.", LOCALE),
             "scope": _text("The channel to prefer."),
             **_mapping(image_order=False),
             "assets": _table("Family and media attribute of each asset collection."),
@@ -336,6 +337,13 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
 }
 
 
+# Options of every channel, which the connector itself reads.
+CHANNEL_OPTIONS: Options = {
+    "locale": _text("Locale of names and alt texts there, e.g. de or de-AT.", validate=LOCALE),
+    "order": _texts("Deliverables in the order of their pictures there; the others follow."),
+}
+
+
 def definition_name(port: str, adapter: str) -> str:
     """Return the name of an adapter's options in the JSON Schema, e.g. `ProviderTripo`."""
     return port.title() + re.sub(r"(?:^|_)([a-z])", lambda found: found[1].upper(), adapter)
@@ -344,7 +352,8 @@ def definition_name(port: str, adapter: str) -> str:
 @cache
 def options_schema(port: str, adapter: str) -> type[Schema]:
     """Return the schema of an adapter's options, together with the adapter's name."""
-    name = {"adapter": fields.String(required=True, validate=validate.OneOf([adapter]))}
+    name: Options = {"adapter": fields.String(required=True, validate=validate.OneOf([adapter]))}
+    name |= CHANNEL_OPTIONS if port == "channel" else {}
     options = {option.replace("fields", "fields_"): field for option, field in OPTIONS[port][adapter].items()}
     if "fields_" in options:  # a schema has an attribute of this name
         options["fields_"] = _table("Numbers of the metadata fields.", data_key="fields", required=True)

@@ -107,6 +107,7 @@ class ProductRecordOut(Schema):
     dimensions = fields.Nested(SizeOut)
     images = fields.Dict(keys=fields.String(), values=fields.String())
     inspiration_image = fields.String()
+    model_url = fields.String()
     live_from = fields.String(allow_none=True)
     live_until = fields.String(allow_none=True)
     attributes = fields.Dict(keys=fields.String(), values=fields.String())

@@ -12,6 +12,9 @@ from dam_connector.domain.outside_values import to_utc
 SLUG = validate.Regexp(
     r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter"
 )
+LOCALE = validate.Regexp(
+    r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?$", error='use a locale, e.g. "de" or "de-AT"'
+)
 COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 

@@ -3,6 +3,7 @@
 from marshmallow import Schema, fields, validate
 
 from dam_connector.domain.event import EventKind
+from dam_connector.domain.product import TRANSLATED_FIELDS
 from schemas.common import text_field
 from schemas.image_views import VIEWS
 from schemas.json_paths import PathField
@@ -53,8 +54,9 @@ class MappingSchema(Schema):
         data_key="fields",
         keys=fields.String(
             validate=validate.Regexp(
-                rf"^(?:{'|'.join(FIELD_NAMES)}|attributes\..{{1,100}})$",
-                error=f"is none of {', '.join(FIELD_NAMES)} or attributes.NAME",
+                rf"^(?:{'|'.join(FIELD_NAMES)}|attributes\..{{1,100}}"
+                rf"|(?:{'|'.join(TRANSLATED_FIELDS)})@[A-Za-z]{{2,3}}(?:[-_][A-Za-z0-9]{{2,8}})?)$",
+                error=f"is none of {', '.join(FIELD_NAMES)} attributes.NAME, or name@de",
             )
         ),
         values=PathField(),

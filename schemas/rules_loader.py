@@ -46,7 +46,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = load_json(text.removeprefix("\ufeff"))
+        raw = load_json(text.removeprefix("\ufeff"), allow_nan=True)
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(

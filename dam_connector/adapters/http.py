@@ -30,6 +30,8 @@ from dam_connector.adapters.common.http_errors import (
     retry_after_s,
 )
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
+from dam_connector.adapters.common.pace import NO_PACE
+from dam_connector.adapters.common.request_outcomes import ignore_request, observed
 from dam_connector.domain.outside_values import decode_json, parse_integer
 from dam_connector.errors import BadOutput, Refused, Unavailable
 
@@ -94,6 +96,8 @@ class HttpClient:
             slot_wait_s: the longest time to wait for one of these to end.
         """
         self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
+        # wiring.py replaces both
+        self.on_request, self.pace = ignore_request, NO_PACE
         self._slots = Slots(max_requests, max_requests_per_host)
         # Anybody's host may be named for a download. Slow ones must not keep us from our own systems.
         self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
@@ -139,7 +143,7 @@ class HttpClient:
             ResponseTooLarge: more than `max_bytes`.
         """
         exchange = Exchange(vendor, max_bytes, self.timeout_s, is_download=True)
-        with self._get_final(url, exchange) as response:
+        with observed(self.on_request, vendor), self._get_final(url, exchange) as response:
             return _read(response, exchange)
 
     def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
@@ -191,22 +195,24 @@ class HttpClient:
 
         Raises:
             AddressBlocked: the address must not be called.
-            Busy: too many requests run at once; nothing was sent.
+            Busy: too many requests run at once, or the host wants a pause; nothing was sent.
             Unavailable: nothing was sent, or a GET got no complete response.
             SubmitUnknown: another request was sent and got no complete response; it may have taken effect.
             ResponseTooLarge: the response to a GET is larger than `max_bytes`.
         """
-        body: dict[str, Any] = {
-            "data": content if content is not None else dict(fields) if fields else None,
-            "files": list(files) or None,
-            "json": json,
-        }
+        body: dict[str, Any] = {"files": list(files) or None, "json": json}
+        body["data"] = content if content is not None else dict(fields) if fields else None
         host, guard = self._check_address(url, vendor)
-        with self._slots.hold(host, vendor, operation, self._slot_wait_s):
+        address = urlsplit(url).netloc.rpartition("@")[2].lower()
+        slot = self._slots.hold(host, vendor, operation, self._slot_wait_s)
+        with observed(self.on_request, vendor) as note, slot:
+            self.pace.wait(address, vendor, operation)
             exchange = Exchange(vendor, max_bytes, timeout_s or self.timeout_s)
             try:
                 with self._session_for(method, guard) as session:
-                    return _exchange(session, exchange, method, url, headers=dict(headers), **body)
+                    response = note(_exchange(session, exchange, method, url, headers=dict(headers), **body))
+                    self.pace.note(address, response.status, response.retry_after_s(0))
+                    return response
             except ResponseTooLarge as error:
                 if method == "GET":
                     raise

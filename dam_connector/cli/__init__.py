@@ -26,6 +26,7 @@ for command in (
     first_steps.init,
     first_steps.webhook,
     service.up,
+    service.migrate,
     service.web,
     service.demo,
     service.doctor_command,

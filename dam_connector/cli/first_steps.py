@@ -151,7 +151,7 @@ def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     spin = data.get("spin_images") or ()
     spin = split_addresses(spin) if isinstance(spin, str) else spin
     images |= {f"/spin_images/{index}": url for index, url in enumerate(spin)}
-    images["/inspiration_image"] = data.get("inspiration_image")
+    images |= {f"/{name}": data.get(name) for name in ("inspiration_image", "model_url")}
     lines = [
         f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "
         f"dam-connector product add {file}"

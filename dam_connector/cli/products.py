@@ -8,12 +8,14 @@ import click
 from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
 from dam_connector.domain.picture_names import is_picture_name, natural_order
 from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
-from dam_connector.errors import ConfigError
+from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
 from dam_connector.usecases.name_preview import preview_names
-from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
+from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, load_product, unknown_keys
@@ -21,7 +23,7 @@ from schemas.strict_json import load_json
 
 
 def store_local_photos(services: Services, product: Product, folder: Path) -> Product:
-    """Store the photos that a product names by their files; return the product with their addresses.
+    """Store the photos and the model that a product names by their files; return it with their addresses.
 
     Raises:
         ConfigError: a file does not exist.
@@ -35,15 +37,29 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
         if not path.is_file():
             problems.append(f"{pointer}: {url!r} is no address, and there is no file {path}")
             return url
-        return f"{HELD_PREFIX}{services.blobs.put(path.read_bytes())}"
+        try:
+            data = read_model(path) if pointer == MODEL_POINTER else path.read_bytes()
+        except AdapterError as error:
+            problems.append(f"{pointer}: {path}: {error}")
+            return url
+        if pointer == MODEL_POINTER and not model_format(data):
+            problems.append(f"{pointer}: {path} is none of: {FORMATS_TEXT}")
+        return f"{HELD_PREFIX}{services.blobs.put(data)}"
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
     inspiration_image = address(product.inspiration_image, "/inspiration_image")
     spin = _files_in_folder(product.spin_images, folder)
     spin = tuple(address(url, f"/spin_images/{index}") for index, url in enumerate(spin))
+    model_url = address(product.model_url, MODEL_POINTER)
     if problems:
         raise ConfigError(*problems)
-    return replace(product, images=images, inspiration_image=inspiration_image, spin_images=spin)
+    return replace(
+        product,
+        images=images,
+        inspiration_image=inspiration_image,
+        model_url=model_url,
+        spin_images=spin,
+    )
 
 
 def _files_in_folder(spin: tuple[str, ...], folder: Path) -> tuple[str, ...]:
@@ -62,14 +78,19 @@ def product() -> None:
 
 @product.command("add")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its files.",
+)
 @data_dir_option
 @json_option
 @report_errors
-def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
+def product_add(file: Path, model: Path | None, data_dir: Path | None, json_output: bool) -> None:
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
-    Photos are addresses, or files by their path from the folder of FILE. A spin may be a folder with its
-    frames.
+    Photos and models are addresses, or files by their path from the folder of FILE. A spin may be a folder
+    with its frames.
     """
     try:
         data = load_json(file.read_text(encoding="utf-8-sig"))
@@ -84,6 +105,8 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     if mistyped:
         raise ConfigError(*(f"{file}: {line}" for line in mistyped))
     services = open_services(data_dir)
+    if model:
+        record = replace(record, model_url=str(model.resolve()))
     taken = intake.add_product(services, store_local_photos(services, record, file.parent), by="command line")
     facts = {"sku": record.sku, "outcome": taken.summary, "planned": taken.planned, "ignored": ignored}
     note = f"\nnote: ignored, since they are no keys of ours: {', '.join(ignored)}" if ignored else ""

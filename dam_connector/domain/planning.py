@@ -5,15 +5,16 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, Product, named_photos, spin_frames
+from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, named_photos
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, NamingRules, Rules
 from dam_connector.domain.run import RunKind
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
-HASHED_IF_SET = ("when", "prompt", "avoid")
+HASHED_IF_SET = ("when", "prompt", "avoid", "sizes")
 # What earlier releases hashed of the patterns of names. An asset keeps its name until its next version, so
 # the patterns in force are no longer hashed; the constant keeps the hashes of those who never changed them.
 _NAMING_IN_HASH = {
@@ -23,7 +24,16 @@ _NAMING_IN_HASH = {
 }
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
-_NOT_HASHED = ("images", "spin_images", "inspiration_image", "request", "live_from", "live_until")
+_NOT_HASHED = (
+    "images",
+    "spin_images",
+    "inspiration_image",
+    "model_url",
+    "request",
+    "live_from",
+    "live_until",
+    "translations",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +70,7 @@ def planned_runs(
             continue
         if "{slot" not in rules.naming.pattern_for(in_rules.name):  # more slots would get the same file names
             deliverable = replace(deliverable, count=min(deliverable.count, in_rules.count))
-        made_from = _inputs(deliverable, sources, models)
+        made_from = _inputs(product, deliverable, sources, models)
         if made_from and deliverable.is_for_category(product.category):
             for slot in range(1, deliverable.count + 1):
                 hashed = input_hash(product, made_from, deliverable, slot, rules)
@@ -78,13 +88,22 @@ def planned_runs(
 
 
 def _inputs(
-    deliverable: Deliverable, sources: Mapping[str, Sha256], models: Mapping[str, Sha256]
+    product: Product,
+    deliverable: Deliverable,
+    sources: Mapping[str, Sha256],
+    models: Mapping[str, Sha256],
 ) -> dict[str, Sha256]:
-    """Return the pictures or the model that a deliverable is made from; empty if they are missing."""
+    """Return the pictures or the model that a deliverable is made from; empty if they are missing.
+
+    No model is made in place of one that the product brings along and that could not be fetched.
+    """
+    is_model = deliverable.kind is RunKind.MODEL
+    if is_model and product.model_url and BROUGHT_MODEL not in sources:
+        return {}
     if deliverable.made_from == PHOTO:
         inputs = named_photos(sources)
-        if deliverable.kind is RunKind.MODEL:
-            inputs |= spin_frames(sources)
+        if is_model:
+            inputs |= {k: sha for k, sha in sources.items() if k == BROUGHT_MODEL or is_spin_key(k)}
     else:
         inputs = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
     if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:

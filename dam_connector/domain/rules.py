@@ -17,6 +17,7 @@ from dam_connector.domain.sign_on import SignOnRules
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 OTHER_CATEGORIES = "*"  # the stages of categories that have none of their own
 LOCAL = "local"  # the generator that runs on our own workers
+BROUGHT = "brought"  # in provenance, the generator of a model that the product brought along
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
 MAX_CAP_USD = 1_000_000.0  # a larger cap is a slip of the keyboard
 # The caps on a provider's spending, by period: option of its connection.
@@ -85,6 +86,7 @@ class Deliverable:
     fill: float = 0.86  # share of the tighter side that the product fills
     aspect: str = "1:1"  # width to height
     size_px: int = 2048  # the longer side
+    sizes: tuple[int, ...] = ()  # longer sides of further, smaller files of each format
     shadow: bool = True
     reflection: bool = False
     camera: str = "hero"  # one of `CAMERAS`, or azimuth and elevation in degrees as "35,18"

@@ -8,7 +8,8 @@ from enum import StrEnum
 from dam_connector.domain.ids import AssetId, RunId, Sha256, Sku, VersionId
 from dam_connector.domain.issue import Report
 
-ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the GLB as its maker sent it
+ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the model as its maker sent it
+CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was of another format
 
 
 class VersionState(StrEnum):
@@ -46,6 +47,7 @@ class Role(StrEnum):
     PRIMARY = "primary"  # the rendition or the GLB itself, in any of its formats
     USDZ = "usdz"
     PREVIEW = "preview"  # a picture of a model
+    SIZE = "size"  # a rendition in a smaller size, whose longer side in pixels is its `view`
     EVIDENCE = "evidence"  # a picture of the report, which no channel gets
 
 
@@ -56,7 +58,7 @@ class VersionFile:
     name: str
     format: str  # e.g. "jpeg", "glb", "web" (a GLB for the web)
     role: Role
-    view: str  # camera of a preview, number of a spin frame; otherwise empty
+    view: str  # camera of a preview, number of a spin frame, pixels of a smaller size; otherwise empty
     mime: str
     sha256: Sha256  # the key of its bytes in the blob storage
     bytes: int

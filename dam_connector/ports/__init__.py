@@ -5,7 +5,7 @@ Adapters implement them; `dam_connector/adapters/` has one for each vendor.
 
 from dam_connector.ports.channel import Channel
 from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
-from dam_connector.ports.infrastructure import Blobs, Clock, LibraryStore, Queue, StoredBlob
+from dam_connector.ports.infrastructure import Blobs, BlobStream, Clock, LibraryStore, Queue, StoredBlob
 from dam_connector.ports.pim import Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
@@ -18,6 +18,7 @@ from dam_connector.ports.self_test import ChecksDecisions, ChecksMetadata, Check
 from dam_connector.ports.webhook import InboundWebhook, VerifiedWebhook
 
 __all__ = [
+    "BlobStream",
     "Blobs",
     "Channel",
     "ChecksDecisions",

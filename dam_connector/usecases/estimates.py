@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import LOCAL, Deliverable
+from dam_connector.domain.rules import BROUGHT, LOCAL, Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.ports import GenerationRequest
 from dam_connector.wiring import Services
@@ -36,8 +36,10 @@ def first_generator(services: Services, deliverable: Deliverable, product: Produ
     """Return the generator that is asked first for an asset, and its price.
 
     Returns:
-        `local` or a provider's name, and USD by the provider's price list.
+        `local`, `brought` or a provider's name, and USD by the provider's price list.
     """
+    if deliverable.kind is RunKind.MODEL and product.model_url:
+        return BROUGHT, 0.0
     views = max(len(product.images), bool(product.spin_images))  # a spin's first frame shows the front
     for name in deliverable.generator:
         if not deliverable.can_use_generator(name, product.category, views):

@@ -21,7 +21,7 @@ from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.live import live_version_id
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import WITHDRAW
+from dam_connector.domain.rules import WITHDRAW, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
 from dam_connector.errors import ConnectorError, StateConflict
@@ -30,6 +30,7 @@ from dam_connector.store.channel_listings import SentListing
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.wiring import Services
+from schemas.product import normal_locale
 from schemas.webhook_listing import dump_listing
 
 log = structlog.get_logger()
@@ -88,14 +89,33 @@ def build_listing(
         except StateConflict as error:
             log.warning("not_listed", version_id=publication.version_id, error=str(error))
     rules = services.rules.current()
-    order = {d.name: number for number, d in enumerate(rules.deliverables)}
-    found.sort(key=lambda a: (order.get(a.version.asset.deliverable, len(order)), a.version.asset.slot))
+    options = rules.channel[channel].options if channel in rules.channel else {}
+    names = [*_texts_of(options, "order"), *(d.name for d in rules.deliverables)]
+    order = {name: number for number, name in reversed(list(enumerate(names)))}  # the first place counts
+    found.sort(key=lambda a: (order.get(a.version.asset.deliverable, len(names)), a.version.asset.slot))
     return Listing(
-        product=product,
+        product=product.in_locale(locale_of(rules, channel)),
         folder=product_folder(product, rules),
         page_url=f"{services.settings.base_url}/ar/{quote(product.sku)}",
         placements=tuple(_placements(services, channel, product, found)),
     )
+
+
+def listing_sha256(listing: Listing) -> str:
+    """Return what identifies the content of a listing: files, texts and folder."""
+    content = json.dumps(dump_listing(listing), sort_keys=True)
+    return hashlib.sha256(f"{listing.folder} {content}".encode()).hexdigest()
+
+
+def locale_of(rules: Rules, channel: str) -> str:
+    """Return the locale that a channel wants its texts in; empty: that of the PIM."""
+    connection = rules.channel.get(channel)
+    return normal_locale(str(connection.options.get("locale", ""))) if connection else ""
+
+
+def _texts_of(options: Mapping[str, object], name: str) -> list[str]:
+    found = options.get(name, ())
+    return [str(each) for each in found] if isinstance(found, (list, tuple)) else []
 
 
 def send_listing(services: Services, channel: str, listing: Listing, *, since: datetime | None = None) -> str:
@@ -116,8 +136,7 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
         StateConflict: another process has the lock now.
     """
     sku, folder, adapter = listing.product.sku, listing.folder, services.channel(channel)
-    content = json.dumps(dump_listing(listing), sort_keys=True)
-    sha256 = hashlib.sha256(f"{folder} {content}".encode()).hexdigest()
+    sha256 = listing_sha256(listing)
     assets = [placement.approved.version.asset.id for placement in listing.placements]
     sent = services.channel_listings.begin(channel, sku, sha256=sha256, folder=folder, assets=assets)
     if since and sent.synced_at and sent.synced_at >= since:
@@ -161,11 +180,11 @@ def _placements(
     rules = services.rules.current()
     names = channel_names(channel, product, [each.version for each in found], rules)
     for approved, new_names in zip(found, names, strict=True):
-        yield _placement(services, product, approved, new_names)
+        yield _placement(services, product, approved, new_names, locale_of(rules, channel))
 
 
 def _placement(
-    services: Services, product: Product, approved: ApprovedVersion, names: Mapping[str, str]
+    services: Services, product: Product, approved: ApprovedVersion, names: Mapping[str, str], locale: str
 ) -> Placement:
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
@@ -181,7 +200,11 @@ def _placement(
     )
     return Placement(
         approved=renamed,
-        alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
+        alt_text=alt_text(
+            product.in_locale(locale),
+            style=deliverable.style if deliverable else "studio",
+            locale=locale,
+        ),
         links=links,
     )
 

@@ -50,6 +50,7 @@ def decide(
         Whether the review ended with it.
 
     Raises:
+        Refused: a time to go live, and further stages are asked.
         StateConflict: somebody else decided first, another stage is asked now, or the version is approved and
             its product was deleted.
     """
@@ -61,6 +62,8 @@ def decide(
         stage, is_final = stages.deciding_stage(
             services, version, decision.verdict, from_dam=source == version.dam, expected=stage
         )
+        if go_live_at and not is_final:
+            raise Refused("review", "decide", "only the last stage says when a version goes live")
         decision_id = services.decisions.record(version, decision, source, stage=stage, is_final=is_final)
         if not is_final:
             _pass_to_next_stage(services, version, decision, stage, source=source)

@@ -82,6 +82,7 @@ def version(version_id: str) -> ResponseReturnValue:
         is_asked=stages.may_decide(
             s, found, name=signed_in_user().name, roles=signed_in_user().role.included
         ),
+        may_undo=stages.may_undo(s, found, name=signed_in_user().name, roles=signed_in_user().role.included),
         publications=s.publications.of_version(found.id),
         history=s.history.entries(version_id=found.id),
         can_roll_back=publish.can_roll_back(s, found),

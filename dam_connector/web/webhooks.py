@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.ports import InboundWebhook
-from dam_connector.usecases import intake
+from dam_connector.usecases.receipt import receive_webhook
 from dam_connector.web.rate_limit import limit_rate
 from dam_connector.web.request_context import error_response, services
 
@@ -41,7 +41,7 @@ def receive(connection: str) -> ResponseReturnValue:
     inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
-    delivery_id, new = intake.receive_webhook(services(), connection, inbound)
+    delivery_id, new = receive_webhook(services(), connection, inbound)
     body_out: dict[str, object] = {"delivery_id": delivery_id, "new": new}
     if delivery_id:
         body_out["delivery"] = f"{services().settings.base_url}/api/v1/deliveries/{delivery_id}"

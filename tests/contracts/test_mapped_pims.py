@@ -297,6 +297,15 @@ def test_a_mistake_is_named_with_its_place(context: AdapterContext, changes: Any
         opened("own", context, **changes)
 
 
+def test_texts_in_other_languages(context: AdapterContext, clock: TestClock) -> None:
+    fields = {"sku": "$.code", "name": "$.title.en", "name@de": "$.title.de", "color@de_AT": "$.color.de"}
+    source = opened("own", context, mapping={"fields": fields})
+    body = {"code": "A", "title": {"en": "Chair", "de": "Stuhl"}, "color": {"de": "grün"}}
+    (event,) = source.normalize(inbound(json.dumps(body).encode(), {}, clock.now()))
+    assert event.product and event.product.name == "Chair"
+    assert event.product.translations == {"de": {"name": "Stuhl"}, "de-AT": {"color": "grün"}}
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=5),
     lambda inner: (

@@ -230,3 +230,9 @@ def _as_workbook(cell: str) -> str:
 def test_negative_numbers_of_a_person_s_sheet_stay_numbers() -> None:
     rows = [cells["h"] for _, cells in read_sheet(b"sku,h\nA,-5\nB,+49\nC,'-5\nD,'+49\n").rows]
     assert rows == ["-5", "+49", "-5", "+49"]
+
+
+def test_a_cell_as_long_as_a_book_is_no_header_and_is_passed_in_one_pass() -> None:
+    book = "x" * 200_000  # looking for a unit in it as in a header took minutes
+    sheet = read_sheet(f"sku,name,image_url\nA1,{book},a.jpg\n".encode())
+    assert [cells["sku"] for _, cells in sheet.rows] == ["A1"]

@@ -76,6 +76,7 @@ PAGES = {
     "products.index": "products",
     "products.product": "product assets runs",
     "products.regenerate_all": "regenerate_product",
+    "products.upload_model": "upload_model",
     "products.run_product": "run_product",
     "version_actions.comment_all": "comment_many",
     "version_actions.decide": "decide",

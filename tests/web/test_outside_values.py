@@ -16,6 +16,7 @@ from dam_connector.domain.outside_values import decode_json, parse_integer, pars
 from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
+from schemas.strict_json import load_json
 from tests.support import TestClock, record, signed
 
 ODD_TIMESTAMPS = ("999999999999", "²", "-1", "", "1e9", "9" * 5000, "٣", "0x10")
@@ -186,6 +187,30 @@ def test_json_that_cannot_be_worked_with_is_refused_everywhere(
         with suppress(AdapterError):  # a failure of the sender, not a bug of ours
             intake.handle_delivery(services, delivery_id)
         assert admin.get(f"/deliveries/{delivery_id}").status_code == 200
+
+
+@pytest.mark.parametrize("unclean", ["\\u0000", "\\ud800", "\\ud83d x"])
+@pytest.mark.parametrize(
+    "body", ['{"text": "a%s"}', '{"text": "a", "%s": 1}', '{"text": "a", "x": [{"y": ["%s"]}]}']
+)
+def test_no_body_brings_a_nul_or_half_a_surrogate_pair(
+    body: str, unclean: str, api: Callable[[str], FlaskClient]
+) -> None:
+    admin = api("admin")
+    for path in (
+        "/products",
+        "/versions/x/comments",
+        "/guest-links",
+        "/rules/check",
+        "/versions/bulk/comments",
+    ):
+        sent = admin.post(f"/api/v1{path}", data=body % unclean, content_type="application/json")
+        (problem,) = sent.json["error"]["problems"]
+        assert sent.status_code == 400 and "NUL or half a surrogate pair" in problem, path
+
+
+def test_whole_pairs_and_written_backslashes_are_clean() -> None:
+    assert load_json('["\\ud83d\\ude00", "\\\\u0000"]') == ["\U0001f600", "\\u0000"]
 
 
 def test_half_surrogate_pairs_are_no_utf8() -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.errors import InputError
+from worker.imaging.clean_background import refine_on_clean_background
 from worker.imaging.cutout import (
     Cutout,
     checked_cutout,
@@ -25,6 +26,7 @@ from worker.imaging.cutout_evidence import CutoutEvidence, Source, gather_eviden
 from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.salient_net import SalientNet
+from worker.imaging.see_through import open_see_through
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -68,9 +70,11 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
         InputError: `cutout.empty`, when the product covers hardly anything, or everything.
     """
     if net is None or photo.alpha is not None:
-        return cut_out(photo, pointer)
+        found = cut_out(photo, pointer)
+        return found if photo.alpha is not None else refine_on_clean_background(photo.rgb, found)
     found, evidence = cut_out_with_evidence(photo, net, pointer)
-    return replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
+    found = replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
+    return refine_on_clean_background(photo.rgb, open_see_through(photo.rgb, found))
 
 
 def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> tuple[Cutout, CutoutEvidence]:

@@ -12,7 +12,9 @@ from worker.imaging.cutout import Cutout
 from worker.modeling.furniture_fitting import build_furniture
 from worker.modeling.material_estimate import estimate_material
 from worker.modeling.mesh_extraction import extract_mesh
+from worker.modeling.model_evidence import ModelEvidence, gather_evidence
 from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_outline, max_aspect_mismatch
+from worker.modeling.photo_camera import carve
 from worker.modeling.pose_search import RectifiedViews, rectify_views
 from worker.modeling.shape import build_shape
 from worker.modeling.texture import texture_mesh
@@ -27,6 +29,8 @@ MAX_STRETCH = 0.03  # of a side; more means that a part at the rim is missing
 LOW_CONFIDENCE = 0.5
 MIN_CUTOUT_CONFIDENCE = 0.3  # less sure cut-outs are left out while others remain
 GOOD_COVERAGE = 0.85  # overlap of the coarse shape with the photos
+MIN_CARVING_COVERAGE = 0.6  # of a three-quarter photo; a worse camera would carve away the product
+CARVING_TOLERANCE = 0.01  # of the photo's longer side
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",
@@ -39,11 +43,12 @@ class ModelBuild:
 
     model: TexturedMesh
     family: str  # the family of shapes that it was built by
-    confidence: float  # 0 to 1
+    confidence: float  # 0 to 1: the probability that the model is good
     issues: tuple[Issue, ...]
     actual_views: Mapping[
         View, View
     ]  # what photos show, by the view that the record names, where they differ
+    evidence: ModelEvidence | None = None  # that the probability is of; None: it is not calibrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,13 +92,18 @@ def build_model(
         if views.furniture is None
         else build_furniture(views.furniture, size, TOTAL_CELLS)
     )
+    is_fitted = shape.family.startswith(("turned", "joinery"))  # to the outline, so nothing lies beyond
+    if View.HERO in views.posed_photos and views.coverage > MIN_CARVING_COVERAGE and not is_fitted:
+        shape = carve(shape, views.posed_photos[View.HERO], CARVING_TOLERANCE)
     material = estimate_material(description)
     vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
     mesh = texture_mesh(vertices, faces, views.posed_photos, size, texture_px, material)
     disagreement = max_aspect_mismatch(size, outlines)
     doubts = _doubts(outlines, views, disagreement, stretch)
     certain = min(c.confidence for c in used.values())
-    confidence = round(shape.confidence * certain * float(np.prod([1 - d.share for d in doubts])), 2)
+    certainty = certain * float(np.prod([1 - d.share for d in doubts]))
+    evidence = gather_evidence(shape, views, outlines, size, certainty)
+    confidence = round(min(evidence.probability, certainty), 2)
     issues += _view_issues(actual_views, outlines, size)
     issues += _shape_issues(disagreement, stretch)
     if confidence < LOW_CONFIDENCE:
@@ -110,6 +120,7 @@ def build_model(
         model=mesh,
         family=shape.family,
         confidence=confidence,
+        evidence=evidence,
         issues=tuple(issues),
         actual_views=actual_views,
     )
@@ -191,7 +202,7 @@ def _doubts(
         found.append(_Doubt(share=min(0.5, 4 * stretch), reason="thin parts lost"))
     if not set(outlines) & set(UPRIGHT_VIEWS):
         reason = "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"
-        found.append(_Doubt(share=0.3, reason=reason))
+        found.append(_Doubt(share=0.0 if View.HERO in outlines else 0.3, reason=reason))
     if views.coverage < GOOD_COVERAGE:
         share = GOOD_COVERAGE - views.coverage
         found.append(_Doubt(share=share, reason="no known shape explains the photos well"))

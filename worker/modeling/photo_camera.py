@@ -1,6 +1,6 @@
 """The camera of a photo, shapes seen through it, and photos rectified onto an upright plane."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ from worker.modeling.camera import Camera
 from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.shape import Shape
 from worker.modeling.shape_evidence import iou
+from worker.modeling.voxel_grid import signed_distance
 
 F32 = NDArray[np.float32]
 
@@ -19,6 +20,7 @@ RAY_STEPS = 40  # samples along each line of sight
 COARSE_CELLS = 24_000  # of the grids of shapes that are only compared with photos
 COMPARISON_PX = 48  # the longer side of the pictures that are compared
 BORDER_PX = 3  # around these pictures
+CARVING_PX = 384  # longer side of the outline that shapes are carved by
 HERO_FOV_DEG = 26.0  # assumed for three-quarter photos
 
 
@@ -192,3 +194,32 @@ def silhouette_mask(
     is_unsure = (np.abs(nearest) <= CLEAR_CELLS) & ~is_inside[ray]
     is_inside[ray[is_unsure][ndimage.map_coordinates(shape.field, cells[:, is_unsure], order=1) > 0]] = True
     return is_inside.reshape(height + 2 * border, -1)
+
+
+def carve(shape: Shape, photo: PosedPhoto, tolerance_share: float) -> Shape:
+    """Return the shape without what lies outside the photo's outline by more than a tolerance.
+
+    Args:
+        shape: The shape.
+        photo: The photo with its camera.
+        tolerance_share: Of the longer side of the photo, since the camera is not exact.
+    """
+    if photo.photo_camera is None:
+        return shape
+    factor = CARVING_PX / max(photo.outline.alpha.shape)
+    small = cv2.resize(photo.outline.alpha, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+    pad = CARVING_PX // 4
+    distance = signed_distance(np.pad(small > 0.5, pad))
+    indices = np.nonzero(shape.field > -1)
+    points = np.stack(
+        [axis[i] for axis, i in zip((shape.grid.x, shape.grid.y, shape.grid.z), indices, strict=True)], 1
+    )
+    camera = photo.photo_camera.scaled(small.shape[1] / photo.outline.alpha.shape[1])
+    at = camera.to_pixels(points.astype(np.float32)) - 0.5 + pad
+    rows = np.clip(np.rint(at[:, 1]), 0, distance.shape[0] - 1).astype(int)
+    columns = np.clip(np.rint(at[:, 0]), 0, distance.shape[1] - 1).astype(int)
+    cells_per_px = float(shape.grid.size.as_array().max() / shape.grid.cell) / CARVING_PX
+    limit = (distance[rows, columns] + tolerance_share * CARVING_PX) * cells_per_px
+    field = shape.field.copy()
+    field[indices] = np.minimum(field[indices], limit)
+    return replace(shape, field=field)

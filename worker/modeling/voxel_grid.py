@@ -18,6 +18,7 @@ MIN_CELLS_PER_SIDE = 20  # so that flat products keep a shape
 MARGIN = 3  # empty cells on each side of the product's box
 OVERSAMPLING = 4  # fine cells to a cell; outlines are measured on these, so that they keep their place
 THIN_FINE_CELLS = 7  # parts narrower than this are widened by one cell, or smoothing would tear them
+GAP_FINE_CELLS = 5  # gaps narrower than this are closed: a fringe, a mesh
 
 
 class VoxelGrid:
@@ -83,7 +84,9 @@ def _outline_distance(outline: Outline, columns: int, rows: int) -> F32:
         (int(columns) * OVERSAMPLING, int(rows) * OVERSAMPLING),
         interpolation=cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR,
     )
-    inside = _widen_thin_parts(np.pad((resized > 0.5).astype(np.uint8), MARGIN * OVERSAMPLING))
+    mask = np.pad((resized > 0.5).astype(np.uint8), MARGIN * OVERSAMPLING)
+    gap = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (GAP_FINE_CELLS, GAP_FINE_CELLS))
+    inside = _widen_thin_parts(np.asarray(cv2.morphologyEx(mask, cv2.MORPH_CLOSE, gap), np.uint8))
     signed = signed_distance(inside > 0)
     coarse = cv2.resize(
         signed, (int(columns) + 2 * MARGIN, int(rows) + 2 * MARGIN), interpolation=cv2.INTER_AREA

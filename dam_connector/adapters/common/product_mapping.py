@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.outside_values import parse_timestamp
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import TRANSLATED_FIELDS, Product
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.common import problem_lines
 from schemas.image_views import VIEWS, images_by_view
@@ -16,7 +16,16 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "spin_images", "inspiration_image", "live_from", "live_until")
+FIELDS = (
+    *TEXT_FIELDS,
+    *AXES,
+    *VIEWS,
+    "spin_images",
+    "inspiration_image",
+    "model_url",
+    "live_from",
+    "live_until",
+)
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -60,7 +69,7 @@ class AttributeMapping:
     @property
     def image_attributes(self) -> frozenset[str]:
         """Return the vendor's attributes that hold images."""
-        image_fields = (*VIEWS, "inspiration_image")
+        image_fields = (*VIEWS, "inspiration_image", "model_url")
         return frozenset(attribute for field, attribute in self._attributes.items() if field in image_fields)
 
     def attributes_with_prefix(self, prefix: str) -> list[str]:
@@ -74,6 +83,7 @@ class AttributeMapping:
         get_value: GetValue,
         images: Iterable[tuple[str, str]] = (),
         attributes: Mapping[str, Any] | None = None,
+        translations: Mapping[str, GetValue] | None = None,
     ) -> Product:
         """Build a product from a vendor's record.
 
@@ -82,6 +92,7 @@ class AttributeMapping:
             get_value: returns the value of a vendor's attribute by its name, or None.
             images: the URL and the text (file name, alt text) of each image, in the record's order.
             attributes: further attributes, which are stored with the product as they are.
+            translations: by locale, what returns the value of an attribute in it.
 
         Raises:
             BadOutput: with the JSON pointer and message of each mistake.
@@ -104,8 +115,13 @@ class AttributeMapping:
         if "spin_images" in self._attributes:
             spin = get_value(self._attributes["spin_images"])
             record["spin_images"] = [str(url) for url in spin] if isinstance(spin, list) else str(spin or "")
-        if "inspiration_image" in self._attributes:
-            record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
+        for name in ("inspiration_image", "model_url"):
+            if name in self._attributes:
+                record[name] = to_text(get_value(self._attributes[name]))
+        record["translations"] = {
+            locale: {f: to_text(get(self._attributes[f])) for f in TRANSLATED_FIELDS if f in self._attributes}
+            for locale, get in (translations or {}).items()
+        }
         for name in ("live_from", "live_until"):
             if name in self._attributes and (moment := parse_timestamp(get_value(self._attributes[name]))):
                 record[name] = moment.isoformat()

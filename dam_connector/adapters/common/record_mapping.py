@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
@@ -15,6 +16,7 @@ from schemas.image_views import VIEWS
 from schemas.json_paths import Paths, compile_paths, find_all, find_value
 
 ATTRIBUTES = "attributes"  # all values below a place; `attributes.NAME` is one of them
+LOCALE_MARK = "@"  # `name@de` is the name in German
 HEADER = "header:"  # the type of an event is in a header, e.g. `header:pimcore-event`
 OPTIONS = ("products", "product", "list", "type", "types", "deleted", "time", "fields", "images")
 MORE_OPTIONS = ("image_base", "unit")
@@ -40,7 +42,12 @@ class RecordMapping:
         if not isinstance(own, dict) or "sku" not in own:
             raise ConfigError('mapping/fields: name the place of the SKU, e.g. {"sku": "$.data.sku"}')
         self._fields = {name: _paths(place, f"fields/{name}") for name, place in own.items()}
-        mapped = [name for name in self._fields if name != "sku" and name.partition(".")[0] != ATTRIBUTES]
+        mapped = {
+            name.partition(LOCALE_MARK)[0]
+            for name in self._fields
+            if name != "sku" and name.partition(".")[0] != ATTRIBUTES
+        }
+        self._locales = sorted({name.partition(LOCALE_MARK)[2] for name in self._fields} - {""})
         images = options.get("images", {})
         self._images = _ImageList(images)
         self._record = AttributeMapping(
@@ -142,13 +149,17 @@ class RecordMapping:
             lambda name: self._field(name, record),
             [(self._address(url), text) for url, text in self._images.find(record)],
             self._attributes(record),
+            {locale: partial(self._translated, record, locale) for locale in self._locales},
         )
+
+    def _translated(self, record: Any, locale: str, name: str) -> Any:
+        return find_value(self._fields.get(f"{name}{LOCALE_MARK}{locale}", ()), record)
 
     def _field(self, name: str, record: Any) -> Any:
         if name == "spin_images":  # a list of addresses, or the path of each
             found = [each for place in find_all(self._fields[name], record) for each in _as_list(place)]
             return [self._address(each) for each in found if isinstance(each, str)]
-        value = find_value(self._fields[name], record)
+        value = find_value(self._fields.get(name, ()), record)
         is_picture = name in VIEWS or name == "inspiration_image"
         return self._address(str(value)) if is_picture and isinstance(value, str) else value
 

@@ -29,6 +29,11 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The file is not a picture in a format that can be read.",
         "Supply JPEG, PNG, WebP, TIFF or AVIF.",
     ),
+    "source.not_a_model": IssueSpec(
+        "error",
+        "The file is not a model that can be read.",
+        "Supply GLB, glTF, USDZ or OBJ; one that has files beside it as a ZIP with all of them.",
+    ),
     "source.damaged": IssueSpec(
         "error",
         "The picture file is incomplete or damaged.",

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import Request, abort
-from flask_smorest import Api, Blueprint
+from flask import Request
+from flask_smorest import Api, Blueprint, abort
 from marshmallow import RAISE, missing
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
@@ -94,7 +94,8 @@ class StrictParser(FlaskParser):
         try:
             return load_json(body.decode())
         except ValueError as error:
-            abort(400, f"the body is not JSON that can be read without a guess: {error}")
+            problem = f"the body is not JSON that can be read without a guess: {error}"
+            abort(400, messages={"json": [problem]})
 
 
 class TrueApi(Api):

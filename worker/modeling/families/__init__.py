@@ -9,6 +9,7 @@ from collections.abc import Callable
 from worker.modeling.families import (
     box,
     cabinet,
+    equal_sides,
     inflation,
     panel,
     revolved,
@@ -26,6 +27,7 @@ FAMILIES: tuple[Callable[[ShapeEvidence], ShapeProposal | None], ...] = (
     seating.propose,
     table.propose,
     cabinet.propose,
+    equal_sides.propose,
     shoe.propose,
     rounded_hull.propose,
     inflation.propose,

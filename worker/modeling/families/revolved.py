@@ -37,10 +37,15 @@ MAX_ASYMMETRY = 0.1
 MIN_HALF_CELLS = 1.3  # so that an antenna stays whole
 MIN_PROTRUSION = 0.15  # share of the widest radius; less is not a part
 MAX_SQUASH = 0.1  # relative difference of the body's width and depth
+MAX_UNNAMED_SQUASH = 0.02  # the same where no word says that the product is round
 ELLIPTIC_RANGE = (0.87, 1.15)  # depth to width of a body without parts
 MAX_PARTS_SHARE = 0.4  # share of the outline beyond the body; with more it is another family
 MAX_PARTS_ROWS = 0.92  # share of rows in which parts are seen
 MIN_BODY_ROWS = 0.85  # share of rows that contain the axis
+EXACT_SQUASH = 0.02  # relative difference of the body's width and the product's depth: a clear sign
+MIN_BOWL_ROWS = 0.5  # the same where that sign is clear, as for a pan whose handle rises above it
+MIN_MIRROR_IOU = 0.9  # of an outline with its mirror image: the same on both sides
+MIN_FEET_SHARE = 0.04  # share of the outline beyond the body
 MIN_IOU = 0.92  # of the body with the other views
 
 
@@ -64,7 +69,8 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     squash = half_depth / max(widest, 1e-6)
     if (
         parts_share > MAX_PARTS_SHARE
-        or (radii[rows] > 0.02 * widest).mean() < MIN_BODY_ROWS
+        or (radii[rows] > 0.02 * widest).mean()
+        < (MIN_BODY_ROWS if abs(squash - 1) > EXACT_SQUASH else MIN_BOWL_ROWS)
         or _protrudes_everywhere(front, axis, radii)
     ):
         return None
@@ -72,6 +78,20 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         parts_share > 0.04 or not ELLIPTIC_RANGE[0] <= squash <= ELLIPTIC_RANGE[1]
     ):
         return None
+    if (
+        evidence.lone_front is not None
+        and evidence.top is None
+        and abs(squash - 1) > MAX_UNNAMED_SQUASH
+        and not evidence.mentions(*ROUND_WORDS)
+    ):
+        return None
+    if (
+        evidence.lone_front is not None
+        and evidence.top is None
+        and parts_share > MIN_FEET_SHARE
+        and _is_mirrored(front)
+    ):
+        return None  # feet or branches around the body, not a handle beside it
     if not _matches_other_views(evidence, axis, radii, squash):
         return None
     across, along = (
@@ -91,6 +111,11 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         confidence=confidence,
         is_complete=True,
     )
+
+
+def _is_mirrored(front: F32) -> bool:
+    """Return whether the outline is the same on both sides."""
+    return iou(front > 0, front[::-1] > 0) > MIN_MIRROR_IOU
 
 
 def _axis_and_radii(front: F32, limit: float) -> tuple[float, F32]:

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from worker.modeling.families.seating import seat_clearance
 from worker.modeling.families.shoe import SHOE_WORDS
+from worker.modeling.families.table import has_corners
 from worker.modeling.lofting import (
     SliceForm,
     domed_form,
@@ -23,7 +24,6 @@ F32 = NDArray[np.float32]
 EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0)
 UPPER_EXPONENT = 2.5  # of a shoe's upper, rounded along its length
 ROW_STRIDE = 3  # every so many rows are looked at to choose a form
-SAME_SIDES = 0.03  # relative difference of width and depth: such furniture is as often round as square
 SIMILAR_SIDES = 0.12  # relative difference of width and depth: such slices are round
 BOX_FILL = 0.93  # outlines that fill more of their frames are a box's: not rounded
 
@@ -85,7 +85,7 @@ def _choose_form(evidence: ShapeEvidence, front: F32, side: F32) -> tuple[str, S
         return "", None
     difference = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
     furniture, general = (
-        (3.0 if difference < SAME_SIDES else 4.0),
+        (8.0 if has_corners(front, evidence.grid) else 2.5),
         (2.0 if difference < SIMILAR_SIDES else 3.0),
     )
     exponent = furniture if evidence.mentions("furniture") else general

@@ -33,6 +33,11 @@ SOFA_ARM_WIDTH = 0.11  # share of the width, on either side
 MIN_ARM_HEIGHT = 0.85  # share of the height up to which the side view is deep
 SOFA_BACK_THICKNESS = (0.75, 0.58)  # the same of a sofa whose side view shows arms
 EXPONENT = 6.0  # of the superellipse that the seat is from above
+MAX_SLAB = 0.04  # share of the height; thicker bands are as likely seats
+SEAT_SHARES = (0.3, 0.8)  # of the height: where a seat can end
+MIN_BACK_FILL = 0.4  # of the width, of rows as wide as a back or a seat
+MIN_BACK_ROWS = 0.3  # of the upper half: such rows of a back and a seat
+MIN_CASE_FILL = 0.92  # share of the width, of rows of the upper half
 MIN_WIDE_FILL = 0.6  # share of the seat's width; rows that fill less are legs below it and posts above it
 
 
@@ -45,14 +50,18 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     is_seat_sized = 0.6 <= size.height <= 1.25 and 0.4 <= size.depth <= 1.15 and size.width >= 0.4
     is_deep = size.depth >= 0.65 if size.width > SOFA_WIDTH_M else size.depth >= 0.42
     if not is_named and not (
-        evidence.mentions("furniture") and is_seat_sized and is_deep and _has_back(front)
+        evidence.mentions("furniture")
+        and is_seat_sized
+        and is_deep
+        and _has_back(front)
+        and not _is_case(front)
     ):
         return None
     seat = _seat_top(front, size.height)
     field = loft(front, _side_profile(evidence, front, seat), superellipse_form(EXPONENT))
     arms = _arm_columns(front, seat)
     field[arms] = np.maximum(field[arms], np.minimum(front[arms][:, :, None], evidence.hull[arms]))
-    legs = corner_legs(evidence.grid, front, seat)
+    legs = corner_legs(evidence.grid, front, _slab_bottom(front, seat), max_fill=2.0)
     field = remove_phantoms(
         np.minimum(field, legs), front, np.minimum(legs[0].T, float(evidence.grid.counts[2])), None
     )
@@ -70,6 +79,8 @@ def seat_clearance(evidence: ShapeEvidence) -> F32 | None:
     """
     front, side, top, grid = evidence.front, evidence.side, evidence.top, evidence.grid
     if front is None or side is None or not evidence.mentions("furniture", *SEAT_WORDS):
+        return None
+    if _is_case(front) and not evidence.mentions(*SEAT_WORDS):
         return None
     seat = _seat_row(side, grid)
     if seat is None:
@@ -140,25 +151,50 @@ def _seat_row(side: F32, grid: VoxelGrid) -> int | None:
 
 
 def _has_back(front: F32) -> bool:
-    """Return whether the upper half is as wide as a back, over more than the thickness of a table top."""
+    """Return whether the upper half is as wide as a back, over more than the thickness of a table top.
+
+    Two bands, of a seat and of a back on posts, need fewer rows than one.
+    """
     shares = row_fill(front)[MARGIN:-MARGIN]
-    return float(np.median(shares[len(shares) // 2 :])) > 0.4
+    wide = shares[len(shares) // 2 :] > MIN_BACK_FILL
+    bands = int((np.diff(wide.astype(int), prepend=0) > 0).sum())
+    return float(wide.mean()) > (0.5 if bands < 2 else MIN_BACK_ROWS)
+
+
+def _slab_bottom(front: F32, seat: float) -> float:
+    """Return where the band of wide rows that ends at the seat begins, as a share of the height."""
+    shares = row_fill(front)[MARGIN:-MARGIN]
+    wide = shares > MIN_WIDE_FILL * shares.max()
+    row = max(0, min(len(shares), round(seat * len(shares))) - 1)
+    while row > 0 and wide[row - 1]:
+        row -= 1
+    return row / len(shares)
+
+
+def _is_case(front: F32) -> bool:
+    """Return whether straight sides reach the top: a case, since backs are narrower or rounded."""
+    shares = row_fill(front)[MARGIN:-MARGIN]
+    return float(np.quantile(shares[len(shares) // 2 :], 0.1)) > MIN_CASE_FILL
 
 
 def _seat_top(front: F32, height: float) -> float:
     """Return the seat's upper side as a share of the height.
 
-    It is where the first wide band from the floor ends, or else the usual height.
+    It is where a wide band ends near the usual height, or else the usual height.
     """
     shares = row_fill(front)[MARGIN:-MARGIN]
-    wide = shares > MIN_WIDE_FILL * shares.max()
-    start = int(np.argmax(wide))
-    end = start + int(np.argmin(np.append(wide[start:], False)))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], shares > MIN_WIDE_FILL * shares.max(), [0]])))
+    starts, ends = edges[::2], edges[1::2]
     usual_share = float(np.clip(SEAT_HEIGHT_M / height, 0.38, 0.62))
-    found_share = end / len(shares)
-    return (
-        found_share if start > 0 and 0.3 < found_share < 0.75 else max(usual_share, (start + 2) / len(shares))
-    )
+    seats = [
+        (min(float(end - start) / len(shares), MAX_SLAB), float(end / len(shares)))
+        for start, end in zip(starts, ends, strict=True)
+        if start > 0 and SEAT_SHARES[0] < end / len(shares) < SEAT_SHARES[1]
+    ]
+    if not seats:
+        return max(usual_share, (int(starts[0]) + 2) / len(shares))
+    thickest = max(seats)[0]  # thinner bands are bars between legs
+    return min((top for slab, top in seats if slab > thickest / 2), key=lambda top: abs(top - usual_share))
 
 
 def _side_profile(evidence: ShapeEvidence, front: F32, seat: float) -> F32:

@@ -14,6 +14,9 @@ LOWER_PART = 0.6  # share of the height, from the floor, in which a table has le
 MAX_LEGS_FILL = 0.45  # median share of the width that legs take
 MIN_TOP_FILL = 0.85  # share of the width that a top takes
 MAX_LEG_ROW_FILL = 0.5  # rows that fill less of the width are legs
+SAME_SIDES = 0.03  # relative difference of width and depth: such tops are as often round as square
+CORNER_SHARE = 0.06  # of the width: legs so near to the sides need the corners of a square top
+SQUARE_EXPONENT, ROUND_EXPONENT = 12.0, 2.0  # of the superellipse that the top is from above
 INSET = 0.06  # share of the depth, from the edge to the legs
 
 
@@ -26,8 +29,20 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         or row_fill(front)[-MARGIN - round(0.12 * evidence.grid.counts[1]) :].max() < MIN_TOP_FILL
     ):
         return None
-    field = loft(front, as_side_view(front, len(evidence.grid.z)), superellipse_form(4.0))
+    exponent = SQUARE_EXPONENT if has_corners(front, evidence.grid) else ROUND_EXPONENT
+    field = loft(front, as_side_view(front, len(evidence.grid.z)), superellipse_form(exponent))
     return ShapeProposal(field=field, family="legs and a top", score=0.85, confidence=0.6)
+
+
+def has_corners(front: F32, grid: VoxelGrid) -> bool:
+    """Return whether a table's top is a rectangle: sides of different length, or legs under its corners."""
+    if abs(grid.size.width / grid.size.depth - 1) > SAME_SIDES:
+        return True
+    columns = np.flatnonzero((front > 0).any(1))
+    low = front[:, MARGIN : MARGIN + round(LOWER_PART * grid.counts[1])] > 0
+    legs = np.flatnonzero(low.mean(1) > 0.5)
+    inset = min(legs[0] - columns[0], columns[-1] - legs[-1]) if len(legs) else len(columns)
+    return bool(inset < CORNER_SHARE * len(columns))
 
 
 def row_fill(front: F32) -> F32:
@@ -48,13 +63,14 @@ def as_side_view(front: F32, count: int) -> F32:
     return np.asarray(cv2.resize(front, (front.shape[1], count), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-def corner_legs(grid: VoxelGrid, front: F32, below: float) -> F32:
+def corner_legs(grid: VoxelGrid, front: F32, below: float, max_fill: float = MAX_LEG_ROW_FILL) -> F32:
     """Return the signed distance along the depth to legs at front and back, as deep as they are wide.
 
     Args:
         grid: The grid.
         front: (nx, ny) the front outline.
         below: Share of the height up to which rows that are mostly empty in the front view contain legs.
+        max_fill: Share of the width that such rows fill at most.
 
     Returns:
         (1, ny, nz); infinite in the other rows.
@@ -62,12 +78,13 @@ def corner_legs(grid: VoxelGrid, front: F32, below: float) -> F32:
     count, depth = grid.counts[1], grid.counts[2]
     height, from_back = (np.arange(len(grid.y)) - MARGIN + 0.5) / count, np.arange(len(grid.z)) - MARGIN + 0.5
     distance = np.full((1, len(grid.y), len(grid.z)), np.inf, np.float32)
-    for row in np.flatnonzero((height < below) & (row_fill(front) < MAX_LEG_ROW_FILL)):
-        legs = inside_intervals(front[:, row])
-        if legs:
-            half = max(1.5, min(float(np.median([b - a for a, b in legs])) / 2, depth / 5))
-            middle = half + INSET * depth
-            distance[0, row] = half - np.minimum(
-                np.abs(from_back - middle), np.abs(depth - from_back - middle)
-            )
+    fill = row_fill(front)
+    rows = np.flatnonzero((height < below) & (fill < max_fill) & (fill > 0))
+    widths = [np.median([b - a for a, b in inside_intervals(front[:, row])]) for row in rows]
+    is_bar = fill[rows] >= MAX_LEG_ROW_FILL  # between legs, and as thick as they are
+    usual = float(np.median(np.array(widths)[~is_bar])) if (~is_bar).any() else 2.0
+    for row, width, bar in zip(rows, widths, is_bar, strict=True):
+        half = max(1.5, min((usual if bar else float(width)) / 2, depth / 5))
+        middle = half + INSET * depth
+        distance[0, row] = half - np.minimum(np.abs(from_back - middle), np.abs(depth - from_back - middle))
     return distance
