@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -76,6 +77,16 @@ class ProductSchema(Schema):
         allow_none=True,
         metadata={"description": "Picture URLs by view: front, back, left, right, top, hero, detail."},
     )
+    spin_images = fields.List(
+        fields.String(validate=validate.Length(min=1, max=4000)),
+        load_default=list,
+        allow_none=True,
+        validate=validate.Length(max=500),
+        metadata={
+            "description": "URLs of the frames of a spin, in order: 8 to 72 pictures of a full turn on a "
+            "turntable, in equal steps, the first from the front. Models are made from them."
+        },
+    )
     inspiration_image = fields.String(
         load_default="",
         allow_none=True,
@@ -138,6 +149,8 @@ class ProductSchema(Schema):
         for name in ("images", "dimensions", "attributes"):
             if isinstance(values := loose.get(name), Mapping):
                 loose[name] = {key: value for key, value in values.items() if not _is_absent(value)}
+        if isinstance(spin := loose.get("spin_images"), str):
+            loose["spin_images"] = split_addresses(spin)
         if isinstance(attributes := loose.get("attributes"), Mapping):
             loose["attributes"] = {key: _to_text(value) for key, value in attributes.items()}
         return loose
@@ -150,6 +163,7 @@ class ProductSchema(Schema):
             sku=Sku(data["sku"].strip()),
             **texts,
             images=images,
+            spin_images=tuple(url.strip() for url in data["spin_images"] or ()),
             inspiration_image=(data["inspiration_image"] or "").strip(),
             model_url=(data["model_url"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
@@ -177,6 +191,14 @@ def unknown_keys(record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         else:
             other.append(f"/{key}")
     return mistyped, other
+
+
+def split_addresses(text: str) -> list[str]:
+    """Return the addresses in a text, between blanks, commas, semicolons or bars; or the text as one name."""
+    text = text.strip()
+    if "://" not in text and not text.startswith(("held:", "dam:", "pim:")):
+        return [text] if text else []
+    return [part for part in re.split(r"[\s;|]+|,\s*(?=[a-z]+:)", text) if part]
 
 
 def _translations(data: Mapping[str, Mapping[str, str | None]]) -> dict[str, dict[str, str]]:
@@ -217,6 +239,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         **{name: getattr(product, name) for name in TEXT_FIELDS},
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
+        "spin_images": list(product.spin_images),
         "inspiration_image": product.inspiration_image,
         "model_url": product.model_url,
         "live_from": product.live_from.isoformat() if product.live_from else None,

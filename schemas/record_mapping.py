@@ -10,7 +10,7 @@ from schemas.json_paths import PathField
 from schemas.measures import METRES_PER_UNIT
 from schemas.product import TEXT_FIELDS
 
-FIELDS = ("sku", *TEXT_FIELDS, "width", "height", "depth", *VIEWS, "inspiration_image")
+FIELDS = ("sku", *TEXT_FIELDS, "width", "height", "depth", *VIEWS, "spin_images", "inspiration_image")
 FIELD_NAMES = (*FIELDS, "live_from", "live_until", "attributes")
 
 

@@ -119,6 +119,13 @@ COLUMNS: Mapping[str, Column] = {
     "image_url_top": Column("The photo from above.", "", ("top", "image top")),
     "image_url_hero": Column("A three-quarter photo.", "", ("hero", "three quarter", "perspective")),
     "image_url_detail": Column("A photo of a detail.", "", ("detail", "image detail")),
+    "spin_images": Column(
+        "The frames of a spin, 8 to 72 pictures of a full turn in equal steps, the first from the front: "
+        "the name of a folder uploaded with the sheet, or public URLs with blanks between them.",
+        "",
+        ("spin", "spin folder", "spin frames", "spin urls", "360", "360 images", "360 spin", "turntable"),
+        in_template=False,
+    ),
     "inspiration_image": Column(
         "A picture whose colours lifestyle pictures take on.",
         "",

@@ -145,6 +145,7 @@ def read_row(
         **{ours: str(row.get(column, "")) for column, ours in _TEXTS.items()},
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
+    record["spin_images"] = str(row.get("spin_images", ""))
     record["inspiration_image"] = row.get("inspiration_image", "")
     record["model_url"] = row.get("model_url", "")
     for column in MOMENTS:
@@ -173,6 +174,7 @@ def product_row(product: Product) -> dict[str, str]:
         **{axis: plain_number(metres * 100) if metres else "" for axis, metres in sizes.items()},
         "unit": "cm",
         **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
+        "spin_images": "\n".join(product.spin_images),
         "inspiration_image": product.inspiration_image,
         "model_url": product.model_url,
         "prompt": asked.prompt,

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import issue
-from dam_connector.domain.product import INSPIRATION
+from dam_connector.domain.product import named_photos
 from dam_connector.domain.prompts import build_prompt
 from dam_connector.errors import BadOutput, InputError, Refused, Unsupported
 from dam_connector.ports import Provider
@@ -79,7 +79,7 @@ def remaining_generators(work: Work) -> Iterator[str]:
 
     Those before the one whose task is under way are left out.
     """
-    deliverable, views = work.deliverable, len(set(work.sources) - {INSPIRATION})
+    deliverable, views = work.deliverable, len(named_photos(work.sources))
     category = work.product.category
     names = [name for name in deliverable.generator if deliverable.can_use_generator(name, category, views)]
     names = list(dict.fromkeys([*filter(None, [work.generator]), *names]))

@@ -19,8 +19,8 @@ from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.mixins import NoWebhooks, ReadOnlyPim
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.picture_names import PictureFinder, is_picture_name
-from dam_connector.domain.product import Product
+from dam_connector.domain.picture_names import PictureFinder, is_picture_name, natural_order
+from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
@@ -126,9 +126,23 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
         """Return the event of a product, with `pim:` URLs for the files beside the sheet."""
         images = tuple(replace(image, url=self._image_url(image.url)) for image in product.images)
         inspiration_image = self._image_url(product.inspiration_image)
-        model_url = self._image_url(product.model_url)
-        product = replace(product, images=images, inspiration_image=inspiration_image, model_url=model_url)
+        product = replace(
+            product,
+            images=images,
+            inspiration_image=inspiration_image,
+            model_url=self._image_url(product.model_url),
+            spin_images=self._spin_urls(product.spin_images),
+        )
         return Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=product)
+
+    def _spin_urls(self, spin: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the URLs of a spin's frames; those of the pictures in the folder that its cell names."""
+        folder = (self._root / spin[0]).resolve() if len(spin) == 1 else self._root
+        if folder == self._root or not folder.is_relative_to(self._root) or not folder.is_dir():
+            return tuple(map(self._image_url, spin))
+        paths = [path for path in folder.iterdir() if is_picture_name(path.name) and path.is_file()]
+        paths = sorted(paths, key=lambda path: natural_order(path.name))[: MAX_SPIN_FRAMES + 1]
+        return tuple(self._image_url(path.relative_to(self._root).as_posix()) for path in paths)
 
     def _image_url(self, url: str) -> str:
         if not url or "://" in url or url.startswith(("dam:", IMAGE_URL_PREFIX)):

@@ -23,7 +23,7 @@ from dam_connector.usecases.source_images import is_image_url
 from schemas.common import problem_lines
 from schemas.event import EventSchema
 from schemas.plugin import json_schema
-from schemas.product import ProductSchema, unknown_keys
+from schemas.product import ProductSchema, split_addresses, unknown_keys
 from schemas.rules_loader import load_rules
 from schemas.strict_json import load_json
 
@@ -148,6 +148,9 @@ def _refuse_mistakes(file: Path, schema: Schema, data: Mapping[str, Any]) -> Non
 def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     """Refuse names of files: the receiver of a webhook has no folder to look in."""
     images = {f"/images/{view}": url for view, url in (data.get("images") or {}).items()}
+    spin = data.get("spin_images") or ()
+    spin = split_addresses(spin) if isinstance(spin, str) else spin
+    images |= {f"/spin_images/{index}": url for index, url in enumerate(spin)}
     images |= {f"/{name}": data.get(name) for name in ("inspiration_image", "model_url")}
     lines = [
         f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "

@@ -9,7 +9,8 @@ from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
-from dam_connector.domain.product import Product
+from dam_connector.domain.picture_names import is_picture_name, natural_order
+from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
@@ -47,10 +48,27 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
     inspiration_image = address(product.inspiration_image, "/inspiration_image")
+    spin = _files_in_folder(product.spin_images, folder)
+    spin = tuple(address(url, f"/spin_images/{index}") for index, url in enumerate(spin))
     model_url = address(product.model_url, MODEL_POINTER)
     if problems:
         raise ConfigError(*problems)
-    return replace(product, images=images, inspiration_image=inspiration_image, model_url=model_url)
+    return replace(
+        product,
+        images=images,
+        inspiration_image=inspiration_image,
+        model_url=model_url,
+        spin_images=spin,
+    )
+
+
+def _files_in_folder(spin: tuple[str, ...], folder: Path) -> tuple[str, ...]:
+    """Return the paths of the pictures in the folder that a spin names; of any other spin as it is."""
+    if len(spin) != 1 or is_image_url(spin[0]) or not (folder / spin[0]).is_dir():
+        return spin
+    paths = [path for path in (folder / spin[0]).iterdir() if is_picture_name(path.name) and path.is_file()]
+    paths = sorted(paths, key=lambda path: natural_order(path.name))[: MAX_SPIN_FRAMES + 1]
+    return tuple(path.relative_to(folder).as_posix() for path in paths)
 
 
 @click.group()
@@ -71,7 +89,8 @@ def product() -> None:
 def product_add(file: Path, model: Path | None, data_dir: Path | None, json_output: bool) -> None:
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
-    Photos and models are addresses, or files by their path from the folder of FILE.
+    Photos and models are addresses, or files by their path from the folder of FILE. A spin may be a folder
+    with its frames.
     """
     try:
         data = load_json(file.read_text(encoding="utf-8-sig"))

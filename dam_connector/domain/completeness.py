@@ -52,7 +52,8 @@ def has_field(product: Product, field: str) -> bool:
     if head == "images":
         views = [v for v in View if v is not View.DETAIL] if tail in ("", "any") else [View(tail)]
         is_any = tail in ("", "any")
-        return product.image(*views) is not None or (is_any and bool(product.model_url))
+        has_spin = bool(product.spin_images) and View.FRONT in views  # its first frame shows the front
+        return has_spin or product.image(*views) is not None or (is_any and bool(product.model_url))
     if head == "dimensions":
         return (
             product.dimensions.complete if not tail else getattr(product.dimensions, f"{tail}_m") is not None

@@ -5,6 +5,7 @@ it. If several different files are meant, the name is ambiguous: no file is chos
 """
 
 import posixpath
+import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -58,6 +59,20 @@ class Found(Generic[File]):
     ] = ()  # of the different files that the name may mean, or of one with a similar name
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFolder(Generic[File]):
+    """The result of a search for a folder."""
+
+    files: tuple[File, ...] = ()  # in it, in order
+    folders: tuple[str, ...] = ()  # that the name may mean
+
+
+def natural_order(name: str) -> list[tuple[int, str]]:
+    """Return the key that sorts names by the numbers in them: `2.jpg` before `10.jpg`."""
+    parts = re.split(r"(\d+)", name.casefold())
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+
+
 class PictureFinder(Generic[File]):
     """Finds the files that the cells of a sheet name."""
 
@@ -67,6 +82,7 @@ class PictureFinder(Generic[File]):
         Args:
             files: by their path in the folder or ZIP; files that are equal count as one.
         """
+        self._files = dict(files)
         self._exact: dict[str, dict[str, File]] = {}
         self._folded: dict[str, dict[str, File]] = {}
         for path, file in files.items():
@@ -87,6 +103,22 @@ class PictureFinder(Generic[File]):
                 return self._one(found)
         near = self._folded.get(posixpath.basename(name).casefold(), {})
         return Found(paths=tuple(near)[:1])
+
+    def find_folder(self, cell: str) -> FoundFolder[File]:
+        """Find the files in the folder that a cell names, in the order of the numbers in their names."""
+        name = clean_path(cell).casefold()
+        folders: dict[str, list[tuple[str, File]]] = {}
+        for path, original in self._paths.items():
+            folder = posixpath.dirname(path)
+            if folder.casefold() == name or folder.casefold().endswith(f"/{name}"):
+                folders.setdefault(folder, []).append((path, self._files[original]))
+        whole = {folder.casefold(): folder for folder in folders}.get(name)
+        if whole is not None:
+            folders = {whole: folders[whole]}
+        if len(folders) != 1:
+            return FoundFolder(folders=tuple(folders))
+        files = sorted(next(iter(folders.values())), key=lambda each: natural_order(each[0]))
+        return FoundFolder(files=tuple(file for _, file in files), folders=tuple(folders))
 
     def _one(self, found: Mapping[str, File]) -> Found[File]:
         different = dict(_first_paths(found.items()))

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, named_photos
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, NamingRules, Rules
 from dam_connector.domain.run import RunKind
@@ -26,6 +26,7 @@ _NAMING_IN_HASH = {
 # URLs.
 _NOT_HASHED = (
     "images",
+    "spin_images",
     "inspiration_image",
     "model_url",
     "request",
@@ -100,8 +101,9 @@ def _inputs(
     if is_model and product.model_url and BROUGHT_MODEL not in sources:
         return {}
     if deliverable.made_from == PHOTO:
-        left_out = {INSPIRATION} if is_model else {INSPIRATION, BROUGHT_MODEL}
-        inputs = {view: sha256 for view, sha256 in sources.items() if view not in left_out}
+        inputs = named_photos(sources)
+        if is_model:
+            inputs |= {k: sha for k, sha in sources.items() if k == BROUGHT_MODEL or is_spin_key(k)}
     else:
         inputs = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
     if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:

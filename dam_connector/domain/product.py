@@ -3,15 +3,19 @@
 The field names of `Product` and `Dimensions` are stored with products and hashed by `planning.input_hash`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
-from dam_connector.domain.ids import Sku
+from dam_connector.domain.brought_model import BROUGHT_MODEL
+from dam_connector.domain.ids import Sha256, Sku
 from dam_connector.domain.row_request import RowRequest
 
 INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
+MIN_SPIN_FRAMES, MAX_SPIN_FRAMES = 8, 72
+_SPIN_KEY = re.compile(r"spin-\d+")  # a spin frame's key among fetched pictures, e.g. `spin-07`
 TRANSLATED_FIELDS = ("name", "description", "color", "material")
 SIGNATURE_BYTES = 16  # how many first bytes `picture_mime` needs
 _SIGNATURES = {
@@ -71,6 +75,7 @@ class Product:
     style_tags: str = ""  # words for its style, with commas
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
+    spin_images: tuple[str, ...] = ()  # URLs of a spin's frames: equal steps of a full turn, the front first
     inspiration_image: str = ""  # URL of a picture whose colours lifestyle renditions take on
     model_url: str = ""  # of a model that was made elsewhere; model deliverables are made from it
     live_from: datetime | None = None  # an embargo: no asset of it goes live before this time
@@ -99,6 +104,28 @@ class Product:
     def image(self, *views: View) -> SourceImage | None:
         """Return the photo of the first of these views that the product has, or None."""
         return next((i for view in views for i in self.images if i.view == view), None)
+
+
+def spin_key(number: int) -> str:
+    """Return the key of a spin frame among fetched pictures; the first frame has the number 1."""
+    return f"spin-{number:02d}"
+
+
+def is_spin_key(key: str) -> bool:
+    """Return whether a key among fetched pictures is that of a spin frame."""
+    return _SPIN_KEY.fullmatch(key) is not None
+
+
+def spin_frames(sources: Mapping[str, Sha256]) -> dict[str, Sha256]:
+    """Return the spin frames among fetched pictures, by key, in the order of the spin."""
+    return {key: sources[key] for key in sorted(sources) if is_spin_key(key)}
+
+
+def named_photos(sources: Mapping[str, Sha256]) -> dict[str, Sha256]:
+    """Return the photos among fetched pictures, by view."""
+    return {
+        k: sha for k, sha in sources.items() if k not in (INSPIRATION, BROUGHT_MODEL) and not is_spin_key(k)
+    }
 
 
 def picture_mime(head: bytes) -> str:

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, spin_frames
 from dam_connector.ports import Clock
 from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
@@ -31,6 +31,16 @@ class ProductRecord:
     sources: Mapping[str, Sha256]  # its fetched pictures, by view
     issues: tuple[Issue, ...]
     deleted: bool
+
+    @property
+    def photos(self) -> dict[str, Sha256]:
+        """Return its fetched photos and its inspiration image, by view: all pictures but a spin's."""
+        return {view: sha256 for view, sha256 in self.sources.items() if not is_spin_key(view)}
+
+    @property
+    def spin(self) -> dict[str, Sha256]:
+        """Return the frames of its spin by their keys, in order; empty if it has none."""
+        return spin_frames(self.sources)
 
     @property
     def flagged(self) -> bool:

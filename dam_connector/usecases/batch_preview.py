@@ -8,7 +8,7 @@ from itertools import islice
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import INSPIRATION, MAX_SPIN_FRAMES, Product, spin_key
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
@@ -155,4 +155,5 @@ def _required_images(row: NewBatchRow) -> list[tuple[str, str]]:
     """Return address and JSON pointer of the images without which a row cannot be made."""
     if row.product is None:
         return []
-    return [pair for name, pair in image_urls(row.product).items() if name != INSPIRATION]
+    optional = {INSPIRATION, *map(spin_key, range(2, MAX_SPIN_FRAMES + 1))}  # of a spin, the first is checked
+    return [pair for name, pair in image_urls(row.product).items() if name not in optional]

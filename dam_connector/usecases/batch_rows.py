@@ -10,7 +10,7 @@ from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.picture_names import PictureFinder
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import MAX_SPIN_FRAMES, MIN_SPIN_FRAMES, Product
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
@@ -65,7 +65,10 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
         if ours.startswith("image_url") or ours in ("inspiration_image", "model_url")
     }
     named = {(cells.get(c, "").strip(), c) for _, cells in sheet.rows for c in columns}
-    return {found.file for name, c in named if name and (found := columns[c].find(name)).file}
+    spin = mapping.get("spin_images", "")
+    folders = {cells.get(spin, "").strip() for _, cells in sheet.rows} - {""} if spin else set()
+    in_folders = {file for folder in folders for file in beside.pictures.find_folder(folder).files}
+    return in_folders | {found.file for name, c in named if name and (found := columns[c].find(name)).file}
 
 
 class FilesBesideSheet:
@@ -193,10 +196,32 @@ def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Pro
             issues.append(url)
         else:
             model_url = url
-    return (
-        replace(product, images=tuple(images), inspiration_image=inspiration, model_url=model_url),
-        issues,
-    )
+    spin = _resolve_spin(product.spin_images, beside.pictures)
+    if isinstance(spin, Issue):
+        return product, [*issues, spin]
+    found = replace(product, images=tuple(images), inspiration_image=inspiration, model_url=model_url)
+    return replace(found, spin_images=spin), issues
+
+
+def _resolve_spin(spin: tuple[str, ...], pictures: PictureFinder[Sha256]) -> tuple[str, ...] | Issue:
+    """Return the addresses of a spin's frames; those of the pictures in the folder that its cell names."""
+    limit = f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES} pictures of a full turn"
+    if all(map(is_image_url, spin)):
+        if spin and not MIN_SPIN_FRAMES <= len(spin) <= MAX_SPIN_FRAMES:
+            message = f"The spin has {len(spin)} addresses."
+            return issue("row.picture", message, pointer="/spin_images", limit=limit)
+        return spin
+    found = pictures.find_folder(spin[0])
+    if len(found.folders) > 1:
+        message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
+    elif not found.files:
+        message = "No such folder of pictures beside the sheet, and no addresses."
+        limit = "the name of a folder in the ZIP or folder beside the sheet (--pictures)"
+    elif MIN_SPIN_FRAMES <= len(found.files) <= MAX_SPIN_FRAMES:
+        return tuple(f"{HELD_PREFIX}{sha256}" for sha256 in found.files)
+    else:
+        message = f"The folder of the spin holds {len(found.files)} pictures."
+    return issue("row.picture", message, pointer="/spin_images", measured=spin[0][:80], limit=limit)
 
 
 def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256]) -> str | Issue:

@@ -40,8 +40,9 @@ def first_generator(services: Services, deliverable: Deliverable, product: Produ
     """
     if deliverable.kind is RunKind.MODEL and product.model_url:
         return BROUGHT, 0.0
+    views = max(len(product.images), bool(product.spin_images))  # a spin's first frame shows the front
     for name in deliverable.generator:
-        if not deliverable.can_use_generator(name, product.category, len(product.images)):
+        if not deliverable.can_use_generator(name, product.category, views):
             continue
         if name == LOCAL:
             usd = 0.0

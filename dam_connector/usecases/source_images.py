@@ -9,7 +9,7 @@ An address is one of:
 """
 
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import quote, urljoin, urlsplit
@@ -25,7 +25,18 @@ from dam_connector.domain.brought_model import (
 )
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, picture_mime
+from dam_connector.domain.product import (
+    INSPIRATION,
+    MAX_SPIN_FRAMES,
+    MIN_SPIN_FRAMES,
+    SIGNATURE_BYTES,
+    Product,
+    View,
+    is_spin_key,
+    named_photos,
+    picture_mime,
+    spin_key,
+)
 from dam_connector.errors import (
     RETRYABLE,
     AdapterError,
@@ -41,6 +52,7 @@ from dam_connector.wiring import Services
 HELD_PREFIX = "held:"
 DAM_PREFIX = "dam:"
 PIM_PREFIX = "pim:"
+MAX_SPIN_FRAME_BYTES = 16_000_000  # of one frame; 24 megapixels as a good JPEG have 10
 MODEL_POINTER = "/model_url"
 CHECK_TIMEOUT_S = 5.0
 IMAGES_AT_ONCE = 4  # of one product
@@ -60,14 +72,17 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     """Return the addresses of a product's images, and of the model that it brings along.
 
     Returns:
-        By view, `INSPIRATION` or `BROUGHT_MODEL`: the address, and the JSON pointer of the field that holds
-        it, e.g. `/images/front`.
+        By view, `INSPIRATION`, `BROUGHT_MODEL` or the key of a spin frame: the address, and the JSON pointer
+        of the field that holds it, e.g. `/images/front`. A spin with too few or too many frames is left out.
     """
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:
         urls[INSPIRATION] = (product.inspiration_image, "/inspiration_image")
     if product.model_url:
         urls[BROUGHT_MODEL] = (product.model_url, MODEL_POINTER)
+    if MIN_SPIN_FRAMES <= len(product.spin_images) <= MAX_SPIN_FRAMES:
+        for index, url in enumerate(product.spin_images):
+            urls[spin_key(index + 1)] = (url, f"/spin_images/{index}")
     return urls
 
 
@@ -80,7 +95,8 @@ def store_source_images(
         last_try: an image whose server is away becomes an issue instead of an exception.
 
     Returns:
-        The stored images by view, and the issues of those that cannot be used.
+        The stored images by view, or by the key of a spin frame, and the issues of those that cannot be
+        used. A spin counts only as a whole. Where there is no photo of a view, its first frame is the front.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -103,14 +119,37 @@ def store_source_images(
             message = f"{_field_name(pointer)}: {error}."
             return issue("source.unreachable", message, pointer=pointer, measured=url)
 
+    found_by_name = dict(zip(urls, _map_at_once(store, list(urls)), strict=True))
+    spin, spin_issues = _whole_spin(product, found_by_name)
     sources: dict[str, Sha256] = {}
     issues = []
-    for name, found in zip(urls, _map_at_once(store, list(urls)), strict=True):
+    for name, found in found_by_name.items():
+        if is_spin_key(name):
+            continue
         if not isinstance(found, Issue):
             sources[name] = found
         else:
             issues.append(_as_optional(found) if name == INSPIRATION else found)
-    return sources, issues
+    if spin and not named_photos(sources):
+        sources = {View.FRONT.value: spin[spin_key(1)], **sources}
+    return {**sources, **spin}, [*issues, *spin_issues]
+
+
+def _whole_spin(
+    product: Product, found: Mapping[str, Sha256 | Issue]
+) -> tuple[dict[str, Sha256], list[Issue]]:
+    """Return the frames of a product's spin, if all are there, and the issue of a spin that is left out."""
+    frames = {name: each for name, each in found.items() if is_spin_key(name)}
+    wrong = [each for each in frames.values() if isinstance(each, Issue)]
+    count = len(product.spin_images)
+    if wrong:
+        message = f"{len(wrong)} of {count} frames of the spin cannot be used; the first: {wrong[0].message}"
+        return {}, [issue("source.spin", message, pointer=wrong[0].pointer, measured=wrong[0].measured)]
+    if count and not frames:
+        limit = f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES}"
+        message = f"The spin has {count} frames."
+        return {}, [issue("source.spin", message, pointer="/spin_images", measured=count, limit=limit)]
+    return {name: each for name, each in frames.items() if not isinstance(each, Issue)}, []
 
 
 def _map_at_once(store: Callable[[str], Sha256 | Issue], names: list[str]) -> list[Sha256 | Issue]:
@@ -171,6 +210,8 @@ def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
         message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes
+    if pointer.startswith("/spin_images/"):
+        limit = min(limit, MAX_SPIN_FRAME_BYTES)
     try:
         data = _fetch_image(services, url, limit)
         if pointer == MODEL_POINTER:
@@ -232,4 +273,5 @@ def _url_issue(error: Exception, url: str, pointer: str, max_bytes: int) -> Issu
 
 
 def _field_name(pointer: str) -> str:
-    return pointer.rpartition("/")[2]
+    name = pointer.rpartition("/")[2]
+    return f"frame {int(name) + 1}" if name.isdigit() else name

@@ -113,7 +113,7 @@ def _product_page(
         cells=cells,
         form_issues=issues,
         model_issues=model_issues,
-        photos={view: sha for view, sha in record.sources.items() if view != BROUGHT_MODEL},
+        photos={view: sha for view, sha in record.photos.items() if view != BROUGHT_MODEL},
         brought_model=record.sources.get(BROUGHT_MODEL),
         columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,
@@ -164,6 +164,7 @@ def edit(product_id: str) -> ResponseReturnValue:
         # the form shows centimetres, which would change the last digit of sizes that nobody edited
         dimensions=edited.dimensions if resized else before.dimensions,
         attributes=before.attributes,
+        spin_images=before.spin_images,
         description=request.form.get("description", "").strip()[:5000],
     )
     taken = intake.edit_product(services(), record, changed, by=signed_in_user().name)

@@ -42,6 +42,7 @@ Faces = NDArray[np.uint32]
 FITTING_PX, CARVING_PX = 256, 512  # longer side of the outlines
 CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
+ENOUGH_FRAMES = 16  # fewer leave much between the outlines
 MIRROR_FACTOR = 2.0  # between the errors of both directions: below it, colours decide
 DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
 MIN_USABLE = 0.7  # of the frames that must agree
@@ -88,7 +89,7 @@ def build_from_spin(
     used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in usable.numbers]
     mesh = _textured(vertices, faces, used, placement, texture_px, material)
 
-    confidence, issues = _judge(fitted, coverage, placement)
+    confidence, issues = _judge(fitted, coverage, placement, len(usable.numbers))
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
 
 
@@ -110,10 +111,14 @@ def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list
 def _turned_by_colours(
     fitted: FittedRig, usable: OutlineStack, frames: Sequence[CapturedFrame]
 ) -> tuple[FittedRig, OutlineStack]:
-    """Return the rig that turns as the product's colours do."""
+    """Return the rig that turns as the product's colours do, unless the outlines say more against it.
+
+    The colours of a plain product fit both directions about alike.
+    """
     pictures = [frame.picture for frame in frames]
     own, other = (colour_disagreement(rig, usable, pictures) for rig in (fitted.rig, fitted.mirrored))
-    return (fitted, usable) if own <= other else refit_rig(fitted.turned(), usable)
+    is_kept = own * fitted.error <= other * fitted.mirrored_error
+    return (fitted, usable) if is_kept else refit_rig(fitted.turned(), usable)
 
 
 def _check_rig(fitted: FittedRig, usable: OutlineStack) -> None:
@@ -180,10 +185,13 @@ def _textured(
     )
 
 
-def _judge(fitted: FittedRig, coverage: float, placement: Placement) -> tuple[float, list[Issue]]:
+def _judge(
+    fitted: FittedRig, coverage: float, placement: Placement, frame_count: int
+) -> tuple[float, list[Issue]]:
     """Return the confidence, 0 to 1, and what a reviewer should know."""
     issues = []
     confidence = min(1.0, coverage / GOOD_COVERAGE) * (1 - min(0.5, fitted.error / MAX_RIG_ERROR / 2))
+    confidence *= min(1.0, frame_count / ENOUGH_FRAMES) ** 0.5
     if placement.size.guessed:
         issues.append(
             issue(

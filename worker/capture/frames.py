@@ -1,21 +1,19 @@
 """Captured frames: decoded, reduced and cut out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from dam_connector.domain.product import MAX_SPIN_FRAMES, MIN_SPIN_FRAMES
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import decode
-from worker.imaging.net_cutout import cut_out_product
-from worker.imaging.salient_net import SalientNet
+from worker.imaging.decode import Photo, decode
 
 U8 = NDArray[np.uint8]
 
 MAX_FRAME_PX = 1024  # the longer side; more frames make up for fewer pixels
-MIN_FRAMES, MAX_FRAMES = 8, 72
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,30 +32,34 @@ class CapturedFrame:
 
 
 def read_frames(
-    files: Sequence[tuple[str, bytes]], net: SalientNet | None, max_pixels: int
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    cut_out: Callable[[str, Photo], Cutout],
+    max_pixels: int,
 ) -> list[CapturedFrame]:
     """Return the frames of a capture, cut out.
 
     Args:
-        files: Name and content of each picture, in order.
-        net: The net for the cut-out; None for the classical one.
+        names: Name of each picture, in order.
+        read: Returns the content of a picture by its name. One is held in memory at a time.
+        cut_out: Cuts the product out of a picture by its name.
         max_pixels: Width times height that is accepted.
 
     Raises:
         InputError: There are too few or too many frames, they differ in size, or one cannot be used.
     """
-    if not MIN_FRAMES <= len(files) <= MAX_FRAMES:
+    if not MIN_SPIN_FRAMES <= len(names) <= MAX_SPIN_FRAMES:
         raise InputError(
             "capture.frame_count",
-            f"There are {len(files)} frames.",
-            measured=str(len(files)),
-            limit=f"{MIN_FRAMES} to {MAX_FRAMES}",
+            f"There are {len(names)} frames.",
+            measured=str(len(names)),
+            limit=f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES}",
         )
     frames: list[CapturedFrame] = []
-    for name, data in files:
+    for name in names:
         pointer = f"/frames/{name}"
-        photo = decode(data, max_pixels=max_pixels, pointer=pointer, max_side_px=MAX_FRAME_PX)
-        found: Cutout = cut_out_product(photo, net, pointer)
+        photo = decode(read(name), max_pixels=max_pixels, pointer=pointer, max_side_px=MAX_FRAME_PX)
+        found = cut_out(name, photo)
         frames.append(CapturedFrame(name=name, picture=photo.rgb, rgb=found.rgb, alpha=found.alpha))
         if frames[-1].size_px != frames[0].size_px:
             raise InputError(

@@ -18,13 +18,15 @@ F32 = NDArray[np.float32]
 
 UP_AXIS = 1
 MAX_BULGE = 0.3  # of a side; more is no bulge but a contradiction, which is left to be reported
+MAX_SCRAP_SLICES = 2  # at a top or an underside
+SCRAP_SHARE = 0.25  # of the fullest of the next slices: less is what a cone left above a level top
 SPECK_SHARE = 0.001  # of all cells inside; smaller parts are noise
 
 
 def limit_to_box(field: F32, dimensions: Dimensions) -> F32:
     """Return the field, (nx, ny, nz), cut to the proportions of the known dimensions."""
     given = (dimensions.width_m, dimensions.height_m, dimensions.depth_m)
-    body = _without_specks(field)
+    body = _without_scraps(_without_specks(field))
     if not (body > 0).any():
         return field
     ends = [np.flatnonzero((body > 0).any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
@@ -51,6 +53,31 @@ def _without_specks(field: F32) -> F32:
     is_speck = sizes < SPECK_SHARE * sizes[1:].sum()
     is_speck[0] = False
     return np.asarray(np.where(is_speck[labels], np.minimum(field, -1), field), np.float32)
+
+
+def _without_scraps(field: F32) -> F32:
+    """Return the field without the ragged last slices above a top and below an underside.
+
+    They would count as height: a table's top would sink by their cells.
+    """
+    counts = (field > 0).sum((0, 2))
+    used = np.flatnonzero(counts)
+    if not len(used):
+        return field
+    first, last = int(used[0]), int(used[-1])
+    first += _scrap_slices(counts[first : last + 1])
+    last -= _scrap_slices(counts[first : last + 1][::-1])
+    return np.minimum(field, _window(field.shape[UP_AXIS], first, last - first + 1, UP_AXIS))
+
+
+def _scrap_slices(counts: NDArray[np.integer]) -> int:
+    """Return how many of the first slices are scraps."""
+    found = 0
+    while found < min(MAX_SCRAP_SLICES, len(counts) - 4):
+        if counts[found] >= SCRAP_SHARE * counts[found + 1 : found + 4].max():
+            break
+        found += 1
+    return found
 
 
 def _fullest(counts: NDArray[np.integer], cells: int) -> float:

@@ -29,6 +29,7 @@ MIN_MISSING = 3  # frames in which a cell would be missed
 MIN_THICKNESS_CELLS = np.float32(3.0)  # between a top and an underside: both are uncertain by a cell
 TOUCHING_CELLS = -2.5  # from this distance on, a line of sight counts as in the hull
 LEAST_CELLS = 2.0  # that a surface would rise: less is left, so that thin parts stay whole
+LINES_AT_ONCE = 512  # lines of sight, so that memory stays bounded
 UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -73,18 +74,19 @@ def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera],
     """Return which cells must stay, (n,): frames show product there, and nothing else of it is in the way."""
     hull, usable = before > 0, after > 0
     cut = np.flatnonzero(hull & ~usable)
-    count = np.zeros(len(cut), np.int64)
+    count = np.zeros(len(cut), np.uint8)
+    product = points[hull]
+    is_usable = usable[hull]
     for camera in cameras:
         depth = float(np.linalg.norm(points.mean(0) - camera.eye))
-        pixels = camera.to_pixels(points[hull]) / np.float32(1.2 * step / depth * camera.focal_px)
+        pixels = camera.to_pixels(product) / np.float32(1.2 * step / depth * camera.focal_px)
         low = pixels.min(0)
-        at = np.rint(pixels - low).astype(np.int64) + 1
+        at = np.rint(pixels - low).astype(np.int32) + 1
         width, height = at.max(0) + 2
         covered = np.zeros((int(height), int(width)), np.uint8)
-        covered[at[usable[hull], 1], at[usable[hull], 0]] = 1
+        covered[at[is_usable, 1], at[is_usable, 0]] = 1
         covered = cv2.dilate(covered, np.ones((5, 5), np.uint8))
-        is_cut = ~usable[hull]
-        count += covered[at[is_cut, 1], at[is_cut, 0]] == 0
+        count += covered[at[~is_usable, 1], at[~is_usable, 0]] == 0
     missed = np.zeros(len(points), bool)
     missed[cut[count >= MIN_MISSING]] = True
     return missed
@@ -137,16 +139,26 @@ def _rim_heights(points: F32, view: _UprightView, field: F32, grid: CellGrid) ->
     """
     across, up, depth = _picture_places(points, view.eye, view.forward, view.right)
     columns = view.mask.shape[1]
-    u = np.rint((across - view.low[0]) / view.unit).astype(np.int64)
-    v = np.rint((up - view.low[1]) / view.unit).astype(np.int64)
-    bins = np.rint((depth - view.depths[0]) / (view.depths[1] - view.depths[0])).astype(np.int64)
+    bin_size = np.float32(view.depths[1] - view.depths[0])
+    u = np.rint((across - np.float32(view.low[0])) / np.float32(view.unit)).astype(np.int32)
+    v = np.rint((up - np.float32(view.low[1])) / np.float32(view.unit)).astype(np.int32)
+    bins = np.rint((depth - np.float32(view.depths[0])) / bin_size).astype(np.int32)
     is_seen = view.mask[v, u]
+    bins = bins[is_seen]
     found = []
     for ends, sign in zip(_run_ends(view.mask), (1, -1), strict=True):
-        pixel = ends[v, u] * columns + u
-        pixels, index = np.unique(pixel[is_seen], return_inverse=True)
+        pixel = (ends[v, u] * columns + u)[is_seen]
+        is_used = np.zeros(view.mask.size, bool)
+        is_used[pixel] = True
+        pixels, place = np.flatnonzero(is_used), np.cumsum(is_used, dtype=np.int32) - 1
+        by_depth = np.vstack(
+            [
+                _end_heights(pixels[first : first + LINES_AT_ONCE], view, field, grid, sign)
+                for first in range(0, max(1, len(pixels)), LINES_AT_ONCE)
+            ]
+        )
         heights = np.full(len(points), np.inf, np.float32)
-        heights[is_seen] = _end_heights(pixels, view, field, grid, sign)[index, bins[is_seen]]
+        heights[is_seen] = by_depth[place[pixel], bins]
         found.append(sign * heights)
     return found[0], found[1]
 

@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.product import named_photos, spin_frames
 from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import CONVERTED_MODEL, ORIGINAL_MODEL, Role
@@ -59,7 +60,11 @@ def _original(work: Work, services: Services) -> bytes:
 
 def _reference_photos(work: Work) -> Mapping[str, Sha256]:
     """Return the photos that a model is compared with, by view."""
-    return work.sources if work.deliverable.kind is RunKind.MODEL else {}
+    if work.deliverable.kind is not RunKind.MODEL:
+        return {}
+    # A spin's frame beside the front is seen from above and from near: it is no photo of one side.
+    frames = set(spin_frames(work.sources).values()) if work.facts.get("family") == "spin" else set()
+    return {v: sha256 for v, sha256 in named_photos(work.sources).items() if sha256 not in frames}
 
 
 def _cut_out_all(

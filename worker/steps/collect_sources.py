@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, View
+from dam_connector.domain.product import INSPIRATION, View, spin_frames
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
@@ -19,7 +19,7 @@ RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View
 
 
 def collect_sources(work: Work, services: Services) -> Work:
-    """Keep the photos that this deliverable can use, or find its model.
+    """Keep the photos and the spin that this deliverable can use, or find its model.
 
     Reads: sources as fetched. Adds: sources as usable, or raw_model.
 
@@ -30,6 +30,8 @@ def collect_sources(work: Work, services: Services) -> Work:
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)
     usable, errors = _usable_photos(work, services)
+    if work.deliverable.kind is RunKind.MODEL:
+        usable |= spin_frames(work.sources)  # make_model judges them
     if _brings_model(work):
         usable[BROUGHT_MODEL] = work.sources[BROUGHT_MODEL]
     if not usable:

@@ -104,7 +104,7 @@ def _provenance(work: Work, labels: dict[str, str]) -> dict[str, str]:
         "digital_source_type": labels["source_type"],
         "facts_sha256": hashlib.sha256(facts.encode()).hexdigest(),
         "note": work.note,
-        **{f"source_{view}": sha256 for view, sha256 in work.sources.items()},
+        **{f"source_{view}": sha256 for view, sha256 in work.sources.items()},  # views, and a spin's frames
     }
 
 

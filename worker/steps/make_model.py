@@ -1,24 +1,29 @@
 """Make the model: a raw GLB, by the first generator of plugin.json that succeeds."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dam_connector.domain.issue import issue
-from dam_connector.domain.product import View
+from dam_connector.domain.product import Product, View, named_photos, spin_frames
 from dam_connector.domain.rules import BROUGHT, LOCAL
 from dam_connector.domain.version import ORIGINAL_MODEL
+from dam_connector.errors import InputError
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_photo
+from worker.capture.build import build_from_spin
+from worker.capture.frames import read_frames
 from worker.generators import await_result, first_good, provider_prompt
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
+from worker.imaging.metadata import read_metadata
 from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
-from worker.modeling.build import build_model
+from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
 
-LOCAL_FACTS = ("family", "confidence", "views")  # facts that only our own code adds
+LOCAL_FACTS = ("family", "confidence", "views", "spin_frames")  # facts that only our own code adds
 
 
 def make_model(work: Work, services: Services) -> Work:
@@ -71,7 +76,7 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
 
 
 def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
-    views = provider.capabilities.views or tuple(work.sources)
+    views = provider.capabilities.views or tuple(named_photos(work.sources))
     return ProviderOrder(
         product=work.product,
         pictures={view: work.sources[view] for view in views if view in work.sources},
@@ -82,7 +87,59 @@ def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
 
 
 def _make_locally(work: Work, services: Services) -> Work:
-    """Return the work with a GLB that our own code built from the photos."""
+    """Return the work with a GLB that our own code built: from the spin, or else from the named photos."""
+    if not spin_frames(work.sources):
+        return _make_from_photos(work, services)
+    try:
+        return _make_from_spin(work, services)
+    except InputError as error:
+        if not named_photos(work.sources):
+            raise
+        unused = issue(
+            "model.spin_unused",
+            str(error),
+            pointer="/spin_images",
+            measured=error.measured,
+            limit=error.limit,
+        )
+        return _make_from_photos(work.with_issues(unused), services)
+
+
+def _make_from_spin(work: Work, services: Services) -> Work:
+    """Return the work with a GLB that our own code built from the frames of a spin.
+
+    Raises:
+        InputError: The frames cannot be used, or no camera explains them.
+    """
+    hashes, imaging = spin_frames(work.sources), work.rules(services).imaging
+    labels: list[Mapping[str, str]] = []
+
+    def read(key: str) -> bytes:
+        data = services.blobs.get(hashes[key])
+        labels.append(read_metadata(data))
+        return data
+
+    def cut_out(key: str, photo: Photo) -> Cutout:
+        return cached_cut_out(services, imaging, hashes[key], photo, f"/spin_images/{key}")
+
+    frames = read_frames(tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
+    product, deliverable = work.product, work.deliverable
+    built = build_from_spin(
+        frames,
+        product.dimensions,
+        _description(product),
+        max_triangles=deliverable.max_triangles,
+        texture_px=deliverable.texture_px,
+    )
+    work = work.with_issues(*built.issues).with_facts(
+        family=built.family, confidence=built.confidence, spin_frames=len(frames)
+    )
+    return _with_model(work, services, built, labels)
+
+
+def _make_from_photos(work: Work, services: Services) -> Work:
+    """Return the work with a GLB that our own code built from the named photos."""
+    work = replace(work, sources=named_photos(work.sources))
     photos: dict[str, Photo] = {}
     imaging = work.rules(services).imaging
     cutouts: dict[View, Cutout] = {}
@@ -96,7 +153,7 @@ def _make_locally(work: Work, services: Services) -> Work:
     built = build_model(
         cutouts,
         product.dimensions,
-        f"{product.name} {product.category} {product.material}",
+        _description(product),
         max_triangles=deliverable.max_triangles,
         texture_px=deliverable.texture_px,
     )
@@ -105,11 +162,23 @@ def _make_locally(work: Work, services: Services) -> Work:
         confidence=built.confidence,
         views=", ".join(built.actual_views.get(view, view) for view in cutouts),
     )
-    credits = {**merge_photo_labels(p.metadata for p in photos.values()), "generator": LOCAL}
+    # by the view that each photo really shows: the checks compare the model with it
+    sources = {str(built.actual_views.get(View(v), v)): sha256 for v, sha256 in work.sources.items()}
+    labels = [photo.metadata for photo in photos.values()]
+    return _with_model(replace(work, sources=sources), services, built, labels)
+
+
+def _description(product: Product) -> str:
+    """Return the words that say what a product is, and of which material."""
+    return f"{product.name} {product.category} {product.material}"
+
+
+def _with_model(
+    work: Work, services: Services, built: ModelBuild, photo_labels: Iterable[Mapping[str, str]]
+) -> Work:
+    credits = {**merge_photo_labels(photo_labels), "generator": LOCAL}
     return replace(
         work,
-        # by the view that each photo really shows: the checks compare the model with it
-        sources={str(built.actual_views.get(View(v), v)): sha256 for v, sha256 in work.sources.items()},
-        raw_model=services.blobs.put(write_glb(built.model, product.sku)),
+        raw_model=services.blobs.put(write_glb(built.model, work.product.sku)),
         provenance={**work.provenance, **credits},
     )

@@ -9,7 +9,7 @@ from functools import partial
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import issue
-from dam_connector.domain.product import INSPIRATION
+from dam_connector.domain.product import INSPIRATION, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import CUTOUT_MASK, CUTOUT_PHOTO, Role
@@ -121,12 +121,12 @@ def _fit_best_picture(provided: ProviderResult, services: Services) -> Work:
 
 def _first_photo(work: Work) -> tuple[str, Sha256]:
     """Return view and hash of the photo that the rendition is made from."""
-    return next((view, sha256) for view, sha256 in work.sources.items() if view != INSPIRATION)
+    return next(iter(named_photos(work.sources).items()))
 
 
 def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
     deliverable = work.deliverable
-    views = provider.capabilities.views or tuple(v for v in work.sources if v != INSPIRATION)
+    views = provider.capabilities.views or tuple(named_photos(work.sources))
     width, height = picture_size(deliverable.aspect, deliverable.size_px)
     return ProviderOrder(
         product=work.product,

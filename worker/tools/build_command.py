@@ -1,16 +1,16 @@
 """`dam-worker build`: make a GLB from product photos."""
 
-import re
 import time
 from pathlib import Path
 
 import click
 
 from dam_connector.domain.codec import to_plain
+from dam_connector.domain.picture_names import PICTURE_SUFFIXES, natural_order
 from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.errors import InputError
 from worker.capture.build import build_from_spin
-from worker.capture.frames import MAX_FRAMES, read_frames
+from worker.capture.frames import read_frames
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
@@ -32,7 +32,6 @@ from worker.tools.output import (
     stop_on_input_error,
 )
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".avif")
 METRES = click.FloatRange(0.001, 100)
 
 
@@ -90,7 +89,12 @@ def build(
         description = f"{material} {category} {words}"
         named = {View(name): path for name, path in photos.items() if path is not None}
         if spin is not None:
-            frames = read_frames(_pictures(spin), chosen, MAX_PIXELS)
+            frames = read_frames(
+                _pictures(spin),
+                lambda name: (spin / name).read_bytes(),
+                lambda name, photo: cut_out_product(photo, chosen, f"/frames/{name}"),
+                MAX_PIXELS,
+            )
             built = build_from_spin(
                 frames, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
             )
@@ -132,15 +136,10 @@ def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View,
     }
 
 
-def _pictures(folder: Path) -> list[tuple[str, bytes]]:
-    """Return name and content of the pictures in a folder, in order of the numbers in their names."""
-    found = [path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    found.sort(
-        key=lambda path: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", path.name)]
-    )
-    if len(found) > MAX_FRAMES:  # none is read: they could be very many
-        return [(path.name, b"") for path in found]
-    return [(path.name, path.read_bytes()) for path in found]
+def _pictures(folder: Path) -> list[str]:
+    """Return the names of the pictures in a folder, in order of the numbers in them."""
+    names = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    return sorted(names, key=natural_order)
 
 
 def _described(record: Product | None, given: Dimensions) -> tuple[Dimensions, str]:

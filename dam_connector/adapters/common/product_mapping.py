@@ -16,7 +16,16 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "model_url", "live_from", "live_until")
+FIELDS = (
+    *TEXT_FIELDS,
+    *AXES,
+    *VIEWS,
+    "spin_images",
+    "inspiration_image",
+    "model_url",
+    "live_from",
+    "live_until",
+)
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -103,6 +112,9 @@ class AttributeMapping:
         others = [image for image in images if image[0] not in mapped.values()]
         order = [view for view in self._image_order if view not in mapped]
         record["images"] = images_by_view(others, order, name=str(record.get("name", ""))) | mapped
+        if "spin_images" in self._attributes:
+            spin = get_value(self._attributes["spin_images"])
+            record["spin_images"] = [str(url) for url in spin] if isinstance(spin, list) else str(spin or "")
         for name in ("inspiration_image", "model_url"):
             if name in self._attributes:
                 record[name] = to_text(get_value(self._attributes[name]))

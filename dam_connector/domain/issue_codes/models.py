@@ -21,6 +21,12 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "above the product; or make the model from named photos.",
     ),
     # how the shape was made from photos
+    "model.spin_unused": IssueSpec(
+        "warning",
+        "The model was made from the named photos, because none could be made from the spin.",
+        "Read the reason in the message. Take the frames with one fixed camera, all around in equal steps, "
+        "and regenerate.",
+    ),
     "model.dimensions_missing": IssueSpec(
         "warning",
         "The product's size is not known on every axis, so the size of the model is a guess.",

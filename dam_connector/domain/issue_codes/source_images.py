@@ -49,6 +49,11 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The inspiration image cannot be used, so lifestyle pictures keep the colours of their rooms.",
         "Correct `inspiration_image`: the public URL of a JPEG, PNG, WebP, TIFF or AVIF picture.",
     ),
+    "source.spin": IssueSpec(
+        "warning",
+        "The spin cannot be used, so the model is made from the named photos.",
+        "Give 8 to 72 frames of a full turn in equal steps, each a readable picture of at most 16 MB.",
+    ),
     "source.missing_view": IssueSpec(
         "error",
         "The deliverable needs a view for which the product has no usable picture.",

@@ -1,0 +1,137 @@
+"""Spins of products: from a PIM, a sheet or by hand, to a model that names its frames."""
+
+import json
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dam_connector.cli import main
+from dam_connector.cli import products as product_commands
+from dam_connector.cli.batches import run_import
+from dam_connector.domain.ids import Sku
+from dam_connector.domain.product import Product, named_photos, spin_frames
+from dam_connector.domain.version import Version
+from dam_connector.store.batches import RowState
+from dam_connector.usecases.source_images import store_source_images
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import PACKSHOT, Drain, Rules, chair, send, versions
+from tests.spins import FRAMES, spin_pictures
+from tests.support import MODEL, PhotoServer, picture
+from tests.unit.true_shapes import cup
+from worker.capture import build as build_module
+
+pytestmark = pytest.mark.usefixtures("small_previews")
+MODEL_ONLY = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
+PLAIN = picture(ground=235)
+
+
+@pytest.fixture
+def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_module, "CELLS", 60_000)
+
+
+def held(path: Path) -> str:
+    return f"held:{sha256(path.read_bytes()).hexdigest()}"
+
+
+def served(photos: PhotoServer, pictures: list[bytes]) -> list[str]:
+    for number, data in enumerate(pictures):
+        photos.files[f"spin/{number}.png"] = data
+    return [photos.url(f"spin/{number}.png") for number in range(len(pictures))]
+
+
+def made(services: Services, photos: PhotoServer, drain: Drain, pictures: list[bytes]) -> dict[str, Version]:
+    """Return the versions of a cup of which the PIM has nothing but a spin."""
+    send(services, chair(photos, images={}, spin_images=served(photos, pictures), category="cup"))
+    drain()
+    return versions(services)
+
+
+@pytest.mark.usefixtures("few_cells")
+def test_a_product_with_nothing_but_a_spin(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    write_rules(deliverables=[{**PACKSHOT, "channels": []}, MODEL_ONLY])
+    pictures = spin_pictures(cup())
+    found = made(services, photos, drain, pictures)
+    record = services.products.get(Sku("CH123"))
+    assert record and len(record.spin) == FRAMES and list(record.photos) == ["front"]
+    model = found["model"]
+    facts = model.report.facts or {}
+    assert facts["family"] == "spin" and facts["spin_frames"] == FRAMES
+    assert model.provenance["source_spin-01"] == record.spin["spin-01"]
+    assert "source_spin-01" not in found["packshot"].provenance
+    assert found["packshot"].provenance["source_front"] == record.spin["spin-01"]
+
+
+@pytest.mark.issue("model.spin_unused")
+def test_a_spin_that_cannot_be_used_gives_way_to_the_photos(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    write_rules(deliverables=[MODEL_ONLY])
+    pictures = [picture(ground=235)] * 7 + [picture(size=(300, 200))]
+    send(services, chair(photos, spin_images=served(photos, pictures)))
+    drain()
+    model = versions(services)["model"]
+    assert (model.report.facts or {})["family"] != "spin"
+    issue = next(i for i in model.report.issues if i.code == "model.spin_unused")
+    assert "of another size" in issue.message and issue.pointer == "/spin_images"
+    assert "source_front" in model.provenance
+
+
+@pytest.mark.issue("source.spin")
+def test_a_spin_counts_only_as_a_whole(services: Services, photos: PhotoServer) -> None:
+    photos.files["front.jpg"] = PLAIN
+    urls = served(photos, [PLAIN] * 8)
+    product = Product(sku=Sku("A1"), spin_images=(*urls[:3], photos.url("none.jpg"), *urls[4:]))
+    sources, issues = store_source_images(services, product, last_try=True)
+    assert not sources
+    assert [(i.code, i.pointer) for i in issues] == [("source.spin", "/spin_images/3")]
+    assert "1 of 8 frames" in issues[0].message and "frame 4" in issues[0].message
+    few = Product(sku=Sku("A1"), spin_images=tuple(urls[:5]))
+    sources, issues = store_source_images(services, few, last_try=True)
+    assert not sources and issues[0].code == "source.spin" and issues[0].limit == "8 to 72"
+
+
+def test_the_same_frame_twice_is_two_frames(services: Services, photos: PhotoServer) -> None:
+    product = Product(sku=Sku("A1"), spin_images=tuple(served(photos, [PLAIN] * 8)))
+    sources, issues = store_source_images(services, product, last_try=True)
+    assert len(spin_frames(sources)) == 8 and list(named_photos(sources)) == ["front"] and not issues
+
+
+def test_a_sheet_names_a_folder_of_frames(services: Services, tmp_path: Path) -> None:
+    sheet, beside = tmp_path / "s.csv", tmp_path / "beside"
+    sheet.write_text("sku,name,spin\nA1,Cup,cup\nA2,Cup,few\nA3,Cup,none\n")
+    for folder, count in {"360/cup": 9, "few": 3}.items():
+        (beside / folder).mkdir(parents=True)
+        for number in range(1, count + 1):
+            (beside / folder / f"frame {number * 4}.jpg").write_bytes(picture(ground=200 + number))
+    options = {"name": "x", "owner": "ada", "columns": {}, "dry_run": True, "pictures": beside}
+    _, preview = run_import(services, sheet, **options)  # type: ignore[arg-type]
+    product = preview.rows[RowState.WAITING][0].product
+    assert product and len(product.spin_images) == 9
+    # in the order of their numbers: 4, 8, 12, not 12, 16, ..., 4
+    first = next(p for p in (beside / "360/cup").iterdir() if p.name == "frame 4.jpg")
+    assert product.spin_images[0] == held(first)
+    errors = [row.error for row in preview.rows[RowState.FAILED]]
+    assert "spin_images: The folder of the spin holds 3 pictures" in errors[0]
+    assert "8 to 72 pictures" in errors[0]
+    assert "spin_images: No such folder of pictures beside the sheet" in errors[1]
+
+
+def test_a_product_added_by_hand_may_name_a_folder(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_commands, "open_services", lambda folder: services)
+    (tmp_path / "spin").mkdir()
+    for number in range(1, 11):
+        (tmp_path / "spin" / f"{number}.jpg").write_bytes(picture(ground=200 + number))
+    file = tmp_path / "cup.json"
+    file.write_text(json.dumps({"sku": "A1", "name": "Cup", "spin_images": "spin"}))
+    ran = CliRunner().invoke(main, ["product", "add", str(file)])
+    assert ran.exit_code == 0, ran.output
+    record = services.products.get(Sku("A1"))
+    assert record and len(record.spin) == 10
+    assert record.product.spin_images[9] == held(tmp_path / "spin" / "10.jpg")
