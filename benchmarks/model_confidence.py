@@ -46,7 +46,7 @@ GOOD = {
     "chamfer_pct": (0.9, -0.25),
     "colour_de": (11, -3),
 }
-PENALTY = 1.0  # on the squares of the standardised weights
+PENALTY = 4.0  # on the squares of the standardised weights
 LIMITS = (0.5, 0.6, 0.7, 0.8)
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.001)
 

@@ -111,7 +111,7 @@ def build_model(
         issues.append(
             issue(
                 "model.low_confidence",
-                f"{why[0].upper()}{why[1:]}.",
+                f"{why[0].upper()}{why[1:]}. {_remedy(evidence)}",
                 measured=confidence,
                 limit=LOW_CONFIDENCE,
             )
@@ -124,6 +124,15 @@ def build_model(
         issues=tuple(issues),
         actual_views=actual_views,
     )
+
+
+def _remedy(evidence: ModelEvidence) -> str:
+    """Return what would make a better model."""
+    if not evidence.has_side:
+        return "Photos from the front and from the side on white, or a provider, would help."
+    if not evidence.has_top:
+        return "A photo from above on white, or a provider, would help."
+    return "A spin, or a provider, would help."
 
 
 def _select_views(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
