@@ -1,18 +1,18 @@
 """Weights of the probability that a model is good. Written by benchmarks/model_confidence.py."""
 
-INTERCEPT = 6.1230
+INTERCEPT = 10.6350
 WEIGHTS = {
-    "has_side": 1.3614,
-    "has_top": 0.9573,
-    "is_perspective": -0.4456,
-    "is_corner": -2.5270,
-    "is_turned": 0.4186,
-    "is_guess": -1.8314,
-    "is_furniture_guess": -1.4093,
-    "has_even_sides": 2.1846,
-    "misfit": -4.1758,
-    "complexity": -1.2000,
-    "guessed_complexity": -0.2481,
-    "emptiness": -6.7887,
-    "doubt": -1.2096,
+    "has_side": 1.8049,
+    "has_top": 1.2459,
+    "is_perspective": -0.6684,
+    "is_corner": -1.9275,
+    "is_turned": 1.1894,
+    "is_guess": -2.2036,
+    "is_furniture_guess": -1.9932,
+    "has_even_sides": 2.1965,
+    "misfit": -6.7065,
+    "complexity": -1.8291,
+    "guessed_complexity": -0.3226,
+    "emptiness": -11.0775,
+    "doubt": -1.3650,
 }
