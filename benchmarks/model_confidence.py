@@ -83,7 +83,7 @@ def _made_row(folder: Path, kind: str, net: Any, truth: Any) -> Row:
         glb.write_bytes(write_glb(built.model, folder.name))
         score = truth.score(glb)
     head = {"model": folder.name, "kind": kind, "category": facts["category"], "family": built.family}
-    return head | {"evidence": asdict(built.evidence), "score": score}
+    return head | {"evidence": asdict(built.evidence) if built.evidence else {}, "score": score}
 
 
 def _load(path: Path) -> Any:

@@ -44,8 +44,8 @@ class ModelBuild:
     model: TexturedMesh
     family: str  # the family of shapes that it was built by
     confidence: float  # 0 to 1: the probability that the model is good
-    evidence: ModelEvidence  # that the probability is of
     issues: tuple[Issue, ...]
+    evidence: ModelEvidence | None = None  # that the probability is of; none of a spin
     actual_views: Mapping[
         View, View
     ]  # what photos show, by the view that the record names, where they differ
