@@ -80,6 +80,8 @@ lint: setup ## Check style, types, layers, prose, names and the generated docume
 	@$(BIN)/python .ci/prose.py > .prose.log || (cat .prose.log; false)
 	@$(BIN)/dam-connector docs --check || (echo "out of date; run make docs"; false)
 	@$(BIN)/dam-connector check-config plugin.json
+	@sh .ci/alerts
+	@sh .ci/manifests
 
 format: setup ## Format the code
 	@$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -18,6 +18,7 @@ from benchmarks import (
     catalog_throughput,
     idle_usage,
     page_latency,
+    records_scale,
     rendition_cost,
     report_time,
     rollback_latency,
@@ -40,6 +41,7 @@ MODULES = (
     bulk_fairness,
     tasks_in_flight,
     rollback_latency,
+    records_scale,
 )
 BENCHMARKS: dict[str, Callable[[], dict[str, object]]] = {
     module.__name__.removeprefix("benchmarks."): module.measure for module in MODULES

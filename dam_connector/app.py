@@ -10,11 +10,13 @@ import structlog
 from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dam_connector import logs
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.errors import (
     AdapterError,
     Busy,
@@ -46,14 +48,17 @@ from dam_connector.web import (
     guests,
     health,
     layout,
+    metrics,
     products,
     sign_on,
     static_files,
+    touch_ups,
     version_actions,
     versions,
     webhooks,
 )
 from dam_connector.web.api.openapi import API_SETTINGS, TrueApi
+from dam_connector.web.checked_request import CheckedRequest, check_address
 from dam_connector.web.compression import compress_public
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import (
@@ -82,7 +87,9 @@ PAGES = (
     files.bp,
     ar_page.bp,
     health.bp,
+    metrics.bp,
     api_page.bp,
+    touch_ups.bp,
     version_actions.bp,
     comments.bp,
     guests.bp,
@@ -124,6 +131,8 @@ def create_app(services: Services) -> Flask:
         n = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=n, x_proto=n, x_host=n)  # type: ignore[method-assign]
     app.teardown_request(lambda _: forget_address())
+    app.request_class = CheckedRequest
+    app.before_request(check_address)
     app.before_request(check_identity)  # before the CSRF check, which reads the body
     csrf.init_app(app)
     smorest = TrueApi(app)
@@ -144,6 +153,7 @@ def _create_receiver(services: Services) -> Flask:
     app.json.compact = True  # type: ignore[attr-defined]
     app.extensions["services"] = services
     app.extensions["rate_limiter"] = RateLimiter()
+    app.before_request(check_address)
     app.register_blueprint(webhooks.bp)
     _handle_errors(app)
     return app
@@ -169,6 +179,10 @@ def _handle_errors(app: Flask) -> None:
             400, "The form has expired or came from another site. Go back, reload the page and try again."
         ),
     )
+    for broken_body in (ParseException, NoMoreData):  # wrong chunks, or fewer than announced
+        app.register_error_handler(
+            broken_body, lambda e: _respond_error(400, f"the body cannot be read ({type(e).__name__})")
+        )
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _unexpected_error)
 
@@ -226,12 +240,19 @@ def _validation_problems(error: HTTPException) -> list[str]:
     messages = data.get("messages") if isinstance(data, dict) else None
     if not isinstance(messages, dict):
         return [str(m) for m in messages] if isinstance(messages, list) else []
-    sent = {"json": request.get_json(silent=True), "query": request.args.to_dict()}
+    sent = {"json": _sent_json(), "query": request.args.to_dict()}
     return [
         line
         for location, below in messages.items()
-        for line in with_context(problem_lines(below, data["schema"], (location,)), sent)
+        for line in with_context(problem_lines(below, data.get("schema"), (location,)), sent)
     ]
+
+
+def _sent_json() -> Any:
+    try:
+        return decode_json(request.get_data()) if request.is_json else None
+    except ValueError:
+        return None
 
 
 def _input_problem(error: InputError) -> str:
@@ -290,6 +311,7 @@ def create_from_env() -> Flask:
     logs.configure_logging(settings.log_format)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
+    services.counters.send_in_background("web")
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
     # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).
     sys.setswitchinterval(0.0005)

@@ -54,7 +54,13 @@ QUEUES = tuple(dict.fromkeys(job.queue for job in JOBS.values()))
 QUEUES_BY_WORKER: Mapping[str, tuple[str, ...]] = {
     "intake": ("intake", "finish"),
     "make": ("make", "bulk"),
+    # For large fleets: workers of one queue, so that each is scaled by itself.
+    "receive": ("intake",),
+    "publish": ("finish",),
+    "single": ("make",),
+    "bulk": ("bulk",),
 }
+MAKE_KINDS = ("make", "single", "bulk")  # workers that compute
 FAIRNESS_INTERVAL = (
     5  # after this many jobs a worker takes one of its other queue first, so that none starves
 )

@@ -4,16 +4,18 @@ A changed file is read without a restart. If it has errors, it is refused and th
 force.
 """
 
+import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import structlog
 
-from dam_connector.domain.rules import Rules
+from dam_connector.domain.rules import Apply, NamingRules, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.store.rules_archive import RulesArchive
 from schemas.rules_loader import load_rules
@@ -62,9 +64,12 @@ class RulesFile:
         self._path, self._archive, self._in_transaction = path, archive, in_transaction
         self._loaded_stamp: tuple[float, int] | None = None
         self._current: Rules | None = None
+        self._namings: tuple[NamingRules, ...] | None = None
         self._archived: dict[str, Rules] = {}  # the earlier rules that were asked for last
         self._lock = threading.Lock()
         self.problem: ConfigError | None = None
+        self.pending: Rules | None = None  # those of the file, while they wait to be applied
+        self.pending_text = ""
 
     def current(self) -> Rules:
         """Return the newest good rules; within a database transaction, those from before it.
@@ -79,7 +84,7 @@ class RulesFile:
             return self._current or self._load(None)
         with self._lock:
             stamp = self._stamp()
-            if self._current is None or stamp != self._loaded_stamp:
+            if self._current is None or stamp != self._loaded_stamp or self._is_accepted():
                 self._current = self._load(self._current)
                 self._loaded_stamp = stamp
             return self._current
@@ -97,12 +102,48 @@ class RulesFile:
                 with suppress(ConfigError):  # an earlier release accepted what this one refuses
                     return load_rules(archived)
             raise
-        self.problem = None
+        self.problem, self.pending = None, None
+        if in_force := self._waits_for(text):
+            self.pending, self.pending_text = rules, text
+            return in_force
         changed = last_good is None or last_good.fingerprint != rules.fingerprint
         if changed and self._archive.newest() != text:
             self._archive.add(rules.fingerprint, text)
             log.info("rules_in_force", fingerprint=rules.fingerprint)
+            self._namings = None
         return rules
+
+    def _waits_for(self, text: str) -> Rules | None:
+        """Return the rules in force if a change of them waits until it is applied; else None."""
+        newest = self._archive.newest()
+        if newest is None or newest == text:
+            return None
+        with suppress(ConfigError):  # an earlier release accepted what this one refuses
+            in_force = _parsed(newest)
+            return in_force if in_force.changes.apply == Apply.CONFIRM else None
+        return None
+
+    def _is_accepted(self) -> bool:
+        """Return whether the pending rules were applied, maybe by another process."""
+        return self.pending is not None and self._archive.newest() == self.pending_text
+
+    def accept(self) -> Rules:
+        """Put the pending rules in force; return them, or the current ones if none are pending."""
+        pending = self.pending
+        if pending is None:
+            return self.current()
+        self._archive.add(pending.fingerprint, self.pending_text)
+        return pending
+
+    def former_namings(self) -> tuple[NamingRules, ...]:
+        """Return the patterns of names that were in force, each once.
+
+        Earlier releases made assets by hashes with these patterns; `planning.input_hash` explains it.
+        """
+        if self._namings is None:
+            found = [NamingRules(**naming) for text in self._archive.texts() for naming in _naming_of(text)]
+            self._namings = tuple(each for i, each in enumerate(found) if each not in found[:i])
+        return self._namings
 
     def with_fingerprint(self, fingerprint: str) -> Rules:
         """Return the rules with a fingerprint; the current ones if those are unknown or refused by now.
@@ -131,6 +172,15 @@ class RulesFile:
         except FileNotFoundError:
             return None
         return (status.st_mtime, status.st_size)
+
+
+def _naming_of(text: str) -> list[dict[str, Any]]:
+    """Return what a text of plugin.json says about names; nothing if it cannot be read by now."""
+    try:
+        naming = json.loads(text).get("naming", {})
+        return [{key: naming[key] for key in ("default", "patterns", "folder") if key in naming}]
+    except (ValueError, AttributeError, TypeError):
+        return []
 
 
 @lru_cache(maxsize=8)

@@ -50,6 +50,12 @@ class Settings:
         "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). "
         "Empty: SQLite in the data directory.",
     )
+    database_connections: int = _setting(
+        "DAM_CONNECTOR_DATABASE_CONNECTIONS",
+        30,
+        "Connections to PostgreSQL that one process may have at once. Ten stay open. A make worker needs 3, "
+        "an intake worker 18, the web process as many as it has threads, and 2 more.",
+    )
     redis_url: str = _setting(
         "REDIS_URL",
         "",
@@ -96,6 +102,30 @@ class Settings:
     )
     fetch_timeout_s: int = _setting(
         "DAM_CONNECTOR_FETCH_TIMEOUT_S", 30, "The most seconds one fetch may take from first to last byte."
+    )
+    rate_limits: str = _setting(
+        "DAM_CONNECTOR_RATE_LIMITS",
+        "",
+        "The most requests that all processes together send to a host in a minute, such as "
+        "`api.example.com=120,shop.example.com=600`. Whatever it says, a host that answers 429 is left alone "
+        "by all for the time that it names.",
+    )
+    drain_s: int = _setting(
+        "DAM_CONNECTOR_DRAIN_S",
+        15,
+        "Seconds that a worker which is stopped has for the job that it is at. Then it hands the run over to "
+        "the next worker, which goes on at the last step.",
+    )
+    job_memory_mb: int = _setting(
+        "DAM_CONNECTOR_JOB_MEMORY_MB",
+        4000,
+        "The most memory of a job's process and its children, in MB; beyond it the job is ended and tried "
+        "again. 0: no limit.",
+    )
+    worker_memory_mb: int = _setting(
+        "DAM_CONNECTOR_WORKER_MEMORY_MB",
+        1500,
+        "A worker that has more memory between two jobs ends, for its supervisor to start it anew. 0: never.",
     )
     webhooks_per_minute: int = _setting(
         "DAM_CONNECTOR_WEBHOOKS_PER_MINUTE",

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from dam_connector.adapters import open_adapter
@@ -10,8 +10,10 @@ from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
 from dam_connector.adapters.openid import OpenIdProvider
 from dam_connector.clock import SystemClock
+from dam_connector.counters import SharedCounters
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
+from dam_connector.fleet_pace import FleetPace, read_limits
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
 from dam_connector.private_files import open_data_dir
 from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
@@ -21,11 +23,13 @@ from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
+from dam_connector.store.catalog_state import CatalogState
 from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
+from dam_connector.store.fleet_figures import FleetRecords
 from dam_connector.store.gallery import Gallery
 from dam_connector.store.guest_links import GuestLinks
 from dam_connector.store.history import History
@@ -42,6 +46,7 @@ from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
+from dam_connector.store.touch_ups import TouchUps
 from dam_connector.store.users import Users
 from schemas.adapter_options import option_problems
 
@@ -62,6 +67,7 @@ class Services:
     review_queue: ReviewQueue
     decisions: Decisions
     comments: Comments
+    touch_ups: TouchUps
     guest_links: GuestLinks
     publications: Publications
     live_requests: LiveRequests
@@ -76,10 +82,13 @@ class Services:
     locks: NamedLocks
     notes: Notes
     rules_archive: RulesArchive
+    catalog_state: CatalogState
     idempotency: IdempotencyKeys
     blobs: Blobs
     disk: DiskReserve
     queue: Queue
+    counters: SharedCounters
+    fleet: FleetRecords
     http: HttpClient
     adapter_context: AdapterContext
     _adapters: dict[tuple[str, str, str], Any] = field(default_factory=dict, repr=False)
@@ -170,7 +179,7 @@ def build_services(
         ConfigError: a setting is wrong.
     """
     clock, db = clock or SystemClock(), _open_database(settings)
-    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend = Assets(db, clock), Spend(db, clock)
     rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
     outbox = Outbox(db, clock, _event_filter(rules))
@@ -188,6 +197,7 @@ def build_services(
         review_queue=ReviewQueue(db),
         decisions=Decisions(db, clock, assets),
         comments=Comments(db, clock),
+        touch_ups=TouchUps(db, clock),
         guest_links=GuestLinks(db, clock),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
@@ -202,13 +212,23 @@ def build_services(
         locks=locks,
         notes=Notes(db, clock),
         rules_archive=RulesArchive(db, clock),
+        catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
         blobs=open_blobs(settings.effective_storage_url),
         disk=_disk_reserve(settings),
         queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
+        counters=counters,
+        fleet=FleetRecords(db, clock),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+
+
+def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> HttpClient:
+    http = HttpClient(settings.allowed_hosts, timeout_s=settings.fetch_timeout_s)
+    http.on_request = counters.count_request
+    http.pace = FleetPace(settings.effective_redis_url, clock, read_limits(settings.rate_limits))
+    return http
 
 
 def _disk_reserve(settings: Settings) -> DiskReserve:
@@ -230,7 +250,7 @@ def _event_filter(rules: RulesFile) -> Callable[[str], bool]:
 def _open_database(settings: Settings) -> Database:
     check_url(settings.effective_database_url)
     open_data_dir(settings.data_dir)
-    return Database(settings.effective_database_url)
+    return Database(settings.effective_database_url, settings.database_connections)
 
 
 def _adapter_context(
@@ -262,7 +282,8 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
     Returns:
         One line for each problem; empty when there is none.
     """
-    context = services.adapter_context
+    # Adapters allow the ports of their addresses. Those of rules that are not in force must not count.
+    context = replace(services.adapter_context, http=HttpClient(services.settings.allowed_hosts))
     problems: list[str] = []
     for port, connections in (
         ("pim", rules.pim),

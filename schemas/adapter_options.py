@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
-from marshmallow import Schema, fields, validate
+from marshmallow import Schema, ValidationError, fields, validate
 
+from dam_connector.domain.metadata_templates import parse_template
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
-from schemas.common import StrictFloat, json_pointer, problem_lines
+from schemas.common import LOCALE, StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
+from schemas.record_mapping import MappingSchema, SignatureSchema
 from schemas.sheet_columns import COLUMNS
 
 MEDIA_FORMATS = ("jpeg", "png", "webp", "glb", "usdz", "web")
@@ -31,6 +33,18 @@ class StrictBoolean(fields.Boolean):
         if not isinstance(value, bool):
             raise self.make_error("invalid", input=value)
         return value
+
+
+class TemplateField(fields.String):
+    """A template of metadata, e.g. `{attributes.season}`."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> Any:
+        text = super()._deserialize(value, attr, data, **more)
+        try:
+            parse_template(text)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+        return text
 
 
 def _text(meaning: str, **more: Any) -> fields.String:
@@ -121,6 +135,13 @@ _HOOKS = {
 }
 _MINUTES = {"longest_minutes": _number("Minutes until a task counts as failed.", 1, 600)}
 _KEY = {"api_key": _secret("API key")}
+_METADATA = {
+    "metadata": fields.Dict(
+        keys=fields.String(),
+        values=TemplateField(),
+        metadata={"description": "Templates for fields of the DAM, by their names."},
+    )
+}
 _STATES = {"states": _table("The vendor's value for each of our states.")}
 
 OPTIONS: Mapping[str, Mapping[str, Options]] = {
@@ -128,7 +149,16 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
         "standard": {
             "secrets": _secrets("Secrets that events are signed with."),
             "tokens": _secrets("Bearer tokens of senders that cannot sign."),
+            "token_header": _text("The header with the token, if it is not a bearer token."),
+            "signature": fields.Nested(
+                SignatureSchema, metadata={"description": "How a sender signs that follows no standard."}
+            ),
             "product_url": _text("Where the newest record is fetched, with {sku}."),
+            "list_url": _text("Where all products are listed, with {since}, {page} or {offset}."),
+            "headers": _table("Headers of our requests; env/NAME in them is a secret."),
+            "mapping": fields.Nested(
+                MappingSchema, metadata={"description": "Where the parts of a product are in its messages."}
+            ),
         },
         "csv": {
             "path": _text("The folder with the sheets.", required=True),
@@ -141,6 +171,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             **_USER,
             "secrets": _secrets("Secrets of its webhooks."),
             "locale": _text("The locale to prefer."),
+            "locales": _texts("Further locales whose texts are taken in.", LOCALE),
             "scope": _text("The channel to prefer."),
             **_mapping(image_order=False),
             "assets": _table("Family and media attribute of each asset collection."),
@@ -168,6 +199,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "user": _text("The connector's own user, whose changes are not events."),
             "client_id": _text("Client id of the events."),
             "keys_url": _url("Where the keys of the events' signatures are."),
+            **_METADATA,
         },
         "bynder": {
             **_BASE,
@@ -183,6 +215,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
                 values=fields.String(),
             ),
             **_STATES,
+            **_METADATA,
         },
         "cloudinary": {
             **_OTHER_BASE,
@@ -190,6 +223,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             **_KEY,
             "api_secret": _secret("API secret"),
             "signature_algorithm": _choice("Of the account.", "sha1", "sha256"),
+            **_METADATA,
         },
         "directus": {
             **_BASE,
@@ -197,6 +231,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "collection": _text("Collection of the versions."),
             "folder": _text("Folder of the files."),
             "webhook_secret": _secret("Secret of its webhooks"),
+            **_METADATA,
         },
         "resourcespace": {
             **_BASE,
@@ -205,6 +240,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "resource_type": fields.Raw(metadata={"description": "Number of the resource type."}),
             "fields": _table("Numbers of the metadata fields; external_id at least.", required=True),
             **_STATES,
+            **_METADATA,
         },
     },
     "provider": {
@@ -301,6 +337,13 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
 }
 
 
+# Options of every channel, which the connector itself reads.
+CHANNEL_OPTIONS: Options = {
+    "locale": _text("Locale of names and alt texts there, e.g. de or de-AT.", validate=LOCALE),
+    "order": _texts("Deliverables in the order of their pictures there; the others follow."),
+}
+
+
 def definition_name(port: str, adapter: str) -> str:
     """Return the name of an adapter's options in the JSON Schema, e.g. `ProviderTripo`."""
     return port.title() + re.sub(r"(?:^|_)([a-z])", lambda found: found[1].upper(), adapter)
@@ -309,7 +352,8 @@ def definition_name(port: str, adapter: str) -> str:
 @cache
 def options_schema(port: str, adapter: str) -> type[Schema]:
     """Return the schema of an adapter's options, together with the adapter's name."""
-    name = {"adapter": fields.String(required=True, validate=validate.OneOf([adapter]))}
+    name: Options = {"adapter": fields.String(required=True, validate=validate.OneOf([adapter]))}
+    name |= CHANNEL_OPTIONS if port == "channel" else {}
     options = {option.replace("fields", "fields_"): field for option, field in OPTIONS[port][adapter].items()}
     if "fields_" in options:  # a schema has an attribute of this name
         options["fields_"] = _table("Numbers of the metadata fields.", data_key="fields", required=True)

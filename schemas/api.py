@@ -107,6 +107,7 @@ class ProductRecordOut(Schema):
     dimensions = fields.Nested(SizeOut)
     images = fields.Dict(keys=fields.String(), values=fields.String())
     inspiration_image = fields.String()
+    model_url = fields.String()
     live_from = fields.String(allow_none=True)
     live_until = fields.String(allow_none=True)
     attributes = fields.Dict(keys=fields.String(), values=fields.String())
@@ -223,6 +224,39 @@ class RulesOut(Schema):
         metadata={"description": "Why the current file is refused; empty when it is in force."},
     )
     text = fields.Dict(metadata={"description": "The plugin.json in force."})
+
+
+class RulesEffectOut(Schema):
+    """What applying plugin.json does to what exists."""
+
+    fingerprint = fields.String()
+    is_pending = fields.Boolean(metadata={"description": "Whether nothing is made by it yet."})
+    changed = fields.List(
+        fields.String(), metadata={"description": "JSON pointers of what differs from the rules in force."}
+    )
+    products = fields.Integer()
+    all_products = fields.Integer()
+    new = fields.Dict(metadata={"description": "Versions made for the first time, by deliverable."})
+    anew = fields.Dict(metadata={"description": "Versions made anew, by deliverable."})
+    published = fields.Dict(metadata={"description": "Live assets that a channel gets, by channel."})
+    withdrawn = fields.Dict(metadata={"description": "Live assets that a channel loses, by channel."})
+    usd = fields.Float()
+    unpriced = fields.List(fields.String(), metadata={"description": "Providers without a known price."})
+    seconds = fields.Integer()
+
+
+class ApplyRules(Schema):
+    """Which plugin.json to apply."""
+
+    fingerprint = fields.String(
+        required=True, metadata={"description": "Of the plan; another plugin.json is refused with 409."}
+    )
+
+
+class RulesAppliedOut(Schema):
+    """The rules that are being applied."""
+
+    fingerprint = fields.String()
 
 
 class AnyJson(Schema):

@@ -70,6 +70,7 @@ _PARTS = re.compile(
     rf"|\s+(?=(?:{_WORDS})\s*[:=])",
     re.IGNORECASE,
 )
+_BLANKS = re.compile(r"\s+")
 _UNIT = rf"(?:{'|'.join(sorted(map(re.escape, UNITS), key=len, reverse=True))})\.?"
 _NUMBER = r"\d[\d.,]*(?:[ -]\d+/\d+)?|[.,]\d+|\d+/\d+"
 _PART = re.compile(
@@ -117,8 +118,13 @@ def unit_of(name: str) -> str:
 
 def looks_combined(cell: str) -> bool:
     """Return whether a cell holds several numbers with signs of multiplication or labels between them."""
-    parts = [part for part in _PARTS.split(cell.translate(_QUOTES).strip()) if re.search(r"\d", part)]
-    return len(parts) > 1
+    return sum(1 for part in _parts(cell) if re.search(r"\d", part)) > 1
+
+
+def _parts(cell: str) -> list[str]:
+    """Return the parts of a cell, one for each size. Blanks are made one each, or the search is quadratic."""
+    plain = _BLANKS.sub(lambda run: "\n" if "\n" in run[0] else " ", cell.translate(_QUOTES).strip())
+    return _PARTS.split(plain)
 
 
 def read_sizes(cell: str, column: str) -> Mapping[str, str]:
@@ -132,7 +138,7 @@ def read_sizes(cell: str, column: str) -> Mapping[str, str]:
         UnknownOrder: neither the cell nor the column says which size is which.
         UnreadableSizes: the cell has numbers that are not the sizes of three axes.
     """
-    parts = [_PART.fullmatch(part.strip()) for part in _PARTS.split(cell.translate(_QUOTES).strip()) if part]
+    parts = [_PART.fullmatch(part.strip()) for part in _parts(cell) if part]
     found = [part for part in parts if part]
     if len(found) != len(parts) or not found:
         raise UnreadableSizes(cell)

@@ -12,6 +12,9 @@ from dam_connector.domain.outside_values import to_utc
 SLUG = validate.Regexp(
     r"^[a-z][a-z0-9-]{0,39}$", error="use lower-case letters, digits and dashes, beginning with a letter"
 )
+LOCALE = validate.Regexp(
+    r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?$", error='use a locale, e.g. "de" or "de-AT"'
+)
 COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 
@@ -119,3 +122,8 @@ class MomentField(TimestampField):
         return super()._deserialize(
             f"{text}T00:00:00" if len(text) == len("2026-12-01") else text, attr, data, **more
         )
+
+
+def nest_message(path: tuple[str, ...], message: str) -> dict[str, Any]:
+    """Return a message nested under the keys of a path, as marshmallow expects it."""
+    return {path[0]: nest_message(path[1:], message) if len(path) > 1 else [message]}

@@ -141,6 +141,14 @@ class DeliverableSchema(Schema):
         validate=validate.Range(64, 8000),
         metadata={"description": "The longer side, in pixels."},
     )
+    sizes = fields.List(
+        fields.Integer(strict=True, validate=validate.Range(16, 8000)),
+        validate=validate.Length(max=8),
+        metadata={
+            "description": "Longer sides of further, smaller files of each format, e.g. `[400, 800]`; only "
+            "for still pictures."
+        },
+    )
     shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
     reflection = fields.Boolean(metadata={"description": "A fading reflection of the product in the ground."})
     max_triangles = fields.Integer(

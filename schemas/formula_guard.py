@@ -7,8 +7,8 @@ spreadsheet takes every such beginning for a formula.
 import re
 
 # A formula's first character, behind apostrophes of the text's own: with these, restoring is exact.
-# Characters of full width count in East Asian versions of Excel.
-_FORMULA = re.compile(r"'*\s*[=+\-@\t\r\n＝＋－＠]")
+# Characters of full width count in East Asian versions of Excel; invisible ones may be dropped at the import.
+_FORMULA = re.compile(r"'*[\s\x00-\x1f\u00ad\u200b-\u200f\u202a-\u202e\u2060\ufeff]*[=+\-@\t\r\n＝＋－＠]")
 
 
 def disarm(cell: str) -> str:

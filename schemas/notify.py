@@ -1,6 +1,8 @@
 """The block `notify` of plugin.json."""
 
+import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
@@ -8,6 +10,18 @@ from dam_connector.domain.notify import DigestRules, NotifyEvent, NotifyRules, N
 from schemas.common import SLUG, StrictFloat, lists_to_tuples
 
 _REFERENCE = validate.Regexp(r"^env/[A-Z][A-Z0-9_]*$", error="put it into the environment: env/NAME")
+
+
+_NOT_EMPTY = validate.Length(min=1, error="name at least one, or leave it out")
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 - it raises for a port that is none
+    except ValueError:
+        return False
+    return parts.scheme in ("https", "http") and bool(parts.hostname) and not any(c.isspace() for c in url)
 
 
 class NotifyTargetSchema(Schema):
@@ -28,10 +42,13 @@ class NotifyTargetSchema(Schema):
     )
     events = fields.List(
         fields.String(validate=validate.OneOf([event.value for event in NotifyEvent])),
+        validate=_NOT_EMPTY,
         metadata={"description": "Events to tell of; all when absent."},
     )
     categories = fields.List(
-        fields.String(), metadata={"description": "Only of products of these categories; all when absent."}
+        fields.String(validate=validate.Length(1, 150)),
+        validate=_NOT_EMPTY,
+        metadata={"description": "Only of products of these categories; all when absent."},
     )
 
     @validates_schema(skip_on_field_errors=True)
@@ -40,10 +57,12 @@ class NotifyTargetSchema(Schema):
         if data["kind"] == "webhook":
             if "secret" not in data:
                 raise ValidationError("a webhook needs a secret, env/NAME", "secret")
-            if is_reference or not data["url"].startswith(("https://", "http://")):
+            if is_reference or not _is_address(data["url"]):
                 raise ValidationError("write the address, https://...", "url")
         elif not is_reference:
             raise ValidationError("the address of a chat is a secret: env/NAME", "url")
+        elif not re.fullmatch(_REFERENCE.regex, data["url"]):
+            raise ValidationError(str(_REFERENCE.error), "url")
 
 
 class DigestSchema(Schema):

@@ -9,13 +9,13 @@ from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW
+from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
-from schemas.common import COLOR, SLUG, StrictFloat, schema_name, text_field
+from schemas.common import COLOR, SLUG, StrictFloat, nest_message, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
+from schemas.naming import NamingSchema
 from schemas.notify import NotifySchema
 from schemas.profile import ProfileSchema
 from schemas.sign_on import SignOnSchema
@@ -128,55 +128,6 @@ class ProductsSchema(Schema):
     )
 
 
-class NamingSchema(Schema):
-    """Patterns of file names and folders."""
-
-    default = text_field("Pattern for every deliverable that has no pattern of its own.")
-    patterns = fields.Dict(
-        keys=fields.String(), values=fields.String(), metadata={"description": "Patterns by deliverable."}
-    )
-    folder = text_field("Pattern of the folder of a product's files.")
-
-    @validates_schema
-    def patterns_are_patterns(self, data: dict[str, Any], **_: object) -> None:
-        found: dict[tuple[str, ...], str | None] = {
-            ("default",): data.get("default"),
-            **{("patterns", k): v for k, v in data.get("patterns", {}).items()},
-        }
-        for path, pattern in found.items():
-            if pattern is not None:
-                _check_pattern(pattern, path)
-        for part in filter(None, data.get("folder", "").split("/")):
-            _check_fields(part, ("folder",))
-
-
-def _check_fields(pattern: str, path: tuple[str, ...]) -> list[str]:
-    try:
-        return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern)]
-    except ValueError as error:
-        raise ValidationError(_nest(path, str(error))) from error
-
-
-def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:
-    missing = {"sku", "version"} - set(_check_fields(pattern, path))
-    if not missing and not name_pattern_syntax.is_reversible(pattern):
-        raise ValidationError(
-            _nest(
-                path,
-                "names made by it cannot be read back; put `_` between fields, and {name:pascal} for {name}",
-            )
-        )
-    if missing:
-        raise ValidationError(
-            _nest(path, f"lacks {{{'}, {'.join(sorted(missing))}}}: names must be unique per version")
-        )
-
-
-def _nest(path: tuple[str, ...], message: str) -> dict[str, Any]:
-    """Return a message nested under the keys of a path, as marshmallow expects it."""
-    return {path[0]: _nest(path[1:], message) if len(path) > 1 else [message]}
-
-
 class DimensionsRuleSchema(Schema):
     """How far a model's bounding box may differ from the product's size."""
 
@@ -286,9 +237,11 @@ class ReviewSchema(Schema):
         for category, stages in data.get("stages", {}).items():
             names = [stage["name"] for stage in stages]
             if len(set(names)) < len(names):
-                raise ValidationError(_nest(("stages", category), "two stages have the same name"))
+                raise ValidationError(nest_message(("stages", category), "two stages have the same name"))
             if sum(stage.get("dam", False) for stage in stages) > 1:
-                raise ValidationError(_nest(("stages", category), "only one stage is decided in the DAM"))
+                raise ValidationError(
+                    nest_message(("stages", category), "only one stage is decided in the DAM")
+                )
 
 
 class ViewerSchema(Schema):
@@ -298,6 +251,18 @@ class ViewerSchema(Schema):
     background = text_field("Colour behind the product, #rrggbb.", validate=COLOR)
     brand = text_field(
         "Name above the product; the product's brand when absent.", validate=validate.Length(max=80)
+    )
+
+
+class ChangesSchema(Schema):
+    """How changes of plugin.json take effect; docs/operations.md explains it."""
+
+    apply = fields.String(
+        validate=validate.OneOf([each.value for each in Apply]),
+        metadata={
+            "description": "When a change takes effect on what exists: `later`, by `rules apply`; "
+            "`confirm`, the same, and nothing is made by it before; `automatic`, at once."
+        },
     )
 
 
@@ -341,6 +306,7 @@ class PluginSchema(Schema):
     review = _section(ReviewSchema, "Who reviews, in which DAM, and reasons to reject.")
     notify = _section(NotifySchema, "Who is told of what, by webhook, chat or e-mail.")
     viewer = _section(ViewerSchema, "Design of the AR page.")
+    changes = _section(ChangesSchema, "How changes of this file take effect.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
     sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")
 

@@ -9,12 +9,13 @@ from typing import Any
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre_load, validate
 
 from dam_connector.domain.ids import Sku
-from dam_connector.domain.product import Dimensions, Product, SourceImage, View
-from schemas.common import MomentField
+from dam_connector.domain.product import TRANSLATED_FIELDS, Dimensions, Product, SourceImage, View
+from schemas.common import LOCALE, MomentField
 from schemas.measures import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
 NEAR_KEY = 0.8  # similarity of names from which on a key looks mistyped
+AXES_BY_FIELD = {"width": "width_m", "height": "height_m", "depth": "depth_m"}  # names in `Dimensions`
 _LOOSE_TEXTS = ("sku", "style_tags")  # may be numbers and lists, as attributes may
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
@@ -81,6 +82,15 @@ class ProductSchema(Schema):
         validate=validate.Length(max=4000),
         metadata={"description": "URL of a picture whose colours lifestyle renditions take on."},
     )
+    model_url = fields.String(
+        load_default="",
+        allow_none=True,
+        validate=validate.Length(max=4000),
+        metadata={
+            "description": "URL of a model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its "
+            "files. Models are made from it."
+        },
+    )
     live_from = MomentField(
         load_default=None,
         allow_none=True,
@@ -94,6 +104,19 @@ class ProductSchema(Schema):
         metadata={
             "description": "The expiry, a date or a time in ISO 8601: all its assets go offline then, "
             "e.g. when the licence of its photos ends."
+        },
+    )
+    translations = fields.Dict(
+        keys=fields.String(validate=LOCALE),
+        values=fields.Dict(
+            keys=fields.String(validate=validate.OneOf(TRANSLATED_FIELDS)),
+            values=fields.String(allow_none=True, validate=validate.Length(max=20_000)),
+        ),
+        load_default=dict,
+        allow_none=True,
+        metadata={
+            "description": "Texts in other languages, by locale, e.g. "
+            '`{"de": {"name": "Stuhl Falun"}}`; name, description, color and material.'
         },
     )
     attributes = fields.Dict(keys=fields.String(), values=fields.String(), load_default=dict, allow_none=True)
@@ -128,9 +151,11 @@ class ProductSchema(Schema):
             **texts,
             images=images,
             inspiration_image=(data["inspiration_image"] or "").strip(),
+            model_url=(data["model_url"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
             live_from=data["live_from"],
             live_until=data["live_until"],
+            translations=_translations(data["translations"] or {}),
             attributes=data["attributes"] or {},
         )
 
@@ -152,6 +177,21 @@ def unknown_keys(record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         else:
             other.append(f"/{key}")
     return mistyped, other
+
+
+def _translations(data: Mapping[str, Mapping[str, str | None]]) -> dict[str, dict[str, str]]:
+    """Return the texts that are there, by locale as `de` or `de-AT`."""
+    found = {
+        normal_locale(locale): {name: text.strip() for name, text in texts.items() if text and text.strip()}
+        for locale, texts in data.items()
+    }
+    return {locale: texts for locale, texts in found.items() if texts}
+
+
+def normal_locale(locale: str) -> str:
+    """Return a locale as `de` or `de-AT`, e.g. of `de_AT`."""
+    language, _, region = locale.replace("_", "-").partition("-")
+    return f"{language.lower()}-{region.upper()}" if region else language.lower()
 
 
 def _is_absent(value: object) -> bool:
@@ -178,8 +218,10 @@ def dump_product(product: Product) -> dict[str, Any]:
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
         "inspiration_image": product.inspiration_image,
+        "model_url": product.model_url,
         "live_from": product.live_from.isoformat() if product.live_from else None,
         "live_until": product.live_until.isoformat() if product.live_until else None,
+        "translations": {locale: dict(texts) for locale, texts in product.translations.items()},
         "attributes": dict(product.attributes),
     }
 

@@ -7,11 +7,15 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dam_connector.domain import name_pattern_syntax
+from dam_connector.domain.channel_names import UNVERSIONED_ADAPTERS
+from dam_connector.domain.file_names import file_stem
+from dam_connector.domain.ids import Sku
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
+from dam_connector.domain.product import Product
 from dam_connector.domain.rules import (
     LOCAL,
     PHOTO,
+    ChangeRules,
     CheckRules,
     Connection,
     ImagingRules,
@@ -42,7 +46,7 @@ def load_rules(text: str) -> Rules:
         ConfigError: The text is not valid. It has every problem with its JSON pointer and a suggestion.
     """
     try:
-        raw = load_json(text.removeprefix("\ufeff"))
+        raw = load_json(text.removeprefix("\ufeff"), allow_nan=True)
     except ValueError as error:
         where = "the file is empty" if not text.strip() else str(error)
         raise ConfigError(
@@ -82,6 +86,8 @@ def _contradictions(rules: Rules, raw: dict[str, Any]) -> Iterator[str]:
             near = difflib.get_close_matches(name, names, n=1)
             hint = f', did you mean "{near[0]}"?' if near else f"; known: {', '.join(names)}"
             yield f"{json_pointer(('naming', 'patterns', name))}: there is no deliverable of this name{hint}"
+    for channel, pattern in rules.naming.channels.items():
+        yield from _channel_naming_problems(rules, channel, pattern)
     for number, d in enumerate(rules.deliverables):
         if d.kind is not RunKind.MODEL:
             continue
@@ -93,6 +99,17 @@ def _contradictions(rules: Rules, raw: dict[str, Any]) -> Iterator[str]:
                     f"/deliverables/{number}/{key}: {made} is more than /checks/{limit} ({most}), "
                     "so that every model could be blocked; lower this or raise that"
                 )
+
+
+def _channel_naming_problems(rules: Rules, channel: str, pattern: str) -> Iterator[str]:
+    where = json_pointer(("naming", "channels", channel))
+    if channel not in rules.channel:
+        yield f"{where}: there is no channel of this name; known: {', '.join(rules.channel) or 'none'}"
+    elif rules.channel[channel].adapter not in UNVERSIONED_ADAPTERS and "{version" not in pattern:
+        yield (
+            f"{where}: names without {{version}} are for {' and '.join(UNVERSIONED_ADAPTERS)} only: a "
+            f"{rules.channel[channel].adapter} channel knows files by their names"
+        )
 
 
 def _build(data: dict[str, Any], text: str) -> Rules:
@@ -120,6 +137,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         notify=build_notify(data.get("notify", {})),
         viewer=ViewerRules(**data.get("viewer", {})),
         imaging=ImagingRules(**data.get("imaging", {})),
+        changes=ChangeRules(**data.get("changes", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
@@ -193,17 +211,7 @@ def _name_clashes(rules: Rules) -> Iterator[str]:
     for number, d in enumerate(rules.deliverables):
         for slot in range(1, d.count + 1):
             for format in d.formats:
-                values: dict[str, str | int] = {
-                    "sku": "s",
-                    "name": "n",
-                    "version": 1,
-                    "format": format,
-                    "deliverable": d.name,
-                    "slot": slot,
-                    "category": "c",
-                    "color": "k",
-                }
-                name = name_pattern_syntax.build_name(rules.naming.pattern_for(d.name), values) + format
+                name = f"{file_stem(format, Product(sku=Sku('s'), name='n'), d, slot, 1, rules)}.{format}"
                 if name in taken:
                     yield (
                         f"/deliverables/{number}: its {format} would have the same name as that of "

@@ -124,6 +124,11 @@ COLUMNS: Mapping[str, Column] = {
         "",
         ("inspiration", "mood image", "inspiration image url"),
     ),
+    "model_url": Column(
+        "A model that was made elsewhere: an address, or a file beside the sheet (GLB, USDZ, OBJ).",
+        "",
+        ("3d model", "model file", "3d file", "glb", "usdz", "3d model url"),
+    ),
     "height": Column(
         "Height, in `unit`.",
         "33.5",
@@ -266,7 +271,8 @@ def identifies_products(mapping: Collection[str]) -> bool:
 
 def header_unit(name: str) -> str:
     """Return the unit that a column's name ends with, e.g. `cm` for `Width (cm)`; empty if it names none."""
-    if re.search(r"\w.*[(\[]\s*[\"″”]\s*[)\]]\s*$", name):
+    quotes = re.search(r"[(\[]\s*[\"″”]\s*[)\]]$", name.rstrip())
+    if quotes and re.search(r"\w", name[: quotes.start()]):
         return "in"
     words = ascii_words(name)
     return unit_name(words[-1]) if len(words) > 1 and words[-1].lower() in UNITS else ""

@@ -135,8 +135,7 @@ def _workbook_tables(data: bytes) -> list[Table]:
                 "sheet.unreadable",
                 "The workbook unpacks to too much.",
                 measured=f"{size / 1e6:.0f} MB in {count} files",
-                limit=f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB in {MAX_MEMBERS} files, "
-                f"{MAX_RATIO} times the upload",
+                limit=f"{MAX_UNPACKED_BYTES / 1e6:.0f} MB in {MAX_MEMBERS} files, {MAX_RATIO} times its size",
             )
     import openpyxl  # here because it takes half a second to load, and most sheets are CSV
 

@@ -9,7 +9,7 @@ from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.name_pattern_syntax import ascii_words
-from dam_connector.domain.outside_values import parse_integer, parse_timestamp
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.sku_tokens import MAX_SKU_LENGTH
@@ -27,6 +27,7 @@ from schemas.measures import (
 )
 from schemas.product import ProductSchema, load_product
 from schemas.sheet_columns import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
+from schemas.sheet_dates import date_remedy, read_date
 from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
 from schemas.sheet_table import Sheet
 from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
@@ -145,8 +146,9 @@ def read_row(
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["inspiration_image"] = row.get("inspiration_image", "")
+    record["model_url"] = row.get("model_url", "")
     for column in MOMENTS:
-        moment = parse_timestamp(row.get(column, ""))
+        moment = read_date(row.get(column, ""))
         record[column] = moment.isoformat() if moment else None
     record["dimensions"] = {**sizes, "unit": "m"} if sizes else None
     try:
@@ -172,6 +174,7 @@ def product_row(product: Product) -> dict[str, str]:
         "unit": "cm",
         **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
         "inspiration_image": product.inspiration_image,
+        "model_url": product.model_url,
         "prompt": asked.prompt,
         "number_of_images": str(asked.images or ""),
         "aspect_ratio": asked.aspect,
@@ -247,9 +250,9 @@ def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
     """Yield issues about cells that ask for something."""
     for column in MOMENTS:
         cell = row.get(column, "")
-        if cell and parse_timestamp(cell) is None:
-            yield _wrong(column, f"{column} is not a date.", cell, "e.g. 2026-12-01")
-    begin, end = (parse_timestamp(row.get(column, "")) for column in MOMENTS)
+        if cell and read_date(cell) is None:
+            yield _wrong(column, f"{column} is not a date that can be read.", cell, date_remedy(cell))
+    begin, end = (read_date(row.get(column, "")) for column in MOMENTS)
     if begin and end and end <= begin:
         message = "live_until is not after live_from: nothing would ever be live."
         yield _wrong("live_until", message, row["live_until"], f"a date after {row['live_from']}")
@@ -269,7 +272,7 @@ def _request_issues(row: Mapping[str, str]) -> Iterator[Issue]:
 
 def _image_issues(row: Mapping[str, str]) -> Iterator[Issue]:
     """Yield issues about cells of pictures that hold more than one address, or something around it."""
-    for column in (*_VIEWS, "inspiration_image"):
+    for column in (*_VIEWS, "inspiration_image", "model_url"):
         cell = row.get(column, "")
         addresses = re.findall(r"https?://", cell, re.IGNORECASE)
         if len(addresses) > 1 and re.search(r"[\s,;|]+https?://", cell, re.IGNORECASE):

@@ -10,6 +10,7 @@ from dam_connector.domain.sign_on import SignOnRules
 from schemas.common import text_field
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_MANY_TENANTS = ("common", "organizations", "consumers")  # of Entra ID, whose tokens name one tenant each
 _CLAIM = validate.Length(1, 200)
 
 
@@ -22,6 +23,8 @@ def _check_issuer(issuer: str) -> None:
         raise ValidationError("not an address") from error
     if not host or parts.query or parts.fragment or parts.username or len(issuer) > 300:
         raise ValidationError("write the address of the provider, such as https://id.example.com/realms/shop")
+    if host == "login.microsoftonline.com" and parts.path.strip("/").partition("/")[0] in _MANY_TENANTS:
+        raise ValidationError("name the tenant by its id: each token is of one tenant")
     if parts.scheme != "https" and not (parts.scheme == "http" and host in _LOOPBACK):
         raise ValidationError("must begin with https://")
 

@@ -6,15 +6,18 @@ lines of JSON or the unpacked files; its parent needs only `schemas.uploads`.
 
 import hashlib
 import json
+import posixpath
 import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO
 
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
+from dam_connector.model_siblings import with_siblings
 from dam_connector.watched_process import limit_this_process
 from schemas.measures import NumberCell
 from schemas.sheet_reader import read_sheet
@@ -65,7 +68,7 @@ def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) ->
 
 
 def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple[str, ...], bytes]]:
-    """Yield the pictures in a ZIP, by the paths that each may have; too large ones are left out.
+    """Yield the pictures and models in a ZIP, by the paths that each may have; too large ones are left out.
 
     Raises:
         InputError: sheet.unreadable: the ZIP is damaged, or has or unpacks to too much.
@@ -78,7 +81,10 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple
             _check_total(sum(m.file_size for m in chosen))
             for member in chosen:
                 marked = bool(member.flag_bits & UTF8_FLAG)
-                yield zip_names(member.filename, marked=marked), package.read(member)
+                data = package.read(member)
+                if is_model_name(member.filename):
+                    data = with_siblings(data, MAX_MODEL_BYTES, _sibling_reader(package, member.filename))
+                yield zip_names(member.filename, marked=marked), data
     except _DAMAGED as error:
         raise InputError(
             "sheet.unreadable",
@@ -86,7 +92,24 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple
         ) from error
 
 
+def _sibling_reader(package: zipfile.ZipFile, model: str) -> Callable[[str, int], bytes]:
+    """Return the function that reads a file beside a model in a ZIP; none where it is not there or too large.
+
+    A model without it is refused later, with the file's name.
+    """
+
+    def read(name: str, max_bytes: int) -> bytes:
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(model), name))
+        member = package.NameToInfo.get(path)
+        return package.read(member) if member and member.file_size <= max_bytes else b""
+
+    return read
+
+
 def _is_picture(member: zipfile.ZipInfo, max_bytes: int) -> bool:
+    """Return whether a member is a picture or a model that is not too large."""
+    if is_model_name(member.filename):
+        return member.file_size <= MAX_MODEL_BYTES
     return is_picture_name(member.filename) and member.file_size <= max_bytes
 
 

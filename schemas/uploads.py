@@ -56,11 +56,12 @@ class _Rows:
 
 
 def list_pictures(data: bytes, max_picture_bytes: int) -> dict[str, Sha256]:
-    """Return the hashes of the pictures in a ZIP, by path. Nothing is stored.
+    """Return the hashes of the pictures and models in a ZIP, by path. Nothing is stored.
 
     A name whose encoding the ZIP does not mark is there in each that it may have.
 
-    Files that are not pictures, or larger than `max_picture_bytes`, are left out.
+    Other files, pictures larger than `max_picture_bytes`, and models larger than `MAX_MODEL_BYTES` are
+    left out.
 
     Raises:
         InputError: sheet.unreadable: the ZIP cannot be read, or has or unpacks to too much.

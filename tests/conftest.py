@@ -195,8 +195,20 @@ def open_services(
     opened = build_services(settings, clock=clock, queue=RqQueue(queue_url))
     if database_url:
         opened.db.migrate()
+    forbid_requests_in_transactions(opened)
     yield opened
     opened.db.close()
+
+
+def forbid_requests_in_transactions(services: Services) -> None:
+    """Fail every test in which an outside system is asked while a transaction holds locks."""
+    count = services.http.on_request
+
+    def check(system: str, outcome: str, seconds: float) -> None:
+        assert not services.db.in_transaction(), f"{system} was asked within a transaction"
+        count(system, outcome, seconds)
+
+    services.http.on_request = check
 
 
 class BurstWorker(SimpleWorker):

@@ -27,5 +27,11 @@ def main(kind: str) -> None:
             sys.stdout.write("x" * 100_000)
 
 
+def hold(megabytes: int) -> None:
+    """Take so much memory, and keep it until the process is ended."""
+    held = [bytearray(b"x" * 1_000_000) for _ in range(megabytes)]
+    time.sleep(600 + len(held))
+
+
 if __name__ == "__main__":
     main(sys.argv[1])

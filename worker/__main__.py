@@ -7,11 +7,9 @@ import threading
 import time
 from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 import click
 import structlog
-from rq import Queue, SimpleWorker, Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector import logs
@@ -19,7 +17,7 @@ from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
 from dam_connector.errors import StorageUnavailable
 from dam_connector.private_files import use_private_umask
-from dam_connector.queue import FAIRNESS_INTERVAL, QUEUES_BY_WORKER, connect
+from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.backfill import poll_pims
@@ -29,9 +27,12 @@ from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, 
 from dam_connector.usecases.notify import remind_of_overdue, send_digests, send_notifications
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
+from dam_connector.usecases.rules_change import continue_change
 from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
-from worker.check_process import CHECK_PROCESS, CheckerExited
+from worker.check_process import CHECK_PROCESS
+from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
+from worker.tools.adopt_command import adopt
 from worker.tools.build_command import build
 from worker.tools.check_command import check
 from worker.tools.cutout_command import cutout
@@ -45,43 +46,21 @@ POLL_S = 15.0
 LIST_CHANGES_S = 300.0  # between two questions to a PIM for its changes
 EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
+SCHEMA_WAIT_S = 2.0  # between two looks for a migration that is missing
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
 
 
-class _FairWorker:
-    """A mixin for RQ's workers.
-
-    It asks a queue server that was away every other second, not every minute. And it looks into its queues in
-    turn, so that bulk work neither delays a single product nor waits for ever itself.
-    """
-
-    max_connection_wait_time = 2.0
-    queues: list[Queue]
-    _ordered_queues: list[Queue]
-    _job_count = 0
-
-    def reorder_queues(self, reference_queue: Queue) -> None:
-        """Set the order of the queues for the next job. RQ calls this after each job."""
-        self._job_count += 1
-        is_reversed = self._job_count % FAIRNESS_INTERVAL == 0
-        self._ordered_queues = self.queues[::-1] if is_reversed else self.queues[:]
-
-
-class MakeWorker(_FairWorker, Worker):
-    """A worker that forks a process for each job: a job that crashes or eats memory harms no other.
-
-    The check process is started before the fork, so that each job finds it running.
-    """
-
-    def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        """Start the check process, then fork."""
-        with suppress(CheckerExited):  # the job tries again, and reports the reason
-            CHECK_PROCESS.warm()
-        super().fork_work_horse(*args, **kwargs)
-
-
-class IntakeWorker(_FairWorker, SimpleWorker):
-    """A worker that runs many small jobs in its own process."""
+def wait_for_schema(services: Services) -> None:
+    """Wait until the database has the schema of this release: somebody runs `dam-connector migrate`."""
+    while True:
+        try:
+            missing = services.db.missing_migration()
+            if not missing:
+                return
+            log.warning("migration_missing", revision=missing, remedy="dam-connector migrate")
+        except StorageUnavailable as error:
+            log.warning("database_away", error=str(error))
+        time.sleep(SCHEMA_WAIT_S)
 
 
 @click.group()
@@ -104,17 +83,24 @@ def run(queue_name: str, burst: bool) -> None:
     cv2.setNumThreads(1)
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
-    if queue_name == "make":
+    wait_for_schema(jobs.services())
+    if queue_name in MAKE_KINDS:
         jobs.warm()
-    kind = MakeWorker if queue_name == "make" else IntakeWorker
-    pool = jobs.start_delivery_pool() if queue_name == "intake" else None
+    makes = queue_name in MAKE_KINDS
+    kind = MakeWorker if makes else IntakeWorker
+    pool = None if makes else jobs.start_delivery_pool()
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"
     server = kind(
         list(QUEUES_BY_WORKER[queue_name]),
         name=name,
         connection=connect(settings.effective_redis_url, for_worker=True),
         serializer=JSONSerializer,
+        worker_ttl=WORKER_TTL_S,
+        job_monitoring_interval=MONITOR_S,
     )
+    server.prepare(queue_name, settings, jobs.services().runs)
+    if not makes:  # it forks nothing, so a thread may send
+        jobs.services().counters.send_in_background(queue_name)
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
     if pool:
@@ -132,6 +118,7 @@ def sweep() -> None:
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
     services = build_services(settings)
+    wait_for_schema(services)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     stop = threading.Event()
 
@@ -144,6 +131,7 @@ def sweep() -> None:
     broker = threading.Thread(target=_run_broker, args=arguments, name="broker")
     # A thread of its own: a slow DAM must not delay wake-ups.
     poller = threading.Thread(target=_poll, args=arguments, name="poller", daemon=True)
+    services.counters.send_in_background("sweep")
     with suppress(StorageUnavailable):
         note_start(services)
     broker.start()
@@ -177,6 +165,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 remind_of_overdue(services)
                 send_digests(services)
                 last_expiry = time.monotonic()
+            continue_change(services)
             send_notifications(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)
@@ -197,7 +186,7 @@ def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
     broker.close()
 
 
-for tool in (build, check, cutout, rendition, render):
+for tool in (adopt, build, check, cutout, rendition, render):
     main.add_command(tool)
 
 

@@ -55,6 +55,7 @@ def handle_deliveries(*delivery_ids: str) -> None:
             _handle_delivery(delivery_id)
         else:
             _pool.submit(delivery_id)
+    services().counters.send()
 
 
 def _handle_delivery(delivery_id: str) -> None:
@@ -112,8 +113,10 @@ def start_delivery_pool() -> DeliveryPool:
 def advance_batch(wake_token: str) -> None:
     """Take the next rows of a batch."""
     batches.advance(services(), wake_token)
+    services().counters.send()
 
 
 def advance_run(run_id: str) -> None:
     """Execute the steps of a run."""
     advance(services(), run_id)
+    services().counters.send()

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from dam_connector.domain.run import ALL_STEPS_DONE, RunKind
 from dam_connector.wiring import Services
+from worker.steps.adopt_model import adopt_model
 from worker.steps.assign_version import assign_version
 from worker.steps.check_files import check_files
 from worker.steps.collect_sources import collect_sources
@@ -19,6 +20,7 @@ from worker.steps.label_provenance import label_provenance
 from worker.steps.make_lods import make_lods
 from worker.steps.make_model import make_model
 from worker.steps.make_renditions import make_renditions
+from worker.steps.make_sizes import make_sizes
 from worker.steps.make_web_glb import make_web_glb
 from worker.steps.optimise_model import optimise_model
 from worker.steps.plan_renditions import plan_renditions
@@ -47,10 +49,12 @@ FINISH: tuple[Step, ...] = (
 IMAGE: tuple[Step, ...] = (
     collect_sources,  # decodes the product's photos and keeps the usable ones; or finds its model
     make_renditions,  # cuts out or renders the product, composes and encodes the pictures
+    make_sizes,  # writes smaller files, where plugin.json asks for them
     *FINISH,
 )
 MODEL: tuple[Step, ...] = (
     collect_sources,
+    adopt_model,  # takes the model that the product brings along, as GLB
     make_model,  # makes a raw GLB, by our own code or by a provider
     fit_dimensions,  # scales to the product's true size: Y up, on the origin
     optimise_model,  # keeps to the budgets and writes a GLB that passes the Khronos validator
@@ -61,7 +65,7 @@ MODEL: tuple[Step, ...] = (
     *FINISH,
     plan_renditions,  # plans the renditions that are made from this model
 )
-UPSCALE: tuple[Step, ...] = (upscale_pictures, *FINISH)  # a picture with twice the pixels
+UPSCALE: tuple[Step, ...] = (upscale_pictures, make_sizes, *FINISH)  # a picture with twice the pixels
 REVIEW: tuple[Step, ...] = (  # a blocked version whose errors were waived
     push_to_dam,
     request_review,

@@ -29,6 +29,7 @@ from dam_connector.errors import (
     StorageUnavailable,
 )
 from dam_connector.store.named_locks import repeat_every
+from dam_connector.store.request_origin import work_origin
 from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases.broker.submission import CREDIT_RETRY_S
 from dam_connector.wiring import Services
@@ -81,15 +82,22 @@ def advance(services: Services, run_id: str) -> None:
     run = services.runs.lease(run_id, owner(), RUN_LEASE_S)
     if run is None:
         return
-    structlog.contextvars.bind_contextvars(run_id=run.id, sku=run.sku, deliverable=run.deliverable)
+    structlog.contextvars.bind_contextvars(
+        origin=run.origin, run_id=run.id, sku=run.sku, deliverable=run.deliverable
+    )
+    token = work_origin.set(run.origin)
     try:
         with _heartbeat(services, run), services.db.guarded(services.runs.fence(run)):
             _run_steps(services, run)
     except StateConflict as error:
         log.warning("run_lost", error=str(error))
+        services.counters.add("leases_lost")
+        _count_end(services, run, "lost")
     except StorageUnavailable as error:  # not even the waiting could be stored: its lease runs out
         log.warning("run_left", error=str(error))
+        _count_end(services, run, "left")
     finally:
+        work_origin.reset(token)
         structlog.contextvars.clear_contextvars()
 
 
@@ -114,22 +122,28 @@ def _run_steps(services: Services, run: RunRecord) -> None:
     for step, name, next_name in zip(steps, names, names[1:], strict=False):
         if run.kind in COMPUTE_KINDS and (shortage := services.disk.shortage()):
             services.runs.park(run, services.clock.now() + timedelta(seconds=DISK_RETRY_S), shortage)
+            _count_end(services, run, "parked")
             return
-        started = time.process_time()
+        started, began = time.process_time(), time.monotonic()
         try:
             work = step(work, services)
         except Park as park:
             parked = to_plain(park.work or work)
             services.runs.checkpoint(run, step=name, next_step=name, work=parked, timings=timings)
             services.runs.park(run, park.until)
+            _count_end(services, run, "parked")
             return
         except Exception as error:  # noqa: BLE001 - one step never stops the worker
             _end_on_error(services, run, name, error)
             return
-        timings[name] = round(timings.get(name, 0.0) + time.process_time() - started, 3)
+        cpu_s = time.process_time() - started
+        services.counters.observe("step_seconds", time.monotonic() - began, step=name)
+        services.counters.add("step_cpu_seconds", cpu_s, step=name)
+        timings[name] = round(timings.get(name, 0.0) + cpu_s, 3)
         services.runs.checkpoint(run, step=name, next_step=next_name, work=to_plain(work), timings=timings)
         run = replace(run, attempts=0)
     services.runs.finish(run, RunState.DONE)
+    _count_end(services, run, "done")
     log.info("run_done", cpu_s=round(sum(timings.values()), 2))
 
 
@@ -139,6 +153,7 @@ def _end_on_error(services: Services, run: RunRecord, step: str, error: Exceptio
         _flag_product(services, run, error)
     elif isinstance(error, StateConflict):  # the step's work is no longer wanted, or the lease was lost
         services.runs.finish(run, RunState.CANCELLED, f"{step}: {error}")
+        _count_end(services, run, "cancelled")
     elif isinstance(error, ConnectorError):
         _retry_or_fail(services, run, step, error)
     elif isinstance(error, OSError) and error.errno in PASSING_ERRNOS:
@@ -195,6 +210,7 @@ def _flag_product(services: Services, run: RunRecord, error: InputError) -> None
     with services.transaction():
         services.products.add_issues(run.sku, (error.to_issue(),))
         services.runs.finish(run, RunState.FAILED, f"{error.issue_code}: {error}")
+    _count_end(services, run, "failed")
     log.info("run_flagged", code=error.issue_code)
 
 
@@ -204,6 +220,7 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
     counts_not = isinstance(error, (Busy, StorageUnavailable))
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
+        _count_end(services, run, "retried")
     elif isinstance(error, RETRYABLE) and (counts_not or run.attempts + 1 < _max_attempts(run)):
         backoff = min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** min(run.attempts, 10))
         wait = error.retry_after_s if isinstance(error, RateLimited) else backoff
@@ -213,6 +230,7 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
             message,
             failed_try=not counts_not,
         )
+        _count_end(services, run, "retried")
         log.warning("run_put_off", step=step, error=str(error), wait_s=wait)
     else:
         _fail(services, run, message)
@@ -227,7 +245,16 @@ def _fail(services: Services, run: RunRecord, message: str) -> None:
     with services.transaction():
         services.runs.finish(run, RunState.FAILED, message[:2000])
         services.outbox.add(NotifyEvent.RUN_FAILED, sku=run.sku, detail=message)
+    _count_end(services, run, "failed")
     log.error("run_failed", error=message)
+
+
+def _count_end(services: Services, run: RunRecord, outcome: str) -> None:
+    """Count that this worker left a run; `run_seconds` counts only those that are over."""
+    services.counters.add("runs_ended", kind=run.kind.value, outcome=outcome)
+    if outcome in ("done", "failed"):
+        seconds = (services.clock.now() - run.created_at).total_seconds()
+        services.counters.observe("run_seconds", max(0.0, seconds), kind=run.kind.value)
 
 
 @contextmanager

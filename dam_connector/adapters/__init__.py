@@ -62,6 +62,7 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
     },
 }
 PORTS = tuple(SHIPPED)
+CHANNEL_OPTIONS = ("locale", "order")  # of every channel; they shape its listing, adapters do not see them
 SETUPS: Mapping[tuple[str, str], str] = {  # (port, adapter) -> module below this package
     ("dam", "directus"): "directus.setup"
 }
@@ -103,8 +104,9 @@ def open_adapter(port: str, name: str, connection: Connection, context: AdapterC
         )
     context = replace(context, name=name)
     connect = _load_connect(port, connection.adapter)
+    own = CHANNEL_OPTIONS if port == "channel" else ()
     try:
-        return connect(connection.options, context)
+        return connect({k: v for k, v in connection.options.items() if k not in own}, context)
     except ConfigError as error:
         raise ConfigError(*(f"/connections/{port}/{name}: {p}" for p in error.problems)) from error
 

@@ -8,7 +8,7 @@ Facts and setup: docs/connections/aem.md.
 import base64
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode, urljoin
@@ -22,11 +22,14 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
+from dam_connector.adapters.common.dam_metadata import MetadataOption, as_text
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.metadata_templates import MetadataValue
 from dam_connector.domain.outside_values import parse_integer
+from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
@@ -50,6 +53,7 @@ KEYS_URL = "https://static.adobeioevents.com"
 KEY_PATH_PATTERN = re.compile(r"/[A-Za-z0-9_./-]{1,200}\.pem")
 MAX_KEY_BYTES = 16_384
 KEYS_MAX_AGE = timedelta(hours=24)
+TYPE_HINTS = {bool: "Boolean", int: "Long", float: "Double"}
 PAGE_SIZE = 200
 POLL_INTERVAL_S = 15.0
 
@@ -74,12 +78,14 @@ class AemDam(ApiClient):
         user: str,
         client_id: str,
         keys_url: str,
+        metadata: MetadataOption,
     ) -> None:
         super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
         self._clock = context.clock
         self._root_folder = root_folder.strip("/")
         self._user = user
         self._client_id = client_id
+        self._metadata = metadata
         self._keys_url = keys_url
         context.http.allow_port(keys_url)
         self._keys: dict[str, tuple[datetime, RSAPublicKey]] = {}  # expiry and key, by path
@@ -102,6 +108,7 @@ class AemDam(ApiClient):
                 "connector:id": request.external_id,
                 "connector:state": VersionState.IN_REVIEW.value,
             }
+            metadata |= _typed(self._metadata.values(request))
             self._write_metadata(path, metadata, "push")
         return path
 
@@ -198,6 +205,10 @@ class AemDam(ApiClient):
         except NotFound:
             pass
         self._known_folders.clear()
+
+    def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
+        """Compare the values of products only: AEM takes any property, and has no list of them."""
+        yield from self._metadata.check(self.vendor, None, products)
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 409:
@@ -305,6 +316,16 @@ class AemDam(ApiClient):
         return loaded
 
 
+def _typed(values: Mapping[str, MetadataValue]) -> dict[str, str]:
+    """Return properties with the hints by which Sling stores numbers and switches as such."""
+    found = {}
+    for name, value in values.items():
+        found[name] = as_text(value)
+        if hint := TYPE_HINTS.get(type(value)):
+            found[f"{name}@TypeHint"] = hint
+    return found
+
+
 def _asset_paths(value: Any) -> Iterator[str]:
     """Yield the asset paths that an event names, at any depth."""
     if isinstance(value, dict):
@@ -319,7 +340,7 @@ def _asset_paths(value: Any) -> Iterator[str]:
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> AemDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "token", "folder", "user", "client_id", "keys_url")
+    check_options(options, "base_url", "token", "folder", "user", "client_id", "keys_url", "metadata")
     return AemDam(
         context,
         base_url=url_option(options, example="https://author-p1-e1.adobeaemcloud.com"),
@@ -328,4 +349,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> AemDam:
         user=str(options.get("user", "")),
         client_id=str(options.get("client_id", "")),
         keys_url=url_option({"keys_url": KEYS_URL, **options}, "keys_url").rstrip("/"),
+        metadata=MetadataOption(options),
     )

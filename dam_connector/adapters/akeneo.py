@@ -84,6 +84,7 @@ class AkeneoPim(ApiClient):
         self._user = str(options.get("user", ""))
         self._password = context.secret(str(options.get("password", "env/AKENEO_PASSWORD")))
         self._locale, self._scope = str(options.get("locale", "")), str(options.get("scope", ""))
+        self._locales = [str(each) for each in options.get("locales", ())]
         self._write_back_attributes = {str(k): str(v) for k, v in options.get("write_back", {}).items()}
         self._token, self._expires_at = "", datetime.min.replace(tzinfo=UTC)
         self.capabilities = PimCapabilities(
@@ -215,7 +216,17 @@ class AkeneoPim(ApiClient):
                 return self._image_url(attribute, values)
             return values.get(attribute)
 
-        return self._mapping.build_product(sku, get_value, (), attributes)
+        translations = {each: self._values_in(record, each).get for each in self._locales}
+        return self._mapping.build_product(sku, get_value, (), attributes, translations)
+
+    def _values_in(self, record: Mapping[str, Any], locale: str) -> dict[str, Any]:
+        """Return the values that a record has in a locale, by attribute."""
+        return {
+            code: self._preferred_value(own)
+            for code, entries in (record.get("values") or {}).items()
+            if isinstance(entries, list)
+            and (own := [e for e in entries if isinstance(e, dict) and e.get("locale") == locale])
+        }
 
     def _image_url(self, attribute: str, values: Mapping[str, Any]) -> str:
         """Return the `pim:` URL of an image; empty if the attribute is."""
@@ -342,7 +353,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> AkeneoPim:
         ConfigError: an option is wrong.
     """
     names = ("base_url", "client_id", "client_secret", "user", "password", "secrets", "locale", "scope")
-    check_options(options, *names, "attributes", "assets", "unit", "write_back")
+    check_options(options, *names, "attributes", "assets", "unit", "write_back", "locales")
     mapping = AttributeMapping("akeneo", DEFAULT_ATTRIBUTES, options)
     assets = _assets_option(options, mapping)
     if wrong := [name for name in options.get("write_back", {}) if name not in ("ar_url", "status")]:

@@ -7,7 +7,7 @@ Facts and setup: docs/connections/bynder.md.
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,9 +19,13 @@ from dam_connector.adapters.common.dam_helpers import (
     labels_option,
     state_for_label,
 )
+from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption, as_text
 from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
+from dam_connector.domain.metadata_templates import MetadataValue
+from dam_connector.domain.outside_values import decode_json
+from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
@@ -65,6 +69,7 @@ class BynderDam(NoWebhooks, ApiClient):
         self._labels = labels_option(DEFAULT_LABELS, options)
         own_names = {str(name): str(value) for name, value in options.get("properties", {}).items()}
         self._property_names = {**DEFAULT_PROPERTIES, **own_names}
+        self._metadata = MetadataOption(options)
         self._metaproperties: dict[str, dict[str, Any]] = {}  # by Bynder's name; cached after the first use
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
@@ -185,6 +190,10 @@ class BynderDam(NoWebhooks, ApiClient):
             "name": version_title(request.version, request.product),
             "description": json.dumps(facts, ensure_ascii=False),
         }
+        texts |= {
+            f"metaproperty.{self._metaproperty_named(name)['id']}": self._option_ids(name, value)
+            for name, value in self._metadata.values(request).items()
+        }
         if media is None:
             fields = {"brandId": self._brand, **texts, **self._property_fields(values)}
             saved = self.request_json("POST", f"/api/v4/media/save/{import_id}/", "push", fields=fields)
@@ -198,7 +207,7 @@ class BynderDam(NoWebhooks, ApiClient):
 
         The parts go to a storage that Bynder names, which must not receive our token.
         """
-        storage_url = json.loads(self.request("GET", "/api/upload/endpoint", "push").body)
+        storage_url = self._json("/api/upload/endpoint", "push")
         upload = self.request_json("POST", "/api/upload/init", "push", fields={"filename": file.name})
         s3_file, s3_filename = upload["s3file"], str(upload["s3_filename"])
         chunks = [data[start : start + CHUNK_BYTES] for start in range(0, len(data), CHUNK_BYTES)] or [b""]
@@ -257,25 +266,51 @@ class BynderDam(NoWebhooks, ApiClient):
             "docs/connections/bynder.md lists the options",
         )
 
+    def _option_ids(self, name: str, value: MetadataValue) -> str:
+        """Return the value of a metaproperty as Bynder takes it: ids of options, or a text."""
+        options = self._metaproperty_named(name).get("options") or ()
+        if not options:
+            return as_text(value)
+        given = value if isinstance(value, list) else [as_text(value)]
+        ids = [str(o["id"]) for each in given for o in options if each in (o.get("label"), o.get("name"))]
+        return ",".join(ids)
+
+    def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
+        if not self._metadata.templates:
+            return
+        self._metaproperties = self.request_json("GET", "/api/v4/metaproperties/", "metadata")
+        fields = {name: _field_of(row) for name, row in self._metaproperties.items()}
+        yield from self._metadata.check(self.vendor, fields, products)
+
     def _metaproperty(self, name: str) -> dict[str, Any]:
+        return self._metaproperty_named(self._property_names[name])
+
+    def _metaproperty_named(self, name: str) -> dict[str, Any]:
+        """Return a metaproperty by Bynder's name of it.
+
+        Raises:
+            Refused: there is none.
+        """
         if not self._metaproperties:
             self._metaproperties = self.request_json("GET", "/api/v4/metaproperties/", "push")
         try:
-            found: dict[str, Any] = self._metaproperties[self._property_names[name]]
+            found: dict[str, Any] = self._metaproperties[name]
         except KeyError as error:
             raise Refused(
                 self.vendor,
                 "push",
-                f"there is no metaproperty {self._property_names[name]}; "
-                "docs/connections/bynder.md says how to create it",
+                f"there is no metaproperty {name}; docs/connections/bynder.md says how to create it",
             ) from error
         return found
 
-    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
+    def _json(self, path: str, operation: str) -> Any:
         try:
-            found = json.loads(self.request("GET", path, operation).body)
+            return decode_json(self.request("GET", path, operation).body)
         except ValueError as error:
             raise BadOutput(self.vendor, operation, "the answer is not JSON") from error
+
+    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
+        found = self._json(path, operation)
         return [media for media in found if isinstance(media, dict)] if isinstance(found, list) else []
 
     def _is_unchanged(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
@@ -298,9 +333,16 @@ class BynderDam(NoWebhooks, ApiClient):
         return str(value[0] if isinstance(value, list) and value else value or "")
 
 
+def _field_of(row: Mapping[str, Any]) -> DamField:
+    labels = tuple(str(option.get("label")) for option in row.get("options") or ())
+    if labels:
+        return DamField("choice", labels)
+    return DamField({"date": "date", "number": "number"}.get(str(row.get("type")), "text"))
+
+
 def connect(options: Mapping[str, Any], context: AdapterContext) -> BynderDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "token", "brand", "properties", "states")
+    check_options(options, "base_url", "token", "brand", "properties", "states", "metadata")
     if wrong := [name for name in options.get("properties", {}) if name not in DEFAULT_PROPERTIES]:
         raise ConfigError(f"properties: {wrong[0]!r} is none of {', '.join(DEFAULT_PROPERTIES)}")
     if not options.get("brand"):

@@ -6,7 +6,8 @@ assets, allows few requests an hour: the adapter polls it rarely. Facts: docs/co
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -14,11 +15,14 @@ from urllib.parse import quote, urlencode
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
+from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption, as_text
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.metadata_templates import MetadataValue
 from dam_connector.domain.outside_values import parse_timestamp
+from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError
 from dam_connector.ports import (
@@ -59,11 +63,13 @@ class CloudinaryDam(ApiClient):
         api_key: str,
         api_secret: str,
         algorithm: str,
+        metadata: MetadataOption,
     ) -> None:
         api_url = f"{base_url.rstrip('/')}/v1_1/{quote(cloud_name)}"
         super().__init__(context.http, api_url, {"Authorization": basic_auth(api_key, api_secret)})
         self._api_key, self._api_secret, self._algorithm = api_key, api_secret, algorithm
         self._clock = context.clock
+        self._metadata = metadata
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         """Upload the files. The main file comes last, so that the version is complete then."""
@@ -156,6 +162,13 @@ class CloudinaryDam(ApiClient):
         for resource_type in ("image", "raw"):
             self.request("DELETE", f"/resources/{resource_type}/upload?{query}", "remove")
 
+    def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
+        if not self._metadata.templates:
+            return
+        rows = self.request_json("GET", "/metadata_fields", "metadata").get("metadata_fields") or ()
+        fields = {str(row.get("external_id")): _field_of(row) for row in rows}
+        yield from self._metadata.check(self.vendor, fields, products)
+
     def _moderated_by_others(self, status: str) -> Iterator[tuple[datetime, str]]:
         """Yield time and public id of the assets whose moderation changed after the connector wrote it."""
         query = {
@@ -192,6 +205,8 @@ class CloudinaryDam(ApiClient):
             "context": _format_context(context),
             **more,
         }
+        if pairs := self._metadata.values(request):
+            params["metadata"] = _format_pairs({name: _metadata_text(value) for name, value in pairs.items()})
         self.request(
             "POST",
             f"/{_resource_type(file)}/upload",
@@ -246,17 +261,34 @@ def _context_of(asset: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _format_context(pairs: Mapping[str, str]) -> str:
     """Write pairs as Cloudinary's `key=value|key=value`; escape `|` and `=` in the values."""
+    return _format_pairs({name: value for name, value in pairs.items() if value})
+
+
+def _format_pairs(pairs: Mapping[str, str]) -> str:
     escaped = {
-        name: value.replace("\\", "").replace("|", "\\|").replace("=", "\\=")
-        for name, value in pairs.items()
-        if value
+        name: value.replace("\\", "").replace("|", "\\|").replace("=", "\\=") for name, value in pairs.items()
     }
     return "|".join(f"{name}={value}" for name, value in escaped.items())
 
 
+def _metadata_text(value: MetadataValue) -> str:
+    """Return a value of structured metadata: several options are a JSON array."""
+    return json.dumps(value) if isinstance(value, list) else as_text(value)
+
+
+def _field_of(row: Mapping[str, Any]) -> DamField:
+    kinds = {"integer": "integer", "date": "date", "enum": "choice", "set": "list"}
+    values = (row.get("datasource") or {}).get("values") or ()
+    return DamField(
+        kinds.get(str(row.get("type")), "text"), tuple(str(each.get("external_id")) for each in values)
+    )
+
+
 def connect(options: Mapping[str, Any], context: AdapterContext) -> CloudinaryDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm")
+    check_options(
+        options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm", "metadata"
+    )
     if not options.get("cloud_name"):
         raise ConfigError("cloud_name: the name of the product environment")
     return CloudinaryDam(
@@ -266,4 +298,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> CloudinaryDa
         api_key=context.secret(str(options.get("api_key", "env/CLOUDINARY_API_KEY"))),
         api_secret=context.secret(str(options.get("api_secret", "env/CLOUDINARY_API_SECRET"))),
         algorithm=choice_option(options, "signature_algorithm", "sha1", ("sha1", "sha256")),
+        metadata=MetadataOption(options),
     )

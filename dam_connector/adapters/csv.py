@@ -17,6 +17,7 @@ import structlog
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.mixins import NoWebhooks, ReadOnlyPim
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.picture_names import PictureFinder, is_picture_name
 from dam_connector.domain.product import Product
@@ -71,17 +72,19 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
                 yield from self._read(path, changed_at)
 
     def fetch_picture(self, name: str) -> bytes:
-        """Read an image beside the sheets, by its file name or relative path."""
+        """Read an image or a model beside the sheets, by its file name or relative path."""
         path = (self._root / name).resolve()
         if not path.is_relative_to(self._root) or not path.is_file():
             path = self._find_picture(name)
-        if path.stat().st_size > MAX_IMAGE_BYTES:
-            raise NotFound(self.vendor, "fetch_picture", f"{name} is larger than {MAX_IMAGE_BYTES} bytes")
+        limit = MAX_IMAGE_BYTES if is_picture_name(name) else MAX_MODEL_BYTES
+        if path.stat().st_size > limit:
+            raise NotFound(self.vendor, "fetch_picture", f"{name} is larger than {limit} bytes")
         return path.read_bytes()
 
     def _find_picture(self, name: str) -> Path:
-        """Find an image whose name differs in case, slashes or folders only."""
-        paths = [path for path in self._root.rglob("*") if is_picture_name(path.name) and path.is_file()]
+        """Find an image or a model whose name differs in case, slashes or folders only."""
+        is_kind = is_model_name if is_model_name(name) else is_picture_name
+        paths = [path for path in self._root.rglob("*") if is_kind(path.name) and path.is_file()]
         inside = [path for path in paths if path.resolve().is_relative_to(self._root)]
         found = PictureFinder({path.relative_to(self._root).as_posix(): path for path in inside}).find(name)
         if found.file:
@@ -120,10 +123,11 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
             log.warning("sheet_skipped", connection=self._name, sheet=path.name, why=str(error))
 
     def _event(self, product: Product, at: datetime) -> Event:
-        """Return the event of a product, with `pim:` URLs for the images beside the sheet."""
+        """Return the event of a product, with `pim:` URLs for the files beside the sheet."""
         images = tuple(replace(image, url=self._image_url(image.url)) for image in product.images)
         inspiration_image = self._image_url(product.inspiration_image)
-        product = replace(product, images=images, inspiration_image=inspiration_image)
+        model_url = self._image_url(product.model_url)
+        product = replace(product, images=images, inspiration_image=inspiration_image, model_url=model_url)
         return Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=product)
 
     def _image_url(self, url: str) -> str:

@@ -5,10 +5,7 @@ requests-hardened resolves a host name once and connects to the address that it 
 that each address is checked and no redirect's body is read.
 """
 
-import json
 import re
-import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -23,30 +20,29 @@ import urllib3
 from requests_hardened.ip_filter import InvalidIPAddress
 
 from dam_connector.adapters.common import http_session
+from dam_connector.adapters.common.http_errors import (
+    AddressBlocked,
+    broken_off,
+    not_sent,
+    raise_for_status,
+    request_error,
+    response_lost,
+    retry_after_s,
+)
 from dam_connector.adapters.common.http_session import Exchange, LimitedSession, ResponseTooLarge, Slots
-from dam_connector.domain.outside_values import parse_integer
-from dam_connector.errors import BadOutput, NotFound, RateLimited, Refused, SubmitUnknown, Unavailable
+from dam_connector.adapters.common.pace import NO_PACE
+from dam_connector.adapters.common.request_outcomes import ignore_request, observed
+from dam_connector.domain.outside_values import decode_json, parse_integer
+from dam_connector.errors import BadOutput, Refused, Unavailable
 
 __all__ = ["AddressBlocked", "FormPart", "HttpClient", "HttpResponse", "ResponseTooLarge"]
 
 MAX_REDIRECTS = 5
 PUBLIC_PORTS = (80, 443, 8080, 8443)  # of hosts that neither the settings nor a connection name
 MAX_RESPONSE_BYTES = 4_194_304  # unless the caller asks for another limit
-DEFAULT_RETRY_AFTER_S = 30.0  # when a 429 names no time
-MAX_RETRY_AFTER_S = 86_400  # a longer time in Retry-After is not believed
 # Failures while a body arrives. urllib3 and http.client raise e.g. ValueError for a chunk of -5 bytes.
 _READ_ERRORS = (urllib3.exceptions.HTTPError, HTTPException, OSError, ValueError)
-# Failures before a byte of the request was sent: no name, no connection, a wrong certificate.
-_UNSENT = (
-    InvalidIPAddress,
-    requests.exceptions.ConnectTimeout,
-    urllib3.exceptions.NewConnectionError,
-    socket.gaierror,
-    ssl.SSLCertVerificationError,
-)
-_UNUSABLE = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError)
 _CHUNK_BYTES = 65_536
-_RETRY_STATUS = (408, 425, 500, 502, 503, 504)
 
 FormPart = tuple[str, tuple[str, bytes, str]]  # form field name; the file's name, bytes and media type
 
@@ -66,8 +62,8 @@ class HttpResponse:
             BadOutput: the body is not JSON, or not an object.
         """
         try:
-            found = json.loads(self.body)
-        except (ValueError, RecursionError) as error:
+            found = decode_json(self.body)
+        except ValueError as error:
             raise BadOutput(vendor, operation, f"HTTP {self.status} without JSON") from error
         if not isinstance(found, dict):
             raise BadOutput(vendor, operation, f"HTTP {self.status} with JSON that is not an object")
@@ -75,11 +71,7 @@ class HttpResponse:
 
     def retry_after_s(self, default: float) -> float:
         """Return the seconds in the header Retry-After, or the default."""
-        return _retry_after_s(self.headers, default)
-
-
-class AddressBlocked(Refused):
-    """The address must not be called: it is malformed, in a private network, or has an unusual port."""
+        return retry_after_s(self.headers, default)
 
 
 class HttpClient:
@@ -104,6 +96,8 @@ class HttpClient:
             slot_wait_s: the longest time to wait for one of these to end.
         """
         self._allowed, self.timeout_s, self._slot_wait_s = allowed_hosts, timeout_s, slot_wait_s
+        # wiring.py replaces both
+        self.on_request, self.pace = ignore_request, NO_PACE
         self._slots = Slots(max_requests, max_requests_per_host)
         # Anybody's host may be named for a download. Slow ones must not keep us from our own systems.
         self._download_slots = Slots(max_requests - max_requests // 4, max_requests_per_host)
@@ -149,7 +143,7 @@ class HttpClient:
             ResponseTooLarge: more than `max_bytes`.
         """
         exchange = Exchange(vendor, max_bytes, self.timeout_s, is_download=True)
-        with self._get_final(url, exchange) as response:
+        with observed(self.on_request, vendor), self._get_final(url, exchange) as response:
             return _read(response, exchange)
 
     def get_first_bytes(self, url: str, *, count: int, timeout_s: float, vendor: str = "web") -> bytes:
@@ -165,7 +159,7 @@ class HttpClient:
             try:
                 return next(response.iter_content(count), b"")[:count]
             except _READ_ERRORS as error:
-                raise _broken_off(vendor, error) from error
+                raise broken_off(vendor, error) from error
 
     def request(
         self,
@@ -201,28 +195,30 @@ class HttpClient:
 
         Raises:
             AddressBlocked: the address must not be called.
-            Busy: too many requests run at once; nothing was sent.
+            Busy: too many requests run at once, or the host wants a pause; nothing was sent.
             Unavailable: nothing was sent, or a GET got no complete response.
             SubmitUnknown: another request was sent and got no complete response; it may have taken effect.
             ResponseTooLarge: the response to a GET is larger than `max_bytes`.
         """
-        body: dict[str, Any] = {
-            "data": content if content is not None else dict(fields) if fields else None,
-            "files": list(files) or None,
-            "json": json,
-        }
+        body: dict[str, Any] = {"files": list(files) or None, "json": json}
+        body["data"] = content if content is not None else dict(fields) if fields else None
         host, guard = self._check_address(url, vendor)
-        with self._slots.hold(host, vendor, operation, self._slot_wait_s):
+        address = urlsplit(url).netloc.rpartition("@")[2].lower()
+        slot = self._slots.hold(host, vendor, operation, self._slot_wait_s)
+        with observed(self.on_request, vendor) as note, slot:
+            self.pace.wait(address, vendor, operation)
             exchange = Exchange(vendor, max_bytes, timeout_s or self.timeout_s)
             try:
                 with self._session_for(method, guard) as session:
-                    return _exchange(session, exchange, method, url, headers=dict(headers), **body)
+                    response = note(_exchange(session, exchange, method, url, headers=dict(headers), **body))
+                    self.pace.note(address, response.status, response.retry_after_s(0))
+                    return response
             except ResponseTooLarge as error:
                 if method == "GET":
                     raise
-                raise _response_lost(vendor, operation) from error
+                raise response_lost(vendor, operation) from error
             except (*_READ_ERRORS, InvalidIPAddress, Unavailable) as error:
-                raise _request_error(error, method, vendor, operation) from error
+                raise request_error(error, method, vendor, operation) from error
 
     def _session_for(self, method: str, guard: bool) -> AbstractContextManager[LimitedSession]:
         """Return the thread's session for GET requests, and a new one for all others.
@@ -249,7 +245,7 @@ class HttpClient:
                 if response.is_redirect:
                     url = _redirect_url(url, response, vendor)
                     continue
-                _raise_for_status(response, vendor)
+                raise_for_status(response, vendor)
                 yield response
                 return
         raise Refused(vendor, "get", f"more than {MAX_REDIRECTS} redirects")
@@ -313,7 +309,7 @@ def _send_get(url: str, guard: bool, exchange: Exchange) -> requests.Response:
         with LimitedSession(guard=guard) as session, exchange.current():
             return session.get(url, stream=True, timeout=exchange.left_s())  # type: ignore[no-any-return]
     except (InvalidIPAddress, requests.exceptions.ConnectionError) as error:
-        raise _not_sent(error, vendor, "get") from error
+        raise not_sent(error, vendor, "get") from error
     except requests.exceptions.Timeout as error:
         raise Unavailable(vendor, "get", "no response in time") from error
     except (requests.exceptions.RequestException, ValueError) as error:
@@ -329,7 +325,7 @@ def _read(response: requests.Response, exchange: Exchange) -> bytes:
             exchange.left_s()
             chunks.append(chunk)
     except _READ_ERRORS as error:
-        raise _broken_off(exchange.vendor, error) from error
+        raise broken_off(exchange.vendor, error) from error
     expected = parse_integer(response.headers.get("content-length"))
     if expected not in (None, size) and "content-encoding" not in response.headers:
         raise Unavailable(exchange.vendor, "get", f"only {size} of {expected} bytes arrived")
@@ -354,57 +350,3 @@ def _redirect_url(url: str, response: requests.Response, vendor: str) -> str:
         return urljoin(url, _clean_url(_utf8(response.headers["location"])))
     except ValueError as error:
         raise AddressBlocked(vendor, "get", "the redirect names no usable address") from error
-
-
-def _retry_after_s(headers: Mapping[str, str], default: float) -> float:
-    seconds = parse_integer(headers.get("retry-after"))
-    return default if seconds is None else float(min(seconds, MAX_RETRY_AFTER_S))
-
-
-def _request_error(error: Exception, method: str, vendor: str, operation: str) -> Exception:
-    """Translate a failure of `request` by whether the other side may have acted on the request."""
-    causes = list(_causes(error))
-    if any(isinstance(cause, _UNUSABLE) for cause in causes):
-        return AddressBlocked(vendor, operation, f"not a usable address ({type(error).__name__})")
-    if any(isinstance(cause, _UNSENT) for cause in causes):
-        return _not_sent(error, vendor, operation)
-    if method == "GET":
-        return Unavailable(vendor, operation, "no complete response in time")
-    return _response_lost(vendor, operation)
-
-
-def _causes(error: object) -> Iterator[BaseException]:
-    """Yield an error and those that it wraps; requests and urllib3 wrap in their arguments, too."""
-    if isinstance(error, BaseException):
-        yield error
-        for cause in (error.__cause__, getattr(error, "reason", None), *error.args[:1]):
-            yield from _causes(cause)
-
-
-def _response_lost(vendor: str, operation: str) -> SubmitUnknown:
-    return SubmitUnknown(vendor, operation, "the request was sent, and no complete response arrived")
-
-
-def _not_sent(error: Exception, vendor: str, operation: str) -> Exception:
-    if any(isinstance(cause, InvalidIPAddress) for cause in _causes(error)):
-        return AddressBlocked(
-            vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
-        )
-    return Unavailable(vendor, operation, "no connection")
-
-
-def _broken_off(vendor: str, error: Exception) -> Unavailable:
-    return Unavailable(vendor, "get", f"the response broke off ({type(error).__name__})")
-
-
-def _raise_for_status(response: requests.Response, vendor: str) -> None:
-    status = response.status_code
-    if status in (404, 410):
-        raise NotFound(vendor, "get", f"HTTP {status}")
-    if status == 429:
-        wait_s = _retry_after_s(response.headers, DEFAULT_RETRY_AFTER_S)
-        raise RateLimited(vendor, "get", "HTTP 429", retry_after_s=wait_s)
-    if status in _RETRY_STATUS or status > 504:
-        raise Unavailable(vendor, "get", f"HTTP {status}")
-    if not 200 <= status < 300:
-        raise Refused(vendor, "get", f"HTTP {status}")

@@ -7,7 +7,7 @@ Facts and setup: docs/connections/resourcespace.md.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
@@ -19,11 +19,13 @@ from dam_connector.adapters.common.dam_helpers import (
     labels_option,
     state_for_label,
 )
+from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption
 from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.adapters.http import FormPart, HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
-from dam_connector.domain.outside_values import parse_integer
+from dam_connector.domain.outside_values import decode_json, parse_integer
+from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
@@ -39,6 +41,15 @@ DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4
 TITLE_FIELD = "8"
 DELETED = "3"  # the archive state of a deleted resource, which stays readable
 NEEDED_RIGHTS = "s,c,v,e-1,e0,e2,e4,f*"  # of our user's group; with the states of DEFAULT_LABELS
+FIELD_KINDS = {  # types of metadata fields that take no free text
+    "2": "list",  # check boxes
+    "3": "text",  # a drop-down list; its options are not told
+    "4": "date",
+    "6": "date",  # of expiry
+    "7": "list",  # a category tree
+    "9": "list",  # dynamic keywords
+    "10": "date",
+}
 LOG_CODES = "s,x"  # changes of state, deletions
 FIRST_POLL_DAYS = 1
 LOG_ROWS = 500
@@ -67,6 +78,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         self._fields = {str(name): str(field) for name, field in options.get("fields", {}).items()}
         self._resource_type = str(options.get("resource_type", 1))
         self._own_number = ""  # of our user, once it is known
+        self._metadata = MetadataOption(options)
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 401:
@@ -78,6 +90,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         version = request.version
         search_id = _search_id(request.external_id)
         ref = self._find_resource(search_id) or self._create_resource(request, search_id)
+        self._write_named_fields(ref, request)
         main, *others = version.ordered_files
         self._upload(ref, main, blobs)
         if request.preview:
@@ -171,6 +184,35 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         if ref := self._find_resource(_search_id(external_id)):
             self._call("delete_resource", "remove", resource=ref)
 
+    def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
+        if not self._metadata.templates:
+            return
+        try:
+            rows = self._call_for_rows("get_resource_type_fields", "metadata")
+        except Refused:  # only users with the permission a may list fields
+            rows = []
+        fields = {
+            str(row.get(key)): DamField(FIELD_KINDS.get(str(row.get("type")), "text"))
+            for row in rows
+            for key in ("ref", "name")
+        }
+        yield from self._metadata.check(self.vendor, fields if rows else None, products)
+
+    def _write_named_fields(self, ref: str, request: PushRequest) -> None:
+        """Write the metadata of fields that are given by their short names.
+
+        Raises:
+            Refused: there is no such field, or our user may not edit it.
+        """
+        for name, text in self._metadata.texts(request).items():
+            if not name.isdigit():
+                found = self._call(
+                    "update_field", "push", resource=ref, field=name, value=text, false_means=None
+                )
+                if found is False:
+                    reason = f"metadata/{name}: no field of this short name may be edited by {self._user}"
+                    raise Refused(self.vendor, "push", reason)
+
     def _find_resource(self, search_id: str) -> str:
         """Return the resource with this external id in any of our states, or an empty text."""
         search = f"externalid:{search_id}"
@@ -187,6 +229,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         }
         values = {TITLE_FIELD: version_title(request.version, request.product)}
         values |= {field: facts[name] for name, field in self._fields.items() if name in facts}
+        values |= {name: text for name, text in self._metadata.texts(request).items() if name.isdigit()}
         ref = self._call(
             "create_resource",
             "push",
@@ -292,7 +335,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             reason = f"it has no function {function}, or its API is switched off"
             raise BadOutput(self.vendor, operation, reason)
         try:
-            found = json.loads(reply.body)
+            found = decode_json(reply.body)
         except ValueError as error:
             excerpt = " ".join(reply.body[:200].decode("utf-8", "replace").split())
             raise BadOutput(self.vendor, operation, excerpt) from error
@@ -321,7 +364,7 @@ def _user_of(row: Mapping[str, Any]) -> str:
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpaceDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "user", "private_key", "resource_type", "fields", "states")
+    check_options(options, "base_url", "user", "private_key", "resource_type", "fields", "states", "metadata")
     if not options.get("user"):
         raise ConfigError('user: the user that the API key belongs to, such as "dam-connector"')
     fields = options.get("fields", {})

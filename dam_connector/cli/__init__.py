@@ -3,7 +3,17 @@
 import click
 
 from dam_connector import __version__
-from dam_connector.cli import batches, connections, first_steps, products, providers, service, storage, users
+from dam_connector.cli import (
+    batches,
+    connections,
+    first_steps,
+    products,
+    providers,
+    rules,
+    service,
+    storage,
+    users,
+)
 
 
 @click.group()
@@ -16,6 +26,7 @@ for command in (
     first_steps.init,
     first_steps.webhook,
     service.up,
+    service.migrate,
     service.web,
     service.demo,
     service.doctor_command,
@@ -27,6 +38,7 @@ for command in (
     storage.restore_command,
     storage.gc_command,
     products.product,
+    products.name,
     batches.template_command,
     batches.import_command,
     batches.export_command,
@@ -36,6 +48,7 @@ for command in (
     connections.backfill,
     connections.reconcile,
     providers.provider,
+    rules.rules,
     providers.spend,
     users.user,
     users.token,

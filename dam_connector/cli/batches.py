@@ -18,9 +18,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.cli.preview_text import preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
+from dam_connector.domain.brought_model import is_model_name
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_names import is_picture_name
-from dam_connector.errors import ConfigError, InputError
+from dam_connector.errors import AdapterError, ConfigError, InputError
+from dam_connector.model_siblings import read_model
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.usecases import batch_preview, batch_rows, batches, exports
 from dam_connector.wiring import Services
@@ -50,7 +52,7 @@ def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -
         return {}
     if path.is_dir():
         return {
-            name: services.blobs.put((path / name).read_bytes())
+            name: services.blobs.put(_read(path / name))
             for name, sha256 in _hashes_in_folder(path).items()
             if sha256 in wanted
         }
@@ -60,10 +62,20 @@ def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -
 def _hashes_in_folder(path: Path) -> dict[str, Sha256]:
     """Return the hashes of the pictures in a folder and in those below it, by path."""
     return {
-        p.relative_to(path).as_posix(): Sha256(hashlib.sha256(p.read_bytes()).hexdigest())
+        p.relative_to(path).as_posix(): Sha256(hashlib.sha256(_read(p)).hexdigest())
         for p in sorted(path.rglob("*"))
-        if is_picture_name(p.name) and p.is_file()
+        if (is_picture_name(p.name) or is_model_name(p.name)) and p.is_file()
     }
+
+
+def _read(path: Path) -> bytes:
+    """Return a picture, or a model with the files beside it; a model without them is refused later."""
+    if not is_model_name(path.name):
+        return path.read_bytes()
+    try:
+        return read_model(path)
+    except AdapterError:
+        return path.read_bytes()
 
 
 def run_import(

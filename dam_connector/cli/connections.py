@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.cli.tried_text import tried_json, tried_lines
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import connections, reconciliation
@@ -48,6 +49,41 @@ def test_connection(name: str, sku: str, data_dir: Path | None, json_output: boo
     click.echo(
         json.dumps({"connection": name, "good": True, "done": done}) if json_output else f"{name}: good"
     )
+
+
+@connection.command("try")
+@click.argument("name")
+@click.argument("payload", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--header", "headers", multiple=True, help="A header of the message, e.g. 'x-event: updated'.")
+@data_dir_option
+@json_option
+@report_errors
+def try_delivery(
+    name: str, payload: Path, headers: tuple[str, ...], data_dir: Path | None, json_output: bool
+) -> None:
+    """Show the products that a message of a PIM results in, and what is missing in them.
+
+    PAYLOAD is a file with the body of a webhook. Nothing is stored, and no signature is needed.
+    """
+    pairs = [line.partition(":") for line in headers]
+    try:
+        tried = connections.try_delivery(
+            open_services(data_dir),
+            name,
+            payload.read_bytes(),
+            {key.strip().lower(): value.strip() for key, _, value in pairs},
+        )
+    except AdapterError as error:
+        raise ConfigError(f"{payload}: {error}") from error
+    for each in tried:
+        if json_output:
+            click.echo(json.dumps(tried_json(each), ensure_ascii=False))
+        else:
+            click.echo("\n".join(tried_lines(each)))
+    if not tried and not json_output:
+        click.echo("No event about a product: such a message is ignored.")
+    if any(each.problem for each in tried):
+        raise SystemExit(1)
 
 
 @click.command()

@@ -148,7 +148,7 @@ def _refuse_mistakes(file: Path, schema: Schema, data: Mapping[str, Any]) -> Non
 def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     """Refuse names of files: the receiver of a webhook has no folder to look in."""
     images = {f"/images/{view}": url for view, url in (data.get("images") or {}).items()}
-    images["/inspiration_image"] = data.get("inspiration_image")
+    images |= {f"/{name}": data.get(name) for name in ("inspiration_image", "model_url")}
     lines = [
         f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "
         f"dam-connector product add {file}"

@@ -1,17 +1,20 @@
-"""Commands for products: product add."""
+"""Commands for products: product add, name preview."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import click
 from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
 from dam_connector.domain.product import Product
-from dam_connector.errors import ConfigError
+from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
-from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
+from dam_connector.usecases.name_preview import preview_names
+from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, load_product, unknown_keys
@@ -19,7 +22,7 @@ from schemas.strict_json import load_json
 
 
 def store_local_photos(services: Services, product: Product, folder: Path) -> Product:
-    """Store the photos that a product names by their files; return the product with their addresses.
+    """Store the photos and the model that a product names by their files; return it with their addresses.
 
     Raises:
         ConfigError: a file does not exist.
@@ -33,13 +36,21 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
         if not path.is_file():
             problems.append(f"{pointer}: {url!r} is no address, and there is no file {path}")
             return url
-        return f"{HELD_PREFIX}{services.blobs.put(path.read_bytes())}"
+        try:
+            data = read_model(path) if pointer == MODEL_POINTER else path.read_bytes()
+        except AdapterError as error:
+            problems.append(f"{pointer}: {path}: {error}")
+            return url
+        if pointer == MODEL_POINTER and not model_format(data):
+            problems.append(f"{pointer}: {path} is none of: {FORMATS_TEXT}")
+        return f"{HELD_PREFIX}{services.blobs.put(data)}"
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
     inspiration_image = address(product.inspiration_image, "/inspiration_image")
+    model_url = address(product.model_url, MODEL_POINTER)
     if problems:
         raise ConfigError(*problems)
-    return replace(product, images=images, inspiration_image=inspiration_image)
+    return replace(product, images=images, inspiration_image=inspiration_image, model_url=model_url)
 
 
 @click.group()
@@ -49,13 +60,18 @@ def product() -> None:
 
 @product.command("add")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--model",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its files.",
+)
 @data_dir_option
 @json_option
 @report_errors
-def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
+def product_add(file: Path, model: Path | None, data_dir: Path | None, json_output: bool) -> None:
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
-    Photos are addresses, or files by their path from the folder of FILE.
+    Photos and models are addresses, or files by their path from the folder of FILE.
     """
     try:
         data = load_json(file.read_text(encoding="utf-8-sig"))
@@ -70,7 +86,30 @@ def product_add(file: Path, data_dir: Path | None, json_output: bool) -> None:
     if mistyped:
         raise ConfigError(*(f"{file}: {line}" for line in mistyped))
     services = open_services(data_dir)
+    if model:
+        record = replace(record, model_url=str(model.resolve()))
     taken = intake.add_product(services, store_local_photos(services, record, file.parent), by="command line")
     facts = {"sku": record.sku, "outcome": taken.summary, "planned": taken.planned, "ignored": ignored}
     note = f"\nnote: ignored, since they are no keys of ours: {', '.join(ignored)}" if ignored else ""
     click.echo(json.dumps(facts) if json_output else taken.summary + note)
+
+
+@click.group()
+def name() -> None:
+    """Look at the names of files."""
+
+
+@name.command("preview")
+@click.argument("sku")
+@data_dir_option
+@json_option
+@report_errors
+def name_preview(sku: str, data_dir: Path | None, json_output: bool) -> None:
+    """Show the names that the next versions of a product's assets get, here and in each channel."""
+    names = list(preview_names(open_services(data_dir), sku))
+    if json_output:
+        click.echo(json.dumps([asdict(each) for each in names], ensure_ascii=False))
+        return
+    for each in names:
+        place = f"{each.deliverable} {each.slot}"
+        click.echo(f"{each.channel or 'own name':<16} {place:<20} {each.name}")

@@ -60,6 +60,21 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 
 
 @click.command()
+@click.option("--check", is_flag=True, help="Change nothing; exit with code 1 when a migration is missing.")
+@data_dir_option
+@report_errors
+def migrate(check: bool, data_dir: Path | None) -> None:
+    """Bring the database to the schema of this release, while workers of the release before go on."""
+    database = build_services(load_settings(data_dir)).db
+    missing = database.missing_migration()
+    if check:
+        click.echo(f"migration {missing} is missing; run dam-connector migrate" if missing else "up to date")
+        sys.exit(1 if missing else 0)
+    database.migrate()
+    click.echo(f"migrated to {missing}" if missing else "up to date; nothing was changed")
+
+
+@click.command()
 @report_errors
 def web() -> None:
     """Migrate the database and start only the web server, for containers."""

@@ -3,21 +3,48 @@
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version
 
+# A product of a brand, and a picture in a room, by language.
+_BY_BRAND = {
+    "de": "{} von {}",
+    "es": "{} de {}",
+    "fr": "{} de {}",
+    "it": "{} di {}",
+    "nl": "{} van {}",
+    "pl": "{} marki {}",
+}
+_IN_A_ROOM = {
+    "de": "in einem Raum",
+    "es": "en una habitación",
+    "fr": "dans une pièce",
+    "it": "in una stanza",
+    "ja": "室内",
+    "nl": "in een kamer",
+    "pl": "w pokoju",
+    "zh": "室内",
+}
+_BRAND_FIRST = ("ja", "zh")
 
-def alt_text(product: Product, view: str = "", *, style: str = "studio") -> str:
+
+def alt_text(product: Product, view: str = "", *, style: str = "studio", locale: str = "") -> str:
     """Return the alt text of a picture, e.g. `Falun chair by Nord, teal, oak, front view`.
 
     Args:
-        product: The product that the picture shows.
+        product: The product that the picture shows, with its texts in the locale.
         view: The view of the picture, e.g. "front"; "hero" and angles such as "35,18" are not mentioned.
         style: "studio" or "lifestyle".
+        locale: Language of our own words; empty: English.
     """
-    name = product.name or product.sku
-    named = f"{name} by {product.brand}" if product.brand else name
+    name, language = product.name or product.sku, locale.partition("-")[0]
+    if language in _BRAND_FIRST:
+        named = f"{product.brand} {name}".strip()
+    else:
+        by_brand = _BY_BRAND.get(language, "{} by {}")
+        named = by_brand.format(name, product.brand) if product.brand else name
     facts = [f for f in (product.color, product.material) if f and f.lower() not in named.lower()]
     named_views = {"detail": "detail", "hero": ""}
     seen = named_views.get(view, f"{view} view" if view.isalpha() else "")
-    return ", ".join(filter(None, [named, *facts, seen, "in a room" if style == "lifestyle" else ""]))
+    room = _IN_A_ROOM.get(language, "in a room")
+    return ", ".join(filter(None, [named, *facts, seen, room if style == "lifestyle" else ""]))
 
 
 def version_title(version: Version, product: Product) -> str:

@@ -45,12 +45,14 @@ def has_field(product: Product, field: str) -> bool:
     Args:
         product: The product.
         field: The field as plugin.json names it, e.g. `name`, `dimensions`, `dimensions.width`,
-            `images.front`, `attributes.ean`. `images.any` means a photo of any view except detail.
+            `images.front`, `attributes.ean`. `images.any` means a photo of any view except detail,
+            or a model that the product brings along.
     """
     head, _, tail = field.partition(".")
     if head == "images":
         views = [v for v in View if v is not View.DETAIL] if tail in ("", "any") else [View(tail)]
-        return product.image(*views) is not None
+        is_any = tail in ("", "any")
+        return product.image(*views) is not None or (is_any and bool(product.model_url))
     if head == "dimensions":
         return (
             product.dimensions.complete if not tail else getattr(product.dimensions, f"{tail}_m") is not None

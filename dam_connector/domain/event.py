@@ -40,3 +40,4 @@ class Event:
     ref: str  # how the source names the product
     at: datetime  # when it happened, by the source's clock
     product: Product | None = None  # the record, if the delivery carried a whole one
+    problem: str = ""  # why the record cannot be used, if it cannot

@@ -3,11 +3,13 @@
 from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
+from dam_connector.domain.trade_codes import gtin, view_code
 from dam_connector.domain.version import Role, VersionFile
 
 WEB_GLB = "web"  # format of a version's second GLB, compressed for the web
 LODS = ("lod1", "lod2")  # levels of detail, each with a quarter of the triangles of the one before
 GLB_FORMATS = ("glb", WEB_GLB, *LODS)
+EXTENSIONS = {"jpeg": "jpg", **dict.fromkeys(GLB_FORMATS, "glb")}  # where it is not the format's name
 
 
 def file_stem(
@@ -25,7 +27,7 @@ def file_stem(
     """
     return name_pattern_syntax.build_name(
         rules.naming.pattern_for(deliverable.name),
-        _pattern_values(format, product, deliverable, slot, number),
+        pattern_values(format, product, deliverable, slot, number, rules),
     )
 
 
@@ -35,7 +37,7 @@ def expected_fields(
     """Return the fields that must be found when the name from `file_stem` is parsed."""
     return name_pattern_syntax.canonical_fields(
         rules.naming.pattern_for(deliverable.name),
-        _pattern_values(format, product, deliverable, slot, number),
+        pattern_values(format, product, deliverable, slot, number, rules),
     )
 
 
@@ -51,31 +53,43 @@ def file_suffix(file: VersionFile) -> str:
     return f"_{file.view}" if file.view else ""
 
 
-def _pattern_values(
-    format: str, product: Product, deliverable: Deliverable, slot: int, number: int
+def pattern_values(
+    format: str, product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules
 ) -> dict[str, str | int]:
-    from_photo = deliverable.made_from == PHOTO
+    """Return the value of each field of a pattern, for a file as `file_stem` takes it."""
+    view = shown_view(deliverable)
     return {
-        "sku": product.sku,
-        "name": product.name,
+        **product_values(product),
         "version": number,
         "format": "glb" if format in GLB_FORMATS else format,
         "deliverable": deliverable.name,
         "slot": slot,
-        "view": (deliverable.views or ("front",))[0] if from_photo else deliverable.camera.replace(",", "-"),
+        "view": view,
+        "view_code": view_code(deliverable.name, view, rules.naming.codes),
+    }
+
+
+def shown_view(deliverable: Deliverable) -> str:
+    """Return the view or camera angle that a deliverable shows, e.g. `front` or `35-18`."""
+    if deliverable.made_from == PHOTO:
+        return (deliverable.views or ("front",))[0]
+    return deliverable.camera.replace(",", "-")
+
+
+def product_values(product: Product) -> dict[str, str | int]:
+    """Return the values of a product for patterns of names, folders and metadata."""
+    return {
+        "sku": product.sku,
+        "name": product.name,
         "category": product.category,
         "color": product.color,
+        "brand": product.brand,
+        "gtin": gtin(product),
+        **{f"{name_pattern_syntax.ATTRIBUTE}{name}": value for name, value in product.attributes.items()},
     }
 
 
 def product_folder(product: Product, rules: Rules) -> str:
     """Return the folder of a product's files, e.g. `chairs/CH123`."""
-    return name_pattern_syntax.build_folder(
-        rules.naming.folder,
-        {
-            "sku": product.sku,
-            "name": product.name,
-            "category": product.category or "uncategorized",
-            "color": product.color,
-        },
-    )
+    values = {**product_values(product), "category": product.category or "uncategorized"}
+    return name_pattern_syntax.build_folder(rules.naming.folder, values)

@@ -1,20 +1,27 @@
 """Naming patterns: `build_name` makes a file name from a pattern, `parse_name` reads its fields back.
 
 A pattern has fields in braces, each with an optional filter, e.g.
-`{sku}_{name:pascal}_V{version}_{format:upper}` for `CH123_Chair_V2_GLB`.
+`{sku}_{name:pascal}_V{version}_{format:upper}` for `CH123_Chair_V2_GLB`. The filter `0N` pads a number with
+zeros, e.g. `{slot:02}`.
 """
 
 import re
 import string
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from anyascii import anyascii
 
 from dam_connector.domain.sku_tokens import sku_token
 
-FIELDS = ("sku", "name", "version", "format", "deliverable", "slot", "view", "category", "color")
-SHORTENED_FIELDS = ("name", "category", "color")  # if a file name is too long, in this order
+FIELDS = (
+    *("sku", "name", "version", "format", "deliverable", "slot", "view", "category", "color"),
+    *("brand", "gtin", "view_code"),
+)
+ATTRIBUTE = "attributes."  # what a field begins with that is one of the product's further attributes
+PADDED_FIELDS = ("version", "slot", "gtin")  # numbers, which `0N` pads
+SHORTENED_FIELDS = ("name", "category", "color", "brand")  # if a file name is too long, in this order
+NO_VALUE = "x"  # for a value that is missing
 MAX_NAME_BYTES = 200  # file systems stop at 255; this leaves room for an extension and a temporary suffix
 _WINDOWS_RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
@@ -38,19 +45,19 @@ def _ascii(character: str) -> str:
 
 
 def _pascal(text: str) -> str:
-    return "".join(word[0].upper() + word[1:] for word in ascii_words(text)) or "X"
+    return "".join(word[0].upper() + word[1:] for word in ascii_words(text)) or NO_VALUE.upper()
 
 
 def _slug(text: str) -> str:
-    return "-".join(ascii_words(text)).lower() or "x"
+    return "-".join(ascii_words(text)).lower() or NO_VALUE
 
 
 def _snake(text: str) -> str:
-    return "_".join(ascii_words(text)).lower() or "x"
+    return "_".join(ascii_words(text)).lower() or NO_VALUE
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", text).strip("-.") or "x"
+    return re.sub(r"[^A-Za-z0-9.+_-]+", "-", text).strip("-.") or NO_VALUE
 
 
 _TEXT = r"[A-Za-z0-9+](?:[A-Za-z0-9.+_-]*[A-Za-z0-9+_])?"
@@ -62,35 +69,50 @@ FILTERS: Mapping[str, tuple[Callable[[str], str], str]] = {
     "upper": (lambda t: _plain(t).upper(), r"[A-Z0-9+](?:[A-Z0-9.+_-]*[A-Z0-9+_])?"),
     "lower": (lambda t: _plain(t).lower(), r"[a-z0-9+](?:[a-z0-9.+_-]*[a-z0-9+_])?"),
 }
-_SHAPES = {"version": r"[1-9][0-9]*", "slot": r"[1-9][0-9]*"}
-_NO_SEPARATOR = {"format", "view"}
+_SHAPES = {"version": r"[1-9][0-9]*", "slot": r"[1-9][0-9]*", "gtin": r"(?:[0-9]+|x)"}
+_NO_SEPARATOR = {"format", "view", "view_code"}
+_PADDING = re.compile(r"0([1-9]|1[0-9])")
 
 
-def pattern_parts(pattern: str) -> list[tuple[str, str, str]]:
+def pattern_parts(pattern: str, known: Collection[str] = FIELDS) -> list[tuple[str, str, str]]:
     """Return the parts of a pattern as (text before, field, filter); the last part may have no field.
+
+    Args:
+        pattern: the pattern.
+        known: the fields that it may have, besides `attributes.NAME`.
 
     Raises:
         ValueError: The pattern is invalid; the message says why.
     """
     parts = []
     for text, field, spec, conversion in string.Formatter().parse(pattern):
-        if conversion or (field is not None and field not in FIELDS):
-            raise ValueError(f"unknown field {{{field}}}; known: {', '.join(FIELDS)}")
-        if field is not None and (spec or "") not in FILTERS:
-            raise ValueError(f"unknown filter {spec!r}; known: {', '.join(f for f in FILTERS if f)}")
+        is_known = field is None or field in known or (field.startswith(ATTRIBUTE) and field != ATTRIBUTE)
+        if conversion or not is_known:
+            raise ValueError(f"unknown field {{{field}}}; known: {', '.join(known)}, attributes.NAME")
+        is_padded = field in PADDED_FIELDS and _PADDING.fullmatch(spec or "")
+        if field is not None and (spec or "") not in FILTERS and not is_padded:
+            filters = ", ".join(f for f in FILTERS if f)
+            raise ValueError(
+                f"unknown filter {spec!r}; known: {filters}, and 02 to 019 for {', '.join(PADDED_FIELDS)}"
+            )
         if re.search(r"[^A-Za-z0-9._+-]", text):
             raise ValueError(f"{text!r} has a character that is not safe in a file name")
         parts.append((text, field or "", spec or ""))
     return parts
 
 
-def build_name(pattern: str, values: Mapping[str, str | int]) -> str:
+def build_name(pattern: str, values: Mapping[str, str | int], known: Collection[str] = FIELDS) -> str:
     """Return the name for some values, safe on every file system, without an extension.
+
+    Args:
+        pattern: the pattern.
+        values: the values by field; a missing one is written as `x`.
+        known: as in `pattern_parts`.
 
     Raises:
         ValueError: The pattern is invalid.
     """
-    parts = pattern_parts(pattern)
+    parts = pattern_parts(pattern, known)
     name = "".join(
         text + (written if field else "")
         for (text, field, _), written in zip(parts, _written_fields(parts, values), strict=True)
@@ -112,7 +134,8 @@ def _written_fields(parts: list[tuple[str, str, str]], values: Mapping[str, str 
     written = [_write_field(field, spec, values) if field else "" for _, field, spec in parts]
     too_long = sum(len(text) + len(own) for (text, *_), own in zip(parts, written, strict=True))
     too_long -= MAX_NAME_BYTES - 1  # a reserved name gets one character more
-    for field in SHORTENED_FIELDS:
+    attributes = sorted({field for _, field, _ in parts if field.startswith(ATTRIBUTE)})
+    for field in (*SHORTENED_FIELDS, *attributes):
         places = [i for i, part in enumerate(parts) if part[1] == field]
         if too_long > 0 and places:
             cut = -(-too_long // len(places))
@@ -125,6 +148,8 @@ def _written_fields(parts: list[tuple[str, str, str]], values: Mapping[str, str 
 
 def _write_field(field: str, spec: str, values: Mapping[str, str | int]) -> str:
     text = str(values.get(field, ""))
+    if spec not in FILTERS:
+        return text.zfill(int(spec)) if text.isdigit() else _plain(text)
     if field != "sku":
         return FILTERS[spec][0](text)
     token = sku_token(text) if text else "x"
@@ -134,16 +159,16 @@ def _write_field(field: str, spec: str, values: Mapping[str, str | int]) -> str:
 
 def parse_name(pattern: str, name: str) -> dict[str, str] | None:
     """Return the fields of a name, or None if it does not follow the pattern."""
-    expression, seen = "", set()
+    expression, groups = "", dict[str, str]()  # field -> group
     for text, field, spec in pattern_parts(pattern):
         expression += re.escape(text)
-        if field in seen:
-            expression += f"(?P={field})"
+        if field in groups:
+            expression += f"(?P={groups[field]})"
         elif field:
-            seen.add(field)
-            expression += f"(?P<{field}>{_field_expression(field, spec)})"
+            groups[field] = f"field{len(groups)}"
+            expression += f"(?P<{groups[field]}>{_field_expression(field, spec)})"
     found = re.fullmatch(expression, name)
-    return found.groupdict() if found else None
+    return {field: found[group] for field, group in groups.items()} if found else None
 
 
 def is_reversible(pattern: str) -> bool:
@@ -164,7 +189,11 @@ def is_reversible(pattern: str) -> bool:
             "view": "front",
             "category": category,
             "color": color,
+            "brand": category,
+            "gtin": "4006381333931",
+            "view_code": "A1C0",
         }
+        values |= {field: color for _, field, _ in pattern_parts(pattern) if field.startswith(ATTRIBUTE)}
         if parse_name(pattern, build_name(pattern, values)) != canonical_fields(pattern, values):
             return False
     return True
@@ -172,7 +201,8 @@ def is_reversible(pattern: str) -> bool:
 
 def _field_expression(field: str, spec: str) -> str:
     if field in _SHAPES:
-        return _SHAPES[field]
+        is_padded = spec not in FILTERS
+        return rf"(?:[0-9]{{{int(spec)},}}|{NO_VALUE})" if is_padded else _SHAPES[field]
     if field in _NO_SEPARATOR:
         return r"[A-Z0-9]+" if spec == "upper" else r"[A-Za-z0-9]+"
     if field == "sku" and spec in ("", "upper", "lower"):

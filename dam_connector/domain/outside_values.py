@@ -1,14 +1,48 @@
-"""Numbers and times that come from outside: in headers, bodies, links and sheets.
+"""Numbers, times and JSON that come from outside: in headers, bodies, links and sheets.
 
 A value that is none becomes None here, never an exception: `int("²")`, a text of 5,000 digits and a time
 before the year 1 in UTC each raise another one.
 """
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 MAX_INTEGER = 10**15
+MAX_DEPTH = 100  # of arrays and objects in each other
 MAX_CLOCK_DIFFERENCE = timedelta(minutes=5)  # between an outside clock and ours
 FIRST_YEAR, LAST_YEAR = 1970, 2999  # of a time; calculations with it stay within what datetime can hold
+
+
+def decode_json(text: str | bytes) -> Any:
+    """Return the value of a JSON text that no function that goes through it can fail on.
+
+    Raises:
+        ValueError: the text is not JSON, is nested deeper, or has a number of too many digits.
+    """
+    try:
+        if isinstance(text, bytes):  # json's own decoding lets half surrogate pairs through
+            text = text.decode(json.detect_encoding(text))
+        value = json.loads(text)
+    except RecursionError as error:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from error
+    require_shallow(value)
+    return value
+
+
+def require_shallow(value: Any) -> None:
+    """Check that the value of a JSON text is not nested deeper than functions can go.
+
+    Raises:
+        ValueError: it is.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        below = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, (dict, list))]
+        if not below:
+            return
+        level = [child for children in below for child in children]
+    raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
 def parse_integer(value: object, *, most: int = MAX_INTEGER) -> int | None:

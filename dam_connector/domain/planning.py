@@ -2,20 +2,37 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, Rules
+from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, NamingRules, Rules
+from dam_connector.domain.run import RunKind
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
-HASHED_IF_SET = ("when", "prompt", "avoid")
+HASHED_IF_SET = ("when", "prompt", "avoid", "sizes")
+# What earlier releases hashed of the patterns of names. An asset keeps its name until its next version, so
+# the patterns in force are no longer hashed; the constant keeps the hashes of those who never changed them.
+_NAMING_IN_HASH = {
+    "default": "{sku}_{name:pascal}_V{version}_{format:upper}",
+    "patterns": {},
+    "folder": "{category:slug}/{sku}",
+}
 # Facts of a product that do not change what is made; the bytes of its pictures are hashed instead of their
 # URLs.
-_NOT_HASHED = ("images", "inspiration_image", "request", "live_from", "live_until")
+_NOT_HASHED = (
+    "images",
+    "inspiration_image",
+    "model_url",
+    "request",
+    "live_from",
+    "live_until",
+    "translations",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +43,15 @@ class PlannedRun:
     slot: int  # from 1 on
     inputs: Mapping[str, Sha256]  # the pictures by view, or the model by its deliverable
     input_hash: str  # the same input is not made twice
+    former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
 
 
 def planned_runs(
-    product: Product, sources: Mapping[str, Sha256], models: Mapping[str, Sha256], rules: Rules
+    product: Product,
+    sources: Mapping[str, Sha256],
+    models: Mapping[str, Sha256],
+    rules: Rules,
+    former_namings: Iterable[NamingRules] = (),
 ) -> Iterator[PlannedRun]:
     """Yield the runs that a complete product needs.
 
@@ -39,6 +61,7 @@ def planned_runs(
         models: The SHA-256 of its GLBs, by the name of the model deliverable. A rendition of a model that
             does not exist yet is planned when the model is made.
         rules: The rules in force.
+        former_namings: Patterns of names that were in force, for `PlannedRun.former_hashes`.
     """
     for in_rules in rules.deliverables:
         deliverable = apply_request(in_rules, product.request)
@@ -46,23 +69,39 @@ def planned_runs(
             continue
         if "{slot" not in rules.naming.pattern_for(in_rules.name):  # more slots would get the same file names
             deliverable = replace(deliverable, count=min(deliverable.count, in_rules.count))
-        made_from = _inputs(deliverable, sources, models)
+        made_from = _inputs(product, deliverable, sources, models)
         if made_from and deliverable.is_for_category(product.category):
             for slot in range(1, deliverable.count + 1):
+                hashed = input_hash(product, made_from, deliverable, slot, rules)
+                former = {
+                    input_hash(product, made_from, deliverable, slot, rules, naming)
+                    for naming in former_namings
+                }
                 yield PlannedRun(
                     deliverable=deliverable,
                     slot=slot,
                     inputs=made_from,
-                    input_hash=input_hash(product, made_from, deliverable, slot, rules),
+                    input_hash=hashed,
+                    former_hashes=tuple(sorted(former - {hashed})),
                 )
 
 
 def _inputs(
-    deliverable: Deliverable, sources: Mapping[str, Sha256], models: Mapping[str, Sha256]
+    product: Product,
+    deliverable: Deliverable,
+    sources: Mapping[str, Sha256],
+    models: Mapping[str, Sha256],
 ) -> dict[str, Sha256]:
-    """Return the pictures or the model that a deliverable is made from; empty if they are missing."""
+    """Return the pictures or the model that a deliverable is made from; empty if they are missing.
+
+    No model is made in place of one that the product brings along and that could not be fetched.
+    """
+    is_model = deliverable.kind is RunKind.MODEL
+    if is_model and product.model_url and BROUGHT_MODEL not in sources:
+        return {}
     if deliverable.made_from == PHOTO:
-        inputs = {view: sha256 for view, sha256 in sources.items() if view != INSPIRATION}
+        left_out = {INSPIRATION} if is_model else {INSPIRATION, BROUGHT_MODEL}
+        inputs = {view: sha256 for view, sha256 in sources.items() if view not in left_out}
     else:
         inputs = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
     if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:
@@ -71,13 +110,21 @@ def _inputs(
 
 
 def input_hash(
-    product: Product, sources: Mapping[str, Sha256], deliverable: Deliverable, slot: int, rules: Rules
+    product: Product,
+    sources: Mapping[str, Sha256],
+    deliverable: Deliverable,
+    slot: int,
+    rules: Rules,
+    naming: NamingRules | None = None,
 ) -> str:
     """Return the SHA-256 of the product's facts, its pictures and the rules for making the deliverable.
 
     URLs of pictures and the embargo are not hashed: a picture that moved without a change makes nothing
-    again. The field names of `Product`, `Deliverable`, `NamingRules` and `CheckRules` are part of the hash;
-    renaming one makes every asset again.
+    again, nor does a changed pattern of names. The field names of `Product`, `Deliverable` and `CheckRules`
+    are part of the hash; renaming one makes every asset again.
+
+    Args:
+        naming: Patterns of names, for the hash of an earlier release; None: that of this one.
     """
     facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
@@ -85,7 +132,8 @@ def input_hash(
     fields = {
         name: value for name, value in asdict(deliverable).items() if value or name not in HASHED_IF_SET
     }
-    made_by = {"deliverable": fields, "naming": asdict(rules.naming), "checks": asdict(rules.checks)}
+    names = {name: getattr(naming, name) for name in _NAMING_IN_HASH} if naming else _NAMING_IN_HASH
+    made_by = {"deliverable": fields, "naming": names, "checks": asdict(rules.checks)}
     if deliverable.made_from == PHOTO and rules.imaging != ImagingRules():
         made_by["imaging"] = asdict(rules.imaging)
     text = json.dumps([facts, dict(sources), made_by, slot], sort_keys=True, default=str)

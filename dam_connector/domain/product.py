@@ -12,6 +12,7 @@ from dam_connector.domain.ids import Sku
 from dam_connector.domain.row_request import RowRequest
 
 INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
+TRANSLATED_FIELDS = ("name", "description", "color", "material")
 SIGNATURE_BYTES = 16  # how many first bytes `picture_mime` needs
 _SIGNATURES = {
     b"\xff\xd8\xff": "image/jpeg",
@@ -71,14 +72,29 @@ class Product:
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
     inspiration_image: str = ""  # URL of a picture whose colours lifestyle renditions take on
+    model_url: str = ""  # of a model that was made elsewhere; model deliverables are made from it
     live_from: datetime | None = None  # an embargo: no asset of it goes live before this time
     live_until: datetime | None = None  # its expiry: at this time all its assets go offline
+    # texts in other languages: by locale, e.g. "de" or "de-AT", those of `TRANSLATED_FIELDS` that differ
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     attributes: Mapping[str, str] = field(default_factory=dict)  # further fields of the PIM, e.g. "ean"
     request: RowRequest = RowRequest()  # what the row of an uploaded sheet asks for
 
     def with_request(self, request: RowRequest) -> "Product":
         """Return the product with another request."""
         return replace(self, request=request)
+
+    def in_locale(self, locale: str) -> "Product":
+        """Return the product with its texts in a locale, else in its language, else as they are.
+
+        Args:
+            locale: e.g. "de" or "de-AT"; empty: the texts as they are.
+        """
+        language, texts = locale.partition("-")[0], dict[str, str]()
+        of_language = [known for known in sorted(self.translations) if known.startswith(f"{language}-")]
+        for known in (*of_language[:1], language, locale) if locale else ():
+            texts |= self.translations.get(known, {})
+        return replace(self, **{name: text for name, text in texts.items() if text})  # type: ignore[arg-type]
 
     def image(self, *views: View) -> SourceImage | None:
         """Return the photo of the first of these views that the product has, or None."""

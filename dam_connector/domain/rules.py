@@ -1,7 +1,7 @@
 """Rules: the contents of plugin.json as frozen values.
 
 `schemas` loads them from the file; what is absent there has the default given here. The field names of
-`Deliverable`, `NamingRules` and `CheckRules` are hashed by `planning.input_hash`.
+`Deliverable` and `CheckRules` are hashed by `planning.input_hash`.
 """
 
 from collections.abc import Collection, Mapping
@@ -17,6 +17,7 @@ from dam_connector.domain.sign_on import SignOnRules
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 OTHER_CATEGORIES = "*"  # the stages of categories that have none of their own
 LOCAL = "local"  # the generator that runs on our own workers
+BROUGHT = "brought"  # in provenance, the generator of a model that the product brought along
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
 MAX_CAP_USD = 1_000_000.0  # a larger cap is a slip of the keyboard
 # The caps on a provider's spending, by period: option of its connection.
@@ -85,6 +86,7 @@ class Deliverable:
     fill: float = 0.86  # share of the tighter side that the product fills
     aspect: str = "1:1"  # width to height
     size_px: int = 2048  # the longer side
+    sizes: tuple[int, ...] = ()  # longer sides of further, smaller files of each format
     shadow: bool = True
     reflection: bool = False
     camera: str = "hero"  # one of `CAMERAS`, or azimuth and elevation in degrees as "35,18"
@@ -117,6 +119,8 @@ class NamingRules:
     default: str = "{sku}_{name:pascal}_V{version}_{format:upper}"
     patterns: Mapping[str, str] = field(default_factory=dict)  # by deliverable
     folder: str = "{category:slug}/{sku}"
+    channels: Mapping[str, str] = field(default_factory=dict)  # a pattern or a preset, by channel
+    codes: Mapping[str, str] = field(default_factory=dict)  # for {view_code}, by deliverable or view
 
     def pattern_for(self, deliverable: str) -> str:
         """Return the pattern for the files of a deliverable."""
@@ -208,6 +212,21 @@ class ReconcileRules:
     mend: bool = False  # whether differences are corrected at once
 
 
+class Apply(StrEnum):
+    """When a changed plugin.json takes effect on what exists."""
+
+    LATER = "later"  # at once for what is made from now on; on the rest when it is applied
+    CONFIRM = "confirm"  # not at all until it is applied
+    AUTOMATIC = "automatic"  # at once, on all
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeRules:
+    """How changes of plugin.json take effect."""
+
+    apply: str = Apply.LATER
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRules:
     """The design of the AR page."""
@@ -235,6 +254,7 @@ class Rules:
     review: ReviewRules
     viewer: ViewerRules
     reconcile: ReconcileRules = ReconcileRules()
+    changes: ChangeRules = ChangeRules()
     notify: NotifyRules = NotifyRules()
     imaging: ImagingRules = ImagingRules()
     sign_on: SignOnRules | None = None  # None: no single sign-on

@@ -8,7 +8,11 @@ from enum import StrEnum
 from dam_connector.domain.ids import AssetId, RunId, Sha256, Sku, VersionId
 from dam_connector.domain.issue import Report
 
-ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the GLB as its maker sent it
+ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the model as its maker sent it
+CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was of another format
+
+# views of evidence files, followed by the view of the photo
+CUTOUT_PHOTO, CUTOUT_MASK, LIKENESS_PICTURE = "cutout-", "mask-", "likeness-"
 
 
 class VersionState(StrEnum):
@@ -46,6 +50,7 @@ class Role(StrEnum):
     PRIMARY = "primary"  # the rendition or the GLB itself, in any of its formats
     USDZ = "usdz"
     PREVIEW = "preview"  # a picture of a model
+    SIZE = "size"  # a rendition in a smaller size, whose longer side in pixels is its `view`
     EVIDENCE = "evidence"  # a picture of the report, which no channel gets
 
 
@@ -56,7 +61,7 @@ class VersionFile:
     name: str
     format: str  # e.g. "jpeg", "glb", "web" (a GLB for the web)
     role: Role
-    view: str  # camera of a preview, number of a spin frame; otherwise empty
+    view: str  # camera of a preview, number of a spin frame, pixels of a smaller size; otherwise empty
     mime: str
     sha256: Sha256  # the key of its bytes in the blob storage
     bytes: int
@@ -131,6 +136,28 @@ class Version:
     def evidence_files(self) -> tuple[VersionFile, ...]:
         """Return the pictures of the report."""
         return tuple(f for f in self.files if f.role is Role.EVIDENCE)
+
+    @property
+    def likeness_files(self) -> tuple[VersionFile, ...]:
+        """Return the pictures that compare a model with the photos."""
+        return tuple(f for f in self.evidence_files if f.view.startswith(LIKENESS_PICTURE))
+
+    @property
+    def mask(self) -> VersionFile | None:
+        """Return the mask of the cut-out that the version is made from, or None."""
+        return next((f for f in self.evidence_files if f.view.startswith(CUTOUT_MASK)), None)
+
+    @property
+    def masked_photo(self) -> VersionFile | None:
+        """Return the photo to which `mask` belongs, at the same size, or None."""
+        return next((f for f in self.evidence_files if f.view.startswith(CUTOUT_PHOTO)), None)
+
+    @property
+    def masked_sha256(self) -> Sha256 | None:
+        """Return the hash of the photo to which `mask` belongs, or None."""
+        view = self.mask.view.removeprefix(CUTOUT_MASK) if self.mask else ""
+        found = self.provenance.get(f"source_{view}")
+        return Sha256(str(found)) if found else None
 
     @property
     def spin_frames(self) -> tuple[VersionFile, ...]:

@@ -5,7 +5,7 @@ Adapters implement them; `dam_connector/adapters/` has one for each vendor.
 
 from dam_connector.ports.channel import Channel
 from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
-from dam_connector.ports.infrastructure import Blobs, Clock, LibraryStore, Queue, StoredBlob
+from dam_connector.ports.infrastructure import Blobs, BlobStream, Clock, LibraryStore, Queue, StoredBlob
 from dam_connector.ports.pim import Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
@@ -14,13 +14,15 @@ from dam_connector.ports.provider import (
     RemoteTask,
     RemoteTaskState,
 )
-from dam_connector.ports.self_test import ChecksDecisions, ChecksRights
+from dam_connector.ports.self_test import ChecksDecisions, ChecksMetadata, ChecksRights
 from dam_connector.ports.webhook import InboundWebhook, VerifiedWebhook
 
 __all__ = [
+    "BlobStream",
     "Blobs",
     "Channel",
     "ChecksDecisions",
+    "ChecksMetadata",
     "ChecksRights",
     "Clock",
     "Dam",

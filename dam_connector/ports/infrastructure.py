@@ -26,6 +26,20 @@ class StoredBlob:
     stored_at: datetime
 
 
+class BlobStream(Protocol):
+    """The bytes of a blob, in parts. Whoever opened it closes it."""
+
+    size: int  # in bytes
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the parts in order."""
+        ...
+
+    def close(self) -> None:
+        """Read no further."""
+        ...
+
+
 class Blobs(Protocol):
     """Content-addressed storage of bytes."""
 
@@ -35,6 +49,22 @@ class Blobs(Protocol):
 
     def get(self, sha256: Sha256) -> bytes:
         """Return the bytes at an address.
+
+        Raises:
+            NotFound: nothing is stored there.
+        """
+        ...
+
+    def stream(self, sha256: Sha256) -> "BlobStream":
+        """Open the bytes at an address, to be read in parts: memory does not grow with their number.
+
+        Raises:
+            NotFound: nothing is stored there.
+        """
+        ...
+
+    def first_bytes(self, sha256: Sha256, count: int) -> bytes:
+        """Return the first bytes at an address, and read no more.
 
         Raises:
             NotFound: nothing is stored there.

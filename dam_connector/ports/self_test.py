@@ -1,7 +1,9 @@
 """Optional methods of adapters that `dam-connector connection test` calls where an adapter has them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
+
+from dam_connector.domain.product import Product
 
 
 @runtime_checkable
@@ -13,6 +15,20 @@ class ChecksRights(Protocol):
 
         Raises:
             Refused: a right is missing; with the remedy.
+            Unavailable, RateLimited: retry later.
+        """
+        ...
+
+
+@runtime_checkable
+class ChecksMetadata(Protocol):
+    """A DAM that can compare the option `metadata` with its own fields."""
+
+    def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
+        """Compare the fields and types, and the values of some products; yield lines for people.
+
+        Raises:
+            Refused: a field does not exist, has another type, or a value does not fit it.
             Unavailable, RateLimited: retry later.
         """
         ...

@@ -274,7 +274,7 @@ class Assets:
 
     def expired(self, now: datetime, limit: int) -> list[Version]:
         """Return versions that are live or approved, of products that have expired."""
-        return self._live_where(products.c.facts["live_until"].as_string() <= now.isoformat(), limit)
+        return self._live_where(products.c.live_until <= now.isoformat(), limit)
 
     def of_deleted_products(self, limit: int) -> list[Version]:
         """Return versions that are live or approved, of products that were deleted."""

@@ -87,16 +87,10 @@ class AuditLog:
         Raises:
             ValueError: `before` is no cursor.
         """
-        entries = _all_entries().subquery()
+        # Each table gives at most a page, the newest first, so that neither is read whole.
+        newest = [_newest(each.subquery(), before, limit) for each in (_own_entries(), _events())]
+        entries = sa.union_all(*(each.subquery().select() for each in newest)).subquery()
         query = sa.select(entries).order_by(entries.c.at.desc(), entries.c.id.desc()).limit(limit)
-        if before:
-            text, _, entry_id = before.partition("|")
-            at = datetime.fromisoformat(text)
-            if at.tzinfo is None:
-                raise ValueError("a cursor has a time with its zone")
-            query = query.where(
-                sa.or_(entries.c.at < at, sa.and_(entries.c.at == at, entries.c.id < entry_id))
-            )
         with self._db.read() as c:
             return [_entry(row) for row in c.execute(query)]
 
@@ -108,13 +102,27 @@ class AuditLog:
             cursor = found[-1].cursor
 
 
-def _all_entries() -> sa.CompoundSelect[Any]:
-    """Return the query of the entries of both tables."""
-    own = sa.select(
+def _newest(entries: sa.Subquery, before: str, limit: int) -> sa.Select[Any]:
+    query = sa.select(entries).order_by(entries.c.at.desc(), entries.c.id.desc()).limit(limit)
+    if not before:
+        return query
+    text, _, entry_id = before.partition("|")
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a cursor has a time with its zone")
+    older = sa.or_(entries.c.at < at, entries.c.id < entry_id)
+    return query.where(entries.c.at <= at, older)
+
+
+def _own_entries() -> sa.Select[Any]:
+    return sa.select(
         audit.c.id, audit.c.at, audit.c.by, audit.c.address, audit.c.action, audit.c.subject, audit.c.detail
     )
+
+
+def _events() -> sa.Select[Any]:
     subject = history.c.sku + sa.func.coalesce(" " + history.c.version_id, "")
-    events = sa.select(
+    return sa.select(
         history.c.id,
         history.c.at,
         history.c.by,
@@ -123,7 +131,6 @@ def _all_entries() -> sa.CompoundSelect[Any]:
         subject.label("subject"),
         history.c.detail,
     ).where(history.c.event.not_in(MACHINE_EVENTS))
-    return sa.union_all(own, events)
 
 
 def _entry(row: Any) -> AuditEntry:

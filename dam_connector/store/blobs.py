@@ -6,9 +6,10 @@ import os
 import re
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ from obstore.store import from_url
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import ConfigError, NotFound, StorageUnavailable
-from dam_connector.ports import Blobs, StoredBlob
+from dam_connector.ports import Blobs, BlobStream, StoredBlob
 from dam_connector.private_files import make_private_dir
 
 RENEW_AFTER = timedelta(hours=12)  # less than half of the shortest time for which unused blobs are kept
 TEMPORARY_PREFIX = ".new-"
+PART_BYTES = 262_144  # of a blob that is streamed
 
 
 def open_blobs(location: str) -> Blobs:
@@ -129,6 +131,24 @@ class FolderBlobs:
             except FileNotFoundError as error:
                 raise NotFound("storage", "get", sha256) from error
 
+    def stream(self, sha256: Sha256) -> BlobStream:
+        with _translated_errors("get"):
+            try:
+                file = (self._root / _key(sha256)).open("rb")
+            except FileNotFoundError as error:
+                raise NotFound("storage", "get", sha256) from error
+            return _Parts(
+                os.fstat(file.fileno()).st_size, iter(partial(file.read, PART_BYTES), b""), file.close
+            )
+
+    def first_bytes(self, sha256: Sha256, count: int) -> bytes:
+        with _translated_errors("get"):
+            try:
+                with (self._root / _key(sha256)).open("rb") as file:
+                    return file.read(count)
+            except FileNotFoundError as error:
+                raise NotFound("storage", "get", sha256) from error
+
     def has(self, sha256: Sha256) -> bool:
         return (self._root / _key(sha256)).exists()
 
@@ -165,6 +185,38 @@ def _stored_at(status: os.stat_result) -> datetime:
     return datetime.fromtimestamp(status.st_mtime, UTC)
 
 
+class _Parts:
+    """A blob that is read in parts."""
+
+    def __init__(self, size: int, parts: Iterator[bytes], close: Callable[[], object]) -> None:
+        self.size, self._parts, self._close = size, parts, close
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self._parts
+
+    def close(self) -> None:
+        """Read no further."""
+        self._close()
+
+
+def _parts(sha256: Sha256, found: Any) -> Iterator[bytes]:
+    """Yield an object in parts."""
+    with _translated_object_errors(sha256):
+        for part in found.stream(min_chunk_size=PART_BYTES):
+            yield bytes(part)
+
+
+@contextmanager
+def _translated_object_errors(sha256: Sha256) -> Iterator[None]:
+    """Raise NotFound or StorageUnavailable for errors of reading an object."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound("storage", "get", sha256) from error
+    except obstore.exceptions.BaseError as error:
+        raise StorageUnavailable("storage", "get", type(error).__name__) from error
+
+
 class ObjectBlobs:
     """Blobs in S3, Google Cloud Storage or Azure, written by create-only puts."""
 
@@ -174,21 +226,46 @@ class ObjectBlobs:
     def put(self, data: bytes) -> Sha256:
         sha256 = Sha256(hashlib.sha256(data).hexdigest())
         try:
-            if self._is_old_or_missing(sha256):
-                obstore.put(self._store, _key(sha256), data)
+            self._put(sha256, data)
         except AlreadyExistsError:
             pass  # another process put the same bytes there meanwhile
         except obstore.exceptions.BaseError as error:
             raise StorageUnavailable("storage", "put", type(error).__name__) from error
         return sha256
 
-    def get(self, sha256: Sha256) -> bytes:
+    def _put(self, sha256: Sha256, data: bytes) -> None:
+        """Create an object that is missing, never over another one; write an old one again, to renew it."""
         try:
+            stored_at: datetime = obstore.head(self._store, _key(sha256))["last_modified"]
+        except FileNotFoundError:
+            self._create(sha256, data)
+            return
+        if datetime.now(UTC) - stored_at > RENEW_AFTER:
+            obstore.put(self._store, _key(sha256), data, use_multipart=False)
+
+    def _create(self, sha256: Sha256, data: bytes) -> None:
+        try:
+            obstore.put(self._store, _key(sha256), data, mode="create", use_multipart=False)
+        except (
+            obstore.exceptions.NotSupportedError
+        ):  # AWS_CONDITIONAL_PUT=disabled: the bytes are the same anyway
+            obstore.put(self._store, _key(sha256), data, use_multipart=False)
+
+    def stream(self, sha256: Sha256) -> BlobStream:
+        with _translated_object_errors(sha256):
+            found = obstore.get(self._store, _key(sha256))
+            return _Parts(found.meta["size"], _parts(sha256, found), lambda: None)
+
+    def first_bytes(self, sha256: Sha256, count: int) -> bytes:
+        with _translated_object_errors(sha256):
+            size = obstore.head(self._store, _key(sha256))["size"]
+            if not size:
+                return b""
+            return bytes(obstore.get_range(self._store, _key(sha256), start=0, end=min(count, size)))
+
+    def get(self, sha256: Sha256) -> bytes:
+        with _translated_object_errors(sha256):
             return bytes(obstore.get(self._store, _key(sha256)).bytes())
-        except FileNotFoundError as error:
-            raise NotFound("storage", "get", sha256) from error
-        except obstore.exceptions.BaseError as error:
-            raise StorageUnavailable("storage", "get", type(error).__name__) from error
 
     def has(self, sha256: Sha256) -> bool:
         try:
@@ -198,14 +275,6 @@ class ObjectBlobs:
         except obstore.exceptions.BaseError as error:
             raise StorageUnavailable("storage", "head", type(error).__name__) from error
         return True
-
-    def _is_old_or_missing(self, sha256: Sha256) -> bool:
-        """Return whether bytes must be written, since they are missing or the time of writing is renewed."""
-        try:
-            stored_at: datetime = obstore.head(self._store, _key(sha256))["last_modified"]
-        except FileNotFoundError:
-            return True
-        return datetime.now(UTC) - stored_at > RENEW_AFTER
 
     def list(self) -> Iterator[StoredBlob]:
         try:

@@ -55,6 +55,12 @@ class ChannelListings:
             self._db.upsert(c, t, {"channel": channel, "sku": sku, **values})
         return _sent_listing(values)
 
+    def has_content(self, channel: str, sku: str, sha256: str) -> bool:
+        """Return whether the listing that was sent last to a channel has this content."""
+        with self._db.read() as c:
+            found = c.execute(sa.select(t.c.sha256).where(t.c.channel == channel, t.c.sku == sku))
+            return bool(found.scalar() == sha256)
+
     def finish(
         self, channel: str, sku: str, *, sequence: int, folder: str, assets: Iterable[str], url: str
     ) -> None:

@@ -22,12 +22,15 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
-from dam_connector.private_files import create_private_file, make_private_dir
+from dam_connector.private_files import make_private_dir
+from dam_connector.store.servers import open_postgresql, open_sqlite
 
-BUSY_TIMEOUT_S = 30
+MAX_CONNECTIONS = 30  # of one process to PostgreSQL
+MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others read
 MAX_COUNT = (
     10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
 )
@@ -45,7 +48,13 @@ class _OpenTransaction:
 class Database:
     """A database with one transaction for each `read()` or `write()` block outside a `transaction()`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, max_connections: int = MAX_CONNECTIONS) -> None:
+        """Create a database; connect when it is used first.
+
+        Args:
+            url: Its SQLAlchemy URL.
+            max_connections: How many connections to PostgreSQL this process may have at once.
+        """
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._open: ContextVar[_OpenTransaction | None] = ContextVar("transaction", default=None)
@@ -54,15 +63,11 @@ class Database:
         if self.is_sqlite:
             # Threads of this process wait here, which is cheap. SQLite would poll.
             self._write_lock = threading.Lock()
-            self._reader, self._writer = (
-                _sqlite_engine(self.url, "BEGIN"),
-                _sqlite_engine(self.url, "BEGIN IMMEDIATE"),
-            )
+            self._reader = open_sqlite(self.url, "BEGIN")
+            self._writer = open_sqlite(self.url, "BEGIN IMMEDIATE")
         else:
             self._write_lock = nullcontext()
-            self._reader = self._writer = sa.create_engine(
-                self.url, pool_pre_ping=True, pool_size=10, max_overflow=20
-            )
+            self._reader = self._writer = open_postgresql(self.url, max_connections)
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -82,7 +87,8 @@ class Database:
     def write(self) -> Iterator[sa.Connection]:
         """Open a writing transaction: when the block ends all of it is durable, or nothing if it raises.
 
-        Within a `transaction()`, the block is a part of it.
+        Within a `transaction()` or another `write()` of this thread, the block is a part of it: with SQLite,
+        a transaction of its own would wait for the outer one for ever.
 
         Raises:
             StorageUnavailable: The database does not answer, or cannot write.
@@ -91,8 +97,8 @@ class Database:
         if current:
             yield current.connection
             return
-        with self._begin() as connection:
-            yield connection
+        with self._transaction() as opened:
+            yield opened.connection
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -114,11 +120,16 @@ class Database:
                 del current.callbacks[count:]
                 raise
             return
+        with self._transaction():
+            yield
+
+    @contextmanager
+    def _transaction(self) -> Iterator[_OpenTransaction]:
         with self._begin() as connection:
             opened = _OpenTransaction(connection)
             token = self._open.set(opened)
             try:
-                yield
+                yield opened
             finally:
                 self._open.reset(token)
         for callback in opened.callbacks:
@@ -167,7 +178,7 @@ class Database:
                 guard(connection)
 
     def in_transaction(self) -> bool:
-        """Return whether this thread has a `transaction()` open."""
+        """Return whether this thread has a `transaction()` or a `write()` open."""
         return self._open.get() is not None
 
     def after_commit(self, callback: Callable[[], object]) -> bool:
@@ -233,12 +244,20 @@ class Database:
 
         Raises:
             ConfigError: Afterwards, records would name others that do not exist. Nothing is changed.
+            StorageUnavailable: Somebody reads a table for long, e.g. a backup. Nothing is changed.
         """
         if self.is_sqlite and self.url.database:
             make_private_dir(Path(self.url.database).parent)
-        with self._writer.connect() as connection, self._without_foreign_keys(connection), connection.begin():
+        with (
+            _translated_errors("migrate"),
+            self._writer.connect() as connection,
+            self._without_foreign_keys(connection),
+            connection.begin(),
+        ):
             if not self.is_sqlite:
                 connection.execute(sa.text("SELECT pg_advisory_xact_lock(2718281828)"))
+                # Behind a change that waits for a long reader, e.g. a backup, everybody would wait.
+                connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(MIGRATION_LOCK_S * 1000)}"))
             yield connection
             if self.is_sqlite and (broken := connection.exec_driver_sql("PRAGMA foreign_key_check").all()):
                 raise ConfigError(f"the change was undone: {len(broken)} records name others that are gone")
@@ -289,10 +308,31 @@ class Database:
         except sa.exc.SQLAlchemyError as error:
             raise StorageUnavailable("database", "ping", type(error).__name__) from error
 
+    def missing_migration(self) -> str:
+        """Return the newest migration of this release if the database does not have it yet, else empty.
+
+        Raises:
+            StorageUnavailable: The database does not answer.
+        """
+        newest = _script_directory().get_current_head() or ""
+        try:
+            with self.read() as c:
+                current = c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or ""
+        except sa.exc.DBAPIError:  # there is no table yet
+            current = ""
+        return newest if current < newest else ""
+
     def close(self) -> None:
         """Close all connections."""
         self._reader.dispose()
         self._writer.dispose()
+
+
+@cache
+def _script_directory() -> ScriptDirectory:
+    alembic = Config()
+    alembic.set_main_option("script_location", str(MIGRATIONS))
+    return ScriptDirectory.from_config(alembic)
 
 
 @contextmanager
@@ -328,28 +368,6 @@ def _insert_new(table: sa.Table, is_sqlite: bool) -> Any:
     """
     insert = sqlite.insert if is_sqlite else postgresql.insert
     return insert(table).on_conflict_do_nothing().returning(*table.primary_key)
-
-
-def _sqlite_engine(url: sa.URL, begin: str) -> sa.Engine:
-    engine = sa.create_engine(
-        url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False, "isolation_level": None}
-    )
-
-    @sa.event.listens_for(engine, "do_connect")
-    def create_file(*_: object) -> None:
-        if url.database:
-            create_private_file(Path(url.database))  # its -wal and -shm get the same mode
-
-    @sa.event.listens_for(engine, "connect")
-    def configure(dbapi_connection: Any, _: object) -> None:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-            dbapi_connection.execute(f"PRAGMA {pragma}")
-
-    @sa.event.listens_for(engine, "begin")
-    def begin_transaction(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
 
 
 def require_one_row(result: sa.CursorResult[Any], subject: str) -> None:

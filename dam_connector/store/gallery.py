@@ -296,12 +296,23 @@ class Gallery:
         # The rarer a tag is, the newer is the last one of its oldest hits. The rarest tag leads the search.
         _, rarest = max(common, key=lambda pair: pair[0], default=("", None))
         if rarest is None or not rarest.tag:
-            tests = [condition.matches_column(t.c.id) for _, condition in common]
-            return sa.select(t.c.id).where(*tests), t.c.id, False
+            return self._without_tag([condition for _, condition in common])
         leading = version_tags.alias("led")
         key = leading.c.version_id
         tests = [condition.matches_column(key) for _, condition in common if condition is not rarest]
         return sa.select(key).where(leading.c.tag == rarest.tag, *tests), key, False
+
+    def _without_tag(self, conditions: list[Condition]) -> tuple[Any, Any, bool]:
+        """Return what `_matches` returns for conditions with many hits of which none is a tag."""
+        leading = next((each for each in conditions if each.column is not None), None)
+        if leading is None:
+            return (
+                sa.select(t.c.id).where(*(each.matches_column(t.c.id) for each in conditions)),
+                t.c.id,
+                False,
+            )
+        tests = [each.matches_column(leading.column) for each in conditions if each is not leading]
+        return leading.matching_ids.where(*tests), leading.column, False
 
     def _conditions(self, c: sa.Connection, filters: GalleryFilter) -> Iterator[Condition]:
         """Yield the conditions of a filter."""
@@ -317,10 +328,11 @@ class Gallery:
             of_sku = sa.select(t.c.id).join(assets, assets.c.id == t.c.asset_id)
             yield id_condition(of_sku.where(assets.c.sku == filters.sku))
         if filters.channel:
-            live = publications.c.channel == filters.channel
+            published, other = publications.alias("published"), publications.c
             yield Condition(
-                sa.select(publications.c.version_id).where(live),
-                lambda key: sa.exists().where(publications.c.version_id == key, live),
+                sa.select(published.c.version_id).where(published.c.channel == filters.channel),
+                lambda key: sa.exists().where(other.version_id == key, other.channel == filters.channel),
+                column=published.c.version_id,
             )
         words = search_words(filters.text)[:MAX_WORDS]
         for word in words[:-1]:

@@ -21,6 +21,7 @@ class Condition:
     matching_ids: Any  # query for the ids of all versions that pass it; of a tag, the oldest first
     matches_column: Callable[[Any], Any]  # expression: the version with the id in this column passes it
     tag: str = ""  # if it is the condition of one tag
+    column: Any = None  # of `matching_ids`, if an index has it in order: the search can follow it
 
 
 def state_condition(states: list[str]) -> Condition:

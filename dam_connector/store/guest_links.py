@@ -123,6 +123,11 @@ class GuestLinks:
             insert_entry(c, self._clock, "guest_link_revoked", by=by, subject=row.name, detail=link_id)
         return True
 
+    def has_name(self, name: str) -> bool:
+        """Return whether a link, open or closed, has a name."""
+        with self._db.read() as c:
+            return c.execute(sa.select(t.c.id).where(t.c.name == name).limit(1)).first() is not None
+
     def all(self) -> list[GuestLink]:
         """Return all links, the newest first."""
         with self._db.read() as c:

@@ -62,7 +62,8 @@ class Products:
         values = {
             "name": product.name,
             "category": product.category,
-            "facts": to_plain(product),
+            "facts": (facts := to_plain(product)),
+            "live_until": facts.get("live_until"),
             "connection": connection,
             "ref": ref,
             "source_time": source_time,
@@ -169,7 +170,7 @@ class Products:
             limit: The largest number of them.
             without_issue: Leave out products that have an issue of this code.
         """
-        expires = t.c.facts["live_until"].as_string()
+        expires = t.c.live_until
         is_live = (
             sa.exists().where(publications.c.asset_id == assets.c.id, assets.c.sku == t.c.sku).correlate(t)
         )

@@ -39,6 +39,11 @@ class RulesArchive:
                 sa.select(rules_seen.c.text).where(rules_seen.c.fingerprint == fingerprint)
             ).scalar()
 
+    def texts(self) -> list[str]:
+        """Return the texts of all rules that were in force, the newest first."""
+        with self._db.read() as c:
+            return list(c.execute(sa.select(rules_seen.c.text).order_by(rules_seen.c.at.desc())).scalars())
+
     def newest(self) -> str | None:
         """Return the text of the rules that came into force last, or None."""
         with self._db.read() as c:

@@ -1,7 +1,7 @@
 """The records of runs: as they are added, and as they are stored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.run import GENERATION_KINDS, RunKind, RunState
 from dam_connector.store.tables import runs as t
+from dam_connector.store.tables import versions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,7 @@ class NewRun:
     deliverable: str
     slot: int
     input_hash: str  # unique; see `base_input_hash`
+    former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
     rules_fingerprint: str  # of the rules that it follows from its first to its last step
     version_id: str | None = None  # the version that it publishes, reviews or upscales
     note: str = ""  # a reviewer's note about the version before
@@ -28,6 +30,14 @@ class NewRun:
     bulk: bool = False  # one of many: it waits in a queue of its own
     batch_id: str = ""  # the batch that asked for it
     generator: str = ""  # the generator that a person chose; empty: the rules decide
+
+    def to_row(self) -> dict[str, Any]:
+        """Return the fields that are stored as they are."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if field.name not in ("due_at", "former_hashes")
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +65,7 @@ class RunRecord:
     attempts: int  # since the last checkpoint
     due_at: datetime | None
     error: str  # why it failed, was cancelled, or waits
+    origin: str  # the id of the delivery or run that began it all; empty: of an older release
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -92,3 +103,9 @@ def run_from_row(row: Any) -> RunRecord:
     """Build a record from a row of the table `runs`."""
     values = {name: getattr(row, name) for name in RunRecord.__dataclass_fields__}
     return RunRecord(**{**values, "kind": RunKind(row.kind), "state": RunState(row.state)})
+
+
+def origin_of_version(c: sa.Connection, version_id: str | None) -> str:
+    """Return where the run came from that made a version, so that its publication has the same origin."""
+    query = sa.select(t.c.origin).join(versions, versions.c.run_id == t.c.id)
+    return str(c.execute(query.where(versions.c.id == version_id)).scalar() or "") if version_id else ""

@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from dam_connector.domain.ids import RunId, new_id
 from dam_connector.domain.run import (
-    COMPUTE_KINDS,
     GENERATION_KINDS,
     OPEN_STATES,
     TRANSITIONS,
@@ -16,8 +15,9 @@ from dam_connector.domain.run import (
     RunState,
 )
 from dam_connector.errors import StateConflict
-from dam_connector.ports import Clock
-from dam_connector.store.database import Database, require_one_row
+from dam_connector.store.database import require_one_row
+from dam_connector.store.request_origin import work_origin
+from dam_connector.store.run_queries import RunQueries
 from dam_connector.store.run_records import (
     NewRun,
     RunInput,
@@ -25,24 +25,17 @@ from dam_connector.store.run_records import (
     base_input_hash,
     is_generation,
     newest_generation,
+    origin_of_version,
     run_from_row,
 )
 from dam_connector.store.tables import runs as t
 
 NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input cancelled
-RECENT_RUNS = 50  # of them the average CPU time is taken
 FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it only after this time
 
 
-class Runs:
-    """The table of runs.
-
-    Every change is a compare-and-set on state and fence: a worker whose lease was taken over can write no
-    more.
-    """
-
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+class Runs(RunQueries):
+    """The table of runs; every change is a compare-and-set on state and fence."""
 
     def add(self, runs: Iterable[NewRun]) -> list[RunId]:
         """Store the runs that are needed; return their ids.
@@ -65,7 +58,7 @@ class Runs:
         of_slot = is_generation(run.sku, run.deliverable, run.slot)
         newest = newest_generation(of_slot)
         before = c.execute(newest).one_or_none()
-        if before and base_input_hash(before.input_hash) == run.input_hash:
+        if before and base_input_hash(before.input_hash) in (run.input_hash, *run.former_hashes):
             return self._reopen_cancelled(c, before)
         run_id = self._insert(c, run, run.input_hash)
         if run_id is None:  # the input ran before another one, or was added by another process just now
@@ -95,19 +88,12 @@ class Runs:
 
     def _insert(self, c: sa.Connection, run: NewRun, input_hash: str) -> RunId | None:
         now = self._clock.now()
+        run_id = new_id("run", now)
         row: dict[str, Any] = {
-            "id": new_id("run", now),
-            "kind": run.kind.value,
-            "sku": run.sku,
-            "deliverable": run.deliverable,
-            "slot": run.slot,
-            "version_id": run.version_id,
+            "id": run_id,
+            "origin": origin_of_version(c, run.version_id) or work_origin.get() or run_id,
+            **run.to_row(),
             "input_hash": input_hash,
-            "rules_fingerprint": run.rules_fingerprint,
-            "note": run.note,
-            "bulk": run.bulk,
-            "batch_id": run.batch_id,
-            "generator": run.generator,
             "state": RunState.QUEUED.value,
             "work": {},
             "timings": {},
@@ -115,7 +101,7 @@ class Runs:
             "due_at": run.due_at or now,
             "lease_until": now + timedelta(seconds=FIRST_SWEEP_AFTER_S),
         }
-        return RunId(str(row["id"])) if self._db.insert_new(c, t, row) else None
+        return RunId(run_id) if self._db.insert_new(c, t, row) else None
 
     def _reopen_cancelled(self, c: sa.Connection, before: Any) -> RunId | None:
         done = c.execute(
@@ -151,14 +137,13 @@ class Runs:
             t.c.state.in_((RunState.QUEUED, RunState.PARKED)),
             sa.and_(t.c.state == RunState.RUNNING, t.c.lease_until < now),
         )
+        is_due = sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING)
+        # Who writes the run at this moment works on it: a late wake-up does not wait for that.
+        unlocked = sa.select(t.c.id).where(t.c.id == run_id, free, is_due).with_for_update(skip_locked=True)
         with self._db.write() as c:
             done = c.execute(
                 sa.update(t)
-                .where(
-                    t.c.id == run_id,
-                    free,
-                    sa.or_(t.c.due_at.is_(None), t.c.due_at <= now, t.c.state == RunState.RUNNING),
-                )
+                .where(t.c.id == unlocked.scalar_subquery())
                 .values(
                     state=RunState.RUNNING.value,
                     fence=t.c.fence + 1,
@@ -275,6 +260,20 @@ class Runs:
                 f"run {run.id}",
             )
 
+    def hand_over(self, owner: str) -> list[str]:
+        """Make the runs of a process that is ending due at once, without a failed try; return their ids.
+
+        Args:
+            owner: The process, as it named itself when it leased them. It writes no more.
+        """
+        values = {"state": RunState.PARKED.value, "fence": t.c.fence + 1, "due_at": self._clock.now()}
+        held = (t.c.state == RunState.RUNNING.value, t.c.lease_owner == owner)
+        freed = {"lease_owner": "", "lease_until": None, "wake_count": 0}
+        with self._db.write() as c:
+            return list(
+                c.execute(sa.update(t).where(*held).values(**values, **freed).returning(t.c.id)).scalars()
+            )
+
     def requeue(self, run_id: str) -> bool:
         """Queue a failed or cancelled run again from its checkpoint; return False if it is neither."""
         allowed = [s.value for s, to in TRANSITIONS.items() if RunState.QUEUED in to]
@@ -321,7 +320,9 @@ class Runs:
         waiting = (RunState.QUEUED, RunState.PARKED)
         with self._db.write() as c:
             rows = c.execute(
-                sa.select(t.c.id, t.c.wake_count).where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
+                sa.select(t.c.id, t.c.wake_count)
+                .where(t.c.id.in_(list(ids)), t.c.state.in_(waiting))
+                .with_for_update(skip_locked=True)
             ).all()
             for row in rows:
                 until = now + timedelta(seconds=seconds * 2 ** min(row.wake_count, 6))
@@ -330,72 +331,3 @@ class Runs:
                     .where(t.c.id == row.id, t.c.state.in_(waiting))
                     .values(wake_count=row.wake_count + 1, lease_until=until)
                 )
-
-    def is_open(self, sku: str, deliverable: str, slot: int, kinds: Iterable[RunKind]) -> bool:
-        """Return whether a slot has an open run of one of these kinds."""
-        query = sa.select(t.c.id).where(
-            t.c.sku == sku,
-            t.c.deliverable == deliverable,
-            t.c.slot == slot,
-            t.c.kind.in_([k.value for k in kinds]),
-            t.c.state.in_(OPEN_STATES),
-        )
-        with self._db.read() as c:
-            return c.execute(query.limit(1)).first() is not None
-
-    def has_started(self, version_id: str, kind: RunKind) -> bool:
-        """Return whether a run of this kind began to work on a version."""
-        query = sa.select(t.c.id).where(
-            t.c.version_id == version_id, t.c.kind == kind.value, t.c.started_at.is_not(None)
-        )
-        with self._db.read() as c:
-            return c.execute(query.limit(1)).first() is not None
-
-    def get(self, run_id: str) -> RunRecord | None:
-        """Return a run by its id, or None."""
-        with self._db.read() as c:
-            row = c.execute(sa.select(t).where(t.c.id == run_id)).one_or_none()
-        return run_from_row(row) if row else None
-
-    def page(
-        self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
-    ) -> list[RunRecord]:
-        """Return a page of runs, the newest first, from just before the id `before`."""
-        asked = {"state": state, "sku": sku, "deliverable": deliverable}
-        query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
-        query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
-        with self._db.read() as c:
-            return [run_from_row(row) for row in c.execute(query)]
-
-    def average_cpu_seconds(self, deliverable: str) -> float | None:
-        """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""
-        query = sa.select(t.c.timings).where(
-            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
-        )
-        with self._db.read() as c:
-            recent = [
-                sum(timings.values())
-                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
-            ]
-        return sum(recent) / len(recent) if recent else None
-
-    def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
-        """Return by SKU whether a computing run is open, and the error of the newest failed one."""
-        query = (
-            sa.select(t.c.sku, t.c.state, t.c.error)
-            .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTE_KINDS))
-            .order_by(t.c.id)
-        )
-        found: dict[str, tuple[bool, str]] = {}
-        with self._db.read() as c:
-            for sku, state, error in c.execute(query):
-                is_open, last_error = found.get(sku, (False, ""))
-                found[sku] = (
-                    is_open or state in OPEN_STATES,
-                    error if state == RunState.FAILED else last_error,
-                )
-        return found
-
-    def counts(self, *states: str) -> dict[str, int]:
-        """Return the number of runs by state, of these states or of all, each counted up to MAX_COUNT."""
-        return self._db.counts(t.c.state, states or [s.value for s in RunState])

@@ -50,6 +50,7 @@ products = sa.Table(
     sa.Column("updated_at", UtcDateTime, nullable=False),
     sa.Column("deleted", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("flagged", sa.Boolean, nullable=False, default=False, server_default=sa.false(), index=True),
+    sa.Column("live_until", sa.String(40), index=True),  # of the facts
     sa.Index(None, "deleted", "flagged", "id"),
     sa.Index(None, "updated_at", "id"),
 )
@@ -134,6 +135,8 @@ runs = sa.Table(
     # how often the sweeper woke it since it last ran
     sa.Column("kicks", sa.Integer, key="wake_count", nullable=False, default=0, server_default="0"),
     text_column("error"),
+    # the delivery, batch or run that began it all
+    sa.Column("origin", sa.String(40), nullable=False, default="", server_default=""),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("started_at", UtcDateTime),
     sa.Column("finished_at", UtcDateTime),
@@ -289,13 +292,15 @@ tasks = sa.Table(
     sa.Index(None, "provider", "created_at"),
     sa.Index(None, "state", "due_at"),
     sa.Index(None, "batch_id"),
+    sa.Index(None, "is_acknowledged", "state"),
+    sa.Index(None, "created_at"),
 )
 
 history = sa.Table(
     "history",
     metadata,
     id_column(),
-    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False, index=True),
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("version_id", sa.String(40), index=True),
     sa.Column("what", sa.String(40), key="event", nullable=False),

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from dam_connector.domain.event import Event
-from dam_connector.errors import AdapterError, ConfigError, RateLimited, Unavailable
+from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, RateLimited, Unavailable
 from dam_connector.usecases.estimates import estimate_seconds
 from dam_connector.usecases.intake import ingest_event
 from dam_connector.wiring import Services
@@ -130,7 +130,12 @@ def _poll_pim(services: Services, name: str) -> int:
     last_poll, found = services.notes.get(note), 0
     if last_poll:
         for event in services.pim(name).changed_since(datetime.fromisoformat(last_poll) - POLL_OVERLAP):
-            ingest_event(services, name, event)
-            found += 1
+            try:
+                ingest_event(services, name, event)
+                found += 1
+            except RETRYABLE:  # the PIM or a picture is away: the next poll begins where this one did
+                raise
+            except AdapterError as error:
+                log.warning("poll_skipped", connection=name, ref=event.ref, error=str(error))
     services.notes.set(note, now.isoformat())
     return found

@@ -5,6 +5,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
 
+from dam_connector.domain.brought_model import is_model_name
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
@@ -57,12 +58,24 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
         mapping: see `map_columns`.
         pictures: the hashes of all pictures beside the sheet, by path.
     """
-    finder = PictureFinder(pictures)
-    columns = [
-        theirs for ours, theirs in mapping.items() if ours.startswith("image_url") or "inspiration" in ours
-    ]
-    named = {cells.get(column, "").strip() for _, cells in sheet.rows for column in columns}
-    return {found.file for name in named if name and (found := finder.find(name)).file}
+    beside = FilesBesideSheet(pictures)
+    columns = {
+        theirs: beside.models if ours == "model_url" else beside.pictures
+        for ours, theirs in mapping.items()
+        if ours.startswith("image_url") or ours in ("inspiration_image", "model_url")
+    }
+    named = {(cells.get(c, "").strip(), c) for _, cells in sheet.rows for c in columns}
+    return {found.file for name, c in named if name and (found := columns[c].find(name)).file}
+
+
+class FilesBesideSheet:
+    """The files that were uploaded beside a sheet: its pictures and its models."""
+
+    def __init__(self, files: Mapping[str, Sha256]) -> None:
+        """Sort the stored files, by path."""
+        models = {path: sha256 for path, sha256 in files.items() if is_model_name(path)}
+        self.models = PictureFinder(models)
+        self.pictures = PictureFinder({p: sha256 for p, sha256 in files.items() if p not in models})
 
 
 def _find_columns(ours: str, theirs: str, header: tuple[str, ...]) -> tuple[str, str]:
@@ -102,9 +115,9 @@ def check_rows(
         `UNCHANGED` when the same product is stored already.
     """
     first_lines: dict[str, int] = {}
-    facts, finder = facts or survey_sheet(sheet, mapping), PictureFinder(pictures)
+    facts, beside = facts or survey_sheet(sheet, mapping), FilesBesideSheet(pictures)
     rows = (
-        _check_row(line, cells, mapping, facts, finder, first_lines, services) for line, cells in sheet.rows
+        _check_row(line, cells, mapping, facts, beside, first_lines, services) for line, cells in sheet.rows
     )
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.usable_products([r.sku for r in chunk if r.product])
@@ -122,7 +135,7 @@ def _check_row(
     cells: Mapping[str, str],
     mapping: Mapping[str, str],
     facts: SheetFacts,
-    pictures: PictureFinder[Sha256],
+    beside: FilesBesideSheet,
     first_lines: dict[str, int],
     services: Services,
 ) -> NewBatchRow:
@@ -133,7 +146,7 @@ def _check_row(
         sku = sku_from_name(cells.get(mapping["product_name"], ""))
     if product is not None:
         found = list(product_issues(product, services.rules.current().products))
-        product, missing = _resolve_file_names(product, pictures)
+        product, missing = _resolve_file_names(product, beside)
         issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
     if sku and sku in first_lines:
         message = f"{sku} is in row {first_lines[sku]} too."
@@ -157,9 +170,9 @@ def issue_text(found: Issue) -> str:
     return f"{place}{found.message.rstrip('.')}{measured}{limit}"
 
 
-def _resolve_file_names(product: Product, pictures: PictureFinder[Sha256]) -> tuple[Product, list[Issue]]:
+def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Product, list[Issue]]:
     """Replace file names by the addresses of the uploaded files; return issues for those that are missing."""
-    images, issues = [], []
+    images, issues, pictures = [], [], beside.pictures
     for image in product.images:
         url = _resolve_file_name(image.url, f"/images/{image.view}", pictures)
         if isinstance(url, Issue):
@@ -173,7 +186,17 @@ def _resolve_file_names(product: Product, pictures: PictureFinder[Sha256]) -> tu
             issues.append(url)
         else:
             inspiration = url
-    return replace(product, images=tuple(images), inspiration_image=inspiration), issues
+    model_url = product.model_url
+    if model_url:
+        url = _resolve_file_name(model_url, "/model_url", beside.models)
+        if isinstance(url, Issue):
+            issues.append(url)
+        else:
+            model_url = url
+    return (
+        replace(product, images=tuple(images), inspiration_image=inspiration, model_url=model_url),
+        issues,
+    )
 
 
 def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256]) -> str | Issue:

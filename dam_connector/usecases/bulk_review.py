@@ -44,10 +44,12 @@ def decide_all(
     done = [version_id for version_id in ids if version_id in earlier]
 
     def decide(version: Version) -> bool:
-        if not stages.may_decide(services, version, name=decision.by, roles=roles):
+        stage = stages.progress(services, version).pending
+        if stage and not stage.asks(decision.by, roles):
             return False
+        name = stage.name if stage else ""
         with services.transaction():  # what can be undone together is stored with each decision
-            review.decide(services, version, decision, source=source, delay_s=delay_s)
+            review.decide(services, version, decision, source=source, delay_s=delay_s, stage=name)
             services.notes.set(_undo_note(decision.by), [*done, version.id])
         done.append(version.id)
         return True
@@ -59,7 +61,14 @@ def decide_all(
 def undo_all(services: Services, *, by: str) -> BulkResult:
     """Undo the last bulk decision of a person, except for versions on which it has taken effect."""
     ids = services.notes.get(_undo_note(by)) or []
-    result = _for_each(services, ids, lambda v: review.undo(services, v, by=by))
+
+    def undo(version: Version) -> bool:
+        if not stages.may_undo(services, version, name=by, roles=()):
+            return False  # a later stage decided
+        review.undo(services, version, by=by)
+        return True
+
+    result = _for_each(services, ids, undo)
     services.notes.set(_undo_note(by), [])
     return result
 

@@ -1,22 +1,32 @@
 """Connections: their setup at the outside system, and a test that leaves nothing behind there."""
 
 import base64
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from itertools import islice
 
 from dam_connector.adapters import load_setup
 from dam_connector.adapters.directus.setup import Preparation
-from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.completeness import product_issues
+from dam_connector.domain.event import Decision, Event, EventKind, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
-from dam_connector.domain.issue import Report
+from dam_connector.domain.issue import Issue, Report
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused, Unsupported
-from dam_connector.ports import ChecksDecisions, ChecksRights, Dam, PushRequest
+from dam_connector.ports import (
+    ChecksDecisions,
+    ChecksMetadata,
+    ChecksRights,
+    Dam,
+    InboundWebhook,
+    PushRequest,
+)
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.usecases.backfill import EARLIEST
+from dam_connector.usecases.intake import fetch_products
 from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
 
@@ -85,6 +95,69 @@ def check_connection(services: Services, name: str, *, sku: str = "") -> Iterato
     raise ConfigError(f"/connections: there is no connection {name!r}; known: {known}")
 
 
+@dataclass(frozen=True, slots=True)
+class TriedProduct:
+    """One product of a message that was only tried."""
+
+    # What happened to it: created, updated or deleted.
+    kind: str
+    # How the PIM names it.
+    ref: str
+    # When it happened.
+    at: datetime
+    # The product; None if it is deleted or cannot be read.
+    product: Product | None = None
+    # Why it cannot be taken in.
+    problem: str = ""
+    # What is missing by `products` of plugin.json.
+    issues: tuple[Issue, ...] = ()
+
+
+def try_delivery(
+    services: Services, name: str, body: bytes, headers: Mapping[str, str]
+) -> list[TriedProduct]:
+    """Return the products that a message of a PIM results in; store nothing.
+
+    Args:
+        name: the PIM's name in plugin.json.
+        body: the body of a webhook.
+        headers: headers that the body's meaning depends on, by name in lower case.
+
+    Raises:
+        ConfigError: there is no such PIM.
+        BadOutput: the body is no message of this PIM.
+        Unavailable, RateLimited: the PIM is asked for the product, and is away.
+    """
+    if name not in services.rules.current().pim:
+        known = ", ".join(services.rules.current().pim)
+        raise ConfigError(f"/connections/pim: there is no PIM {name!r}; known: {known}")
+    inbound = InboundWebhook(
+        headers={"content-type": "application/json", **headers},
+        body=body,
+        received_at=services.clock.now(),
+    )
+    return [
+        tried
+        for event in services.pim(name).normalize(inbound)
+        for tried in _try_event(services, name, event)
+    ]
+
+
+def _try_event(services: Services, name: str, event: Event) -> Iterator[TriedProduct]:
+    tried = TriedProduct(event.kind.value, event.ref, event.at, problem=event.problem)
+    if event.kind is EventKind.DELETED or event.problem:
+        yield tried
+        return
+    try:
+        products = fetch_products(services, name, event)
+    except (NotFound, Refused, Unsupported, BadOutput) as error:
+        yield replace(tried, problem=str(error))
+        return
+    for product in products:
+        issues = tuple(product_issues(product, services.rules.current().products))
+        yield replace(tried, product=product, issues=issues)
+
+
 def _check_pim(services: Services, name: str) -> Iterator[str]:
     source = services.pim(name)
     if not source.capabilities.can_list_changes:
@@ -123,6 +196,9 @@ def _check_dam(services: Services, name: str) -> Iterator[str]:
         raise
     _clean_up(name, dam, request, refs)
     yield "the file was removed again"
+    if isinstance(dam, ChecksMetadata):
+        newest = services.products.page(limit=MAX_TRIED_PRODUCTS)
+        yield from dam.check_metadata([record.product for record in newest])
 
 
 def _try_dam(services: Services, name: str, request: PushRequest, refs: list[str]) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """Estimates of who generates an asset, at which price, and how long it takes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import LOCAL, Deliverable
+from dam_connector.domain.rules import BROUGHT, LOCAL, Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.ports import GenerationRequest
 from dam_connector.wiring import Services
@@ -12,18 +12,21 @@ from dam_connector.wiring import Services
 DEFAULT_RUN_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}
 
 
-def estimate_seconds(services: Services, version_counts: Mapping[str, int]) -> float:
+def estimate_seconds(
+    services: Services, version_counts: Mapping[str, int], deliverables: Iterable[Deliverable] | None = None
+) -> float:
     """Estimate how long generation takes on the workers that are running, by the average of recent runs.
 
     Args:
         version_counts: the number of versions by deliverable.
+        deliverables: those that the counts name; None: the ones of the rules in force.
 
     Returns:
         Seconds.
     """
     run_s = {
         d.name: services.runs.average_cpu_seconds(d.name) or DEFAULT_RUN_S[d.kind]
-        for d in services.rules.current().deliverables
+        for d in (services.rules.current().deliverables if deliverables is None else deliverables)
     }
     total_s = sum(count * run_s[name] for name, count in version_counts.items())
     return total_s / max(1, services.queue.workers("advance_bulk_run"))
@@ -33,8 +36,10 @@ def first_generator(services: Services, deliverable: Deliverable, product: Produ
     """Return the generator that is asked first for an asset, and its price.
 
     Returns:
-        `local` or a provider's name, and USD by the provider's price list.
+        `local`, `brought` or a provider's name, and USD by the provider's price list.
     """
+    if deliverable.kind is RunKind.MODEL and product.model_url:
+        return BROUGHT, 0.0
     for name in deliverable.generator:
         if not deliverable.can_use_generator(name, product.category, len(product.images)):
             continue

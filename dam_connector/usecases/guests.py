@@ -33,8 +33,11 @@ def create(
     """Create a link and return its id and its secret.
 
     Raises:
-        Refused: there is no such batch, category, SKU or stage.
+        Refused: there is no such batch, category, SKU or stage, or the name is another link's or none.
     """
+    name = name.strip()
+    if not name or not name.isprintable():
+        raise Refused("guest link", "create", "a guest needs a name of visible characters")
     if scope is GuestScope.BATCH:
         batch = services.batches.get(value) if value else None
         found, value = batch is not None, batch.id if batch else value
@@ -47,6 +50,9 @@ def create(
     known = {s.name for listed in services.rules.current().review.stages.values() for s in listed}
     if stage and stage not in known:
         raise Refused("guest link", "create", f"plugin.json has no stage {stage!r} under /review/stages")
+    if services.guest_links.has_name(name):  # an author of comments and decisions is one link
+        problem = f"there is or was a link for {name!r}; guests are told apart by name: take another"
+        raise Refused("guest link", "create", problem)
     return services.guest_links.add(
         name=name, scope=scope, value=value, may_decide=may_decide, days=days, by=by, stage=stage
     )

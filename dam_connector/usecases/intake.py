@@ -15,7 +15,7 @@ import structlog
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.ids import DeliveryId, Sha256
+from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.product import INSPIRATION, Product
@@ -25,18 +25,20 @@ from dam_connector.errors import (
     BadOutput,
     Busy,
     ConfigError,
-    DeliveryError,
     NotFound,
     StorageUnavailable,
 )
-from dam_connector.ports import Dam, InboundWebhook, Pim, Provider
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
+from dam_connector.store.request_origin import work_origin
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.expiry import restore_when_back
+from dam_connector.usecases.placement import send_changed_texts
 from dam_connector.usecases.provider_orders import poll_task_now
+from dam_connector.usecases.receipt import receive_webhook  # noqa: F401 - both halves are found here
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.usecases.source_images import store_source_images
+from dam_connector.usecases.stored_facts import store_facts
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -48,68 +50,27 @@ MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected
 class IntakeResult:
     """The result of taking in one product."""
 
-    # For people, e.g. `CH123: 4 runs planned`.
-    summary: str
-    # Runs that were not planned before.
-    planned: int
-
-
-def receive_webhook(services: Services, connection: str, inbound: InboundWebhook) -> tuple[DeliveryId, bool]:
-    """Verify a webhook and store it once.
-
-    Args:
-        connection: the connection's name in plugin.json.
-
-    Returns:
-        The id of the stored delivery, and whether it is new. The id is empty when nothing is stored: the
-        sender is not proved, and the message names no task of ours.
-
-    Raises:
-        DeliveryError: with status 404 when there is no such connection, 401 when the sender is not proved,
-            400 when a required header is missing.
-        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
-    """
-    services.disk.require()
-    verified = _find_adapter(services, connection).verify(inbound)
-    if not verified.is_proved and not _names_our_task(services, connection, inbound):
-        return DeliveryId(""), False
-    delivery_id, is_new = services.inbox.add(
-        connection,
-        verified.key,
-        inbound,
-        needs_handling=verified.is_event,
-        extra_headers=verified.headers_to_store,
-    )
-    if is_new and verified.is_event:
-        services.queue.wake("handle_delivery", [delivery_id])
-    return delivery_id, is_new
-
-
-def _names_our_task(services: Services, connection: str, inbound: InboundWebhook) -> bool:
-    """Return whether a message of nobody in particular names a task that we wait for."""
-    if connection not in services.rules.current().provider:
-        return False
-    ref = services.provider(connection).parse_webhook(inbound)
-    return services.tasks.is_submitted(connection, ref)
-
-
-def _find_adapter(services: Services, connection: str) -> Pim | Dam | Provider:
-    rules = services.rules.current()
-    if connection in rules.provider:
-        return services.provider(connection)
-    if connection in rules.dam:
-        return services.dam(connection)
-    if connection in rules.pim:
-        return services.pim(connection)
-    raise DeliveryError(404, "there is no such connection; see /connections in plugin.json")
+    summary: str  # for people, e.g. `CH123: 4 runs planned`
+    planned: int  # runs that were not planned before
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
     """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist.
 
     An exception that nobody expected is a bug of ours: its traceback is logged, and it counts as an attempt.
-    So the delivery is failed after `MAX_ATTEMPTS`, and cannot be repeated for ever.
+    So the delivery is failed after `MAX_ATTEMPTS`, and cannot be repeated for ever. All lines of the log
+    about it have its id as `origin`, and so have those about the runs that follow.
     """
+    token = work_origin.set(delivery_id)
+    try:
+        with structlog.contextvars.bound_contextvars(origin=delivery_id, delivery_id=delivery_id):
+            _handle_once(services, delivery_id)
+    finally:
+        work_origin.reset(token)
+
+
+def _handle_once(services: Services, delivery_id: str) -> None:
+    record = None
     try:
         record = services.inbox.get(delivery_id)
         if record is None or record.state != "received":
@@ -117,19 +78,33 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
         services.disk.require()
         summary = _handle_by_port(services, record)
         services.inbox.finish(delivery_id, "handled", summary=summary)
+        outcome = "handled"
+        log.info("delivery_handled", summary=summary[:MAX_CAUSE_CHARACTERS])
     except (Busy, StorageUnavailable) as error:  # it counts as no attempt, however long it lasts
         services.inbox.postpone([delivery_id], WAIT_S)
-        log.warning("delivery_waits", delivery_id=delivery_id, error=str(error))
+        outcome = "waiting"
+        log.warning("delivery_waits", error=str(error))
     except RETRYABLE as error:
-        will_retry = services.inbox.retry_later(delivery_id, str(error))
-        log.warning("delivery_put_off" if will_retry else "delivery_failed", error=str(error))
+        outcome = "retried" if services.inbox.retry_later(delivery_id, str(error)) else "failed"
+        log.warning("delivery_put_off" if outcome == "retried" else "delivery_failed", error=str(error))
     except (AdapterError, ConfigError) as error:
         services.inbox.finish(delivery_id, "failed", error=str(error))
+        outcome = "failed"
         log.warning("delivery_failed", error=str(error))
     except Exception as error:
         cause = f"an internal error, {type(error).__name__}: {error}"[:MAX_CAUSE_CHARACTERS]
         will_retry = services.inbox.retry_later(delivery_id, f"{cause}; the log has the traceback")
+        outcome = "crashed"
         log.exception("delivery_crashed", delivery_id=delivery_id, will_retry=will_retry)
+    if record:
+        _count_end(services, record, outcome)
+
+
+def _count_end(services: Services, record: DeliveryRecord, outcome: str) -> None:
+    services.counters.add("deliveries_ended", connection=record.connection, outcome=outcome)
+    if outcome in ("handled", "failed"):
+        seconds = (services.clock.now() - record.inbound.received_at).total_seconds()
+        services.counters.observe("delivery_seconds", max(0.0, seconds), connection=record.connection)
 
 
 def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
@@ -142,11 +117,35 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
-    received_at = record.inbound.received_at
-    done = "; ".join(
-        ingest_event(services, name, event, last_try=last_try, received_at=received_at) for event in events
-    )
+    done = _ingest_each(services, name, events, record.inbound.received_at, last_try)
     return done or "no event about a product; it is ignored"
+
+
+def _ingest_each(
+    services: Services, connection: str, events: list[Event], received_at: datetime, last_try: bool
+) -> str:
+    """Take in each event of a delivery, also after one that cannot be; return a summary for people.
+
+    Raises:
+        RETRYABLE: an event waits; the others are taken in, and may be again.
+        BadOutput: an event cannot be taken in; the message says which, and what became of the others.
+    """
+    done, waiting, failed = [], [], []
+    for event in events:
+        try:
+            done.append(ingest_event(services, connection, event, last_try=last_try, received_at=received_at))
+        except RETRYABLE as error:
+            waiting.append(error)
+        except AdapterError as error:
+            if len(events) == 1:
+                raise
+            failed.append(f"{event.ref or 'a product'}: {error}")
+    if waiting:
+        raise waiting[0]
+    if failed:
+        others = f"; the other {len(done)} were taken in: {'; '.join(done)}" if done else ""
+        raise BadOutput(connection, "normalize", "; ".join(failed) + others)
+    return "; ".join(done)
 
 
 def ingest_event(
@@ -174,6 +173,8 @@ def ingest_event(
         Unavailable, RateLimited: the PIM or, unless it is the last try, the server of an image is away; retry
             later.
     """
+    if event.problem:
+        raise BadOutput(connection, "normalize", event.problem)
     at = limit_to_clock(event.at, received_at or services.clock.now())
     if at < event.at:
         note = (
@@ -192,7 +193,7 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
         count = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref} deleted" if count else f"{event.ref}: not known here, or changed later; kept so"
     try:
-        products = _fetch_products(services, connection, event)
+        products = fetch_products(services, connection, event)
     except NotFound:
         was_known = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
@@ -212,10 +213,16 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
     return "; ".join(result.summary for result in results) or f"{event.ref}: has no SKU"
 
 
-def _fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
-    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked."""
+def fetch_products(services: Services, connection: str, event: Event) -> list[Product]:
+    """Return an event's products as they are now, or as the event has them if the PIM cannot be asked.
+
+    Raises:
+        NotFound: the PIM has no such product.
+        Refused, Unsupported, BadOutput: the product cannot be fetched; do not retry.
+        Unavailable, RateLimited: retry later.
+    """
     source = services.pim(connection)
-    if source.capabilities.can_fetch:
+    if source.capabilities.can_fetch or (event.product is None and source.capabilities.can_list_changes):
         return source.fetch(event.ref)
     if event.product is None:
         raise BadOutput(
@@ -235,6 +242,7 @@ def ingest_product(
     batch_id: str = "",
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
+    keep_model: bool = True,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -251,11 +259,13 @@ def ingest_product(
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
+        keep_model: a model that a person uploaded stays when these facts name none.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    while services.products.upsert(product, connection=connection, ref=ref, source_time=source_time):
+    while stored := store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
+        product = stored
         issues = product_issues(product, services.rules.current().products)
         sources, image_issues = store_source_images(services, product, last_try=last_try)
         with services.transaction():
@@ -287,6 +297,8 @@ def _store_findings_and_plan(
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
     restore_when_back(services, product)
+    if product.translations:
+        send_changed_texts(services, product)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
@@ -357,6 +369,7 @@ def edit_product(
         product,
         connection=stored.connection,
         ref=stored.ref,
+        keep_model=False,
         source_time=max(services.clock.now(), stored.source_time),
         record=add_to_history,
     )

@@ -13,8 +13,8 @@ from dam_connector.domain.rules import Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import VersionState
 from dam_connector.store.run_records import base_input_hash
-from dam_connector.usecases.follow_up_runs import plan_follow_up
-from dam_connector.usecases.publish import channels_of
+from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
+from dam_connector.usecases.publish import build_listing, channels_of, listing_sha256, locale_of
 from dam_connector.wiring import Services
 
 
@@ -28,8 +28,27 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
     if placed is None or placed.channels == planned.deliverable.channels:
         return planned.input_hash
     as_before = replace(planned.deliverable, channels=placed.channels)
-    same = input_hash(product, planned.inputs, as_before, planned.slot, rules)
-    return same if same == base_input_hash(newest.input_hash) else planned.input_hash
+    base = base_input_hash(newest.input_hash)
+    same = (
+        input_hash(product, planned.inputs, as_before, planned.slot, rules, naming)
+        for naming in (None, *services.rules.former_namings())
+    )
+    return base if base in same else planned.input_hash
+
+
+def send_changed_texts(services: Services, product: Product) -> None:
+    """Plan a publication for each channel in whose locale the texts of a live product have changed.
+
+    A changed translation makes nothing anew, so that no approval would bring it to the channel.
+    """
+    rules = services.rules.current()
+    for channel, sent in services.channel_listings.of_product(product.sku).items():
+        if not sent.assets or not locale_of(rules, channel):
+            continue
+        sha256 = listing_sha256(build_listing(services, channel, product))
+        if not services.channel_listings.has_content(channel, product.sku, sha256):
+            version = services.assets.versions(sent.assets[0])[0]  # its run sends the whole listing
+            plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("texts", services))
 
 
 def bring_live_version_in_line(

@@ -7,7 +7,7 @@ brings the channels in line with `wanted_version`, whatever it was planned for.
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -16,19 +16,21 @@ from urllib.parse import quote
 import structlog
 
 from dam_connector.domain.asset_texts import alt_text
+from dam_connector.domain.channel_names import channel_names
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.live import live_version_id
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import WITHDRAW
+from dam_connector.domain.rules import WITHDRAW, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
-from dam_connector.errors import ConnectorError, NotFound, StateConflict
+from dam_connector.errors import ConnectorError, StateConflict
 from dam_connector.ports import Channel
 from dam_connector.store.channel_listings import SentListing
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.wiring import Services
+from schemas.product import normal_locale
 from schemas.webhook_listing import dump_listing
 
 log = structlog.get_logger()
@@ -87,14 +89,33 @@ def build_listing(
         except StateConflict as error:
             log.warning("not_listed", version_id=publication.version_id, error=str(error))
     rules = services.rules.current()
-    order = {d.name: number for number, d in enumerate(rules.deliverables)}
-    found.sort(key=lambda a: (order.get(a.version.asset.deliverable, len(order)), a.version.asset.slot))
+    options = rules.channel[channel].options if channel in rules.channel else {}
+    names = [*_texts_of(options, "order"), *(d.name for d in rules.deliverables)]
+    order = {name: number for number, name in reversed(list(enumerate(names)))}  # the first place counts
+    found.sort(key=lambda a: (order.get(a.version.asset.deliverable, len(names)), a.version.asset.slot))
     return Listing(
-        product=product,
+        product=product.in_locale(locale_of(rules, channel)),
         folder=product_folder(product, rules),
         page_url=f"{services.settings.base_url}/ar/{quote(product.sku)}",
-        placements=tuple(_placement(services, product, each) for each in found),
+        placements=tuple(_placements(services, channel, product, found)),
     )
+
+
+def listing_sha256(listing: Listing) -> str:
+    """Return what identifies the content of a listing: files, texts and folder."""
+    content = json.dumps(dump_listing(listing), sort_keys=True)
+    return hashlib.sha256(f"{listing.folder} {content}".encode()).hexdigest()
+
+
+def locale_of(rules: Rules, channel: str) -> str:
+    """Return the locale that a channel wants its texts in; empty: that of the PIM."""
+    connection = rules.channel.get(channel)
+    return normal_locale(str(connection.options.get("locale", ""))) if connection else ""
+
+
+def _texts_of(options: Mapping[str, object], name: str) -> list[str]:
+    found = options.get(name, ())
+    return [str(each) for each in found] if isinstance(found, (list, tuple)) else []
 
 
 def send_listing(services: Services, channel: str, listing: Listing, *, since: datetime | None = None) -> str:
@@ -115,8 +136,7 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
         StateConflict: another process has the lock now.
     """
     sku, folder, adapter = listing.product.sku, listing.folder, services.channel(channel)
-    content = json.dumps(dump_listing(listing), sort_keys=True)
-    sha256 = hashlib.sha256(f"{folder} {content}".encode()).hexdigest()
+    sha256 = listing_sha256(listing)
     assets = [placement.approved.version.asset.id for placement in listing.placements]
     sent = services.channel_listings.begin(channel, sku, sha256=sha256, folder=folder, assets=assets)
     if since and sent.synced_at and sent.synced_at >= since:
@@ -137,12 +157,7 @@ def send_listing(services: Services, channel: str, listing: Listing, *, since: d
 def _sync(services: Services, adapter: Channel, listing: Listing) -> str:
     services.db.check_guard()
     with services.http.checked(services.db.check_guard):
-        try:
-            return adapter.sync(listing, services.blobs)
-        except NotFound:
-            if listing.placements:
-                raise
-            return ""  # the channel no longer has the product, and so nothing of ours
+        return adapter.sync(listing, services.blobs)
 
 
 def _correct_late_sending(services: Services, channel: str, sku: str, sent: SentListing) -> None:
@@ -158,16 +173,38 @@ def _correct_late_sending(services: Services, channel: str, sku: str, sent: Sent
                 plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("late", services))
 
 
-def _placement(services: Services, product: Product, approved: ApprovedVersion) -> Placement:
+def _placements(
+    services: Services, channel: str, product: Product, found: list[ApprovedVersion]
+) -> Iterator[Placement]:
+    """Yield a placement for each version, with the names that its files have in the channel."""
+    rules = services.rules.current()
+    names = channel_names(channel, product, [each.version for each in found], rules)
+    for approved, new_names in zip(found, names, strict=True):
+        yield _placement(services, product, approved, new_names, locale_of(rules, channel))
+
+
+def _placement(
+    services: Services, product: Product, approved: ApprovedVersion, names: Mapping[str, str], locale: str
+) -> Placement:
     version = approved.version
     deliverable = services.rules.current().deliverable(version.asset.deliverable)
     links = {
-        f.name: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
+        names[f.name]: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
         for f in version.channel_files
     }
+    files = tuple(replace(f, name=names[f.name]) for f in version.files)
+    renamed = replace(
+        approved,
+        version=replace(version, files=files),
+        files_sha256={names[name]: sha256 for name, sha256 in approved.files_sha256.items()},
+    )
     return Placement(
-        approved=approved,
-        alt_text=alt_text(product, style=deliverable.style if deliverable else "studio"),
+        approved=renamed,
+        alt_text=alt_text(
+            product.in_locale(locale),
+            style=deliverable.style if deliverable else "studio",
+            locale=locale,
+        ),
         links=links,
     )
 

@@ -50,6 +50,7 @@ def decide(
         Whether the review ended with it.
 
     Raises:
+        Refused: a time to go live, and further stages are asked.
         StateConflict: somebody else decided first, another stage is asked now, or the version is approved and
             its product was deleted.
     """
@@ -61,6 +62,8 @@ def decide(
         stage, is_final = stages.deciding_stage(
             services, version, decision.verdict, from_dam=source == version.dam, expected=stage
         )
+        if go_live_at and not is_final:
+            raise Refused("review", "decide", "only the last stage says when a version goes live")
         decision_id = services.decisions.record(version, decision, source, stage=stage, is_final=is_final)
         if not is_final:
             _pass_to_next_stage(services, version, decision, stage, source=source)
@@ -164,7 +167,7 @@ def regenerate(
     """
     if generator:
         _check_generator(services, version, generator)
-    input_hash = f"{_base_input_hash(services, version)}~again:{version.id}"
+    input_hash = f"{generation_hash(services, version)}~again:{version.id}"
     detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
     with services.transaction():
         run = plan_follow_up(
@@ -183,7 +186,7 @@ def regenerate(
     return run
 
 
-def _base_input_hash(services: Services, version: Version) -> str:
+def generation_hash(services: Services, version: Version) -> str:
     """Return the input hash of the run that generated a version, or the original of an enlarged version."""
     run = services.runs.get(version.run_id)
     while run and run.kind is RunKind.UPSCALE and (original := services.assets.get(run.version_id or "")):

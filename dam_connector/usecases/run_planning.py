@@ -1,11 +1,11 @@
 """Planning: a run for each slot of each deliverable of a product, stored once for each input."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.planning import planned_runs
+from dam_connector.domain.planning import PlannedRun, planned_runs
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import PHOTO
+from dam_connector.domain.rules import PHOTO, Rules
 from dam_connector.domain.version import VersionFile
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
@@ -31,14 +31,9 @@ def plan_runs(
     """
     bulk = bulk or bool(batch_id)
     rules = services.rules.current()
-    models = {
-        d.made_from: glb.sha256
-        for d in rules.deliverables
-        if (glb := _current_glb(services, product.sku, d.made_from))
-    }
     planned = [
         p
-        for p in planned_runs(product, sources, models, rules)
+        for p in needed_runs(services, product, sources, rules)
         if not made_from or p.deliverable.made_from == made_from
     ]
     needed = [
@@ -48,6 +43,7 @@ def plan_runs(
             deliverable=p.deliverable.name,
             slot=p.slot,
             input_hash=known_input_hash(services, product, p, rules),
+            former_hashes=p.former_hashes,
             rules_fingerprint=rules.fingerprint,
             bulk=bulk,
             batch_id=batch_id,
@@ -60,6 +56,18 @@ def plan_runs(
             bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
+
+
+def needed_runs(
+    services: Services, product: Product, sources: Mapping[str, Sha256], rules: Rules
+) -> Iterator[PlannedRun]:
+    """Yield the runs that a product needs by some rules, whether or not they were planned before."""
+    models = {
+        d.made_from: glb.sha256
+        for d in rules.deliverables
+        if (glb := _current_glb(services, product.sku, d.made_from))
+    }
+    yield from planned_runs(product, sources, models, rules, services.rules.former_namings())
 
 
 def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile | None:

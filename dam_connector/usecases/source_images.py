@@ -1,6 +1,6 @@
-"""Source images: they are fetched from the addresses in a product's record and stored as blobs.
+"""Source images and brought models: they are fetched from the addresses in a product's record, and stored.
 
-An image's address is one of:
+An address is one of:
 
 - `http://...` or `https://...`;
 - `dam:FILE` or `dam:CONNECTION/FILE`, a file in a DAM;
@@ -8,12 +8,21 @@ An image's address is one of:
 - `held:SHA256`, a blob that was uploaded beside a sheet.
 """
 
+import posixpath
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
+from functools import partial
+from urllib.parse import quote, urljoin, urlsplit
 
 from dam_connector.adapters.common.http_session import Slots
 from dam_connector.adapters.http import AddressBlocked, ResponseTooLarge
+from dam_connector.domain.brought_model import (
+    BROUGHT_MODEL,
+    FORMATS_TEXT,
+    MAX_MODEL_BYTES,
+    may_be_model,
+    model_format,
+)
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import INSPIRATION, SIGNATURE_BYTES, Product, picture_mime
@@ -26,11 +35,13 @@ from dam_connector.errors import (
     StorageUnavailable,
     Unsupported,
 )
+from dam_connector.model_siblings import with_siblings
 from dam_connector.wiring import Services
 
 HELD_PREFIX = "held:"
 DAM_PREFIX = "dam:"
 PIM_PREFIX = "pim:"
+MODEL_POINTER = "/model_url"
 CHECK_TIMEOUT_S = 5.0
 IMAGES_AT_ONCE = 4  # of one product
 IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTES in memory
@@ -46,15 +57,17 @@ def is_image_url(text: str) -> bool:
 
 
 def image_urls(product: Product) -> dict[str, tuple[str, str]]:
-    """Return the addresses of a product's images.
+    """Return the addresses of a product's images, and of the model that it brings along.
 
     Returns:
-        By view, or `INSPIRATION`: the address, and the JSON pointer of the field that holds it, e.g.
-        `/images/front`.
+        By view, `INSPIRATION` or `BROUGHT_MODEL`: the address, and the JSON pointer of the field that holds
+        it, e.g. `/images/front`.
     """
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:
         urls[INSPIRATION] = (product.inspiration_image, "/inspiration_image")
+    if product.model_url:
+        urls[BROUGHT_MODEL] = (product.model_url, MODEL_POINTER)
     return urls
 
 
@@ -141,6 +154,8 @@ def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
         )
     except AdapterError as error:
         return _url_issue(error, url, pointer, services.settings.max_picture_bytes)
+    if pointer == MODEL_POINTER:
+        return None if may_be_model(head) else _not_a_model(url)
     if not picture_mime(head):
         message = f"{_field_name(pointer)}: the file at this address is not a picture."
         return issue("source.not_an_image", message, pointer=pointer, measured=url)
@@ -153,11 +168,13 @@ def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
         held = Sha256(url.removeprefix(HELD_PREFIX))
         if services.blobs.has(held):
             return held
-        message = f"{_field_name(pointer)}: the picture is no longer stored."
+        message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
-    limit = services.settings.max_picture_bytes
+    limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes
     try:
         data = _fetch_image(services, url, limit)
+        if pointer == MODEL_POINTER:
+            data = with_siblings(data, limit, partial(_fetch_sibling, services, url))
     except RETRYABLE:
         raise
     except (AdapterError, ConfigError) as error:
@@ -165,7 +182,24 @@ def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
     if not data:
         message = f"{_field_name(pointer)}: the file is empty."
         return issue("source.damaged", message, pointer=pointer, measured=url)
+    if pointer == MODEL_POINTER and not model_format(data):
+        return _not_a_model(url)
     return services.blobs.put(data)
+
+
+def _not_a_model(url: str) -> Issue:
+    message = "The file at this address is no model that can be read."
+    return issue("source.not_a_model", message, pointer=MODEL_POINTER, measured=url[:200], limit=FORMATS_TEXT)
+
+
+def _fetch_sibling(services: Services, url: str, name: str, max_bytes: int) -> bytes:
+    """Return a file that lies beside a model."""
+    if url.startswith(PIM_PREFIX):
+        connection, _, model = url.removeprefix(PIM_PREFIX).partition("/")
+        return services.pim(connection).fetch_picture(posixpath.join(posixpath.dirname(model), name))
+    if url.startswith(DAM_PREFIX):
+        raise Unsupported("dam", "fetch", f"the model needs {name}; store them together as a ZIP")
+    return services.http.get(urljoin(url, quote(name)), max_bytes=max_bytes, vendor="model")
 
 
 def _fetch_image(services: Services, url: str, max_bytes: int) -> bytes:

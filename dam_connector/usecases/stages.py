@@ -49,6 +49,18 @@ def may_decide(services: Services, version: Version, *, name: str, roles: Collec
     return pending is None or pending.asks(name, roles)
 
 
+def may_undo(services: Services, version: Version, *, name: str, roles: Collection[str]) -> bool:
+    """Return whether a user may undo the decision that ended a review.
+
+    With stages it is the user's own decision, or one of a stage in which the user is asked.
+    """
+    newest = next((d for d in services.decisions.of_version(version.id) if not d.undone), None)
+    if newest is None or not newest.is_final or newest.decision.by == name:
+        return True
+    stage = next((s for s in progress(services, version).stages if s.name == newest.stage), None)
+    return stage is None or stage.asks(name, roles)
+
+
 def asked_stages(services: Services, *, name: str, roles: Collection[str]) -> tuple[str, ...] | None:
     """Return the keys of the stages in which a user is asked; None when the rules have no stages.
 

@@ -3,10 +3,11 @@
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
-from dam_connector.errors import AdapterError, ConfigError, NotFound
+from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import reconciliation, retries
+from dam_connector.usecases import reconciliation, retries, rules_change
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
 from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, check_connection, last_deliveries
 from dam_connector.usecases.provider_orders import budgets
@@ -14,6 +15,7 @@ from dam_connector.web import formatting
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 
 bp = Blueprint("admin", __name__)
+MOST_PLANNED = 2000  # products whose effect a page shows; the command line looks at all
 PORT_PURPOSES = {
     "pim": "Source of products",
     "dam": "Storage and review of assets",
@@ -123,7 +125,31 @@ def rules() -> ResponseReturnValue:
         rules=current,
         problem=services().rules.problem,
         text=services().rules_archive.get(current.fingerprint) or "",
+        pending=services().rules.pending,
+        effect=list(effect_lines(_effect())) if "effect" in request.args else None,
+        fingerprint=(services().rules.pending or current).fingerprint,
+        progress=rules_change.progress(services()),
+        mode=current.changes.apply,
     )
+
+
+def _effect() -> RulesEffect:
+    return rules_change.plan_change(services(), most_products=MOST_PLANNED)
+
+
+@bp.post("/rules/apply")
+@requires(UserRole.ADMIN)
+def apply_rules() -> ResponseReturnValue:
+    """Apply plugin.json to what exists, if it is still the one whose effect was shown."""
+    try:
+        rules_change.apply_rules(
+            services(), by=signed_in_user().name, fingerprint=request.form.get("fingerprint", "")
+        )
+    except (ConfigError, StateConflict) as error:
+        flash(f"Not applied: {error}", "error")
+    else:
+        flash("plugin.json is being applied in the background.", "info")
+    return redirect(url_for("admin.rules"))
 
 
 @bp.get("/connections")

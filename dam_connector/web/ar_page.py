@@ -40,10 +40,11 @@ def page(sku: str) -> ResponseReturnValue:
     if model is None:
         abort(404)
     address, web = _page_address(sku), model.file("web")
+    product = record.product.in_locale(requested_reader().language)
     frames = next((v.spin_frames for v in versions if v.spin_frames), ())
     return _shop_page(
         "ar_page.html",
-        product=record.product,
+        product=product,
         glb=_url(web or model.file("glb")),
         plain_glb=_url(model.file("glb")),
         is_packed=web is not None,
@@ -53,7 +54,7 @@ def page(sku: str) -> ResponseReturnValue:
         is_spin=bool(frames),
         labels=_size_labels(record.product, requested_reader()),
         address=address,
-        linked_data=json.dumps(_linked_data(record.product, model, address)).replace("<", "\\u003c"),
+        linked_data=json.dumps(_linked_data(product, model, address)).replace("<", "\\u003c"),
     )
 
 
@@ -114,15 +115,19 @@ def _size_labels(product: Product, reader: Reader) -> list[dict[str, str]]:
 
 @bp.get("/ar/<path:sku>/latest/<deliverable>.<extension>")
 def latest(sku: str, deliverable: str, extension: str) -> ResponseReturnValue:
-    """Redirect from an address that never changes to the newest live file of a deliverable's first slot."""
+    """Redirect from an address that never changes to the newest live file of a deliverable's first slot.
+
+    With `?w=400`, to its file in that size, where plugin.json names it.
+    """
     _, versions = _live_versions(sku)
+    size = request.args.get("w", "")
     file_format = "jpeg" if extension == "jpg" else extension
     files = [
         f
         for v in versions
         if v.asset.deliverable == deliverable
         for f in v.files
-        if f.role not in (Role.PREVIEW, Role.EVIDENCE)
+        if f.role not in (Role.PREVIEW, Role.EVIDENCE) and (f.view if f.role is Role.SIZE else "") == size
     ]
     found = next((f for f in files if f.format == file_format), None)
     if found is None:

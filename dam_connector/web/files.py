@@ -3,9 +3,12 @@
 A file never changes.
 """
 
+from contextlib import closing
+
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL, MIME_BY_FORMAT, model_format
 from dam_connector.domain.ids import Sha256, VersionId
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.domain.version import ORIGINAL_MODEL
@@ -15,6 +18,7 @@ from dam_connector.web.guest_access import guest_may_read
 from dam_connector.web.request_context import current_user, requires, services
 
 bp = Blueprint("files", __name__)
+SMALL_BYTES = 262_144  # a file of so many is read at once
 _YEAR_S = 31_536_000
 _PRIVATE_CACHE = "private, max-age=3600"
 
@@ -34,7 +38,7 @@ def file(sha256: str, name: str) -> ResponseReturnValue:
 @bp.get("/sources/<product_id>/<view>")
 @requires(UserRole.VIEWER)
 def source(product_id: str, view: str) -> ResponseReturnValue:
-    """Send a photo of a product as it was fetched; with a picture type only when it looks like a picture."""
+    """Send a photo or the model of a product as it was fetched; with the type that its content shows."""
     record = services().products.by_id(product_id)
     return source_response(record.sources.get(view) if record else None, view)
 
@@ -44,21 +48,33 @@ def source_response(sha256: Sha256 | None, view: str) -> Response:
     if sha256 is None:
         abort(404)
     try:
-        head = services().blobs.get(sha256)[:SIGNATURE_BYTES]
+        head = services().blobs.first_bytes(sha256, SIGNATURE_BYTES)
     except NotFound:
         abort(404)
+    if view == BROUGHT_MODEL:
+        return _model_response(sha256, "model")
     return _file_response(sha256, picture_mime(head) or "application/octet-stream", _PRIVATE_CACHE, view)
 
 
 @bp.get("/originals/<version_id>")
 @requires(UserRole.VIEWER)
 def original(version_id: str) -> ResponseReturnValue:
-    """Send the GLB of a version as its maker sent it, before our finishing."""
+    """Send the model of a version as its maker sent it, before our finishing."""
     version = services().assets.get(VersionId(version_id))
     sha256 = version.provenance.get(ORIGINAL_MODEL) if version else None
     if version is None or not isinstance(sha256, str):
         abort(404)
-    return _file_response(sha256, "model/gltf-binary", _PRIVATE_CACHE, "original.glb")
+    return _model_response(Sha256(sha256), "original")
+
+
+def _model_response(sha256: Sha256, name: str) -> Response:
+    """Return the response with a model from elsewhere, named by its format; abort with 404 without it."""
+    try:
+        found = model_format(services().blobs.get(sha256)) or "bin"
+    except NotFound:
+        abort(404)
+    mime = MIME_BY_FORMAT.get(found, "application/octet-stream")
+    return _file_response(sha256, mime, _PRIVATE_CACHE, f"{name}.{found}")
 
 
 def _public_cache() -> str:
@@ -73,10 +89,11 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     if etag in request.headers.get("If-None-Match", ""):
         return Response(status=304, headers={"ETag": etag, "Cache-Control": cache})
     try:
-        data = services().blobs.get(Sha256(sha256))
+        stream = services().blobs.stream(Sha256(sha256))
     except NotFound:
         abort(404)
     headers = {
+        "Content-Length": str(stream.size),
         "ETag": etag,
         "Cache-Control": cache,
         "Content-Security-Policy": "default-src 'none'; sandbox",
@@ -86,4 +103,10 @@ def _file_response(sha256: str, mime: str, cache: str, name: str) -> Response:
     }
     if "public" in cache:
         headers["Access-Control-Allow-Origin"] = "*"  # AR viewers and shops fetch models from other origins
-    return Response(data, mimetype=mime, headers=headers)
+    # It is sent as it is read: neither a large file nor many at once fill the memory.
+    if stream.size <= SMALL_BYTES:
+        with closing(stream):
+            return Response(b"".join(stream), mimetype=mime, headers=headers)
+    response = Response(iter(stream), mimetype=mime, headers=headers)
+    response.call_on_close(stream.close)
+    return response

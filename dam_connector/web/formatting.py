@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.comment import Comment
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.store.database import MAX_COUNT
 
 # Names of steps for people; the others read well with spaces instead of underscores.
@@ -104,7 +105,7 @@ def pretty_body(body: bytes) -> str:
     """Return a body as indented JSON, or as text when it is not JSON; the first 20,000 characters."""
     text = body.decode("utf-8", "replace")
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)[:20_000]
+        return json.dumps(decode_json(text), indent=2, ensure_ascii=False)[:20_000]
     except ValueError:
         return text[:20_000]
 

@@ -6,18 +6,21 @@ from dataclasses import replace
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL, MAX_MODEL_BYTES
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.version import Version, VersionState
+from dam_connector.errors import InputError
 from dam_connector.store.gallery import VersionCard
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import bulk_review, intake, retries
+from dam_connector.usecases import brought_models, bulk_review, intake, retries
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.measures import METRES_PER_UNIT
 from schemas.sheet_columns import COLUMNS
 from schemas.sheet_rows import product_row, read_row
 
 bp = Blueprint("products", __name__, url_prefix="/products")
+MAX_FORM_BYTES = 100_000  # around an uploaded file
 EDITABLE_COLUMNS = (
     *(
         "product_name",
@@ -34,6 +37,7 @@ EDITABLE_COLUMNS = (
     *(column for column in COLUMNS if column.startswith("image_url")),
     *(
         "inspiration_image",
+        "model_url",
         "prompt",
         "number_of_images",
         "aspect_ratio",
@@ -42,6 +46,13 @@ EDITABLE_COLUMNS = (
         "live_until",
     ),
 )
+
+
+@bp.url_value_preprocessor
+def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) -> None:
+    """Allow larger forms than elsewhere, for models; runs before the CSRF check reads them."""
+    if endpoint == "products.upload_model":
+        request.max_content_length = MAX_MODEL_BYTES + MAX_FORM_BYTES
 
 
 @bp.get("")
@@ -74,13 +85,19 @@ def product(product_id: str) -> ResponseReturnValue:
     return _product_page(record, product_row(record.product))
 
 
-def _product_page(record: ProductRecord, cells: Mapping[str, str], issues: Sequence[Issue] = ()) -> str:
+def _product_page(
+    record: ProductRecord,
+    cells: Mapping[str, str],
+    issues: Sequence[Issue] = (),
+    model_issues: Sequence[Issue] = (),
+) -> str:
     """Render the page of a product.
 
     Args:
         record: the product.
         cells: the values in the form that edits its facts, by column.
         issues: the errors in these values.
+        model_issues: the errors of an uploaded model.
     """
     by_asset: dict[str, list[Version]] = {}
     for v in services().assets.of_product(record.product.sku):
@@ -95,6 +112,9 @@ def _product_page(record: ProductRecord, cells: Mapping[str, str], issues: Seque
         record=record,
         cells=cells,
         form_issues=issues,
+        model_issues=model_issues,
+        photos={view: sha for view, sha in record.sources.items() if view != BROUGHT_MODEL},
+        brought_model=record.sources.get(BROUGHT_MODEL),
         columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
@@ -153,6 +173,22 @@ def edit(product_id: str) -> ResponseReturnValue:
         else "Saved. No asset needs a new version.",
         "info",
     )
+    return redirect(url_for("products.product", product_id=product_id))
+
+
+@bp.post("/<product_id>/model")
+@requires(UserRole.MERCHANDISER)
+def upload_model(product_id: str) -> ResponseReturnValue:
+    """Take a model that was made elsewhere for the product, and make its models from it."""
+    record = services().products.by_id(product_id) or abort(404)
+    file = request.files.get("file")
+    try:
+        data = file.read() if file else b""
+        taken = brought_models.upload_model(services(), record, data, by=signed_in_user().name)
+    except InputError as error:
+        found = error.to_issue()
+        return _product_page(record, product_row(record.product), model_issues=[found]), 422
+    flash(f"The model is stored. {taken.summary}.", "info")
     return redirect(url_for("products.product", product_id=product_id))
 
 

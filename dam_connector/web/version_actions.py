@@ -66,14 +66,24 @@ def decide(version_id: str) -> ResponseReturnValue:
     return redirect(place.version_address(following) if following else place.address)
 
 
-def require_asked(version: Version) -> None:
-    """Abort with 403 if a version in review waits for a stage in which the user is not asked."""
-    user = signed_in_user()
+def require_asked(version: Version) -> str | None:
+    """Return the stage in which the user is asked about a version in review; abort with 403 if in none.
+
+    It is empty without stages, and None for a version that is not in review.
+    """
     if version.state is not VersionState.IN_REVIEW:
-        return
-    if not stages.may_decide(services(), version, name=user.name, roles=user.role.included):
-        pending = stages.progress(services(), version).pending
-        abort(403, f"this version waits for {pending.name}: {pending.who}" if pending else "")
+        return None
+    user, pending = signed_in_user(), stages.progress(services(), version).pending
+    if pending and not pending.asks(user.name, user.role.included):
+        abort(403, f"this version waits for {pending.name}: {pending.who}")
+    return pending.name if pending else ""
+
+
+def require_may_undo(version: Version) -> None:
+    """Abort with 403 if a stage in which the user is not asked ended the review of a version."""
+    user = signed_in_user()
+    if not stages.may_undo(services(), version, name=user.name, roles=user.role.included):
+        abort(403, "another stage ended this review; who is asked in it can undo that")
 
 
 def _refused_text() -> str:
@@ -104,8 +114,10 @@ def _address(version_id: str) -> str:
 @requires(UserRole.REVIEWER)
 def undo(version_id: str) -> ResponseReturnValue:
     """Take back the decision about a version."""
+    found = _version(version_id)
+    require_may_undo(found)
     try:
-        review.undo(services(), _version(version_id), by=signed_in_user().name)
+        review.undo(services(), found, by=signed_in_user().name)
         flash("Undone: the version is in review again.", "info")
     except StateConflict:
         flash("Too late to undo: the version was processed meanwhile.", "error")

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.ports import InboundWebhook
-from dam_connector.usecases import intake
+from dam_connector.usecases.receipt import receive_webhook
 from dam_connector.web.rate_limit import limit_rate
 from dam_connector.web.request_context import error_response, services
 
@@ -23,7 +23,10 @@ JSON_TYPES = (
 
 @bp.post("/<connection>")
 def receive(connection: str) -> ResponseReturnValue:
-    """Store a delivery; answer 202 with its id, which is the same when the delivery is repeated."""
+    """Store a delivery; answer 202 with its id, which is the same when the delivery is repeated.
+
+    The answer also names the address where the API tells what became of it.
+    """
     limit_rate(services().settings.webhooks_per_minute)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
@@ -38,8 +41,11 @@ def receive(connection: str) -> ResponseReturnValue:
     inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
-    delivery_id, new = intake.receive_webhook(services(), connection, inbound)
-    return {"delivery_id": delivery_id, "new": new}, 202
+    delivery_id, new = receive_webhook(services(), connection, inbound)
+    body_out: dict[str, object] = {"delivery_id": delivery_id, "new": new}
+    if delivery_id:
+        body_out["delivery"] = f"{services().settings.base_url}/api/v1/deliveries/{delivery_id}"
+    return body_out, 202
 
 
 @bp.get("/<connection>")

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.browser.conftest import (
     WITH_3D,
@@ -22,7 +23,9 @@ from tests.browser.conftest import (
     served,
     started,
 )
-from tests.support import MODEL, PhotoServer, rules_json
+from tests.support import MODEL, PhotoServer, product, rules_json
+from tests.unit.test_adoption import textured_chair
+from worker.modeling.usdz_export import convert_glb
 
 pytestmark = needs_chromium
 MODEL_WITH_WEB = {**MODEL, "formats": ["glb", "web", "usdz"]}
@@ -233,6 +236,32 @@ def a_missing_product_speaks_to_shoppers(chromium: Browser, site: str) -> None:
     assert answer and answer.status == 404
     expect(page.get_by_role("heading")).to_have_text("この商品は現在3Dで表示できません")
     context.close()
+
+
+@pytest.mark.parametrize("deliverables", [[{**MODEL, "categories": ["bench"]}]], ids=["of benches"])
+def test_from_an_uploaded_model_to_the_ar_page(
+    page: Page, services: Services, drain: Callable[[], int]
+) -> None:
+    size = {"width": 0.92, "height": 1.7, "depth": 0.98, "unit": "m"}
+    intake.add_product(services, product("BENCH", category="bench", images={}, dimensions=size), by="test")
+    page.goto(f"/products/{services.products.get('BENCH').id}")
+    file = {"name": "bench.usdz", "mimeType": "model/vnd.usdz+zip"}
+    package = convert_glb(textured_chair(), "BENCH").data
+    page.get_by_label("GLB, glTF, USDZ").set_input_files({**file, "buffer": package})
+    page.get_by_role("button", name="Make the model from this file").click()
+    expect(page.get_by_text("The model is stored.")).to_be_visible()
+    drain()
+    page.goto("/review")
+    page.locator(".card", has_text="model").click()
+    assert model_is_shown(page, "model-viewer")
+    expect(page.locator("a[href^='/originals/']")).to_have_count(1)
+    page.keyboard.press("a")
+    page.get_by_text("approved").first.wait_for()
+    services.clock.forward(60)  # type: ignore[attr-defined]
+    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
+    drain()
+    page.goto("/ar/BENCH")
+    assert model_is_shown(page, "model-viewer")
 
 
 def test_product_and_theme(page: Page, services: Services) -> None:

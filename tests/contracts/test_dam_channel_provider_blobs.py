@@ -282,6 +282,43 @@ def test_bytes_come_back_by_their_hash(blobs: Blobs) -> None:
     assert blobs.put(data) == address and blobs.get(address) == data and blobs.has(address)
 
 
+def test_a_large_blob_is_read_in_parts(blobs: Blobs) -> None:
+    data = os.urandom(3_000_000)
+    address = blobs.put(data)
+    stream = blobs.stream(address)
+    parts = list(stream)
+    stream.close()
+    assert stream.size == len(data) and b"".join(parts) == data
+    assert max(len(part) for part in parts) <= 1_000_000
+    assert blobs.first_bytes(address, 16) == data[:16]
+    assert blobs.first_bytes(blobs.put(b"ab"), 16) == b"ab" and blobs.first_bytes(blobs.put(b""), 16) == b""
+    for read in (blobs.stream, lambda sha256: blobs.first_bytes(sha256, 1)):
+        with pytest.raises(NotFound):
+            read("0" * 64)
+
+
+def test_puts_at_once_of_the_same_bytes_all_succeed_and_none_overwrites(
+    s3: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if none of them saw the object: all but one of the puts meet it."""
+    for name, value in S3_ENVIRON.items():
+        monkeypatch.setenv(name, value.format(s3=s3))
+    blobs = open_blobs("s3://bucket/once")
+    data = os.urandom(1000)
+    address = blobs.put(data)
+
+    def see_nothing(*_: object) -> None:
+        raise FileNotFoundError
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dam_connector.store.blobs.obstore.head", see_nothing)
+        before = next(blob.stored_at for blob in blobs.list() if blob.sha256 == address)
+        time.sleep(1.1)  # the server tells times in seconds
+        assert blobs.put(data) == address
+    assert next(blob.stored_at for blob in blobs.list() if blob.sha256 == address) == before
+    assert blobs.get(address) == data
+
+
 def test_blobs_are_listed_and_deleted_unless_they_were_stored_again(blobs: Blobs) -> None:
     sha256 = blobs.put(b"twelve bytes")
     (found,) = [blob for blob in blobs.list() if blob.sha256 == sha256]

@@ -377,3 +377,13 @@ def test_sheets_that_are_dropped_into_a_folder_are_products(context: AdapterCont
 
 def test_every_source_has_a_case() -> None:
     assert adapter_names("pim") == sorted(["standard", "memory", "csv", *SHOPS, *FAKES])
+
+
+def test_akeneo_s_texts_in_further_locales(opened: Callable, clock: TestClock) -> None:
+    source, _ = opened("akeneo", locales=["de_DE", "fr_FR"])
+    label = [{"locale": locale, "scope": None, "data": data} for locale, data in LABELS.items()]
+    made = source._product({"identifier": "CH1", "values": {"label": label}})
+    assert made.name == "Chair" and made.translations == {"de-DE": {"name": "Stuhl"}}
+
+
+LABELS = {"en_US": "Chair", "de_DE": "Stuhl", "es_ES": "Silla"}

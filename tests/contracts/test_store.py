@@ -53,6 +53,14 @@ def test_migrations_say_what_the_tables_say(services: Services) -> None:
     assert found == []
 
 
+def test_a_writing_block_within_another_is_a_part_of_it(services: Services) -> None:
+    with pytest.raises(ValueError, match="all"), services.db.write():
+        services.inbox.add("main", "inner", inbound(services))  # it would wait for ever for the outer one
+        assert services.db.in_transaction() and services.inbox.page()
+        raise ValueError("all of it is undone")
+    assert not services.db.in_transaction() and not services.inbox.page()
+
+
 def test_a_delivery_key_is_taken_once_by_50_at_a_time(services: Services) -> None:
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: services.inbox.add("main", "k", inbound(services)), range(50)))

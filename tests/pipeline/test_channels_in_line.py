@@ -12,12 +12,15 @@ import sqlalchemy as sa
 
 from dam_connector.adapters.folder import FolderChannel
 from dam_connector.domain.listing import Listing
+from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import Unavailable
 from dam_connector.usecases import maintenance, publish, review
+from dam_connector.usecases.name_preview import preview_names
 from dam_connector.usecases.reconciliation import reconcile, repair
+from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import (
     APPROVED,
@@ -268,3 +271,57 @@ def test_files_leave_the_folder_of_the_former_category(
             publish.withdraw(shop, newest(shop), by="ann")
         drain()
     assert not [p for p in tree.rglob("*") if p.is_file() and "chairs" in p.parts]
+
+
+def test_a_channel_s_names_are_its_own_and_a_new_version_takes_the_place_of_the_old(
+    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules, tmp_path: Path
+) -> None:
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    rules["connections"]["channel"]["export"] = {"adapter": "folder", "path": str(tmp_path / "tree")}
+    rules["deliverables"] = [{**PACKSHOT, "channels": ["export", "shop"]}]
+    rules["naming"]["channels"] = {"export": "amazon"}
+    write_rules(**rules)
+    ids = {"attributes": {"asin": "b000123456"}}
+    bytes_of_both = set()
+    for color in ("red", "green"):
+        shop.clock.forward(5)  # type: ignore[attr-defined]
+        send(shop, chair(photos, color=color, **ids), message=color, kind="product.updated")
+        drain()
+        approve(shop, newest(shop))
+        drain()
+        (picture,) = (tmp_path / "tree").rglob("*.jpg")
+        assert picture.name == "B000123456.MAIN.jpg"
+        bytes_of_both.add(picture.read_bytes())
+    assert len(bytes_of_both) == 2 and in_channel(shop, "shop") == ["V2"]
+    assert [(each.channel, each.name) for each in preview_names(shop, "CH123")] == [
+        ("", "CH123_ModernDiningChair_packshot_V3_JPEG.jpg"),
+        ("export", "B000123456.MAIN.jpg"),
+    ]
+    assert not [d for d in reconcile(shop) if d.port in ("channel", "connector")]
+
+
+def test_a_changed_pattern_makes_nothing_anew_and_names_the_next_version(
+    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    """The run was planned by an earlier release, whose hash had the patterns of names in it."""
+    first = made(shop, photos, drain)
+    record = shop.products.get("CH123")
+    before = shop.rules.current()
+    (former,) = next(
+        p.former_hashes
+        for p in planned_runs(record.product, record.sources, {}, before, [before.naming])
+        if p.deliverable.name == "packshot"
+    )
+    with shop.db.write() as c:
+        c.execute(
+            sa.text("UPDATE runs SET input_hash = :h WHERE id = :id"), {"h": former, "id": first.run_id}
+        )
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    rules["naming"] = {"default": "{sku}_{deliverable}_{view_code}_V{version:02}"}
+    write_rules(**rules)
+    assert plan_runs(shop, record.product, record.sources) == 0
+    second = made(shop, photos, drain, color="green")
+    assert [v.file("jpeg").name for v in (first, second)] == [
+        "CH123_ModernDiningChair_packshot_V1_JPEG.jpg",
+        "CH123_packshot_A1C0_V02.jpg",
+    ]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from dam_connector.domain.version import VersionState
-from dam_connector.errors import NotFound, StateConflict
+from dam_connector.errors import StateConflict
 from dam_connector.usecases import publish, review
 from dam_connector.usecases.expiry import withdraw_deleted
 from dam_connector.usecases.reconciliation import reconcile, repair
@@ -84,19 +84,6 @@ def test_a_product_that_is_back_before_the_withdrawal_stays_live(
     drain()
     monkeypatch.setattr(sold.assets, "of_deleted_products", lambda limit: found)
     assert withdraw_deleted(sold) == 0 and live(sold) == ["packshotV1"]
-
-
-def test_a_shop_without_the_product_is_in_line_with_its_withdrawal(
-    sold: Services, drain: Drain, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def gone(*_: object) -> str:
-        raise NotFound("shop", "publish", "no such product")
-
-    delete(sold, drain)
-    withdraw_deleted(sold)
-    monkeypatch.setattr(sold.channel("shop"), "sync", gone)
-    drain()
-    assert sold.publications.of_product("CH123") == [] and not sold.runs.page(state="failed")
 
 
 def test_what_a_channel_still_has_of_a_deleted_product_is_removed(sold: Services, drain: Drain) -> None:

@@ -50,8 +50,8 @@ def test_it_is_failed_after_its_attempts_and_its_neighbour_is_handled(
     assert services.inbox.get(good).state == "handled"
     stored = services.inbox.get(bad)
     assert (stored.state, stored.attempts) == ("received", 1) and stored.due_at > services.clock.now()
-    (crash,) = log.calls
-    assert crash.method_name == "exception" and crash.args == ("delivery_crashed",)  # with its traceback
+    (crash,) = [call for call in log.calls if call.method_name == "exception"]
+    assert crash.args == ("delivery_crashed",)  # with its traceback
     assert crash.kwargs["delivery_id"] == bad
     for _ in range(MAX_ATTEMPTS):
         worker.jobs.handle_deliveries(bad)

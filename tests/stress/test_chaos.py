@@ -22,7 +22,7 @@ from tests.stress.crashes import Crash, CrashPlan, World
 from tests.stress.invariants import assert_consistent
 from tests.stress.scenarios import Scenario
 
-SEEDS = range(40) if os.environ.get("STRESS_LONG") else range(3)
+SEEDS = range(40) if os.environ.get("STRESS_LONG") else range(1)
 ACTIONS = 120  # of the reviewer and the world, for each seed
 MAX_VERSIONS = 6
 S = VersionState

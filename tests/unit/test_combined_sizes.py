@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dam_connector.errors import InputError
 from dam_connector.usecases.batch_rows import map_columns
-from schemas.combined_sizes import is_combined_size, order_of, unit_of
+from schemas.combined_sizes import is_combined_size, looks_combined, order_of, read_sizes, unit_of
 from schemas.measures import METRES_PER_UNIT
 from schemas.sheet_reader import read_sheet
 from tests.unit.test_sheet_cases import one, read, refusal, sizes
@@ -152,3 +152,10 @@ def test_a_line_of_totals_is_said() -> None:
 def test_a_sheet_without_rows_is_refused() -> None:
     with pytest.raises(InputError, match="no row below"):
         map_columns(read_sheet(b"sku,name\n"), {})
+
+
+@pytest.mark.parametrize("blanks", [" ", "\n", " \n", "\t "])
+def test_a_cell_full_of_blanks_is_read_in_one_pass(blanks: str) -> None:
+    run = blanks * (20_000 // len(blanks))  # the search for parts took a minute
+    assert looks_combined(f"40{run}x 30 x 12") and not looks_combined(f"40{run}z")
+    assert read_sizes(f"40W x 30D x{run}12H cm", "dimensions")["height"] == "12 cm"

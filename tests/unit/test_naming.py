@@ -2,16 +2,25 @@
 
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dam_connector.domain import name_pattern_syntax
+from dam_connector.domain.channel_names import channel_names
+from dam_connector.domain.file_names import file_stem
+from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
+from dam_connector.domain.issue import Report
+from dam_connector.domain.rules import NamingRules
 from dam_connector.domain.sku_tokens import is_safe_sku, sku_of_token, sku_problem, sku_token
+from dam_connector.domain.trade_codes import gtin, is_gtin
+from dam_connector.domain.version import Asset, Version, VersionState
 from dam_connector.errors import ConfigError
 from schemas.rules_loader import load_rules
-from tests.support import rules_json
+from tests.support import MODEL, file_of, product, rules_json
 
 SAFE_SKU = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._+-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(
     is_safe_sku
@@ -181,3 +190,145 @@ def test_a_long_name_leaves_version_and_format() -> None:
     values = {"sku": "A1", "name": "word " * 80, "version": 12, "format": "glb"}
     built = name_pattern_syntax.build_name(PATTERN, values)
     assert len(built) == name_pattern_syntax.MAX_NAME_BYTES - 1 and built.endswith("_V12_GLB")
+
+
+GTIN = "4006381333931"
+TRADE = (
+    "{gtin:014}_{brand:pascal}_{attributes.season:slug}_{view_code}_{slot:02}_{sku}_V{version:03}"
+    "_{format:upper}"
+)
+
+
+@settings(derandomize=True, deadline=None, max_examples=50)
+@given(
+    sku=SAFE_SKU,
+    brand=st.text(max_size=40),
+    season=st.text(max_size=300),
+    number=st.integers(1, 2000),
+    gtin=st.sampled_from(["", GTIN, "96385074"]),
+)
+def test_names_with_the_trade_s_fields_are_read_back(
+    sku: str, brand: str, season: str, number: int, gtin: str
+) -> None:
+    values = {"sku": sku, "brand": brand, "attributes.season": season, "version": number, "slot": number}
+    values |= {"gtin": gtin, "view_code": "A1C0", "format": "jpeg"}
+    built = name_pattern_syntax.build_name(TRADE, values)
+    assert name_pattern_syntax.parse_name(TRADE, built) == name_pattern_syntax.canonical_fields(TRADE, values)
+    assert len(built) <= 200 and built.endswith(f"_{sku}_V{number:03}_JPEG")
+
+
+def test_a_pattern_with_the_trade_s_fields() -> None:
+    rules = load_rules(json.dumps(rules_json(naming={"default": TRADE})))
+    record = product("CH1", brand="Ångström & Co", attributes={"EAN": "4006381 333931", "season": "Été 26"})
+    packshot = replace(rules.deliverables[0], name="packshot", views=("left",))
+    assert file_stem("jpeg", record, packshot, 2, 7, rules) == (
+        "04006381333931_AngstromCo_ete-26_A2C0_02_CH1_V007_JPEG"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "good"),
+    [(GTIN, True), ("4006381333932", False), ("96385074", True), ("036000291452", True), ("²", False)],
+)
+def test_a_gtin_has_a_check_digit(text: str, good: bool) -> None:
+    assert is_gtin(text) is good and (gtin(product(attributes={"gtin": text})) == text) is good
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("Smørrebrød", "Smorrebrod"),
+        ("Łódź", "Lodz"),
+        ("Стул", "Stul"),
+        ("椅子", "YiZi"),
+        ("Größe №3", "Grosse"),
+    ],
+)
+def test_letters_are_written_in_ascii_instead_of_dropped(name: str, kept: str) -> None:
+    values = {"sku": "A", "name": name, "version": 1, "format": "glb"}
+    assert kept.lower() in name_pattern_syntax.build_name(PATTERN, values).lower()
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "Ы" * 300, "椅" * 400])
+def test_a_long_title_is_shortened_so_that_version_and_format_stay(name: str) -> None:
+    values = {"sku": "9" * 64, "name": name, "version": 12, "format": "usdz"}
+    built = name_pattern_syntax.build_name(PATTERN, values)
+    assert built.endswith("_V12_USDZ") and len(built) <= 200
+    assert name_pattern_syntax.parse_name(PATTERN, built) == name_pattern_syntax.canonical_fields(
+        PATTERN, values
+    )
+
+
+def made(deliverable: str, *files: str, slot: int = 1, kind: str = "image") -> Version:
+    return Version(
+        **{"id": VersionId(deliverable), "run_id": RunId(""), "rules_fingerprint": "", "provenance": {}},
+        asset=Asset(id=AssetId(deliverable), sku=Sku("CH1"), deliverable=deliverable, slot=slot, kind=kind),
+        number=3,
+        state=VersionState.APPROVED,
+        files=tuple(file_of(b"", f"own-{deliverable}.{e}", {"jpg": "jpeg"}.get(e, e)) for e in files),
+        report=Report(),
+        created_at=datetime(2026, 11, 20, tzinfo=UTC),
+    )
+
+
+def named(preset: str, versions: list[Version], **naming: object) -> list[list[str]]:
+    shelf = {"shelf": {"adapter": "folder", "path": "out"}}
+    pictures = [
+        {"name": name, "kind": "rendition", "formats": ["jpeg"], "views": [view], "channels": ["shelf"]}
+        for name, view in (("packshot", "front"), ("side", "left"), ("room", "front"), ("swatch", "detail"))
+    ]
+    naming = {"default": "{sku}_{deliverable}_V{version}_{format}", "channels": {"shelf": preset}, **naming}
+    rules = load_rules(
+        json.dumps(
+            rules_json(
+                connections={**rules_json()["connections"], "channel": shelf},
+                deliverables=[*pictures, {**MODEL, "channels": ["shelf"]}],
+                naming=naming,
+            )
+        )
+    )
+    record = product("CH1", attributes={"ean": GTIN})
+    return [list(names.values()) for names in channel_names("shelf", record, versions, rules)]
+
+
+def test_gs1_names_of_pictures() -> None:
+    versions = [made("packshot", "jpg", "webp"), made("side", "jpg"), made("room", "jpg")]
+    assert named("gs1", [*versions, made("model", "glb", kind="model")], codes={"room": "A0R0"}) == [
+        ["04006381333931_A1C0.jpg", "04006381333931_A1C0.webp"],
+        ["04006381333931_A2C0.jpg"],
+        ["04006381333931_A0R0.jpg"],
+        ["own-model.glb"],
+    ]
+    # a name is not given twice
+    assert named("gs1", versions)[2] == ["own-room.jpg"]
+
+
+def test_amazon_names_of_pictures() -> None:
+    versions = [made("swatch", "jpg"), made("packshot", "jpg"), made("side", "jpg"), made("room", "jpg")]
+    assert named("amazon", versions, codes={"swatch": "SWCH"}) == [
+        [f"{GTIN}.SWCH.jpg"],
+        [f"{GTIN}.MAIN.jpg"],
+        [f"{GTIN}.PT01.jpg"],
+        [f"{GTIN}.PT02.jpg"],
+    ]
+    assert named("amazon", versions, codes={"room": "MAIN"})[3] == [f"{GTIN}.MAIN.jpg"]
+
+
+def test_a_file_without_a_needed_value_keeps_its_name() -> None:
+    rules = load_rules(json.dumps(rules_json()))
+    rules = replace(rules, naming=NamingRules(channels={"viewer": "gs1"}))
+    found = channel_names("viewer", product(attributes={"ean": "1"}), [made("packshot", "jpg")], rules)
+    assert found == [{"own-packshot.jpg": "own-packshot.jpg"}]
+
+
+@pytest.mark.parametrize(
+    ("channels", "said"),
+    [
+        ({"viewr": "gs1"}, "there is no channel of this name; known: viewer"),
+        ({"viewer": "gs1"}, "names without {version} are for folder and storage only"),
+        ({"viewer": "{sku}_{nope}_{version}"}, "unknown field {nope}"),
+    ],
+)
+def test_mistakes_in_the_names_of_a_channel(channels: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load_rules(json.dumps(rules_json(naming={"channels": channels})))

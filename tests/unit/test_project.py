@@ -23,6 +23,7 @@ from dam_connector.domain.issue_codes import CODES
 from dam_connector.ops import docgen
 from dam_connector.queue import JOBS
 from dam_connector.settings import GENERATED_SECRETS, Settings, ensure_secrets
+from dam_connector.web.metrics import TOKEN_VARIABLE
 from tests.support import ROOT
 from worker.__main__ import main as dam_worker_command
 from worker.pipeline import PIPELINES
@@ -41,6 +42,20 @@ def test_every_connection_has_a_page(port: str) -> None:
         for name in adapter_names(port)
         if name != "memory" and not (ROOT / f"docs/connections/{name}.md").exists()
     ] == []
+
+
+# Adapters that ran against the real system, or whose other side is our own or a plain folder.
+PROVED = {
+    *("csv", "folder", "library", "memory", "storage", "viewer", "webhook"),
+    *("directus", "resourcespace", "saleor", "vendure", "woocommerce"),
+}
+
+
+def test_the_page_of_what_cannot_be_run_here_lists_its_assumptions_with_their_sources() -> None:
+    for name in {name for port in PORTS for name in adapter_names(port)} - PROVED:
+        _, _, section = (ROOT / f"docs/connections/{name}.md").read_text().partition("What remains unproved")
+        rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+        assert rows and all(len(row.strip("| ").split(" | ")) == 2 for row in rows), name
 
 
 def test_steps_are_named_like_their_files_and_say_what_they_read_and_add() -> None:
@@ -136,7 +151,7 @@ def test_the_compose_file_is_healthy_unprivileged_and_names_real_settings() -> N
     known = (
         {f.metadata["env"] for f in Settings.__dataclass_fields__.values() if f.metadata}
         | set(GENERATED_SECRETS)
-        | {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES"}
+        | {TOKEN_VARIABLE, "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GLIBC_TUNABLES"}
     )
     dockerfile = (ROOT / "Dockerfile").read_text()
     assert "USER connector" in dockerfile and "HEALTHCHECK" in dockerfile

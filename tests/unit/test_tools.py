@@ -21,6 +21,7 @@ from worker.__main__ import main
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.modeling.glb_export import write_glb
+from worker.modeling.usdz_export import convert_glb
 
 SAMPLES = ROOT / "dam_connector/samples"
 ORIENTATION = 0x0112  # EXIF
@@ -138,6 +139,25 @@ def test_build_and_check_a_model(run: Run, tmp_path: Path) -> None:
     assert code == 0 and json.loads(text)["blocked"] is False
     assert printed(text) == documented("check")
     assert run("build", "--out", out)[0] == 2
+
+
+def test_adopt_finishes_and_checks_a_model_from_elsewhere(run: Run, tmp_path: Path, glb: Path) -> None:
+    record, out = tmp_path / "p.json", tmp_path / "out"
+    size = {"width": 80, "height": 80, "depth": 60, "unit": "cm"}
+    record.write_text(json.dumps({"sku": "CH123", "name": "Chair", "dimensions": size}))
+    package = tmp_path / "chair.usdz"
+    package.write_bytes(convert_glb(glb.read_bytes(), "CH123").data)
+    code, text = run("adopt", package, "--product", record, "--out", out, "--json")
+    result = json.loads(text)
+    assert code == 0 and printed(text) == documented("adopt")
+    assert (
+        result["original_format"] == "usdz" and result["report"]["facts"]["size_m"] == "0.800 x 0.800 x 0.600"
+    )
+    assert sorted(result["files"]) == sorted(path.name for path in out.iterdir())
+    assert {Path(name).suffix for name in result["files"]} == {".glb", ".usdz", ".webp"}
+    photo = photo_file(tmp_path, b"<html>", "page.html")
+    code, text = run("adopt", photo, "--product", record, "--out", out, "--json")
+    assert code == 2 and json.loads(text)["error"]["code"] == "source.not_a_model"
 
 
 def test_check_exits_by_its_report(run: Run, tmp_path: Path, glb: Path) -> None:

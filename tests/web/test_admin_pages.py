@@ -65,3 +65,21 @@ def test_a_refused_plugin_json_is_marked_on_every_page(browser_like: Visitor, se
     client.get("/batches")
     assert 'Rules <span class="count alarm">errors</span>' in client.get("/batches").text
     services.settings.plugin_json.write_text(good)
+
+
+def test_the_effect_of_rules_is_shown_and_applied_by_an_admin(
+    browser_like: Visitor, api: Visitor, services: Services
+) -> None:
+    client = browser_like("admin")
+    assert "Show what applying it does" in client.get("/rules").text
+    page = client.get("/rules?effect=1").text
+    assert "Nothing to do" in page and "/rules/apply" in page
+    stale = client.post("/rules/apply", data={"fingerprint": "another"}, follow_redirects=True).text
+    assert "Not applied: plugin.json has changed since" in stale
+    assert "is being applied" in client.post("/rules/apply", follow_redirects=True).text
+    assert browser_like("reviewer").post("/rules/apply").status_code == 403
+    machine = api("viewer")
+    effect = machine.get("/api/v1/rules/plan").json
+    assert effect["anew"] == {} and not effect["is_pending"]
+    asked = {"fingerprint": effect["fingerprint"]}
+    assert machine.post("/api/v1/rules/apply", json=asked).status_code == 403

@@ -40,7 +40,7 @@ def enter(app: Flask, services: Services) -> Enter:
     def of(scope: str = "category", value: str = "seating", *, may_decide: bool = True) -> FlaskClient:
         _, secret = guests.create(
             services,
-            name="Blue",
+            name=f"Blue {len(links) + 1}" if (links := services.guest_links.all()) else "Blue",
             scope=GuestScope(scope),
             value=value,
             may_decide=may_decide,
@@ -192,3 +192,12 @@ def test_links_by_api_and_page_name_what_exists(
     assert "cannot be shown again" in browser_like("admin").post("/guests", data=form).text
     told = browser_like("admin").post("/guests", data={**form, "value": "x"}, follow_redirects=True)
     assert "there is no category" in told.text.replace("&#39;", "'")
+
+
+@pytest.mark.parametrize("name", ["Blue", " Blue ", "\n", " ", "x\u202ey"])
+def test_each_link_has_a_visible_name_of_its_own_and_reads_no_thread_of_another(
+    name: str, made: dict[str, str], enter: Enter, api: Callable[[str], FlaskClient]
+) -> None:
+    enter("sku", "A1")
+    answer = api("admin").post("/api/v1/guest-links", json={"name": name, "scope": "sku", "value": "A1"})
+    assert answer.status_code == 422 and "name" in answer.json["error"]["message"]

@@ -12,10 +12,11 @@ from flask.testing import FlaskClient
 
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.adapters.http import HttpClient
-from dam_connector.domain.outside_values import parse_integer, parse_timestamp, parse_unix_time
+from dam_connector.domain.outside_values import decode_json, parse_integer, parse_timestamp, parse_unix_time
 from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
+from schemas.strict_json import load_json
 from tests.support import TestClock, record, signed
 
 ODD_TIMESTAMPS = ("999999999999", "²", "-1", "", "1e9", "9" * 5000, "٣", "0x10")
@@ -163,3 +164,59 @@ def test_json_that_is_nested_too_deeply_is_no_json(answer_with: Callable[[bytes]
     )
     with pytest.raises(AdapterError):
         reply.json("x", "y")
+
+
+UNWORKABLE = ("[" * 100_000, '{"a":' * 101 + "1" + "}" * 101, '{"sku": ' + "9" * 5000 + "}", "{")
+
+
+@pytest.mark.parametrize("text", UNWORKABLE, ids=["deep", "101 deep", "5000 digits", "cut"])
+def test_json_that_cannot_be_worked_with_is_refused_everywhere(
+    text: str, client: FlaskClient, api: Callable[[str], FlaskClient], clock: TestClock, services: Services
+) -> None:
+    body = text.encode()
+    with pytest.raises(ValueError):
+        decode_json(body)
+    admin = api("admin")
+    for path in ("/products", "/versions/x/decision", "/versions/x/waivers", "/versions/x/regenerate"):
+        answer = admin.post(f"/api/v1{path}", data=body, content_type="application/json")
+        assert answer.status_code == 400 and answer.json["error"]["problems"], path
+    sent = client.post("/webhooks/main", data=body, headers=signed(body, at=clock.now()))
+    assert sent.status_code in (202, 400)
+    if sent.status_code == 202:
+        delivery_id = sent.json["delivery_id"]
+        with suppress(AdapterError):  # a failure of the sender, not a bug of ours
+            intake.handle_delivery(services, delivery_id)
+        assert admin.get(f"/deliveries/{delivery_id}").status_code == 200
+
+
+@pytest.mark.parametrize("unclean", ["\\u0000", "\\ud800", "\\ud83d x"])
+@pytest.mark.parametrize(
+    "body", ['{"text": "a%s"}', '{"text": "a", "%s": 1}', '{"text": "a", "x": [{"y": ["%s"]}]}']
+)
+def test_no_body_brings_a_nul_or_half_a_surrogate_pair(
+    body: str, unclean: str, api: Callable[[str], FlaskClient]
+) -> None:
+    admin = api("admin")
+    for path in (
+        "/products",
+        "/versions/x/comments",
+        "/guest-links",
+        "/rules/check",
+        "/versions/bulk/comments",
+    ):
+        sent = admin.post(f"/api/v1{path}", data=body % unclean, content_type="application/json")
+        (problem,) = sent.json["error"]["problems"]
+        assert sent.status_code == 400 and "NUL or half a surrogate pair" in problem, path
+
+
+def test_whole_pairs_and_written_backslashes_are_clean() -> None:
+    assert load_json('["\\ud83d\\ude00", "\\\\u0000"]') == ["\U0001f600", "\\u0000"]
+
+
+def test_half_surrogate_pairs_are_no_utf8() -> None:
+    with pytest.raises(ValueError):
+        decode_json(b'"\xed\xa0\x80"')
+
+
+def test_json_as_deep_as_allowed_is_read() -> None:
+    assert decode_json("[" * 100 + "]" * 100) and decode_json(b'{"a": [1, {"b": null}]}')["a"][0] == 1

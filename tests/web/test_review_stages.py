@@ -18,6 +18,7 @@ from tests.support import PhotoServer, picture, product, rules_json
 STAGES = {
     "seating": [{"name": "3D artist", "people": ["ann"], "dam": True}, {"name": "brand", "roles": ["admin"]}]
 }
+ROLES = ("reviewer", "reviewer", "admin", "admin")
 Clients = Callable[[str, str], FlaskClient]
 
 
@@ -88,6 +89,37 @@ def test_the_first_refusal_ends_the_review(made: dict[str, str], client: Clients
     data = {"verdict": "rejected", "reasons": "colour", "stage": "3D artist"}
     ann.post(f"/versions/{made['CHAIR']}/decide", data=data)
     assert state(services, made["CHAIR"]) == "rejected"
+
+
+def test_the_end_of_a_review_is_undone_by_those_of_its_stage(
+    made: dict[str, str], client: Clients, services: Services
+) -> None:
+    ann, bob, eve, zoe = (client(n, r) for n, r in zip(("ann", "bob", "eve", "zoe"), ROLES, strict=True))
+    address = f"/versions/{made['CHAIR']}"
+    ann.post("/gallery/approve", data={"v": [made["CHAIR"]]})
+    eve.post(f"{address}/decide", data={"verdict": "approved", "stage": "brand"})
+    for other in (ann, bob):
+        assert "Undo the decision" not in other.get(address).text
+        assert other.post(f"{address}/undo").status_code == 403
+    assert "processed meanwhile" in ann.post("/gallery/undo", follow_redirects=True).text
+    assert state(services, made["CHAIR"]) == "approved"
+    assert "Undo the decision" in zoe.get(address).text
+    zoe.post(f"{address}/undo")
+    assert state(services, made["CHAIR"]) == "in_review"
+
+
+def test_only_the_last_stage_says_when_a_version_goes_live(
+    made: dict[str, str], client: Clients, services: Services
+) -> None:
+    ann, eve = client("ann", "reviewer"), client("eve", "admin")
+    address, day = f"/versions/{made['CHAIR']}", {"go_live_at": "2030-01-01T00:00"}
+    assert "Go live later" not in ann.get(address).text
+    refused = ann.post(f"{address}/decide", data={"verdict": "approved", "stage": "3D artist", **day})
+    assert refused.status_code == 422 and not services.decisions.of_version(made["CHAIR"])
+    ann.post(f"{address}/decide", data={"verdict": "approved", "stage": "3D artist"})
+    assert "Go live later" in eve.get(address).text
+    eve.post(f"{address}/decide", data={"verdict": "approved", "stage": "brand", **day})
+    assert services.assets.get(made["CHAIR"]).go_live_at.year == 2030  # type: ignore[union-attr]
 
 
 def test_many_are_decided_only_where_one_is_asked(

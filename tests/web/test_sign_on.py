@@ -158,6 +158,7 @@ def test_claims_may_be_nested_or_have_dots_in_their_names(
     [
         ({"issuer": "http://id.example.com"}, "/sign_on/issuer: must begin with https"),
         ({"issuer": "https://id.example.com?x=1"}, "/sign_on/issuer: write the address"),
+        ({"issuer": "https://login.microsoftonline.com/common/v2.0"}, "/sign_on/issuer: name the tenant"),
         ({"client_secret": "abc"}, "/sign_on/client_secret: do not write a secret here"),
         ({"roles": {}}, "/sign_on/roles: name at least one role"),
         ({"roles": {"admin": {}}}, "/sign_on/roles/admin: name at least one claim"),

@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from dam_connector.app import create_app
 from dam_connector.queue import BackgroundQueue, RqQueue
 from dam_connector.settings import Settings
+from dam_connector.usecases import intake
 from dam_connector.web import rate_limit
 from dam_connector.wiring import Services, build_services
 from tests.support import ENVIRON, TestClock, event_body, record, signed
@@ -39,6 +40,16 @@ def test_a_signed_delivery_is_202_and_a_repeat_has_the_same_id(client: FlaskClie
         first.json["new"],
         second.json["new"],
     ) == (True, False)
+
+
+def test_the_answer_names_the_address_that_tells_its_fate(
+    client: FlaskClient, clock: TestClock, services: Services
+) -> None:
+    answer = post(client, clock, event_body(record(images={"front": ""}, dimensions=7), at=clock.now()))
+    assert answer.json["delivery"].endswith(f"/api/v1/deliveries/{answer.json['delivery_id']}")
+    intake.handle_delivery(services, answer.json["delivery_id"])
+    found = services.inbox.get(answer.json["delivery_id"])
+    assert found.state == "failed" and "/data/dimensions" in found.error
 
 
 @pytest.mark.parametrize(

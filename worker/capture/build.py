@@ -15,6 +15,7 @@ from worker.capture.coverage import frame_coverage
 from worker.capture.direction import colour_disagreement
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
+from worker.capture.known_box import limit_to_box
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.placing import PlacedCamera, Placement, place
 from worker.capture.rig_fitting import (
@@ -75,7 +76,7 @@ def build_from_spin(
     outlines = replace(stack_outlines(alphas, CARVING_PX), numbers=usable.numbers)
     cameras = fitted.rig.cameras()
     points, faces, coverage = _captured_surface(
-        outlines, cameras, product_reach(fitted.rig, outlines), max_triangles
+        outlines, cameras, product_reach(fitted.rig, outlines), dimensions, max_triangles
     )
     if coverage < MIN_COVERAGE:
         raise _not_a_spin(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
@@ -134,14 +135,19 @@ def _not_a_spin(measured: str, limit: str) -> InputError:
 
 
 def _captured_surface(
-    outlines: OutlineStack, cameras: list[FrameCamera], reach: float, max_triangles: int
+    outlines: OutlineStack,
+    cameras: list[FrameCamera],
+    reach: float,
+    dimensions: Dimensions,
+    max_triangles: int,
 ) -> tuple[F64, Faces, float]:
     """Return the surface in the capture's coordinates, and what share of the outlines the hull covers."""
     low, high = outline_box(outlines, cameras, reach)
     grid = grid_of_box(low, high, CELLS, MARGIN_CELLS)
     hull = carve(grid, cameras, outlines)
     coverage = float(np.mean(frame_coverage(hull, grid, cameras, outlines)))
-    points, faces = closed_surface(level_rims(hull, grid, cameras, outlines), grid.step, max_triangles)
+    field = limit_to_box(level_rims(hull, grid, cameras, outlines), dimensions)
+    points, faces = closed_surface(field, grid.step, max_triangles)
     return points + grid.low, faces, coverage
 
 

@@ -187,7 +187,9 @@ def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> l
     is_disputed = found.min(0).max(1) - rays.own < limit
     believed = (np.partition(at_best, tolerated, axis=0)[tolerated] > limit) & is_disputed
     blame = (at_best[:, believed] < limit).sum(1) / max(1, len(row))
-    return [number for number, share in zip(outlines.numbers, blame, strict=True) if share > most]
+    found_bad = [n for n, share in zip(outlines.numbers, blame, strict=True) if share > most]
+    is_rig_wrong = 2 * len(found_bad) > len(outlines.numbers)  # then the frames are not to blame
+    return [] if is_rig_wrong else found_bad
 
 
 def _by_direction(starts: list[tuple[float, SpinRig]]) -> dict[int, list[SpinRig]]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from dam_connector.domain import name_pattern_syntax
-from dam_connector.domain.file_names import expected_fields, file_stem, file_suffix
+from dam_connector.domain.file_names import expected_fields, file_stem, file_suffix, product_values
 from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, Severity, issue
 from dam_connector.domain.model_profiles import ModelProfile
 from dam_connector.domain.rules import Rules
@@ -98,13 +98,10 @@ def _suggested_name(subject: CheckSubject, pattern: str, stem: str) -> str:
     if subject.product is None:
         return "-".join(name_pattern_syntax.ascii_words(stem)).lower() or "model"
     values: dict[str, str | int] = {
-        "sku": subject.product.sku,
-        "name": subject.product.name,
+        **product_values(subject.product),
         "version": subject.number,
         "format": "glb",
         "deliverable": subject.deliverable.name if subject.deliverable else "model",
         "slot": subject.slot,
-        "category": subject.product.category,
-        "color": subject.product.color,
     }
     return name_pattern_syntax.build_name(pattern, values)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from dam_connector.domain.file_names import GLB_FORMATS
+from dam_connector.domain.file_names import EXTENSIONS, GLB_FORMATS
 from worker.imaging.content_credentials import MANIFEST_RESERVE_BYTES
 from worker.imaging.metadata import XMP_PACKET_BYTES, blank_packet
 
@@ -19,7 +19,6 @@ MIME = {
     "usdz": "model/vnd.usdz+zip",
     **dict.fromkeys(GLB_FORMATS, "model/gltf-binary"),
 }
-EXTENSION = {"jpeg": "jpg"} | dict.fromkeys(GLB_FORMATS, "glb")
 JPEG_QUALITY = 92
 WEBP_QUALITY = 88
 WEBP_METHOD = 2  # method 4 saves 2 to 7 % of the bytes and takes two and a half times as long
@@ -39,7 +38,7 @@ QUALITY = {"jpeg": JPEG_QUALITY, "webp": WEBP_QUALITY, "avif": AVIF_QUALITY}
 
 def extension(format: str) -> str:
     """Return the file name extension of a format, e.g. `jpg` for `jpeg`."""
-    return EXTENSION.get(format, format)
+    return EXTENSIONS.get(format, format)
 
 
 def encode_within(
@@ -76,7 +75,7 @@ def encode(
     """Encode a picture.
 
     Args:
-        rgb: (h, w, 3).
+        rgb: (h, w, 3); (h, w) for a grey picture.
         alpha: (h, w), or None; JPEG drops it.
         format: `jpeg`, `webp`, `avif` or `png`.
         quality: 1 to 100, or 0 for the format's default.

@@ -106,16 +106,7 @@ def build_model(
     confidence = round(min(evidence.probability, certainty), 2)
     issues += _view_issues(actual_views, outlines, size)
     issues += _shape_issues(disagreement, stretch)
-    if confidence < LOW_CONFIDENCE:
-        why = ", ".join([f"shape by {shape.family}", *(d.reason for d in doubts)])
-        issues.append(
-            issue(
-                "model.low_confidence",
-                f"{why[0].upper()}{why[1:]}. {_remedy(evidence)}",
-                measured=confidence,
-                limit=LOW_CONFIDENCE,
-            )
-        )
+    issues += _confidence_issues(confidence, shape.family, doubts, evidence)
     return ModelBuild(
         model=mesh,
         family=shape.family,
@@ -124,6 +115,20 @@ def build_model(
         issues=tuple(issues),
         actual_views=actual_views,
     )
+
+
+def _confidence_issues(
+    confidence: float, family: str, doubts: list[_Doubt], evidence: ModelEvidence
+) -> Iterator[Issue]:
+    """Yield an issue about a model that is probably not good."""
+    if confidence < LOW_CONFIDENCE:
+        why = ", ".join([f"shape by {family}", *(d.reason for d in doubts)])
+        yield issue(
+            "model.low_confidence",
+            f"{why[0].upper()}{why[1:]}. {_remedy(evidence)}",
+            measured=confidence,
+            limit=LOW_CONFIDENCE,
+        )
 
 
 def _remedy(evidence: ModelEvidence) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import ORIGINAL_MODEL, Role
+from dam_connector.domain.version import CONVERTED_MODEL, ORIGINAL_MODEL, Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_photo
@@ -52,8 +52,8 @@ def _is_made_here(work: Work) -> bool:
 
 
 def _original(work: Work, services: Services) -> bytes:
-    """Return the GLB that a provider sent; empty for a model of our own."""
-    sha256 = work.provenance.get(ORIGINAL_MODEL)
+    """Return the GLB of a model from elsewhere before our finishing; empty for a model of our own."""
+    sha256 = work.provenance.get(CONVERTED_MODEL) or work.provenance.get(ORIGINAL_MODEL)
     return services.blobs.get(Sha256(sha256)) if sha256 else b""
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, View
 from dam_connector.domain.rules import LOCAL, PHOTO
@@ -29,6 +30,8 @@ def collect_sources(work: Work, services: Services) -> Work:
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)
     usable, errors = _usable_photos(work, services)
+    if _brings_model(work):
+        usable[BROUGHT_MODEL] = work.sources[BROUGHT_MODEL]
     if not usable:
         views = ", ".join(v.value for v in _views(work))
         message = f"{work.deliverable.name} needs one of: {views}."
@@ -38,6 +41,15 @@ def collect_sources(work: Work, services: Services) -> Work:
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
         usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
+
+
+def _brings_model(work: Work) -> bool:
+    """Return whether a model is to be made from the one that the product brings along.
+
+    It is not where a person chose a generator.
+    """
+    is_model = work.deliverable.kind is RunKind.MODEL
+    return is_model and BROUGHT_MODEL in work.sources and not work.generator
 
 
 def _usable_photos(work: Work, services: Services) -> tuple[dict[str, Sha256], list[InputError]]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import LOCAL
+from dam_connector.domain.rules import BROUGHT, LOCAL
 from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
@@ -24,6 +24,8 @@ LOCAL_FACTS = ("family", "confidence", "views")  # facts that only our own code 
 def make_model(work: Work, services: Services) -> Work:
     """Make a raw GLB by the generators of plugin.json, in order, until one is good enough.
 
+    Do nothing where the product brought one along.
+
     Reads: sources, task. Adds: raw_model, facts, issues, provenance.
 
     Raises:
@@ -31,6 +33,9 @@ def make_model(work: Work, services: Services) -> Work:
         InputError: cutout.empty, from our own code, when no other generator made a model.
         Refused: The last generator refused.
     """
+
+    if work.provenance.get("generator") == BROUGHT:
+        return work
 
     def make(work: Work, name: str) -> Work:
         return _make_locally(work, services) if name == LOCAL else _make_remotely(work, services, name)

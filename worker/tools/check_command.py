@@ -7,7 +7,6 @@ import click
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import CheckOutcome, Report
-from dam_connector.domain.product import View
 from dam_connector.domain.report_text import report_junit, report_markdown
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.version import Role, VersionFile
@@ -23,6 +22,7 @@ from worker.tools.output import (
     json_option,
     load_rules_or_stop,
     print_result,
+    read_photos_or_stop,
     read_product_or_stop,
     stop,
 )
@@ -91,7 +91,7 @@ def check(
         files=(_version_file(file, data, as_json),),
         contents={file.name: data},
         rules=rules,
-        photos=_read_photos(photos, as_json),
+        photos=read_photos_or_stop(photos, as_json),
         profiles=profiles,
     )
     checked = CHECK_PROCESS.check(request)
@@ -131,18 +131,6 @@ def _stop_on_unknown_profiles(profiles: tuple[str, ...], rules: Rules, as_json: 
     for unknown in (p for p in profiles if p not in rules.model_profiles):
         known = ", ".join(rules.model_profiles)
         stop(as_json, "profile", f"there is no profile {unknown!r}", f"Known: {known}.")
-
-
-def _read_photos(options: tuple[str, ...], as_json: bool) -> dict[str, bytes]:
-    """Return the photos' bytes by view, from options such as `front=chair.jpg`."""
-    photos = {}
-    for option in options:
-        view, _, path = option.partition("=")
-        if view not in set(View) or not Path(path).is_file():
-            message = f"{option!r} is not VIEW=FILE with a file that exists"
-            stop(as_json, "photo", message, f"Views: {', '.join(View)}.")
-        photos[view] = Path(path).read_bytes()
-    return photos
 
 
 def _report_lines(file: Path, report: Report) -> list[str]:

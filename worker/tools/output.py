@@ -12,7 +12,7 @@ import click
 from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import ImagingRules, Rules
 from dam_connector.errors import ConfigError, InputError
 from dam_connector.rules_file import read_rules_text
@@ -107,3 +107,15 @@ def read_product_or_stop(path: Path, as_json: bool) -> Product:
             else [str(error)]
         )
         stop(as_json, "product", "; ".join(lines), "See docs/configuration.md for the product record.")
+
+
+def read_photos_or_stop(options: tuple[str, ...], as_json: bool) -> dict[str, bytes]:
+    """Return the photos' bytes by view, from options such as `front=chair.jpg`. Stop on a wrong one."""
+    photos = {}
+    for option in options:
+        view, _, path = option.partition("=")
+        if view not in set(View) or not Path(path).is_file():
+            message = f"{option!r} is not VIEW=FILE with a file that exists"
+            stop(as_json, "photo", message, f"Views: {', '.join(View)}.")
+        photos[view] = Path(path).read_bytes()
+    return photos

@@ -1,6 +1,5 @@
 """The product event in three envelopes: Standard Webhooks, structured and binary CloudEvents."""
 
-import json
 from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.outside_values import parse_timestamp
+from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.errors import BadOutput
 from dam_connector.ports import InboundWebhook
 from schemas.common import problem_lines
@@ -80,6 +79,6 @@ def parse_json(body: bytes, vendor: str) -> Any:
         BadOutput: it is not JSON, or nested too deeply.
     """
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as error:
+        return decode_json(body)
+    except ValueError as error:
         raise BadOutput(vendor, "normalize", f"/: not JSON ({type(error).__name__})") from error

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from dam_connector.domain.listing import Listing
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.sku_tokens import apart_folder
 from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
@@ -104,7 +105,7 @@ class ExportTree(ABC):
         """Return a product's index; an empty one if there is none, or if it cannot be parsed."""
         try:
             with self._translate_errors():
-                found = json.loads(self._read(_index_path(listing)))
+                found = decode_json(self._read(_index_path(listing)))
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}

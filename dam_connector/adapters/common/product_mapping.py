@@ -8,7 +8,7 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.outside_values import parse_timestamp
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import TRANSLATED_FIELDS, Product
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.common import problem_lines
 from schemas.image_views import VIEWS, images_by_view
@@ -16,7 +16,7 @@ from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_lengt
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
-FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "live_from", "live_until")
+FIELDS = (*TEXT_FIELDS, *AXES, *VIEWS, "inspiration_image", "model_url", "live_from", "live_until")
 MAX_TEXT_CHARACTERS = 2000
 _NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
@@ -60,7 +60,7 @@ class AttributeMapping:
     @property
     def image_attributes(self) -> frozenset[str]:
         """Return the vendor's attributes that hold images."""
-        image_fields = (*VIEWS, "inspiration_image")
+        image_fields = (*VIEWS, "inspiration_image", "model_url")
         return frozenset(attribute for field, attribute in self._attributes.items() if field in image_fields)
 
     def attributes_with_prefix(self, prefix: str) -> list[str]:
@@ -73,7 +73,8 @@ class AttributeMapping:
         sku: str,
         get_value: GetValue,
         images: Iterable[tuple[str, str]] = (),
-        attributes: Mapping[str, str] | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        translations: Mapping[str, GetValue] | None = None,
     ) -> Product:
         """Build a product from a vendor's record.
 
@@ -82,6 +83,7 @@ class AttributeMapping:
             get_value: returns the value of a vendor's attribute by its name, or None.
             images: the URL and the text (file name, alt text) of each image, in the record's order.
             attributes: further attributes, which are stored with the product as they are.
+            translations: by locale, what returns the value of an attribute in it.
 
         Raises:
             BadOutput: with the JSON pointer and message of each mistake.
@@ -93,14 +95,21 @@ class AttributeMapping:
             if field in self._attributes
         }
         record["dimensions"] = {**self._dimensions(get_value), "unit": "m"}
-        record["images"] = images_by_view(images, self._image_order, name=str(record.get("name", "")))
-        record["images"] |= {
+        mapped = {
             view: url
             for view in VIEWS
             if view in self._attributes and (url := to_text(get_value(self._attributes[view])))
         }
-        if "inspiration_image" in self._attributes:
-            record["inspiration_image"] = to_text(get_value(self._attributes["inspiration_image"]))
+        others = [image for image in images if image[0] not in mapped.values()]
+        order = [view for view in self._image_order if view not in mapped]
+        record["images"] = images_by_view(others, order, name=str(record.get("name", ""))) | mapped
+        for name in ("inspiration_image", "model_url"):
+            if name in self._attributes:
+                record[name] = to_text(get_value(self._attributes[name]))
+        record["translations"] = {
+            locale: {f: to_text(get(self._attributes[f])) for f in TRANSLATED_FIELDS if f in self._attributes}
+            for locale, get in (translations or {}).items()
+        }
         for name in ("live_from", "live_until"):
             if name in self._attributes and (moment := parse_timestamp(get_value(self._attributes[name]))):
                 record[name] = moment.isoformat()

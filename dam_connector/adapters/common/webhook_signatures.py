@@ -141,6 +141,15 @@ def decode_base64url(text: object) -> bytes:
     return base64.urlsafe_b64decode(str(text) + "=" * (-len(str(text)) % 4))
 
 
+def decode_base64(text: str) -> bytes:
+    """Decode base64 in its standard alphabet.
+
+    Raises:
+        ValueError: it is not base64.
+    """
+    return base64.b64decode(text, validate=True)
+
+
 def key_of_body(inbound: InboundWebhook) -> str:
     """Return the key of a delivery whose id is in no signature: the same for the same body in REPEAT_S.
 

@@ -8,17 +8,19 @@ import hashlib
 import hmac
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import DECIDED_STATES, is_same_file, parse_state
+from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
+from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
 from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
@@ -32,6 +34,13 @@ from dam_connector.ports import (
 
 ID_NAMESPACE = uuid.UUID("6c0c2a5e-3d0f-5b52-9c1a-2f6f8f0f7d11")  # our own, for ids derived from names
 PAGE_SIZE = 200
+TYPES = {  # our kinds of metadata, by the types of Directus; others are texts
+    "integer": ("integer", "bigInteger"),
+    "number": ("float", "decimal"),
+    "boolean": ("boolean",),
+    "date": ("date", "dateTime", "timestamp"),
+    "list": ("json", "csv"),
+}
 ROW_FIELDS = (
     "id,status,reject_reason,date_updated,"
     "user_updated.id,user_updated.first_name,user_updated.last_name,user_updated.email"
@@ -57,11 +66,13 @@ class DirectusDam(ApiClient):
         collection: str,
         root_folder: str,
         webhook_secret: str,
+        metadata: MetadataOption,
     ) -> None:
         super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
         self._collection = collection
         self._root_folder = root_folder
         self._webhook_secret = webhook_secret
+        self._metadata = metadata
         self._folder_ids: dict[str, str] = {}  # by path; cached
         self._cached_user_id = ""
 
@@ -74,6 +85,7 @@ class DirectusDam(ApiClient):
         }
         row = {
             **version_metadata(version, request.product),
+            **self._metadata.values(request),
             "id": ref,
             "external_id": request.external_id,
             "title": version_title(version, request.product),
@@ -170,6 +182,14 @@ class DirectusDam(ApiClient):
             for file in row.get("files") or ():
                 self.request("DELETE", f"/files/{file['directus_files_id']}", "remove")
 
+    def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
+        if not self._metadata.templates:
+            return
+        rows = self._list(f"/fields/{self._collection}", "metadata")
+        yield from self._metadata.check(
+            self.vendor, {str(row.get("field")): _field_of(row) for row in rows}, products
+        )
+
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         if reply.status == 400 and b"RECORD_NOT_UNIQUE" in reply.body:
             return RecordExists(self.vendor, operation, "the record exists already")
@@ -243,6 +263,15 @@ class DirectusDam(ApiClient):
         ).body
 
 
+def _field_of(row: Mapping[str, Any]) -> DamField:
+    """Return a field of a collection; texts with a list of choices are a choice."""
+    kind = next((kind for kind, types in TYPES.items() if row.get("type") in types), "text")
+    options = (row.get("meta") or {}).get("options") or {}
+    choices = tuple(str(each.get("value")) for each in options.get("choices") or ())
+    is_free = options.get("allowOther") or options.get("allowNone")
+    return DamField("choice" if choices and kind == "text" else kind, () if is_free else choices)
+
+
 def _derived_id(name: str) -> str:
     return str(uuid.uuid5(ID_NAMESPACE, name))
 
@@ -256,7 +285,7 @@ def _file_id(version: Version, file: VersionFile) -> str:
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> DirectusDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "token", "collection", "folder", "webhook_secret")
+    check_options(options, "base_url", "token", "collection", "folder", "webhook_secret", "metadata")
     return DirectusDam(
         context,
         base_url=url_option(options, example="https://dam.example"),
@@ -264,4 +293,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> DirectusDam:
         collection=str(options.get("collection", "asset_versions")),
         root_folder=str(options.get("folder", "Product assets")),
         webhook_secret=context.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
+        metadata=MetadataOption(options),
     )

@@ -7,7 +7,6 @@ docs/connections/saleor.md.
 """
 
 import base64
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -30,7 +29,7 @@ from dam_connector.adapters.common.webhook_signatures import (
 )
 from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.outside_values import parse_timestamp
+from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
@@ -110,7 +109,7 @@ class SaleorPim(ReadOnlyPim):
         """Verify a detached JWS (RFC 7515) whose payload is the raw body, unencoded (RFC 7797)."""
         encoded_header, _, encoded_proof = signature.partition("..")
         try:
-            header, proof = json.loads(decode_base64url(encoded_header)), decode_base64url(encoded_proof)
+            header, proof = decode_json(decode_base64url(encoded_header)), decode_base64url(encoded_proof)
         except ValueError:
             return False
         if (
@@ -219,7 +218,7 @@ def _attributes(holder: Mapping[str, Any]) -> dict[str, str]:
 def _plain_text(description: Any) -> str:
     """Return the text of a description, which Saleor stores as the JSON blocks of Editor.js."""
     try:
-        blocks = json.loads(description)["blocks"] if isinstance(description, str) else []
+        blocks = decode_json(description)["blocks"] if isinstance(description, str) else []
         return " ".join(str(block.get("data", {}).get("text", "")) for block in blocks)
     except (ValueError, KeyError, TypeError, AttributeError):
         return str(description)

@@ -1,12 +1,12 @@
 """Shopify's Admin GraphQL API, and the metafield that says which media of a product are ours."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, url_option
 from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient
+from dam_connector.domain.outside_values import decode_json
 
 API_VERSION = "2026-10"
 # The metafield of a product that holds our media as JSON: {SKU: {SHA-256 of the file: id of the medium}}.
@@ -27,7 +27,7 @@ class ShopifyClient(GraphQlClient):
 def parse_media_note(metafield: Mapping[str, Any] | None) -> dict[str, dict[str, str]]:
     """Return the media in our metafield, as {SKU: {SHA-256: id}}; empty if somebody overwrote it."""
     try:
-        found = json.loads((metafield or {}).get("value") or "{}")
+        found = decode_json((metafield or {}).get("value") or "{}")
     except ValueError:
         return {}
     if not isinstance(found, dict):

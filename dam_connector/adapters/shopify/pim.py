@@ -4,7 +4,6 @@ Options: `base_url`; `token`, by default `env/SHOPIFY_TOKEN`; `api_version`; `se
 `attributes`, `unit` and `image_order`, see `common.product_mapping`. Facts: docs/connections/shopify.md.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +22,7 @@ from dam_connector.adapters.shopify.client import (
     parse_media_note,
 )
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.outside_values import parse_timestamp
+from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
@@ -158,7 +157,7 @@ def _metafields(holder: Mapping[str, Any]) -> dict[str, Any]:
             continue
         text = str(node.get("value"))
         try:
-            value = json.loads(text) if text.startswith("{") else text
+            value = decode_json(text) if text.startswith("{") else text
         except ValueError:
             value = text
         found[f"{node.get('namespace')}.{node.get('key')}"] = value

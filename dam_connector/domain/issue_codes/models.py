@@ -74,6 +74,11 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "Our finishing changed the look of a model that was made elsewhere.",
         "Compare it with the original. Report the fault if the message names nothing that explains it.",
     ),
+    "model.converted": IssueSpec(
+        "warning",
+        "The model was of another format, and its GLB does not hold all of it.",
+        "Compare it with the original, or supply the model as GLB.",
+    ),
     "model.preview_differs": IssueSpec(
         "warning",
         "The model has something that our own pictures of it do not show; KTX2 not in the viewer either.",

@@ -29,6 +29,11 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The file is not a picture in a format that can be read.",
         "Supply JPEG, PNG, WebP, TIFF or AVIF.",
     ),
+    "source.not_a_model": IssueSpec(
+        "error",
+        "The file is not a model that can be read.",
+        "Supply GLB, glTF, USDZ or OBJ; one that has files beside it as a ZIP with all of them.",
+    ),
     "source.damaged": IssueSpec(
         "error",
         "The picture file is incomplete or damaged.",
@@ -119,8 +124,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.uncertain": IssueSpec(
         "error",
         "The product could not be separated from the background with confidence.",
-        "Look at the edges: if they are right, waive the issue. Else supply a photo of the whole product on "
-        "a plain, contrasting background, or a transparent PNG.",
+        "Look at the mask on the version's page: waive the issue if its edges are right, else correct it by "
+        "strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
     ),
     "cutout.no_net": IssueSpec(
         "info",

@@ -53,6 +53,7 @@ class TaskOutcomes:
             self._services.tasks.settle(
                 task, remote.cost_usd, {}, f"the generated files cannot be used: {error}"
             )
+            self._count(task, "unusable")
         else:
             generated = GeneratedFiles(
                 files=tuple(self._services.blobs.put(data) for data in files),
@@ -61,10 +62,13 @@ class TaskOutcomes:
                 model_asked=provider.model,
             )
             self._services.tasks.settle(task, remote.cost_usd, to_plain(generated))
+            self._count(task, "settled")
         self.wake_run(task)
 
     def poll_failed(self, tasks: list[TaskRecord], error: Exception) -> None:
         """Record that tasks could not be polled. They are polled again until their time is over."""
+        for task in tasks:
+            self._count(task, "poll_failed")
         log.warning("look_failed", provider=tasks[0].provider, tasks=len(tasks), error=str(error))
         if isinstance(error, RateLimited):
             retry_at = later(self._services, error.retry_after_s)
@@ -82,6 +86,7 @@ class TaskOutcomes:
     def mark_unknown(self, task: TaskRecord, reason: str) -> None:
         """Leave a task to a person, who must find out whether it was billed."""
         self._services.tasks.mark_unknown(task, reason)
+        self._count(task, "unknown")
         self.wake_run(task)
 
     def fail(self, task: TaskRecord, remote: RemoteTask) -> None:
@@ -91,11 +96,13 @@ class TaskOutcomes:
             self._services.tasks.settle(task, remote.cost_usd, {}, error)
         else:
             self._services.tasks.release(task, f"the task failed: {remote.error or 'no reason is given'}")
+        self._count(task, "failed")
         self.wake_run(task)
 
     def release(self, task: TaskRecord, error: str) -> None:
         """End a task that the provider did not start and will not start."""
         self._services.tasks.release(task, error)
+        self._count(task, "released")
         self.wake_run(task)
 
     def retry(self, task: TaskRecord, error: str) -> None:
@@ -106,11 +113,13 @@ class TaskOutcomes:
             return
         retry_at = later(self._services, min(MAX_RETRY_S, FIRST_RETRY_S * 2**task.attempts))
         self._services.tasks.postpone(task, retry_at, error, failed_try=True)
+        self._count(task, "retried")
         self._services.runs.set_wait_reason(task.run_id, error)
 
     def wait_for_capacity(self, task: TaskRecord, error: Exception, seconds: float) -> None:
         """Submit a task again later, without a limit of tries: credit or the rate limit is used up."""
         self._services.tasks.postpone(task, later(self._services, seconds), str(error))
+        self._count(task, "waiting")
         self._services.runs.set_wait_reason(task.run_id, str(error))
 
     def wait_for_configuration(self, tasks: list[TaskRecord], error: ConfigError) -> None:
@@ -118,6 +127,9 @@ class TaskOutcomes:
         self._services.tasks.set_due_at([task.id for task in tasks], later(self._services, MAX_RETRY_S))
         for task in tasks:
             self._services.runs.set_wait_reason(task.run_id, str(error))
+
+    def _count(self, task: TaskRecord, outcome: str) -> None:
+        self._services.counters.add("provider_tasks", provider=task.provider, outcome=outcome)
 
     def wake_run(self, task: TaskRecord) -> None:
         """Wake the run of a task, if it sleeps."""

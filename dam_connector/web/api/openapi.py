@@ -4,8 +4,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
-from flask import abort
-from flask_smorest import Api, Blueprint
+from flask import Request
+from flask_smorest import Api, Blueprint, abort
 from marshmallow import RAISE, missing
 from webargs.core import is_json
 from webargs.flaskparser import FlaskParser
@@ -86,14 +86,16 @@ class StrictParser(FlaskParser):
         "files": RAISE,
     }
 
-    def _raw_load_json(self, req: Any) -> Any:
-        """Return the body as JSON; 400 when it is none, or names a key twice."""
-        if not is_json(req.mimetype):
+    def _raw_load_json(self, req: Request) -> Any:
+        """Return the body as JSON; 400 when it is none, names a key twice or is nested too deeply."""
+        body = req.get_data(cache=True)
+        if not is_json(req.mimetype) or not body:
             return missing
         try:
-            return load_json(req.get_data(cache=True).decode())
+            return load_json(body.decode())
         except ValueError as error:
-            abort(400, f"the body is not JSON that can be read without a guess: {error}")
+            problem = f"the body is not JSON that can be read without a guess: {error}"
+            abort(400, messages={"json": [problem]})
 
 
 class TrueApi(Api):

@@ -4,12 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 from flask import abort, request
-from marshmallow import ValidationError
+from flask_smorest.fields import Upload
+from marshmallow import Schema, ValidationError
 
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import bulk_review, intake, retries
+from dam_connector.usecases import brought_models, bulk_review, intake, retries
 from dam_connector.web.api.blueprint import (
     bp,
     idempotent,
@@ -24,6 +26,8 @@ from schemas import api as s
 from schemas import api_versions as v
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, dump_product, load_product, unknown_keys
+
+MAX_FORM_BYTES = 100_000  # around an uploaded file
 
 
 @bp.get("/products")
@@ -101,6 +105,34 @@ def edit_product(data: dict[str, Any], sku: str) -> dict[str, Any]:
     body, record = _taken(sku, ignored)
     intake.edit_product(services(), stored, changed, by=signed_in_user().name, record=record)
     return body
+
+
+class ModelIn(Schema):
+    """A model that was made elsewhere."""
+
+    file = Upload(required=True)
+
+
+@bp.url_value_preprocessor
+def allow_large_models(endpoint: str | None, values: dict[str, object] | None) -> None:
+    """Allow larger bodies for models than elsewhere."""
+    if endpoint == "api.upload_model":
+        request.max_content_length = MAX_MODEL_BYTES + MAX_FORM_BYTES
+
+
+@bp.post("/products/<path:sku>/model")
+@requires(UserRole.MERCHANDISER)
+@bp.arguments(ModelIn, location="files")
+@bp.response(202, s.TakenOut)
+def upload_model(files: dict[str, Any], sku: str) -> dict[str, Any]:
+    """Take a model that was made elsewhere, and make the product's models from it.
+
+    GLB, glTF, USDZ, OBJ, or a ZIP with its files. The same file again makes nothing new. Set `model_url` to
+    an empty text to make models from photos again.
+    """
+    stored = services().products.get(sku) or abort(404, "there is no such product")
+    taken = brought_models.upload_model(services(), stored, files["file"].read(), by=signed_in_user().name)
+    return {"sku": sku, "outcome": taken.summary, "planned": taken.planned, "ignored": []}
 
 
 @bp.post("/products/<path:sku>/regenerate")

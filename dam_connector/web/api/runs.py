@@ -6,9 +6,9 @@ from typing import Any
 from flask import abort
 
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import retries, rules_check
+from dam_connector.usecases import retries, rules_change, rules_check
 from dam_connector.web.api.blueprint import bp, idempotent, page_body
-from dam_connector.web.request_context import requires, services
+from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as s
 
 
@@ -110,6 +110,25 @@ def rules() -> dict[str, Any]:
         "text": json.loads(text),
         "problem": list(refused.problems) if refused else [],
     }
+
+
+@bp.get("/rules/plan")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.RulesEffectOut)
+def plan_rules() -> Any:
+    """Return what applying plugin.json would do to what exists. Nothing changes."""
+    return rules_change.plan_change(services()).as_json()
+
+
+@bp.post("/rules/apply")
+@requires(UserRole.ADMIN)
+@bp.arguments(s.ApplyRules)
+@idempotent
+@bp.response(202, s.RulesAppliedOut)
+def apply_rules(data: dict[str, Any]) -> Any:
+    """Apply plugin.json in the background, if it is still the one whose effect was shown."""
+    applied = rules_change.apply_rules(services(), by=signed_in_user().name, fingerprint=data["fingerprint"])
+    return {"fingerprint": applied.fingerprint}
 
 
 @bp.post("/rules/check")

@@ -8,6 +8,7 @@ from flask import Response, abort, request, stream_with_context
 from flask_smorest.fields import Upload
 from marshmallow import Schema
 
+from dam_connector.domain.brought_model import MIME_BY_FORMAT, model_format
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import InputError, NotFound
@@ -52,14 +53,12 @@ def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) 
 @bp.arguments(UploadIn, location="files")
 @bp.response(201, b.UploadOut)
 def upload(files: dict[str, Any]) -> dict[str, Any]:
-    """Store a sheet, a ZIP of pictures, or a photo. The same file again gets the same answer."""
+    """Store a sheet, a ZIP of pictures, a photo or a model. The same file again gets the same answer."""
     services().disk.require()
     data = files["file"].read()
     if not data:
         abort(422, "the file is empty")
-    mime = picture_mime(data[:SIGNATURE_BYTES]) or (
-        "application/zip" if data.startswith(ZIP_SIGNATURE) else ""
-    )
+    mime = picture_mime(data[:SIGNATURE_BYTES]) or (MIME_BY_FORMAT.get(model_format(data), ""))
     if mime.startswith("image/") and len(data) > services().settings.max_picture_bytes:
         abort(413, f"a picture may have {services().settings.max_picture_bytes} bytes at most")
     sha256 = services().blobs.put(data)

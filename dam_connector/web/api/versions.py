@@ -15,7 +15,7 @@ from dam_connector.usecases import publish, review, stages
 from dam_connector.usecases.version_details import VersionDetails, with_details
 from dam_connector.web.api.blueprint import bp, idempotent, page_body, requested_changes
 from dam_connector.web.request_context import requires, services, signed_in_user
-from dam_connector.web.version_actions import require_asked
+from dam_connector.web.version_actions import require_asked, require_may_undo
 from schemas import api_versions as s
 from schemas.api import TakenOut
 from schemas.api_batches import binary
@@ -87,7 +87,7 @@ def report(args: dict[str, Any], version_id: str) -> Any:
 def decide(data: dict[str, Any], version_id: str) -> Any:
     """Approve or reject a version in review. With stages it stays there until the last one.
 
-    403: another stage is asked. 409: somebody else decided first.
+    403: another stage is asked. 409: somebody else decided first. 422: a time to go live, and further stages.
     """
     decision = Decision(
         verdict=Verdict(data["verdict"]),
@@ -96,10 +96,9 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
         note=data["note"],
     )
     found = requested_version(version_id)
-    require_asked(found)
-    review.decide(
-        services(), found, decision, source="api", go_live_at=data["go_live_at"], stage=data["stage"]
-    )
+    asked = require_asked(found)
+    stage = asked if data["stage"] is None else data["stage"]  # not the next one if another was faster
+    review.decide(services(), found, decision, source="api", go_live_at=data["go_live_at"], stage=stage)
     return detailed(version_id)
 
 
@@ -108,8 +107,10 @@ def decide(data: dict[str, Any], version_id: str) -> Any:
 @idempotent
 @bp.response(200, s.VersionOut)
 def undo(version_id: str) -> Any:
-    """Take back the decision about a version. 409: it has taken effect."""
-    review.undo(services(), requested_version(version_id), by=signed_in_user().name)
+    """Take back the decision about a version. 403: of another stage. 409: it has taken effect."""
+    found = requested_version(version_id)
+    require_may_undo(found)
+    review.undo(services(), found, by=signed_in_user().name)
     return detailed(version_id)
 
 
@@ -120,7 +121,7 @@ def undo(version_id: str) -> Any:
 def upscale(version_id: str) -> dict[str, Any]:
     """Make the next version of a picture with twice the pixels. 409: it is no still picture."""
     found = requested_version(version_id)
-    return _taken(found, review.upscale(services(), found, by=signed_in_user().name))
+    return taken(found, review.upscale(services(), found, by=signed_in_user().name))
 
 
 @bp.post("/versions/<version_id>/rollback")
@@ -157,10 +158,11 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     if data["generator"] and not user.role.includes(UserRole.ADMIN):
         abort(403, "only admins may choose the generator")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
-    return _taken(found, run)
+    return taken(found, run)
 
 
-def _taken(found: Version, run: RunId | None) -> dict[str, Any]:
+def taken(found: Version, run: RunId | None) -> dict[str, Any]:
+    """Return the answer to a request for the next version."""
     outcome = "under way" if run else "asked for before"
     return {"sku": found.asset.sku, "outcome": outcome, "planned": int(run is not None), "ignored": []}
 

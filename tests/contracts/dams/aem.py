@@ -130,6 +130,10 @@ class FakeAem(FakeDam):
                 metadata[key] = value
         self.stored[path] |= {"by": by, "at": self._next_time()}
 
+    def metadata_of(self, ref: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.stored[ref]["metadata"]
+        return found
+
     def _next_time(self) -> str:
         self._now += timedelta(seconds=1)
         return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -23,6 +23,12 @@ PROPERTIES = {
     }
     for name, id in NAMES.items()
 }
+# as `GET /api/v4/metaproperties/` of Bynder's API documentation: by name, with type and options
+OWN_PROPERTIES = {
+    "season": {"id": "p-season", "type": "select", "options": [{"id": "o-ss", "label": "SS26"}]},
+    "seats": {"id": "p-seats", "type": "number", "options": []},
+    "keywords": {"id": "p-keywords", "type": "text", "options": []},
+}
 MISSING = FakeReply(404, {"message": "not found"})
 
 
@@ -75,7 +81,7 @@ class FakeBynder(FakeDam):
         return getattr(self, f"_{path[2]}")(request, path[3:], form)
 
     def _metaproperties(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
-        return FakeReply(200, PROPERTIES)
+        return FakeReply(200, {**PROPERTIES, **OWN_PROPERTIES})
 
     def _upload(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
         if rest == ["poll"]:
@@ -115,6 +121,10 @@ class FakeBynder(FakeDam):
         elif request.method == "POST":
             self._change(rest[0], form)
         return FakeReply(200, self._media_json(media))
+
+    def metadata_of(self, ref: str) -> dict[str, Any]:
+        values = self.media[ref.partition("@")[0]]["values"]
+        return {name: values.get(own["id"]) for name, own in OWN_PROPERTIES.items()}
 
     def _save_file(self, id: str, import_id: str, form: dict[str, str]) -> None:
         self.media[id]["fileName"], self.media[id]["data"] = self.imports[import_id]

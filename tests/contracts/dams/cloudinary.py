@@ -56,6 +56,14 @@ class FakeCloudinary(FakeDam):
                 if action == "explicit"
                 else self._upload(kind, fields, request.form["file"])
             )
+        if rest == "metadata_fields":
+            values = {"values": [{"external_id": "SS26", "value": "Summer"}]}
+            fields = [
+                {"external_id": "season", "type": "enum", "datasource": values},
+                {"external_id": "seats", "type": "integer"},
+                {"external_id": "keywords", "type": "set", "datasource": {"values": []}},
+            ]
+            return FakeReply(200, {"metadata_fields": fields})
         if rest.startswith("resources/image/moderations/manual/"):
             status = rest.rpartition("/")[2]
             found = [
@@ -93,9 +101,14 @@ class FakeCloudinary(FakeDam):
                 "kind": kind,
                 "data": data,
                 "moderation": moderation,
+                "metadata": self._parse_context(fields.get("metadata", "none=none")),
                 "context": self._parse_context(fields["context"]),
             }
         return FakeReply(200, {**self._asset_json(self.stored[key]), "existing": exists})
+
+    def metadata_of(self, ref: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.stored["image", ref]["metadata"]
+        return found
 
     def _explicit(self, kind: str, fields: dict[str, str]) -> FakeReply:
         asset = self.stored[kind, fields["public_id"]]

@@ -66,6 +66,20 @@ class FakeDirectus(FakeDam):
         assert list(form)[-1] == "file"  # fields come before the file
         return self._create(self.files, form["id"].decode(), (form["title"].decode(), form["file"]))
 
+    def _fields(self, request: FakeRequest, rest: list[str]) -> FakeReply:
+        """Answer as `GET /fields/{collection}` of the API reference of Directus 11."""
+        assert rest == ["asset_versions"]
+        choices = {"options": {"choices": [{"text": "Summer", "value": "SS26"}]}}
+        fields = [
+            {"field": "season", "type": "string", "meta": choices},
+            {"field": "seats", "type": "integer", "meta": {}},
+            {"field": "keywords", "type": "csv", "meta": None},
+        ]
+        return FakeReply(200, {"data": fields})
+
+    def metadata_of(self, ref: str) -> dict[str, Any]:
+        return self.rows[ref]
+
     def _items(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         assert rest[0] == "asset_versions"
         if request.method == "POST":

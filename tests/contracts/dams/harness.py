@@ -67,6 +67,10 @@ class FakeDam(FakeServer):
         """Replace the bytes of a file as a person does there."""
         raise NotImplementedError
 
+    def metadata_of(self, ref: str) -> Mapping[str, Any]:
+        """Return what a person sees in the DAM's own fields of a version."""
+        raise NotImplementedError
+
     def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
         """Return the signed webhook that the DAM sends when a version changed."""
         raise NotImplementedError

@@ -11,6 +11,7 @@ from tests.contracts.dams.harness import FakeDam
 KEY = "key_fake"
 USERS = {1: "admin", 2: "connector", 3: "rita"}
 RIGHTS = ("s", "c", "v", "e-1", "e0", "e2", "e4", "f*")  # of the group of our user
+METADATA_FIELDS = {"92": ("season", "3"), "93": ("seats", "0"), "94": ("keywords", "9")}  # name and type
 LONG_AGO, TODAY = "2020-01-01 10:00:00", "2026-08-22 10:00:00"
 AGE_DAYS = {LONG_AGO: 2000, TODAY: 0}
 
@@ -63,6 +64,8 @@ class FakeResourceSpace(FakeDam):
         if function is None:
             return FakeReply(200, b"")  # like the real one
         found = function(params, request)
+        if isinstance(found, FakeReply):
+            return found
         return FakeReply(204, b"") if found is None else FakeReply(200, found)
 
     def _create_resource(self, params: dict[str, str], request: FakeRequest) -> Any:
@@ -120,6 +123,9 @@ class FakeResourceSpace(FakeDam):
     def _update_field(self, params: dict[str, str], request: FakeRequest) -> Any:
         if not self._may_edit(params["resource"]):
             return False
+        names = [name for name, _ in METADATA_FIELDS.values()]
+        if not params["field"].isdigit() and params["field"] not in names:
+            return False
         self.resources[params["resource"]]["metadata"][params["field"]] = params["value"]
         return True
 
@@ -163,6 +169,19 @@ class FakeResourceSpace(FakeDam):
             | {name: value for name, value in row.items() if name != "user"}
             for row in rows
         ]
+
+    def _get_resource_type_fields(self, params: dict[str, str], request: FakeRequest) -> Any:
+        """Answer as the real one of August 2026: 403 without the permission a."""
+        if "a" not in self.rights:
+            return FakeReply(403, [])
+        return [
+            {"ref": number, "name": name, "title": name.title(), "type": kind}
+            for number, (name, kind) in METADATA_FIELDS.items()
+        ]
+
+    def metadata_of(self, ref: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.resources[ref]["metadata"]
+        return found
 
     def _get_users(self, params: dict[str, str], request: FakeRequest) -> Any:
         return [

@@ -1,0 +1,88 @@
+"""Models that a product brings along: their formats by content, and the names that files of models have."""
+
+import json
+import posixpath
+import re
+from urllib.parse import unquote
+
+from dam_connector.domain.picture_names import clean_path
+
+BROUGHT_MODEL = "model"  # the model's key among a product's fetched files, which are keyed by view
+MAX_MODEL_BYTES = 200_000_000  # of the file, or of all its files together
+MODEL_SUFFIXES = (".glb", ".gltf", ".usdz", ".obj", ".zip")
+LAYER_SUFFIXES = (".usdc", ".usda", ".usd")
+MIME_BY_FORMAT = {
+    "glb": "model/gltf-binary",
+    "gltf": "model/gltf+json",
+    "usdz": "model/vnd.usdz+zip",
+    "obj": "model/obj",
+    "zip": "application/zip",
+}
+FORMATS_TEXT = "GLB, glTF, USDZ, OBJ, or a ZIP with one of them and its files"
+_ZIP_MAGIC = b"PK\x03\x04"
+_ZIP_NAME_START = 30  # of the first member's name
+_OBJ_HEAD_BYTES = 200_000  # in which an OBJ has its first vertex
+_OBJ_VERTEX = re.compile(rb"(?m)^v[ \t]+[-+0-9.]")
+_OBJ_LIBRARY = re.compile(rb"(?m)^mtllib[ \t]+(.+?)[ \t]*\r?$")
+_MTL_PICTURE = re.compile(rb"(?mi)^[ \t]*(?:map_\w+|bump|norm|disp|refl)[ \t]+(.+?)[ \t]*\r?$")
+
+
+def is_model_name(path: str) -> bool:
+    """Return whether a path is that of a model, and not of macOS's own data beside it."""
+    parts = clean_path(path).split("/")
+    hidden = parts[-1].startswith("._") or "__MACOSX" in parts
+    return path.lower().endswith(MODEL_SUFFIXES) and not hidden
+
+
+def model_format(data: bytes) -> str:
+    """Return a key of `MIME_BY_FORMAT` by a file's content; empty if it is none of them."""
+    if data.startswith(b"glTF"):
+        return "glb"
+    if data.startswith(_ZIP_MAGIC):
+        end = _ZIP_NAME_START + int.from_bytes(data[26:28], "little")
+        name = data[_ZIP_NAME_START:end].decode(errors="replace").lower()
+        return "usdz" if name.endswith(LAYER_SUFFIXES) else "zip"
+    head = data[:_OBJ_HEAD_BYTES]
+    if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
+        return "gltf" if b'"asset"' in data else ""
+    return "obj" if b"\x00" not in head and _OBJ_VERTEX.search(head) else ""
+
+
+def may_be_model(head: bytes) -> bool:
+    """Return whether the first `SIGNATURE_BYTES` of a file may be those of a model."""
+    is_text = all(byte >= 0x20 or byte in b"\t\r\n" for byte in head)
+    return head.startswith((b"glTF", _ZIP_MAGIC)) or (is_text and not head.lstrip().startswith(b"<"))
+
+
+def sibling_names(data: bytes) -> tuple[str, ...]:
+    """Return the relative names of the files that a glTF, an OBJ or an MTL needs, each once.
+
+    Names that lead out of the file's folder, and whole addresses, are left out.
+    """
+    found = _gltf_names(data) if model_format(data) == "gltf" else _text_names(data)
+    return tuple(name for name in dict.fromkeys(found) if _is_relative(name))
+
+
+def _gltf_names(data: bytes) -> list[str]:
+    try:
+        document = json.loads(data)
+    except (ValueError, RecursionError):
+        return []
+    rows = [row for key in ("buffers", "images") for row in _list(document, key)]
+    uris = [row.get("uri") for row in rows if isinstance(row, dict)]
+    return [unquote(uri) for uri in uris if isinstance(uri, str) and not uri.startswith("data:")]
+
+
+def _list(document: object, key: str) -> list[object]:
+    found = document.get(key) if isinstance(document, dict) else None
+    return found if isinstance(found, list) else []
+
+
+def _text_names(data: bytes) -> list[str]:
+    names = [*_OBJ_LIBRARY.findall(data), *_MTL_PICTURE.findall(data)]
+    return [name.decode(errors="replace").replace("\\", "/").split()[-1] for name in names if name.split()]
+
+
+def _is_relative(name: str) -> bool:
+    plain = posixpath.normpath(name)
+    return bool(name) and "://" not in name and not plain.startswith(("/", ".."))

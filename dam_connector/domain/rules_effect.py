@@ -1,0 +1,86 @@
+"""The effect of applying a plugin.json to the catalog, and its words."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_CHANGED = 12  # differences that are shown
+
+
+@dataclass(kw_only=True)
+class RulesEffect:
+    """What the application of rules does to the catalog as it is now."""
+
+    # Of the rules.
+    fingerprint: str
+    # Whether these rules wait, so that nothing is made by them yet.
+    is_pending: bool
+    # JSON pointers of what differs from the rules in force.
+    changed: list[str] = field(default_factory=list)
+    # Products that were looked at, and all that there are.
+    products: int = 0
+    all_products: int = 0
+    # Versions of assets that were never made, by deliverable.
+    new: Counter[str] = field(default_factory=Counter)
+    # Versions of assets that exist, by deliverable.
+    anew: Counter[str] = field(default_factory=Counter)
+    # Live assets that a channel gets, and that it loses, by channel.
+    published: Counter[str] = field(default_factory=Counter)
+    withdrawn: Counter[str] = field(default_factory=Counter)
+    # By the price lists of the providers that are asked first.
+    usd: float = 0.0
+    # Providers whose prices are not known, since they are not in the rules in force.
+    unpriced: set[str] = field(default_factory=set)
+    # Until all is made, on the workers that run.
+    seconds: float = 0.0
+
+    @property
+    def is_nothing(self) -> bool:
+        """Return whether there is nothing to do."""
+        return not (self.new or self.anew or self.published or self.withdrawn)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the effect as JSON values."""
+        return {
+            "fingerprint": self.fingerprint,
+            "is_pending": self.is_pending,
+            "changed": self.changed,
+            "products": self.products,
+            "all_products": self.all_products,
+            "new": dict(self.new),
+            "anew": dict(self.anew),
+            "published": dict(self.published),
+            "withdrawn": dict(self.withdrawn),
+            "usd": round(self.usd, 4),
+            "unpriced": sorted(self.unpriced),
+            "seconds": round(self.seconds),
+        }
+
+
+def effect_lines(effect: RulesEffect) -> Iterator[str]:
+    """Yield the effect for people, e.g. `412 versions made anew: packshot 412`."""
+    if effect.changed:
+        more = ", ..." if len(effect.changed) > MAX_CHANGED else ""
+        yield f"Changed: {', '.join(effect.changed[:MAX_CHANGED])}{more}"
+    if effect.products < effect.all_products:
+        yield f"Of the newest {effect.products} of {effect.all_products} products:"
+    if effect.is_nothing:
+        yield f"Nothing to do: the assets of {effect.products} products are as plugin.json says."
+        return
+    for counts, words in (
+        (effect.anew, "made anew"),
+        (effect.new, "made for the first time"),
+    ):
+        if counts:
+            yield f"{counts.total()} versions {words}: {_counts(counts)}"
+    for counts, words in ((effect.published, "published to"), (effect.withdrawn, "taken off")):
+        for channel, count in sorted(counts.items()):
+            yield f"{count} assets {words} {channel}"
+    unpriced = f", without {', '.join(sorted(effect.unpriced))}" if effect.unpriced else ""
+    hours, minutes = divmod(round(effect.seconds / 60), 60)
+    yield f"Estimated: ${effect.usd:.2f}{unpriced}, {hours} h {minutes} min"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items()))

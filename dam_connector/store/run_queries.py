@@ -1,0 +1,89 @@
+"""Questions about runs that change nothing."""
+
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from dam_connector.domain.run import COMPUTE_KINDS, GENERATION_KINDS, OPEN_STATES, RunKind, RunState
+from dam_connector.ports import Clock
+from dam_connector.store.database import Database
+from dam_connector.store.run_records import RunRecord, run_from_row
+from dam_connector.store.tables import runs as t
+
+RECENT_RUNS = 50  # of them the average CPU time is taken
+
+
+class RunQueries:
+    """The reading half of `Runs`."""
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+
+    def is_open(self, sku: str, deliverable: str, slot: int, kinds: Iterable[RunKind]) -> bool:
+        """Return whether a slot has an open run of one of these kinds."""
+        query = sa.select(t.c.id).where(
+            t.c.sku == sku,
+            t.c.deliverable == deliverable,
+            t.c.slot == slot,
+            t.c.kind.in_([k.value for k in kinds]),
+            t.c.state.in_(OPEN_STATES),
+        )
+        with self._db.read() as c:
+            return c.execute(query.limit(1)).first() is not None
+
+    def has_started(self, version_id: str, kind: RunKind) -> bool:
+        """Return whether a run of this kind began to work on a version."""
+        query = sa.select(t.c.id).where(
+            t.c.version_id == version_id, t.c.kind == kind.value, t.c.started_at.is_not(None)
+        )
+        with self._db.read() as c:
+            return c.execute(query.limit(1)).first() is not None
+
+    def get(self, run_id: str) -> RunRecord | None:
+        """Return a run by its id, or None."""
+        with self._db.read() as c:
+            row = c.execute(sa.select(t).where(t.c.id == run_id)).one_or_none()
+        return run_from_row(row) if row else None
+
+    def page(
+        self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
+    ) -> list[RunRecord]:
+        """Return a page of runs, the newest first, from just before the id `before`."""
+        asked = {"state": state, "sku": sku, "deliverable": deliverable}
+        query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
+        query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
+        with self._db.read() as c:
+            return [run_from_row(row) for row in c.execute(query)]
+
+    def average_cpu_seconds(self, deliverable: str) -> float | None:
+        """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""
+        query = sa.select(t.c.timings).where(
+            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
+        )
+        with self._db.read() as c:
+            recent = [
+                sum(timings.values())
+                for timings in c.execute(query.order_by(t.c.id.desc()).limit(RECENT_RUNS)).scalars()
+            ]
+        return sum(recent) / len(recent) if recent else None
+
+    def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
+        """Return by SKU whether a computing run is open, and the error of the newest failed one."""
+        query = (
+            sa.select(t.c.sku, t.c.state, t.c.error)
+            .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTE_KINDS))
+            .order_by(t.c.id)
+        )
+        found: dict[str, tuple[bool, str]] = {}
+        with self._db.read() as c:
+            for sku, state, error in c.execute(query):
+                is_open, last_error = found.get(sku, (False, ""))
+                found[sku] = (
+                    is_open or state in OPEN_STATES,
+                    error if state == RunState.FAILED else last_error,
+                )
+        return found
+
+    def counts(self, *states: str) -> dict[str, int]:
+        """Return the number of runs by state, of these states or of all, each counted up to MAX_COUNT."""
+        return self._db.counts(t.c.state, states or [s.value for s in RunState])

@@ -1,0 +1,108 @@
+"""A preview of names: what the files of a product are called in the DAM and in each channel."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from dam_connector.domain.channel_names import channel_names
+from dam_connector.domain.file_names import EXTENSIONS, file_stem, file_suffix
+from dam_connector.domain.ids import AssetId, RunId, Sha256, VersionId
+from dam_connector.domain.issue import Report
+from dam_connector.domain.product import Product
+from dam_connector.domain.row_request import apply_request
+from dam_connector.domain.rules import Deliverable, Rules
+from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
+from dam_connector.errors import ConfigError
+from dam_connector.wiring import Services
+
+MODEL_FORMATS = ("glb", "usdz", "web", "lod1", "lod2")
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewedName:
+    """The name of one file."""
+
+    # Its deliverable in plugin.json.
+    deliverable: str
+    # Its slot, from 1 on.
+    slot: int
+    # Where it has this name: empty for our own name, or a channel.
+    channel: str
+    # The name with its extension.
+    name: str
+
+
+def preview_names(services: Services, sku: str) -> Iterator[PreviewedName]:
+    """Yield the names that the next versions of a product's assets get: our own, then those by channel.
+
+    Raises:
+        ConfigError: there is no such product.
+    """
+    record = services.products.get(sku)
+    if record is None:
+        raise ConfigError(f"there is no product {sku!r}; `dam-connector product add` adds one")
+    rules = services.rules.current()
+    versions = list(_next_versions(services, record.product, rules))
+    for version in versions:
+        for file in version.files:
+            yield PreviewedName(version.asset.deliverable, version.asset.slot, "", file.name)
+    for channel in rules.naming.channels:
+        shown = [v for v in versions if _is_in(rules.deliverable(v.asset.deliverable), channel)]
+        names = channel_names(channel, record.product, shown, rules)
+        for version, renamed in zip(shown, names, strict=True):
+            for name in renamed.values():
+                yield PreviewedName(version.asset.deliverable, version.asset.slot, channel, name)
+
+
+def _is_in(deliverable: Deliverable | None, channel: str) -> bool:
+    return deliverable is not None and channel in deliverable.channels
+
+
+def _next_versions(services: Services, product: Product, rules: Rules) -> Iterator[Version]:
+    numbers: dict[tuple[str, int], int] = {}
+    for version in services.assets.of_product(product.sku):
+        key = (version.asset.deliverable, version.asset.slot)
+        numbers[key] = max(version.number, numbers.get(key, 0))
+    for in_rules in rules.deliverables:
+        deliverable = apply_request(in_rules, product.request)
+        if deliverable is None or not deliverable.is_for_category(product.category):
+            continue
+        for slot in range(1, deliverable.count + 1):
+            number = numbers.get((deliverable.name, slot), 0) + 1
+            yield _version(product, deliverable, slot, number, rules)
+
+
+def _version(product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> Version:
+    """Return a version as it would be, with the names of its files and without their bytes."""
+    files = []
+    for format in deliverable.formats:
+        file = VersionFile(
+            name="",
+            format=format,
+            role=Role.USDZ if format == "usdz" else Role.PRIMARY,
+            view="",
+            mime=f"{'model' if format in MODEL_FORMATS else 'image'}/{format}",
+            sha256=Sha256(""),
+            bytes=0,
+        )
+        stem = file_stem(format, product, deliverable, slot, number, rules)
+        name = f"{stem}{file_suffix(file)}.{EXTENSIONS.get(format, format)}"
+        files.append(replace(file, name=name))
+    return Version(
+        id=VersionId(f"{deliverable.name}-{slot}"),
+        asset=Asset(
+            id=AssetId(""),
+            sku=product.sku,
+            deliverable=deliverable.name,
+            slot=slot,
+            kind=deliverable.kind.value,
+        ),
+        number=number,
+        state=VersionState.DRAFT,
+        run_id=RunId(""),
+        files=tuple(files),
+        report=Report(),
+        provenance={},
+        rules_fingerprint="",
+        created_at=datetime.min,
+    )

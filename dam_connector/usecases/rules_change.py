@@ -1,0 +1,185 @@
+"""Changes of plugin.json: what they do to the catalog, shown before they are applied, and their application.
+
+A change is applied page by page in the background, by the process that polls: assets are made anew in the
+lane of batches, then channels are brought in line. What is left of it is in a note, so that it goes on after
+a restart.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+
+from dam_connector.domain.completeness import product_issues
+from dam_connector.domain.issue import Severity
+from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.rules import LOCAL, Apply, Deliverable, Rules
+from dam_connector.domain.rules_effect import RulesEffect
+from dam_connector.errors import ConfigError, StateConflict
+from dam_connector.store.catalog_state import Slot
+from dam_connector.store.products import ProductRecord
+from dam_connector.store.rules_archive import changed_keys
+from dam_connector.usecases.estimates import estimate_seconds, first_generator
+from dam_connector.usecases.placement import known_input_hash
+from dam_connector.usecases.record_checks import check_records, repair_records
+from dam_connector.usecases.run_planning import needed_runs, plan_runs
+from dam_connector.wiring import Services
+
+log = structlog.get_logger()
+NOTE = "rules-change"
+PAGE = 200  # products at a time
+
+
+def plan_change(services: Services, *, most_products: int = 0) -> RulesEffect:
+    """Return what the application of plugin.json would do; change nothing.
+
+    Args:
+        most_products: look at so many products only, the newest; 0: at all.
+    """
+    current = services.rules.current()
+    rules = services.rules.pending or current
+    effect = RulesEffect(fingerprint=rules.fingerprint, is_pending=rules is not current)
+    if rules is not current:
+        before = services.rules_archive.get(current.fingerprint) or "{}"
+        effect.changed = changed_keys(before, services.rules.pending_text)
+    effect.all_products = services.products.counts()["all"]
+    for records in _pages(services):
+        _add_page(services, effect, records, rules)
+        if most_products and effect.products >= most_products:
+            break
+    effect.seconds = estimate_seconds(services, effect.new + effect.anew, rules.deliverables)
+    return effect
+
+
+def _pages(services: Services, before: str = "") -> Iterator[list[ProductRecord]]:
+    while records := services.products.page(before=before, limit=PAGE):
+        yield records
+        before = records[-1].id
+
+
+def _add_page(services: Services, effect: RulesEffect, records: list[ProductRecord], rules: Rules) -> None:
+    skus = [record.product.sku for record in records]
+    inputs, live = services.catalog_state.newest_inputs(skus), services.catalog_state.live_slots(skus)
+    products = {str(record.product.sku): record.product for record in records}
+    for record in records:
+        effect.products += 1
+        if _can_be_made(record, rules):
+            _add_runs(services, effect, record, rules, inputs)
+    for slot, channels in live.items():
+        wanted = _channels(rules, products[slot.sku], slot.deliverable)
+        effect.published.update(wanted - channels)
+        effect.withdrawn.update(channels - wanted)
+
+
+def _can_be_made(record: ProductRecord, rules: Rules) -> bool:
+    issues = product_issues(record.product, rules.products)
+    return bool(set(record.sources) - {INSPIRATION}) and not any(
+        issue.severity is Severity.ERROR for issue in issues
+    )
+
+
+def _add_runs(
+    services: Services, effect: RulesEffect, record: ProductRecord, rules: Rules, inputs: dict[Slot, str]
+) -> None:
+    """Add the versions that a product needs; those that are rendered from a model follow a new model."""
+    product, remade = record.product, set()
+    for run in needed_runs(services, product, record.sources, rules):
+        deliverable = run.deliverable
+        known = inputs.get(Slot(product.sku, deliverable.name, run.slot))
+        same = (run.input_hash, *run.former_hashes, known_input_hash(services, product, run, rules))
+        if known in same and deliverable.made_from not in remade:
+            continue
+        remade.add(deliverable.name)
+        (effect.anew if known else effect.new)[deliverable.name] += 1
+        _add_price(services, effect, deliverable, product)
+
+
+def _add_price(services: Services, effect: RulesEffect, deliverable: Deliverable, product: Product) -> None:
+    if set(deliverable.generator) == {LOCAL}:
+        return
+    try:
+        effect.usd += first_generator(services, deliverable, product)[1]
+    except ConfigError:
+        effect.unpriced |= set(deliverable.generator) - {LOCAL}
+
+
+def _channels(rules: Rules, product: Product, deliverable: str) -> set[str]:
+    found = rules.deliverable(deliverable)
+    asked_for = product.request.channels
+    return {c for c in (found.channels if found else ()) if not asked_for or c in asked_for}
+
+
+def apply_rules(services: Services, *, by: str, fingerprint: str = "") -> Rules:
+    """Put plugin.json in force and begin to bring everything in line with it; return its rules.
+
+    Args:
+        by: who asked for it.
+        fingerprint: of the rules whose effect was shown; empty: whichever they are.
+
+    Raises:
+        StateConflict: plugin.json has changed since its effect was shown.
+        ConfigError: plugin.json has errors.
+    """
+    services.rules.current()
+    if services.rules.problem:
+        raise services.rules.problem
+    with services.transaction():
+        rules = services.rules.pending or services.rules.current()
+        if fingerprint and fingerprint != rules.fingerprint:
+            raise StateConflict("plugin.json has changed since; look again at what it does")
+        services.rules.accept()
+        services.audit.add("rules_applied", by=by, subject=rules.fingerprint[:12])
+        _start(services, rules.fingerprint)
+    return rules
+
+
+def _start(services: Services, fingerprint: str) -> None:
+    services.notes.set(NOTE, {"fingerprint": fingerprint, "before": "", "planned": 0, "published": 0})
+
+
+def progress(services: Services) -> dict[str, Any]:
+    """Return how far the application of rules came: the note, which is empty if none was ever applied."""
+    return dict(services.notes.get(NOTE) or {})
+
+
+def continue_change(services: Services) -> int:
+    """Apply a change to the next page of products, or at last to the channels; return how many runs began.
+
+    Nothing is done if no change is being applied. A change that plugin.json wants applied at once is begun.
+    """
+    current, note = services.rules.current(), progress(services)
+    if not note:  # a new installation, or the first start of this release: all is as the rules say
+        services.notes.set(NOTE, {"fingerprint": current.fingerprint, "done": True})
+        return 0
+    if note["fingerprint"] != current.fingerprint:
+        if current.changes.apply == Apply.AUTOMATIC:
+            _start(services, current.fingerprint)
+        return 0
+    if note.get("done"):
+        return 0
+    return _apply_page(services, note) or _apply_to_channels(services, note)
+
+
+def _apply_page(services: Services, note: dict[str, Any]) -> int:
+    """Plan the runs of a page of products; return 0 when there are no more pages."""
+    records = next(_pages(services, note["before"]), [])
+    if not records:
+        return 0
+    rules, planned = services.rules.current(), 0
+    with services.transaction():
+        for record in records:
+            if _can_be_made(record, rules):
+                planned += plan_runs(services, record.product, record.sources, bulk=True)
+        note |= {"before": records[-1].id, "planned": note["planned"] + planned}
+        services.notes.set(NOTE, note)
+    return len(records)
+
+
+def _apply_to_channels(services: Services, note: dict[str, Any]) -> int:
+    """Bring the channels in line, and end the change."""
+    found = list(check_records(services))
+    for problem in found:
+        repair_records(services, problem.sku, problem.ref)
+    services.notes.set(NOTE, {**note, "published": len(found), "done": True})
+    log.info("rules_applied", planned=note["planned"], published=len(found))
+    return len(found)

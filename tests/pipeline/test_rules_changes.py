@@ -1,0 +1,164 @@
+"""A changed plugin.json: its effect is shown first, and it is applied when somebody says so."""
+
+import json
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from dam_connector.cli import main
+from dam_connector.cli import rules as rules_commands
+from dam_connector.domain.rules_effect import effect_lines
+from dam_connector.errors import StateConflict
+from dam_connector.rules_file import RulesFile
+from dam_connector.store.runs import Runs
+from dam_connector.usecases import rules_change
+from dam_connector.usecases.rules_change import apply_rules, continue_change, plan_change
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import PACKSHOT, Drain, Rules, approve, chair, in_channel, made, newest, send
+from tests.support import PhotoServer
+
+
+def written(shop: Services) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(shop.settings.plugin_json.read_text())
+    return found
+
+
+def finish(shop: Services, drain: Drain) -> None:
+    """Let the poller apply what is to be applied."""
+    while continue_change(shop):
+        pass
+    drain()
+    continue_change(shop)
+    drain()
+
+
+@pytest.fixture
+def live(shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules) -> Services:
+    """A chair whose packshot is live in `shop`, made by rules whose changes wait."""
+    shop.clock.forward(5)  # type: ignore[attr-defined]
+    write_rules(
+        **{**written(shop), "deliverables": [{**PACKSHOT, "channels": ["shop"]}]}
+        | {"changes": {"apply": "confirm"}}
+    )
+    shop.rules.current()
+    continue_change(shop)
+    approve(shop, made(shop, photos, drain))
+    drain()
+    assert in_channel(shop, "shop") == ["V1"] and plan_change(shop).is_nothing
+    return shop
+
+
+def change(shop: Services, write_rules: Rules, mode: str = "confirm", **packshot: Any) -> None:
+    shop.clock.forward(5)  # type: ignore[attr-defined]
+    rules = written(shop)
+    rules["connections"]["channel"]["feed"] = {"adapter": "memory"}
+    detail = {**PACKSHOT, "name": "detail", "channels": []}
+    rules["deliverables"] = [{**PACKSHOT, "channels": ["shop"], **packshot}, detail]
+    rules["changes"] = {"apply": mode}
+    write_rules(**rules)
+
+
+def test_a_change_waits_until_it_is_applied(
+    live: Services, drain: Drain, write_rules: Rules, photos: PhotoServer
+) -> None:
+    before = live.rules.current()
+    change(live, write_rules, size_px=400, channels=["feed"])
+    assert live.rules.current() == before and live.rules.pending
+    effect = plan_change(live)
+    assert effect.is_pending and effect.anew == {"packshot": 1} and effect.new == {"detail": 1}
+    assert effect.published == {"feed": 1} and effect.withdrawn == {"shop": 1} and effect.seconds > 0
+    lines = list(effect_lines(effect))
+    assert "1 versions made anew: packshot 1" in lines and "1 assets published to feed" in lines
+    assert lines[0].startswith("Changed: /connections/channel/feed, /deliverables") and "$0.00" in lines[-1]
+    finish(live, drain)  # nobody applied it
+    assert newest(live).number == 1 and in_channel(live, "shop") == ["V1"]
+    with pytest.raises(StateConflict, match="has changed since"):
+        apply_rules(live, by="ann", fingerprint="another")
+    rules = apply_rules(live, by="ann", fingerprint=effect.fingerprint)
+    assert live.rules.current() == rules and not live.rules.pending
+    finish(live, drain)
+    assert newest(live).number == 2 and in_channel(live, "feed") == ["V1"] and in_channel(live, "shop") == []
+    assert plan_change(live).is_nothing and rules_change.progress(live)["done"]
+    assert all(run.bulk for run in live.runs.page(sku="CH123") if run.deliverable == "detail")
+    assert next(e for e in live.audit.page() if e.action == "rules_applied").by == "ann"
+
+
+def test_a_change_that_is_taken_back_waits_no_longer(live: Services, write_rules: Rules) -> None:
+    text = live.settings.plugin_json.read_text()
+    change(live, write_rules, size_px=400)
+    assert live.rules.current() and live.rules.pending
+    live.settings.plugin_json.write_text(text)
+    assert live.rules.current() and not live.rules.pending
+
+
+def test_another_process_sees_that_a_change_was_applied(live: Services, write_rules: Rules) -> None:
+    other = RulesFile(live.settings.plugin_json, live.rules_archive)
+    assert other.current() == live.rules.current()
+    change(live, write_rules, size_px=400)
+    assert other.current() == live.rules.current() and other.pending
+    applied = apply_rules(live, by="ann")
+    assert other.current() == applied == live.rules.current() and not other.pending
+
+
+def test_an_automatic_change_is_applied_at_once(live: Services, drain: Drain, write_rules: Rules) -> None:
+    change(live, write_rules, mode="automatic")
+    apply_rules(live, by="ann")
+    finish(live, drain)
+    change(live, write_rules, mode="automatic", size_px=400)
+    continue_change(live)
+    finish(live, drain)
+    assert newest(live).number == 2 and plan_change(live).is_nothing
+
+
+def test_a_later_change_holds_for_what_comes_next_and_is_applied_on_request(
+    live: Services, drain: Drain, write_rules: Rules, photos: PhotoServer
+) -> None:
+    change(live, write_rules, mode="later")
+    apply_rules(live, by="ann")
+    finish(live, drain)
+    change(live, write_rules, mode="later", size_px=400)
+    finish(live, drain)
+    assert newest(live).number == 1 and plan_change(live).anew == {"packshot": 1}
+    apply_rules(live, by="ann")
+    finish(live, drain)
+    assert newest(live).number == 2
+
+
+def test_an_application_goes_on_after_an_interruption(
+    live: Services, drain: Drain, write_rules: Rules, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sku in ("A", "B", "C"):
+        send(live, {**chair(photos), "sku": sku}, message=sku)
+    drain()
+    change(live, write_rules, size_px=400)
+    apply_rules(live, by="ann")
+    monkeypatch.setattr(rules_change, "PAGE", 1)
+    add, calls = Runs.add, 0
+
+    def fail_once(self: Runs, runs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == 3:
+            raise RuntimeError("killed")
+        return add(self, runs)
+
+    monkeypatch.setattr(Runs, "add", fail_once)
+    with pytest.raises(RuntimeError):
+        finish(live, drain)
+    finish(live, drain)
+    assert {newest(live, sku=sku).number for sku in ("A", "B", "C", "CH123")} == {2}
+
+
+def test_the_commands(live: Services, write_rules: Rules, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(live, write_rules, size_px=400)
+    monkeypatch.setattr(rules_commands, "open_services", lambda folder: live)
+    planned = CliRunner().invoke(main, ["rules", "plan"])
+    assert "1 versions made anew: packshot 1" in planned.output and "rules apply" in planned.output
+    as_json = json.loads(CliRunner().invoke(main, ["rules", "plan", "--json"]).output)
+    assert as_json["anew"] == {"packshot": 1} and as_json["is_pending"]
+    assert "Apply this?" in CliRunner().invoke(main, ["rules", "apply"], input="n\n").output
+    assert live.rules.pending
+    applied = CliRunner().invoke(main, ["rules", "apply", "--yes"])
+    assert applied.exit_code == 0 and "is being applied" in applied.output
+    assert live.rules.current().deliverables[0].size_px == 400
