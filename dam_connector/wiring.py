@@ -171,8 +171,7 @@ def build_services(
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        clock: replaced by tests.
-        queue: replaced by tests.
+        clock, queue: replaced by tests.
         background_wakeups: send wake-ups in a thread, as the web process needs it.
 
     Raises:
