@@ -46,7 +46,7 @@ GOOD = {
     "chamfer_pct": (0.9, -0.25),
     "colour_de": (11, -3),
 }
-PENALTY = 1.0  # on the squares of the standardised weights
+PENALTY = 4.0  # on the squares of the standardised weights
 LIMITS = (0.5, 0.6, 0.7, 0.8)
 BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.001)
 
@@ -83,7 +83,7 @@ def _made_row(folder: Path, kind: str, net: Any, truth: Any) -> Row:
         glb.write_bytes(write_glb(built.model, folder.name))
         score = truth.score(glb)
     head = {"model": folder.name, "kind": kind, "category": facts["category"], "family": built.family}
-    return head | {"evidence": (asdict(built.evidence) if built.evidence else {}), "score": score}
+    return head | {"evidence": asdict(built.evidence) if built.evidence else {}, "score": score}
 
 
 def _load(path: Path) -> Any:

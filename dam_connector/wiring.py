@@ -46,6 +46,7 @@ from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
+from dam_connector.store.touch_ups import TouchUps
 from dam_connector.store.users import Users
 from schemas.adapter_options import option_problems
 
@@ -66,6 +67,7 @@ class Services:
     review_queue: ReviewQueue
     decisions: Decisions
     comments: Comments
+    touch_ups: TouchUps
     guest_links: GuestLinks
     publications: Publications
     live_requests: LiveRequests
@@ -195,6 +197,7 @@ def build_services(
         review_queue=ReviewQueue(db),
         decisions=Decisions(db, clock, assets),
         comments=Comments(db, clock),
+        touch_ups=TouchUps(db, clock),
         guest_links=GuestLinks(db, clock),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -17,6 +18,7 @@ from numpy.lib.format import read_array, write_array
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.rules import ImagingRules
+from dam_connector.errors import InputError
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.wiring import Services
 from worker.gltf.document import Document
@@ -31,6 +33,7 @@ from worker.imaging import (
     plane_arithmetic,
     salient_net,
     segmentation,
+    touch_up,
 )
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MAX_SIDE_PX, Photo, decode
@@ -54,6 +57,7 @@ CUTOUT_MODULES = (
     plane_arithmetic,
     salient_net,
     segmentation,
+    touch_up,
 )
 CODE_DIGEST = hashlib.sha256(
     b"".join(Path(str(m.__file__)).read_bytes() for m in CUTOUT_MODULES)
@@ -134,10 +138,12 @@ def cached_features(services: Services, sha256: Sha256) -> tuple[str, ...]:
 def cached_cut_out(
     services: Services, imaging: ImagingRules, sha256: Sha256, photo: Photo, pointer: str = ""
 ) -> Cutout:
-    """Return the product cut out of a photo; see `cut_out_product`.
+    """Return the product cut out of a photo, corrected by the strokes that people painted on it.
+
+    See `cut_out_product` and `touch_up`.
 
     Args:
-        services: The services, for their data directory.
+        services: The services, for their data directory and the touch-ups.
         imaging: The rules that name the net. Each net has a cut-out of its own.
         sha256: The hash of the encoded photo.
         photo: The photo, decoded. Each size has a cut-out of its own.
@@ -151,12 +157,34 @@ def cached_cut_out(
     net = find_net(imaging.net, (services.settings.data_dir / NETS,)) if photo.alpha is None else None
     by = f"{CODE_DIGEST}-{net.sha256[:12] if net else NO_NET}"
     path = folder / f"{sha256}-{width}x{height}-{by}.cutout"
+
+    def automatic() -> Cutout:
+        return _cached(path, lambda: cut_out_product(photo, net, pointer))
+
+    strokes = services.touch_ups.strokes(sha256)
+    if not strokes:
+        return automatic()
+    digest = hashlib.sha256(repr(strokes).encode()).hexdigest()[:12]
+    touched = path.with_name(f"{path.stem}-{digest}.cutout")
+    return _cached(touched, lambda: touch_up.touch_up(_or_none(automatic), photo, strokes, pointer))
+
+
+def _or_none(cut_out: Callable[[], Cutout]) -> Cutout | None:
+    """Return a cut-out; None where no product is found."""
+    try:
+        return cut_out()
+    except InputError:
+        return None
+
+
+def _cached(path: Path, cut_out: Callable[[], Cutout]) -> Cutout:
+    """Return the cut-out in a file; make it and write the file where there is none."""
     found = _read(path)
     if found is None:
-        found = cut_out_product(photo, net, pointer)
+        found = cut_out()
         with suppress(OSError):  # a full disk must not stop the work
             _write(path, found)
-            _evict_oldest(folder)
+            _evict_oldest(path.parent)
     return found
 
 

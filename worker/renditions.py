@@ -12,11 +12,12 @@ from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
 from worker.imaging.deliverable_styles import compose_for_deliverable, encode_preview, picture_size, slot_seed
-from worker.imaging.encode import encode_clip, encode_within
+from worker.imaging.encode import encode, encode_clip, encode_within
 from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
 from worker.imaging.salient_net import NO_NET
+from worker.imaging.touch_up import reduced
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.turntable import render_views
@@ -45,6 +46,15 @@ class RenditionResult:
     facts: Mapping[str, str | int | float]
     issues: tuple[Issue, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)  # the photo's own that its renditions inherit
+    cutout: "CutoutPictures | None" = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutoutPictures:
+    """The photo and the mask of a cut-out, at the size on which people correct the mask."""
+
+    photo: bytes  # a WebP
+    mask: bytes  # a PNG: white is product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +151,15 @@ def _render_photo(photo: Photo, request: RenditionRequest, view: str, cut_out: C
         },
         issues=tuple(issues),
         labels=photo.metadata,
+        cutout=cutout_pictures(photo, cutout),
+    )
+
+
+def cutout_pictures(photo: Photo, cutout: Cutout) -> CutoutPictures:
+    """Return the pictures in which a person sees the mask over the photo."""
+    return CutoutPictures(
+        photo=encode(reduced(photo.rgb), None, "webp"),
+        mask=encode(reduced(cutout.alpha), None, "png"),
     )
 
 

@@ -11,6 +11,9 @@ from dam_connector.domain.issue import Report
 ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the model as its maker sent it
 CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was of another format
 
+# views of evidence files, followed by the view of the photo
+CUTOUT_PHOTO, CUTOUT_MASK, LIKENESS_PICTURE = "cutout-", "mask-", "likeness-"
+
 
 class VersionState(StrEnum):
     """How a version is now."""
@@ -133,6 +136,28 @@ class Version:
     def evidence_files(self) -> tuple[VersionFile, ...]:
         """Return the pictures of the report."""
         return tuple(f for f in self.files if f.role is Role.EVIDENCE)
+
+    @property
+    def likeness_files(self) -> tuple[VersionFile, ...]:
+        """Return the pictures that compare a model with the photos."""
+        return tuple(f for f in self.evidence_files if f.view.startswith(LIKENESS_PICTURE))
+
+    @property
+    def mask(self) -> VersionFile | None:
+        """Return the mask of the cut-out that the version is made from, or None."""
+        return next((f for f in self.evidence_files if f.view.startswith(CUTOUT_MASK)), None)
+
+    @property
+    def masked_photo(self) -> VersionFile | None:
+        """Return the photo to which `mask` belongs, at the same size, or None."""
+        return next((f for f in self.evidence_files if f.view.startswith(CUTOUT_PHOTO)), None)
+
+    @property
+    def masked_sha256(self) -> Sha256 | None:
+        """Return the hash of the photo to which `mask` belongs, or None."""
+        view = self.mask.view.removeprefix(CUTOUT_MASK) if self.mask else ""
+        found = self.provenance.get(f"source_{view}")
+        return Sha256(str(found)) if found else None
 
     @property
     def spin_frames(self) -> tuple[VersionFile, ...]:

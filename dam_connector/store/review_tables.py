@@ -1,4 +1,4 @@
-"""The tables of comments and guests. `tables` imports them, so that the metadata is complete."""
+"""The tables of comments, guests and touch-ups. `tables` imports them, so that the metadata is complete."""
 
 import sqlalchemy as sa
 
@@ -60,4 +60,18 @@ notifications = sa.Table(
     sa.Column("due_at", UtcDateTime, nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.Index(None, "target", "due_at"),
+)
+
+# Strokes that correct the cut-out of a photo. They stay, whatever becomes of the version.
+touch_ups = sa.Table(
+    "touch_ups",
+    metadata,
+    id_column(),
+    sa.Column("photo_sha256", sa.String(64), nullable=False, index=True),
+    sa.Column("version_id", sa.String(40), nullable=False, index=True),  # whose mask was shown
+    text_column("by"),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("strokes", sa.JSON, nullable=False),
+    # whether the earlier touch-ups of the photo no longer count
+    sa.Column("replaces", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
 )

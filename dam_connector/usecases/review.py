@@ -167,7 +167,7 @@ def regenerate(
     """
     if generator:
         _check_generator(services, version, generator)
-    input_hash = f"{_base_input_hash(services, version)}~again:{version.id}"
+    input_hash = f"{generation_hash(services, version)}~again:{version.id}"
     detail = "; ".join(filter(None, [f"by {generator}" if generator else "", note]))
     with services.transaction():
         run = plan_follow_up(
@@ -186,7 +186,7 @@ def regenerate(
     return run
 
 
-def _base_input_hash(services: Services, version: Version) -> str:
+def generation_hash(services: Services, version: Version) -> str:
     """Return the input hash of the run that generated a version, or the original of an enlarged version."""
     run = services.runs.get(version.run_id)
     while run and run.kind is RunKind.UPSCALE and (original := services.assets.get(run.version_id or "")):

@@ -17,7 +17,18 @@ View = TypeVar("View", bound=Callable[..., Any])
 csrf = CSRFProtect()
 # pages for people: without a login, a GET is redirected to the login page
 PAGE_BLUEPRINTS = (
-    *("versions", "version_actions", "comments", "admin", "products", "gallery", "batches", "guests", "auth"),
+    *(
+        "versions",
+        "version_actions",
+        "comments",
+        "touch_ups",
+        "admin",
+        "products",
+        "gallery",
+        "batches",
+        "guests",
+        "auth",
+    ),
     *("sign_on", "audit", "api_page"),
 )
 MAX_BYTES_OF_STRANGERS = 65_536  # of a body without a login, e.g. the login form

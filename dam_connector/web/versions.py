@@ -10,7 +10,7 @@ from dam_connector.domain import report_text
 from dam_connector.domain.checklist import LIKENESS, checklist_answers
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import comments, publish, review, stages
+from dam_connector.usecases import comments, publish, review, stages, touch_ups
 from dam_connector.web.queue_place import requested_place, requested_query, requested_stages
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.report import report_json
@@ -78,6 +78,7 @@ def version(version_id: str) -> ResponseReturnValue:
         next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
         threads=comments.threads(s, found),
+        touch_ups=touch_ups.of_version(s, found),
         stages=stages.progress(s, found),
         is_asked=stages.may_decide(
             s, found, name=signed_in_user().name, roles=signed_in_user().role.included

@@ -19,7 +19,7 @@ pytestmark = needs_chromium
 # has every key that acts somewhere
 SENTENCE = "Argh? A jacket, zip box 1234"
 MORE_ADDRESSES = ["/mentions", "/batches", "/deliveries", "/rules", "/audit", "/account", "/guests"]
-FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file])"
+FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file]):not([type=range])"
 
 
 @pytest.fixture(scope="module")
@@ -229,6 +229,41 @@ def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Se
     page.keyboard.press("p")
     page.keyboard.press("Escape")
     expect(page.locator("[data-placing]")).to_have_count(0)
+    assert set(states(services)) == {"in_review"}
+
+
+def test_a_stroke_on_the_mask_follows_at_once_and_makes_the_next_version(
+    page: Page, services: Services
+) -> None:
+    found = version_page(page, services)
+    page.keyboard.press("t")
+    canvas = page.locator("canvas[data-mask]")
+    expect(canvas).to_have_attribute("data-strokes", "0")
+    expect(canvas).to_be_focused()
+    middle = "c => [...c.getContext('2d').getImageData(c.width * 0.3, c.height * 0.2, 1, 1).data].slice(0, 3)"
+    before = canvas.evaluate(middle)
+    page.locator("[data-stops]").uncheck()
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.3, box["y"] + box["height"] * 0.2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.35, box["y"] + box["height"] * 0.25, steps=3)
+    page.mouse.up()
+    expect(canvas).to_have_attribute("data-strokes", "1")
+    assert canvas.evaluate(middle) != before  # kept: the photo's own colour
+    assert serious_violations(page) == []
+    page.get_by_role("button", name="Undo stroke").click()
+    expect(canvas).to_have_attribute("data-strokes", "0")
+    canvas.focus()
+    for key in (" ", "ArrowLeft", "a", "ArrowUp", " "):  # no key decides while somebody paints
+        page.keyboard.press(key)
+    expect(page.locator("[data-touch-up-text]")).to_have_text("1 stroke")
+    page.get_by_role("button", name="Make the next version with this mask").click()
+    page.get_by_text("The next version is being made with this mask.").wait_for()
+    version = services.assets.get(found)
+    assert version is not None and version.masked_sha256 is not None
+    (stroke,) = services.touch_ups.strokes(version.masked_sha256)
+    assert stroke.keep and not stroke.stops_at_edges and stroke.points[0] == (0.35, 0.25)
     assert set(states(services)) == {"in_review"}
 
 

@@ -75,7 +75,7 @@ def encode(
     """Encode a picture.
 
     Args:
-        rgb: (h, w, 3).
+        rgb: (h, w, 3); (h, w) for a grey picture.
         alpha: (h, w), or None; JPEG drops it.
         format: `jpeg`, `webp`, `avif` or `png`.
         quality: 1 to 100, or 0 for the format's default.

@@ -101,7 +101,7 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     if source is Source.CLASSICAL and classical is not None:
         return classical, evidence
     alpha = _full_size(photo.rgb, mask, source)
-    rgb = remove_background_colour(photo.rgb, alpha, _background(small, mask, photo.size))
+    rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
     return checked_cutout(rgb, alpha, 0.0, busy, pointer), evidence
 
 
@@ -209,7 +209,7 @@ def _full_size(rgb: U8, mask: F32, source: Source) -> U8:
     return alpha
 
 
-def _background(small: U8, mask: F32, size: tuple[int, int]) -> U8:
+def background_behind(small: U8, mask: F32, size: tuple[int, int]) -> U8:
     """Return the background's colour at the photo's size, behind the product too."""
     product = (mask > 0.1).astype(np.uint8)
     behind = extend_colours(small, product == 0).astype(np.float32) / np.float32(255)

@@ -45,6 +45,7 @@ class ModelBuild:
     family: str  # the family of shapes that it was built by
     confidence: float  # 0 to 1: the probability that the model is good
     issues: tuple[Issue, ...]
+    evidence: ModelEvidence | None = None  # that the probability is of; none of a spin
     actual_views: Mapping[
         View, View
     ]  # what photos show, by the view that the record names, where they differ
@@ -106,16 +107,7 @@ def build_model(
     confidence = round(min(evidence.probability, certainty), 2)
     issues += _view_issues(actual_views, outlines, size)
     issues += _shape_issues(disagreement, stretch)
-    if confidence < LOW_CONFIDENCE:
-        why = ", ".join([f"shape by {shape.family}", *(d.reason for d in doubts)])
-        issues.append(
-            issue(
-                "model.low_confidence",
-                f"{why[0].upper()}{why[1:]}.",
-                measured=confidence,
-                limit=LOW_CONFIDENCE,
-            )
-        )
+    issues += _confidence_issues(confidence, shape.family, doubts, evidence)
     return ModelBuild(
         model=mesh,
         family=shape.family,
@@ -124,6 +116,29 @@ def build_model(
         issues=tuple(issues),
         actual_views=actual_views,
     )
+
+
+def _confidence_issues(
+    confidence: float, family: str, doubts: list[_Doubt], evidence: ModelEvidence
+) -> Iterator[Issue]:
+    """Yield an issue about a model that is probably not good."""
+    if confidence < LOW_CONFIDENCE:
+        why = ", ".join([f"shape by {family}", *(d.reason for d in doubts)])
+        yield issue(
+            "model.low_confidence",
+            f"{why[0].upper()}{why[1:]}. {_remedy(evidence)}",
+            measured=confidence,
+            limit=LOW_CONFIDENCE,
+        )
+
+
+def _remedy(evidence: ModelEvidence) -> str:
+    """Return what would make a better model."""
+    if not evidence.has_side:
+        return "Photos from the front and from the side on white, or a provider, would help."
+    if not evidence.has_top:
+        return "A photo from above on white, or a provider, would help."
+    return "A spin, or a provider, would help."
 
 
 def _select_views(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:

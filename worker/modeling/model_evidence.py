@@ -17,6 +17,7 @@ GUESSES = ("inflation", "slab", "side like the front")  # families that know not
 FURNITURE_GUESSES = ("seat", "legs", "carcass", "joinery")  # families that know furniture alone
 EVEN_SIDES = 0.02  # relative difference of width and depth
 MEASURED_PX = 256  # longer side of the outlines that are measured
+MAX_EMPTINESS = 0.6  # more says no more
 MIN_CERTAINTY = 0.01  # less says no more
 
 
@@ -73,7 +74,9 @@ def gather_evidence(
         misfit=1 - min(views.coverage, _overlap(shape, views.outlines)),
         complexity=complexity,
         guessed_complexity=0.0 if has_side else complexity,
-        emptiness=max(1 - float((outline.alpha > 0.5).mean()) for outline in seen.values()),
+        emptiness=min(
+            MAX_EMPTINESS, max(1 - float((outline.alpha > 0.5).mean()) for outline in seen.values())
+        ),
         doubt=-float(np.log(max(certainty, MIN_CERTAINTY))),
     )
 

@@ -45,7 +45,7 @@ HERO_ELEVATIONS = (10.0, 16.0, 22.0)  # degrees
 LEVEL_PENALTY = 0.01  # of orthographic cameras, in coverage as are the next two
 INFLATION_PENALTY = 0.08  # of the family that follows any outline
 FLAT_PENALTY = 0.02  # of a three-quarter photo rectified as if it were flat
-JOINERY_BONUS = 0.06  # of coverage, for furniture: a flat picture covers its own outline too easily
+FURNITURE_BONUS = 0.06  # of coverage, for furniture: a flat picture covers its own outline too easily
 SAME_SIDES = 0.02  # relative difference of width and depth: such products are often round
 SECTION_EXPONENTS = (2.0, 3.0, 6.0)  # that are tried
 RECTIFIED_PX = 1024  # longer side of rectified photos: several pixels to a cell of the grid
@@ -163,7 +163,7 @@ def _rectify_three_quarter(
     )
     best = max((_search(small, size, words, guesses) for guesses in searches), key=lambda t: t.score)
     fit = fit_furniture(small[view], size) if is_furniture and View.TOP not in small else None
-    if fit is not None and fit.coverage > best.score - JOINERY_BONUS:
+    if fit is not None and fit.coverage > best.score - FURNITURE_BONUS:
         photo_camera = fit.photo_camera.scaled(_scale_of(photo, small[view]))
         rectified = rectify_onto_plane(photo, photo_camera, size, 0.0, max(photo.alpha.shape))
         return RectifiedViews(

@@ -12,7 +12,7 @@ from dam_connector.domain.issue import issue
 from dam_connector.domain.product import INSPIRATION, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import Role
+from dam_connector.domain.version import CUTOUT_MASK, CUTOUT_PHOTO, Role
 from dam_connector.errors import BadOutput, InputError
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
@@ -72,6 +72,8 @@ def _make_locally(work: Work, services: Services) -> Work:
         photo = cached_photo(services, sha256, f"/images/{view}")
         cut_out = partial(cached_cut_out, services, work.rules(services).imaging, sha256)
         result = make_rendition(photo, request, view=view, cut_out=cut_out)
+        if touch_ups := services.touch_ups.of_photo(sha256):
+            work = replace(work, provenance={**work.provenance, "touch_up": touch_ups[-1].id})
     else:
         view = deliverable.camera
         result = make_rendition(cached_model(services, work.model_sha256), request, view=view)
@@ -99,7 +101,7 @@ def _render_provider_cutout(provided: ProviderResult, services: Services) -> Wor
     view, _ = _first_photo(work)
     request = _rendition_request(work, services, None)
     source = open_source(services.blobs.get(provided.files[0]), request, view)
-    result = make_rendition(source, request, view=view)
+    result = replace(make_rendition(source, request, view=view), cutout=None)  # the provider's own
     credits = {"style": work.deliverable.style, "generated": "cut-out"}
     return _with_result(work, services, result, view, credits)
 
@@ -159,6 +161,10 @@ def _with_result(
     work = work.with_file(services, result.preview, "webp", Role.PREVIEW, view)
     for file in result.files:
         work = work.with_file(services, file.data, file.format, view=file.view)
+    if result.cutout is not None:  # for the review page
+        photo, mask = f"{CUTOUT_PHOTO}{view}", f"{CUTOUT_MASK}{view}"
+        work = work.with_file(services, result.cutout.photo, "webp", Role.EVIDENCE, photo)
+        work = work.with_file(services, result.cutout.mask, "png", Role.EVIDENCE, mask)
     return work
 
 

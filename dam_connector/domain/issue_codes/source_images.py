@@ -129,8 +129,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.uncertain": IssueSpec(
         "error",
         "The product could not be separated from the background with confidence.",
-        "Look at the edges: if they are right, waive the issue. Else supply a photo of the whole product on "
-        "a plain, contrasting background, or a transparent PNG.",
+        "Look at the mask on the version's page: waive the issue if its edges are right, else correct it by "
+        "strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
     ),
     "cutout.no_net": IssueSpec(
         "info",

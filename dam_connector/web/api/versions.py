@@ -121,7 +121,7 @@ def undo(version_id: str) -> Any:
 def upscale(version_id: str) -> dict[str, Any]:
     """Make the next version of a picture with twice the pixels. 409: it is no still picture."""
     found = requested_version(version_id)
-    return _taken(found, review.upscale(services(), found, by=signed_in_user().name))
+    return taken(found, review.upscale(services(), found, by=signed_in_user().name))
 
 
 @bp.post("/versions/<version_id>/rollback")
@@ -158,10 +158,11 @@ def regenerate(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     if data["generator"] and not user.role.includes(UserRole.ADMIN):
         abort(403, "only admins may choose the generator")
     run = review.regenerate(services(), found, note=data["note"], by=user.name, generator=data["generator"])
-    return _taken(found, run)
+    return taken(found, run)
 
 
-def _taken(found: Version, run: RunId | None) -> dict[str, Any]:
+def taken(found: Version, run: RunId | None) -> dict[str, Any]:
+    """Return the answer to a request for the next version."""
     outcome = "under way" if run else "asked for before"
     return {"sku": found.asset.sku, "outcome": outcome, "planned": int(run is not None), "ignored": []}
 

@@ -2,6 +2,7 @@
 import { bindKeys, toggleForm } from "./keys.js";
 import { addTools } from "./measure.js";
 import { showPins } from "./pins.js";
+import { showMask } from "./touch-up.js";
 import { lockTogether, makeSpinnable, stopTurning } from "./viewers.js";
 
 const page = document.querySelector("[data-review]");
@@ -20,6 +21,7 @@ bindKeys({
   ...Object.fromEntries([..."argp"].map((key) => [key, () => click(`[data-key="${key}"]`)])),
   m: () => click("[data-tool=measure]"),
   x: () => click("[data-tool=box]"),
+  t: () => click("[data-show-mask]"),
   c: () => click(".strip a:not([aria-current])"),
   b: () => click("[data-back]"),
   j: () => go(page.dataset.next),
@@ -91,3 +93,4 @@ lockTogether([...page.querySelectorAll("[data-viewer]")]);
 makeSpinnable(page);
 showPins(page);
 addTools(page);
+showMask(page);

@@ -78,20 +78,8 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         parts_share > 0.04 or not ELLIPTIC_RANGE[0] <= squash <= ELLIPTIC_RANGE[1]
     ):
         return None
-    if (
-        evidence.lone_front is not None
-        and evidence.top is None
-        and abs(squash - 1) > MAX_UNNAMED_SQUASH
-        and not evidence.mentions(*ROUND_WORDS)
-    ):
+    if _is_unlikely_from_one_view(evidence, front, squash, float(parts_share)):
         return None
-    if (
-        evidence.lone_front is not None
-        and evidence.top is None
-        and parts_share > MIN_FEET_SHARE
-        and _is_mirrored(front)
-    ):
-        return None  # feet or branches around the body, not a handle beside it
     if not _matches_other_views(evidence, axis, radii, squash):
         return None
     across, along = (
@@ -111,6 +99,17 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         confidence=confidence,
         is_complete=True,
     )
+
+
+def _is_unlikely_from_one_view(
+    evidence: ShapeEvidence, front: F32, squash: float, parts_share: float
+) -> bool:
+    """Return whether the front alone, or the dimensions, speak against a turned body."""
+    if evidence.lone_front is None or evidence.top is not None:
+        return False
+    if abs(squash - 1) > MAX_UNNAMED_SQUASH and not evidence.mentions(*ROUND_WORDS):
+        return True
+    return parts_share > MIN_FEET_SHARE and _is_mirrored(front)  # feet around the body, no handle beside it
 
 
 def _is_mirrored(front: F32) -> bool:

@@ -6,7 +6,7 @@ It only adds, so workers of the release before go on meanwhile.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
+revision = "0014"
 down_revision = "0013"
 branch_labels = None
 depends_on = None

@@ -1,0 +1,62 @@
+"""Cut-outs on plain backgrounds: thin parts are kept and openings are seen through."""
+
+import numpy as np
+
+from worker.imaging.clean_background import clean_alpha, refine_on_clean_background
+from worker.imaging.cutout import Cutout
+from worker.imaging.see_through import open_see_through
+
+
+def found_as(alpha: np.ndarray, rgb: np.ndarray, confidence: float = 0.4) -> Cutout:
+    return Cutout(rgb=rgb, alpha=alpha, confidence=confidence)
+
+
+def frame_on(background: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a picture of a brown frame with an opening, its mask, and the mask with the opening filled."""
+    filled = np.zeros(background.shape[:2], np.uint8)
+    filled[60:200, 60:200] = 255
+    mask = filled.copy()
+    mask[100:160, 100:160] = 0
+    return np.where(mask[..., None] > 0, np.uint8([120, 70, 40]), background), mask, filled
+
+
+def test_rods_that_a_net_loses_are_kept_on_one_exact_colour() -> None:
+    rgb = np.full((256, 256, 3), 255, np.uint8)
+    rgb[40:90, 60:200] = (150, 90, 60)
+    rgb[90:220, [70, 71, 188, 189]] = (30, 30, 30)
+    lost = np.zeros((256, 256), np.uint8)
+    lost[40:120, 60:200] = 255
+    kept = refine_on_clean_background(rgb, found_as(lost, rgb))
+    assert np.array_equal(kept.alpha > 127, (rgb != 255).any(2)) and kept.confidence > 0.9
+
+
+def test_a_soft_shadow_is_no_clear_outline() -> None:
+    rgb = np.full((256, 256, 3), 255, np.uint8)
+    rgb[40:120, 60:200] = (150, 90, 60)
+    rgb[120:200, 30:230] = np.linspace(200, 255, 80).astype(np.uint8)[:, None, None]
+    assert clean_alpha(rgb) is None
+
+
+def test_a_logo_beside_the_product_does_not_replace_a_cut_out() -> None:
+    rgb = np.full((256, 256, 3), 255, np.uint8)
+    rgb[40:120, 30:110] = (150, 90, 60)
+    rgb[140:220, 140:230] = (20, 20, 160)
+    product = np.zeros((256, 256), np.uint8)
+    product[40:120, 30:110] = 255
+    found = found_as(product, rgb)
+    assert refine_on_clean_background(rgb, found) is found
+
+
+def test_a_filled_opening_is_opened_on_a_graded_background() -> None:
+    rng = np.random.default_rng(0)
+    shade = np.linspace(190, 230, 256)[:, None, None] + rng.normal(0, 1, (256, 256, 3))
+    rgb, mask, filled = frame_on(np.clip(shade, 0, 255).astype(np.uint8))
+    opened = open_see_through(rgb, found_as(filled, rgb)).alpha > 127
+    assert (opened & (mask > 0)).sum() / (opened | (mask > 0)).sum() > 0.95
+
+
+def test_a_busy_background_opens_nothing() -> None:
+    rng = np.random.default_rng(0)
+    rgb, _, filled = frame_on(rng.integers(0, 255, (256, 256, 3)).astype(np.uint8))
+    found = found_as(filled, rgb)
+    assert open_see_through(rgb, found) is found

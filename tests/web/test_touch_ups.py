@@ -1,0 +1,112 @@
+"""Touch-ups of cut-outs: strokes are stored with the run that follows, and count for the photo for ever."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+
+from dam_connector.domain.version import Version
+from dam_connector.usecases import intake
+from dam_connector.wiring import Services
+from tests.support import PhotoServer, picture, product, rules_json
+from worker.imaging.decode import decode
+
+STROKE = {"keep": False, "radius": 0.1, "points": [[0.5, 0.5], [0.5, 0.6]], "stops_at_edges": False}
+
+
+@pytest.fixture
+def version(
+    services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable
+) -> Version:
+    """A packshot in review."""
+    write_rules(deliverables=rules_json()["deliverables"][:1])
+    photos.files["a.jpg"] = picture()
+    intake.add_product(services, product("A1", images={"front": photos.url("a.jpg")}), by="test")
+    drain()
+    return services.assets.of_product("A1")[0]
+
+
+def mask(services: Services, version: Version) -> np.ndarray:
+    assert version.mask is not None
+    return decode(services.blobs.get(version.mask.sha256), max_pixels=10**7).rgb[..., 0] > 127
+
+
+def newest(services: Services) -> Version:
+    return max(services.assets.of_product("A1"), key=lambda v: v.number)
+
+
+def test_the_page_stores_strokes_and_the_next_versions_are_made_with_them(
+    version: Version,
+    browser_like: Callable[[str], FlaskClient],
+    services: Services,
+    drain: Callable[[], int],
+) -> None:
+    client, address = browser_like("reviewer"), f"/versions/{version.id}"
+    page = client.get(address).text
+    assert "data-mask=" in page and version.mask is not None and version.mask.sha256 in page
+    assert version.mask not in version.channel_files
+    client.post(f"{address}/touch-up", data={"strokes": json.dumps([STROKE])})
+    assert "touched up by reviewer: 1 stroke" in client.get(address).text
+    drain()
+    second = newest(services)
+    height, width = mask(services, second).shape
+    was, now = (mask(services, v)[height // 2, width // 2] for v in (version, second))
+    assert second.number == 2 and was and not now
+    (stored,) = services.touch_ups.of_photo(version.masked_sha256)  # type: ignore[arg-type]
+    assert second.provenance["touch_up"] == stored.id and stored.version_id == version.id
+    assert second.report.facts["cutout_confidence"] == 1.0
+    client.post(f"/versions/{second.id}/regenerate", data={"note": "again"})
+    drain()
+    third = newest(services)
+    assert third.number == 3 and (mask(services, third) == mask(services, second)).all()
+    client.post(f"/versions/{third.id}/touch-up", data={"strokes": "[]", "replaces": "yes"})
+    drain()
+    fourth = newest(services)
+    assert fourth.number == 4 and (mask(services, fourth) == mask(services, version)).all()
+
+
+def test_the_api_takes_strokes_and_lists_them(
+    version: Version, api: Callable[[str], FlaskClient], services: Services
+) -> None:
+    address = f"/api/v1/versions/{version.id}/touch-ups"
+    assert api("viewer").post(address, json={"strokes": [STROKE]}).status_code == 403
+    taken = api("reviewer").post(address, json={"strokes": [STROKE]})
+    assert (taken.status_code, taken.json["planned"]) == (202, 1)
+    (item,) = api("viewer").get(address).json["items"]
+    assert item["strokes"] == [STROKE] and item["by"] == "reviewer"
+    refused = api("reviewer").post(address, json={"strokes": []})
+    assert refused.status_code == 422 and "paint on the mask first" in refused.text
+    services.products.set_findings("A1", {}, ())
+    refused = api("reviewer").post(address, json={"strokes": [STROKE]})
+    assert refused.status_code == 422 and "has another photo now" in refused.text
+
+
+WRONG = [
+    {"radius": 0},
+    {"radius": 0.3},
+    {"points": []},
+    {"points": [[0.5]]},
+    {"points": [[0.5, 1.2]]},
+    {"points": [["0.5", 0.5]]},
+    {"points": [[0.5, 0.5]] * 401},
+    {"colour": "red"},
+    {"keep": "perhaps"},
+]
+
+
+def test_a_stroke_that_is_none_is_refused(
+    version: Version,
+    api: Callable[[str], FlaskClient],
+    browser_like: Callable[[str], FlaskClient],
+    services: Services,
+) -> None:
+    of_api, of_page = api("reviewer"), browser_like("reviewer")
+    for change in WRONG:
+        strokes = [{**STROKE, **change}]
+        refused = of_api.post(f"/api/v1/versions/{version.id}/touch-ups", json={"strokes": strokes})
+        assert refused.status_code == 422, change
+        answer = of_page.post(f"/versions/{version.id}/touch-up", data={"strokes": json.dumps(strokes)})
+        assert answer.status_code == 400 and "paint them again" in answer.text
+    assert services.touch_ups.of_photo(version.masked_sha256) == []  # type: ignore[arg-type]
