@@ -117,8 +117,8 @@ def _turned_by_colours(
     """
     pictures = [frame.picture for frame in frames]
     own, other = (colour_disagreement(rig, usable, pictures) for rig in (fitted.rig, fitted.mirrored))
-    is_right = own * fitted.error <= other * fitted.mirrored_error
-    return (fitted, usable) if is_right else refit_rig(fitted.turned(), usable)
+    is_plausible = own * fitted.error <= other * fitted.mirrored_error
+    return (fitted, usable) if is_plausible else refit_rig(fitted.turned(), usable)
 
 
 def _check_rig(fitted: FittedRig, usable: OutlineStack) -> None:
