@@ -48,7 +48,6 @@ class ModelBuild:
     actual_views: Mapping[
         View, View
     ]  # what photos show, by the view that the record names, where they differ
-    evidence: ModelEvidence | None = None  # that the probability is of; None: it is not calibrated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
