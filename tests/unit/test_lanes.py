@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from worker.__main__ import FAIRNESS_INTERVAL, _FairWorker
+from dam_connector.queue import FAIRNESS_INTERVAL
+from worker.queue_workers import _FairWorker
 
 
 def test_after_every_fifth_job_the_other_lane_comes_first() -> None:

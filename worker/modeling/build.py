@@ -45,9 +45,9 @@ class ModelBuild:
     family: str  # the family of shapes that it was built by
     confidence: float  # 0 to 1: the probability that the model is good
     issues: tuple[Issue, ...]
-    actual_views: Mapping[
-        View, View
-    ]  # what photos show, by the view that the record names, where they differ
+    # What photos show, by the view that the record names, where they differ.
+    actual_views: Mapping[View, View]
+    evidence: ModelEvidence | None = None  # that the probability is of; none of a spin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
