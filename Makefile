@@ -8,7 +8,7 @@ SCRIPTS := worker/vendor
 DEMO_ARGS ?=
 TEST_ARGS ?=
 LIVE := .live
-TEST_JOBS ?= 2
+TEST_JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup frontend demo test stress stress-long live lint format bench docs build lock closure vulnerabilities base-image chromium clean

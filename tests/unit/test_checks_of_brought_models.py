@@ -146,7 +146,6 @@ def test_a_look_that_the_finishing_changed_is_reported() -> None:
 @pytest.mark.issue("model.preview_differs")
 def test_the_previews_name_what_they_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render_previews_file, "SIZES_PX", {"hero": 32})
-    monkeypatch.setattr(render_previews_file, "DIAGNOSTIC_VIEWS", ())
     for case, missing in ((made.transmission, "KHR_materials_transmission"), (made.blend_factor, "")):
         work = render_previews_file.render_previews(*finish(case()))
         found = [i.measured for i in work.issues if i.code == "model.preview_differs"]
