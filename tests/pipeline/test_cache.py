@@ -51,7 +51,7 @@ def files(services: Services) -> list[Path]:
 def test_a_cached_cut_out_equals_a_fresh_one(services: Services, photo: Photo, counted: list[int]) -> None:
     sha256 = services.blobs.put(b"a")
     first, second = (cache.cached_cut_out(services, NO_NET, sha256, photo) for _ in range(2))
-    fresh = cutout.cut_out(photo)
+    fresh = net_cutout.cut_out_product(photo, None)
     for found in (first, second):
         assert np.array_equal(found.rgb, fresh.rgb) and np.array_equal(found.alpha, fresh.alpha)
         assert (found.confidence, found.busy_share, found.touched_sides, found.box) == (

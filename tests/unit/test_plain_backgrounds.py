@@ -25,9 +25,18 @@ def test_rods_that_a_net_loses_are_kept_on_one_exact_colour() -> None:
     rgb[40:90, 60:200] = (150, 90, 60)
     rgb[90:220, [70, 71, 188, 189]] = (30, 30, 30)
     lost = np.zeros((256, 256), np.uint8)
-    lost[40:120, 60:200] = 255
+    lost[40:90, 60:200] = 255
     kept = refine_on_clean_background(rgb, found_as(lost, rgb))
-    assert np.array_equal(kept.alpha > 127, (rgb != 255).any(2)) and kept.confidence > 0.9
+    assert np.array_equal(kept.alpha > 127, (rgb != 255).any(2)) and kept.confidence == 0.4
+
+
+def test_white_parts_of_a_product_on_white_are_not_taken_from_it() -> None:
+    rgb = np.full((256, 256, 3), 255, np.uint8)
+    rgb[40:120, 60:200] = (150, 90, 60)
+    product = np.zeros((256, 256), np.uint8)
+    product[40:140, 60:200] = 255  # its base is white
+    found = found_as(product, rgb)
+    assert clean_alpha(rgb) is not None and refine_on_clean_background(rgb, found) is found
 
 
 def test_a_soft_shadow_is_no_clear_outline() -> None:

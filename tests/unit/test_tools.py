@@ -18,8 +18,8 @@ from tests.support import ROOT, picture
 from tests.unit.shapes import box
 from tests.unit.test_checks import textured
 from worker.__main__ import main
-from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
+from worker.imaging.net_cutout import cut_out_product
 from worker.modeling.glb_export import write_glb
 from worker.modeling.usdz_export import convert_glb
 
@@ -78,7 +78,7 @@ def mask(path: Path) -> np.ndarray:
 def test_cutout_writes_the_mask_that_renditions_use(run: Run, tmp_path: Path) -> None:
     photo, out = photo_file(tmp_path, picture()), tmp_path / "masks" / "mask.png"
     code, text = run("cutout", photo, *NO_NET, "--out", out, "--json")
-    result, expected = json.loads(text), cut_out(decode(photo.read_bytes(), max_pixels=10**8))
+    result, expected = json.loads(text), cut_out_product(decode(photo.read_bytes(), max_pixels=10**8), None)
     assert code == 0 and printed(text) == documented("cutout")
     assert np.array_equal(mask(out), expected.alpha)
     assert result["size_px"] == [400, 400] and result["touches"] == [] and result["issues"] == []

@@ -24,25 +24,27 @@ CLEAR_STEP = 6  # of 255, above the threshold, two pixels inside the outline
 MAX_SOFT_SHARE = 0.08  # of the outline without a clear step
 MIN_PART_SHARE = 0.0005  # of the largest part; smaller ones are specks
 MIN_OVERLAP = 0.7  # with the cut-out found otherwise; less means that something stands beside the product
-SURE = 0.9  # confidence from which that cut-out is believed where both differ more
-CONFIDENCE = 0.95
+MAX_REMOVED = 0.02  # of the cut-out found otherwise; more is white that stood on white
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
 def refine_on_clean_background(rgb: U8, found: Cutout) -> Cutout:
-    """Return the cut-out by exact colours where the background has one colour, else the one found."""
+    """Return the cut-out by exact colours where the background has one colour, else the one found.
+
+    It may add what the other one lost, and hardly remove anything. The confidence stays: it is of the net,
+    and nothing measured says that this outline is surer.
+    """
     alpha = clean_alpha(rgb)
     if alpha is None or found.frame is not None:
         return found
     mine, other = alpha > 127, found.alpha > 127
     shared = (mine & other).sum()
-    is_disputed = found.confidence >= SURE and shared < MIN_OVERLAP * (mine | other).sum()
-    if is_disputed or shared < MIN_OVERLAP * mine.sum():
+    if shared < MIN_OVERLAP * mine.sum() or shared < (1 - MAX_REMOVED) * other.sum():
         return found
     background = np.full_like(rgb, np.median(_border(rgb), 0).astype(np.uint8))
     colours = remove_background_colour(rgb, alpha, background)
-    confidence = max(found.confidence, CONFIDENCE)
-    return replace(checked_cutout(colours, alpha, confidence, found.busy_share, ""), net=found.net)
+    refined = checked_cutout(colours, alpha, found.confidence, found.busy_share, "")
+    return replace(refined, net=found.net, doubts=found.doubts)
 
 
 def clean_alpha(rgb: U8) -> U8 | None:

@@ -48,6 +48,8 @@ MAX_MOTIF_SHARE = 0.4  # of the hull that the net sees
 MAX_DISPUTED_SHARE = 0.1  # of the product: more that the classical mask alone has is a part of a set
 MAX_FRAME_SHARE = 0.2  # of the frame that the rectangle may cover
 MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where the rectangle ends
+SURE = 0.6  # probability from which a mask is left as it is
+MAX_FOR_OPENINGS = 0.3  # probability up to which openings are sought: white labels look like some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +72,14 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
         InputError: `cutout.empty`, when the product covers hardly anything, or everything.
     """
     if net is None or photo.alpha is not None:
-        found = cut_out(photo, pointer)
-        return found if photo.alpha is not None else refine_on_clean_background(photo.rgb, found)
+        return cut_out(photo, pointer)
     found, evidence = cut_out_with_evidence(photo, net, pointer)
     found = replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
-    return refine_on_clean_background(photo.rgb, open_see_through(photo.rgb, found))
+    if found.confidence >= SURE:  # on real photos both took more from good masks than they gave
+        return found
+    if found.confidence < MAX_FOR_OPENINGS:
+        found = open_see_through(photo.rgb, found)
+    return refine_on_clean_background(photo.rgb, found)
 
 
 def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> tuple[Cutout, CutoutEvidence]:
