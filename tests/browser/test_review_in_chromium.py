@@ -210,7 +210,10 @@ def a_shop_on_another_origin_shows_it(chromium: Browser, site: str, photos: Phot
     page = chromium.new_context().new_page()
     page.goto(photos.url("shop.html"))
     for place in ("dam-viewer iframe", "body > iframe"):
-        expect(page.frame_locator(place).locator("img.poster")).to_be_visible()
+        expect(page.frame_locator(place).locator("model-viewer")).to_be_visible()
+        poster = page.frame_locator(place).locator("img.poster")  # hidden once the model is shown
+        expect(poster).to_have_js_property("complete", True)
+        assert poster.evaluate("i => i.naturalWidth > 0")
         expect(page.frame_locator(place).locator(".qr")).to_have_count(0)
     box = page.locator("dam-viewer").bounding_box()
     assert box and box["width"] == box["height"] > 300

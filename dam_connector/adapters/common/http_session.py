@@ -304,8 +304,9 @@ class _LimitedAdapter(HTTPAdapter):
 class _GuardedAdapter(_LimitedAdapter, IPFilterAdapter):  # type: ignore[misc]
     def build_connection_pool_key_attributes(self, request: Any, *args: Any, **kwargs: Any) -> Any:
         look_up = partial(super().build_connection_pool_key_attributes, request, *args, **kwargs)
+        name = urlsplit(request.url).hostname or ""
         try:
-            host, options = lookups.run(urlsplit(request.url).hostname or "", look_up, lambda _: None)
+            host, options = look_up() if _is_address(name) else lookups.run(name, look_up, lambda _: None)
         except TimeoutError as error:
             raise requests.exceptions.ConnectTimeout("the name was not found in time") from error
         if not is_public(address := str(host["host"]).strip("[]")):
