@@ -284,9 +284,9 @@ class ApproveAndUndoMany(Scenario):
     def requests(self) -> list[Callable[[], object]]:
         s, ids = self.world.services, [self.version(1).id]
         return [
-            lambda: bulk_review.decide_all(s, ids, APPROVED, delay_s=60),
+            lambda: bulk_review.decide_all(s, ids, APPROVED, delay_s=60, roles=set(UserRole)),
             lambda: bulk_review.undo_all(s, by="ann"),
-            lambda: bulk_review.decide_all(s, ids, APPROVED, delay_s=60),
+            lambda: bulk_review.decide_all(s, ids, APPROVED, delay_s=60, roles=set(UserRole)),
         ]
 
 

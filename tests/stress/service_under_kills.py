@@ -194,7 +194,9 @@ class ServiceUnderKills:
         assert answer.status_code in (200, 202, 409), answer.text
 
     def _ask(self, method: str, path: str, body: Any = None) -> requests.Response:
-        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": f"k{self._count}"}
+        headers = {"Authorization": f"Bearer {self._token}"}
+        if method != "GET":
+            headers["Idempotency-Key"] = f"k{self._count}"
         return self._request(method, path, json=body, headers=headers)
 
     def settle(self) -> None:
