@@ -250,7 +250,7 @@ def test_each_redirect_is_checked(location: str) -> None:
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_addresses_that_are_not_public_are_refused(address: str, call: Call) -> None:
     with pytest.raises(AddressBlocked):
-        call(HttpClient(timeout_s=TIMEOUT_S), f"http://{address}/")
+        call(HttpClient(timeout_s=20), f"http://{address}/")  # nothing is waited for
 
 
 @pytest.mark.parametrize("address", ["1.1.1.1", "93.184.215.14", "2606:4700::1111", "2a00:1450:4001::200e"])
@@ -262,7 +262,7 @@ def test_public_addresses_are_allowed(address: str) -> None:
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_unusual_ports_are_refused(port: int, call: Call) -> None:
     with pytest.raises(AddressBlocked, match=f"port {port} "):
-        call(HttpClient(timeout_s=TIMEOUT_S), f"http://1.1.1.1:{port}/")
+        call(HttpClient(timeout_s=20), f"http://1.1.1.1:{port}/")
 
 
 def test_a_configured_address_keeps_its_port_and_its_check() -> None:
