@@ -102,9 +102,10 @@ def test_a_job_with_too_much_memory_is_ended_and_the_worker_goes_on(
     def counted() -> bool:  # a thread of the worker may be sending the last ones
         totals = services.counters.totals()
         killed, peaks = totals.get("jobs_killed", []), totals.get("job_peak_bytes", [])
-        return [k.total for k in killed] == [1] and [sum(p.buckets.values()) for p in peaks] == [2]
+        return [k.total for k in killed] == [1] and sum(sum(p.buckets.values()) for p in peaks) >= 1
 
-    eventually(counted)
+    eventually(counted)  # RQ may reap a job that ends at once before its memory is read
+    assert connect(queue_url).llen("rq:queue:make") == 0  # the next job was run
 
 
 @pytest.mark.usefixtures("without_check_process")
