@@ -7,11 +7,14 @@ It limits itself as far as the system can; its parent watches it for the rest.
 import os
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -24,6 +27,17 @@ _CLOCK_FACTOR = 8  # the limit by the clock, in multiples of the CPU limit: a pr
 _POLL_INTERVAL_S = 0.02
 _MAX_ERROR_BYTES = 65_536
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "HOME", "PYTHONPATH", "VIRTUAL_ENV")  # that it inherits
+# What reading a ZIP that is damaged, or made to do harm, raises.
+DAMAGED_ARCHIVE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    NotImplementedError,  # of a method of compression that Python cannot read
+    RuntimeError,  # of an encrypted file
+)
 _slots = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 

@@ -7,10 +7,8 @@ lines of JSON or the unpacked files; its parent needs only `schemas.uploads`.
 import hashlib
 import json
 import posixpath
-import struct
 import sys
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from typing import IO
 
@@ -18,7 +16,7 @@ from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
 from dam_connector.model_siblings import with_siblings
-from dam_connector.watched_process import limit_this_process
+from dam_connector.watched_process import DAMAGED_ARCHIVE, limit_this_process
 from schemas.measures import NumberCell
 from schemas.sheet_reader import read_sheet
 from schemas.uploads import FRAME, INPUT_ERROR_CODE, SHEET_LIMITS, ZIP_LIMITS
@@ -26,16 +24,6 @@ from schemas.uploads import FRAME, INPUT_ERROR_CODE, SHEET_LIMITS, ZIP_LIMITS
 MAX_MEMBERS = 20_000
 UTF8_FLAG = 0x800  # of a member of a ZIP: its name is UTF-8
 MAX_UNPACKED_BYTES = 1_000_000_000  # of all pictures
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    OSError,
-    EOFError,
-    ValueError,
-    NotImplementedError,  # of a method of compression that Python cannot read
-    RuntimeError,  # of an encrypted file
-)
 
 
 def write_sheet(source: IO[bytes], out: IO[bytes]) -> None:
@@ -85,7 +73,7 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple
                 if is_model_name(member.filename):
                     data = with_siblings(data, MAX_MODEL_BYTES, _sibling_reader(package, member.filename))
                 yield zip_names(member.filename, marked=marked), data
-    except _DAMAGED as error:
+    except DAMAGED_ARCHIVE as error:
         raise InputError(
             "sheet.unreadable",
             f"The file of pictures is neither a folder nor a ZIP that can be read ({type(error).__name__}).",

@@ -2,28 +2,17 @@
 
 import io
 import posixpath
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
 from dam_connector.domain.brought_model import MODEL_SUFFIXES, is_model_name
 from dam_connector.domain.picture_names import clean_path
 from dam_connector.errors import InputError
+from dam_connector.watched_process import DAMAGED_ARCHIVE
 
 MAX_MEMBERS = 2_000
 MAX_UNPACKED_BYTES = 600_000_000
-_DAMAGED = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    OSError,
-    EOFError,
-    ValueError,
-    NotImplementedError,  # of a method of compression that Python cannot read
-    RuntimeError,  # of an encrypted file
-)
 
 
 class FileSet:
@@ -131,6 +120,6 @@ def open_archive(data: bytes) -> FileSet:
                     limit=f"{MAX_MEMBERS} files, {MAX_UNPACKED_BYTES / 1e6:.0f} MB",
                 )
             return FileSet({m.filename: package.read(m) for m in members})
-    except _DAMAGED as error:
+    except DAMAGED_ARCHIVE as error:
         message = f"The ZIP cannot be read ({type(error).__name__})."
         raise InputError("source.not_a_model", message) from error
