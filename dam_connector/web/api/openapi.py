@@ -1,10 +1,12 @@
 """The OpenAPI document of the API: every status, name and header that the endpoints really have."""
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
+from threading import Lock
 from typing import Any
 
-from flask import Request
+from flask import Flask, Request, Response
 from flask_smorest import Api, Blueprint, abort
 from marshmallow import RAISE, missing
 from webargs.core import is_json
@@ -99,9 +101,30 @@ class StrictParser(FlaskParser):
 
 
 class TrueApi(Api):
-    """The API whose document shows errors as they are."""
+    """The API whose document shows errors as they are.
+
+    The operations are described when the document is asked for first: that takes a tenth of a second, and
+    few processes ever serve it.
+    """
 
     ERROR_SCHEMA = ErrorOut
+
+    def __init__(self, app: Flask) -> None:
+        self._to_describe: list[Callable[[], None]] = []
+        self._lock = Lock()
+        super().__init__(app)
+
+    def describe_later(self, describe: Callable[[], None]) -> None:
+        """Remember a function that adds operations to the document."""
+        self._to_describe.append(describe)
+
+    def _openapi_json(self) -> Response:
+        with self._lock:
+            while self._to_describe:
+                self._to_describe[0]()
+                del self._to_describe[0]
+        response: Response = super()._openapi_json()
+        return response
 
 
 class ApiBlueprint(Blueprint):
@@ -117,6 +140,10 @@ class ApiBlueprint(Blueprint):
         """Add a rule; its operations are tagged by the first part of the path."""
         options["tags"] = [rule.strip("/").partition("/")[0]]
         super().add_url_rule(rule, *args, **options)
+
+    def register_views_in_doc(self, api: TrueApi, *args: Any, **options: Any) -> None:
+        """Leave it to the API when to describe the operations. flask-smorest calls this."""
+        api.describe_later(partial(super().register_views_in_doc, api, *args, **options))
 
     def _store_endpoint_docs(
         self, endpoint: str, obj: Callable[..., Any], parameters: Any, tags: Any, **options: Any
