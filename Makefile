@@ -11,7 +11,7 @@ LIVE := .live
 TEST_JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test stress stress-long live lint format bench docs build lock closure vulnerabilities base-image chromium clean
+.PHONY: help setup frontend demo test stress stress-long live lint format bench docs pictures build lock closure vulnerabilities base-image chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -91,6 +91,11 @@ bench: setup ## Measure, and write figures to benchmarks/results.json (docs/benc
 
 docs: setup ## Write the generated documents
 	@$(BIN)/dam-connector docs
+
+pictures: setup chromium ## Take the pictures in docs/images anew
+	@$(BIN)/python -m benchmarks.page_pictures docs/images
+	@$(BIN)/python -m benchmarks.model_sheet docs/images/models.jpg
+	@$(BIN)/python -m benchmarks.rendition_sheet --out docs/images/renditions.jpg
 
 build: setup ## Build the wheel, front-end files included; its bill of materials and its requirements with hashes
 	@$(BIN)/python -m hatchling build -t wheel
