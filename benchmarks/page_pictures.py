@@ -22,7 +22,6 @@ from tests.browser.conftest import ARGS, CHROMIUM, WITH_3D
 
 SKU = "SB512"  # of the sample catalog
 TIMEOUT_S = 600.0
-SIZE_PX = {"width": 1440, "height": 900}
 
 
 def main() -> None:
@@ -30,10 +29,8 @@ def main() -> None:
     folder = Path(sys.argv[1])
     with tempfile.TemporaryDirectory(prefix="pages-") as data:
         port = free_port()
-        demo = subprocess.Popen(
-            [str(Path(sys.executable).with_name("dam-connector")), "demo", "--data-dir", data]
-            + ["--port", str(port)]
-        )
+        command = str(Path(sys.executable).with_name("dam-connector"))
+        demo = subprocess.Popen([command, "demo", "--data-dir", data, "--port", str(port)])
         try:
             take_pictures(Settings.from_env(data_dir=Path(data)), f"http://127.0.0.1:{port}", folder)
         finally:
@@ -50,7 +47,7 @@ def take_pictures(settings: Settings, address: str, folder: Path) -> None:
     version = wait_for_model(address, headers)
     with sync_playwright() as p:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *WITH_3D])
-        page = browser.new_page(viewport=SIZE_PX)
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.goto(f"{address}/login/link/{services.users.add_login_link(user)}")
         page.get_by_role("button").first.click()
         save(page, f"{address}/versions/{version}", folder / "review.jpg")
