@@ -55,7 +55,7 @@ def test_a_batch_is_uploaded_checked_begun_watched_and_exported(api: Api, drain:
     assert (sheet["mime"], pictures["mime"]) == ("", "application/zip")
     body = {"sheet": sheet["sha256"], "pictures": pictures["sha256"]}
     checked = client.post("/api/v1/batches/check", json=body).json
-    assert checked["counts"] == {"waiting": 1, "failed": 0, "unchanged": 0}
+    assert checked["counts"] == {"waiting": 1, "makes_nothing": 0, "failed": 0, "unchanged": 0}
     assert checked["makes"] == {"packshot": 1, "cutout": 1}
     assert client.get("/api/v1/batches").json["items"] == []
     keyed = {"Idempotency-Key": "one"}
