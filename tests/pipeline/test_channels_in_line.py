@@ -15,7 +15,7 @@ from dam_connector.domain.listing import Listing
 from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.run import RunKind, RunState
-from dam_connector.domain.version import Version, VersionState
+from dam_connector.domain.version import Version
 from dam_connector.errors import Unavailable
 from dam_connector.usecases import maintenance, publish, review
 from dam_connector.usecases.name_preview import preview_names

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from dam_connector.cli import batches as commands
 from dam_connector.cli import main
+from dam_connector.cli import service as service_commands
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.usecases import batches, exports, intake
 from dam_connector.wiring import Services
@@ -105,6 +106,17 @@ def test_a_single_product_says_so_too(services: Services, lamp_rules: None, phot
     assert again.summary == "T2: 1 run planned" and not again.makes_nothing
     repeated = intake.add_product(services, product("T2", category="lamps", images=images), by="ada")
     assert repeated.summary == "T2: 0 runs planned" and not repeated.makes_nothing
+
+
+def test_the_command_run_says_so_too(
+    services: Services, lamp_rules: None, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.files["a.jpg"] = picture()
+    images = {"front": photos.url("a.jpg")}
+    intake.add_product(services, product("T1", category="sofas", images=images), by="ada")
+    monkeypatch.setattr(service_commands, "open_services", lambda folder: services)
+    ran = CliRunner().invoke(main, ["run", "T1"])
+    assert ran.exit_code == 1 and "T1 makes nothing: no rule for category sofas" in ran.output
 
 
 def test_a_row_without_what_the_rules_start_from_makes_nothing() -> None:
