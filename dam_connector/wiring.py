@@ -1,6 +1,6 @@
 """The composition root: builds the Services from Settings and Rules."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
@@ -11,6 +11,7 @@ from dam_connector.adapters.http import HttpClient
 from dam_connector.adapters.openid import OpenIdProvider
 from dam_connector.clock import SystemClock
 from dam_connector.counters import SharedCounters
+from dam_connector.domain.notify import NotifyRules
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import ConfigError
 from dam_connector.fleet_pace import FleetPace, read_limits
@@ -272,6 +273,19 @@ def _open_queue(settings: Settings, background_wakeups: bool) -> Queue:
     return BackgroundQueue(queue) if background_wakeups else queue
 
 
+def _notify_problems(notify: NotifyRules, secret: Callable[[str], str]) -> Iterator[str]:
+    """Yield a line for each secret of `notify` that is not set."""
+    wanted = {"digest/smtp": notify.digest.smtp} if notify.digest else {}
+    for name, target in notify.targets.items():
+        wanted |= {f"targets/{name}/url": target.url, f"targets/{name}/secret": target.secret}
+    for place, reference in wanted.items():
+        if reference.startswith("env/"):
+            try:
+                secret(reference)
+            except ConfigError as error:
+                yield f"/notify/{place}: {error}"
+
+
 def check_rules(rules: Rules, services: Services) -> list[str]:
     """Open the adapter of each connection, and compare generators with deliverables. Nothing is sent.
 
@@ -303,6 +317,7 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
             OpenIdProvider(rules.sign_on, context)
         except ConfigError as error:
             problems.append(f"/sign_on/client_secret: {error}")
+    problems += _notify_problems(rules.notify, context.secret)
     if problems:
         return problems
     kinds = {

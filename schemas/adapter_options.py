@@ -14,7 +14,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from dam_connector.domain.metadata_templates import parse_template
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
-from schemas.common import LOCALE, StrictFloat, json_pointer, problem_lines
+from schemas.common import LOCALE, StrictBoolean, StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
 from schemas.record_mapping import MappingSchema, SignatureSchema
@@ -22,17 +22,6 @@ from schemas.sheet_columns import COLUMNS
 
 MEDIA_FORMATS = ("jpeg", "png", "webp", "glb", "usdz", "web")
 Options = dict[str, fields.Field]
-
-
-class StrictBoolean(fields.Boolean):
-    """true or false; a text such as "no" is neither."""
-
-    default_error_messages = {"invalid": "write true or false, without quotes"}
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> bool:
-        if not isinstance(value, bool):
-            raise self.make_error("invalid", input=value)
-        return value
 
 
 class TemplateField(fields.String):

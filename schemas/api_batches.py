@@ -7,7 +7,7 @@ from marshmallow import Schema, fields, validate
 from schemas.api import PageArgs
 
 BATCH_STATES = ("running", "paused", "cancelled", "done")  # of `BatchState`
-ROW_STATES = ("waiting", "taken", "unchanged", "failed", "cancelled")  # of `RowState`
+ROW_STATES = ("waiting", "taken", "unchanged", "makes_nothing", "failed", "cancelled")  # of `RowState`
 SHA256 = validate.Regexp(r"^[0-9a-f]{64}$", error="must be the sha256 of an upload")
 
 
@@ -74,7 +74,9 @@ class PreviewOut(Schema):
     )
     makes_skus = fields.Boolean()
     counts = fields.Dict(
-        keys=fields.String(), values=fields.Integer(), metadata={"description": "Rows by state."}
+        keys=fields.String(),
+        values=fields.Integer(),
+        metadata={"description": "Rows by state; `waiting` are good."},
     )
     rows = fields.List(fields.Nested(CheckedRowOut), metadata={"description": "The first 200 of each state."})
     makes = fields.Dict(
@@ -98,6 +100,7 @@ class ProgressOut(Schema):
     live = fields.Integer()
     failed = fields.Integer()
     cancelled = fields.Integer()
+    makes_nothing = fields.Integer(metadata={"description": "No rule makes anything of their product."})
     total = fields.Integer()
 
 

@@ -97,6 +97,17 @@ class StrictFloat(fields.Float):
         return super()._validated(value)
 
 
+class StrictBoolean(fields.Boolean):
+    """true or false; a text such as "no" is neither."""
+
+    default_error_messages = {"invalid": "write true or false, without quotes"}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **more: Any) -> bool:
+        if not isinstance(value, bool):
+            raise self.make_error("invalid", input=value)
+        return value
+
+
 class TimestampField(fields.AwareDateTime):
     """A time in ISO 8601, in a year that can be calculated with."""
 

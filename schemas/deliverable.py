@@ -10,7 +10,7 @@ from dam_connector.domain.file_names import LODS
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import CAMERAS, FRAME_COUNTS, PHOTO, Deliverable, GeneratorCondition, Motion
 from dam_connector.domain.run import RunKind
-from schemas.common import SLUG, StrictFloat, lists_to_tuples, text_field
+from schemas.common import SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
@@ -128,7 +128,7 @@ class DeliverableSchema(Schema):
         "Background: `#rrggbb`, a gradient from top to bottom as `#rrggbb to #rrggbb`, or `transparent`.",
         validate=_GROUND,
     )
-    fill = fields.Float(
+    fill = StrictFloat(
         validate=validate.Range(0.3, 1.0),
         metadata={"description": "Share of the tighter side that the product fills."},
     )
@@ -149,8 +149,8 @@ class DeliverableSchema(Schema):
             "for still pictures."
         },
     )
-    shadow = fields.Boolean(metadata={"description": "A soft contact shadow under the product."})
-    reflection = fields.Boolean(metadata={"description": "A fading reflection of the product in the ground."})
+    shadow = StrictBoolean(metadata={"description": "A soft contact shadow under the product."})
+    reflection = StrictBoolean(metadata={"description": "A fading reflection of the product in the ground."})
     max_triangles = fields.Integer(
         strict=True,
         validate=validate.Range(500, 1_000_000),
@@ -162,7 +162,7 @@ class DeliverableSchema(Schema):
         metadata={"description": "Side of the model's texture, in pixels."},
     )
 
-    min_confidence = fields.Float(
+    min_confidence = StrictFloat(
         validate=validate.Range(0, 1),
         metadata={
             "description": "A local model with less confidence goes to the next generator; "

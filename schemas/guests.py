@@ -2,6 +2,8 @@
 
 from marshmallow import Schema, fields, validate
 
+from schemas.common import StrictBoolean
+
 
 class GuestLinkIn(Schema):
     """A guest link to be created."""
@@ -15,8 +17,8 @@ class GuestLinkIn(Schema):
         validate=validate.Length(1, 500),
         metadata={"description": "The id or name of the batch, the category or the SKU."},
     )
-    may_decide = fields.Boolean(load_default=False)
-    days = fields.Integer(load_default=14, validate=validate.Range(1, 90))
+    may_decide = StrictBoolean(load_default=False)
+    days = fields.Integer(strict=True, load_default=14, validate=validate.Range(1, 90))
     stage = fields.String(
         load_default="",
         validate=validate.Length(max=40),

@@ -13,7 +13,7 @@ from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
-from schemas.common import COLOR, SLUG, StrictFloat, nest_message, schema_name, text_field
+from schemas.common import COLOR, SLUG, StrictBoolean, StrictFloat, nest_message, schema_name, text_field
 from schemas.deliverable import DeliverableSchema
 from schemas.naming import NamingSchema
 from schemas.notify import NotifySchema
@@ -131,7 +131,7 @@ class ProductsSchema(Schema):
 class DimensionsRuleSchema(Schema):
     """How far a model's bounding box may differ from the product's size."""
 
-    tolerance_pct = fields.Float(
+    tolerance_pct = StrictFloat(
         validate=validate.Range(0.1, 50),
         metadata={"description": "Largest difference from the product's size on each axis, in percent."},
     )
@@ -181,7 +181,7 @@ class ImagingSchema(Schema):
             error='must be "none" or a file such as "u2netp.onnx", "isnet.onnx", "birefnet.onnx"',
         ),
     )
-    min_probability = fields.Float(
+    min_probability = StrictFloat(
         validate=validate.Range(0, 1),
         metadata={
             "description": "Versions are blocked when their cut-out is usable with a lower probability."
@@ -205,7 +205,7 @@ class StageSchema(Schema):
         fields.String(validate=validate.Length(1, 80)),
         metadata={"description": "Names of reviewers who decide. With no roles either: all reviewers."},
     )
-    dam = fields.Boolean(
+    dam = StrictBoolean(
         metadata={"description": "A decision in the DAM counts as this stage; when absent, as the last one."}
     )
 
@@ -269,12 +269,12 @@ class ChangesSchema(Schema):
 class ReconcileSchema(Schema):
     """When PIMs, DAMs and channels are compared with our records."""
 
-    every_hours = fields.Float(
+    every_hours = StrictFloat(
         validate=validate.Range(1, 24 * 31),
         metadata={"description": "Hours between two comparisons; only on request when absent."},
     )
-    files = fields.Boolean(metadata={"description": "Whether each comparison also reads all files in DAMs."})
-    mend = fields.Boolean(
+    files = StrictBoolean(metadata={"description": "Whether each comparison also reads all files in DAMs."})
+    mend = StrictBoolean(
         metadata={"description": "Whether differences are corrected at once; otherwise they are only shown."}
     )
 

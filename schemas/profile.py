@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, validates_schema
+from marshmallow import Schema, ValidationError, validates_schema
 
 from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.model_profiles import MEASURES, MODEL_PROFILES, ModelLimit, ModelProfile
-from schemas.common import text_field
+from schemas.common import StrictFloat, text_field
 
 SOURCE = "plugin.json"
 _BOUNDS = {"min": "minimum", "max": "maximum"}
 
 
-def _bound(title: str, word: str, unit: str) -> fields.Float:
+def _bound(title: str, word: str, unit: str) -> StrictFloat:
     in_unit = f", {unit}" if unit.startswith("of ") else f", in {unit}" if unit else ""
-    return fields.Float(metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{in_unit}."})
+    return StrictFloat(metadata={"description": f"{title[0].upper()}{title[1:]}: {word}{in_unit}."})
 
 
 _Limits = Schema.from_dict(

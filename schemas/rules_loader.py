@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from dam_connector.domain.categories import doubled_categories
 from dam_connector.domain.channel_names import UNVERSIONED_ADAPTERS
 from dam_connector.domain.file_names import file_stem
 from dam_connector.domain.ids import Sku
@@ -163,6 +164,7 @@ def _reference_problems(rules: Rules) -> list[str]:
     ]
     if rules.review.dam not in rules.dam:
         found.append(f"/review/dam: there is no DAM {rules.review.dam!r} under /connections/dam")
+    found += _doubled_categories(rules)
     found += [
         f"/connections/{port}/{name}: /connections/{other} has the same name; webhooks need one name each"
         for port, other in (("dam", "pim"), ("provider", "pim"), ("provider", "dam"))
@@ -170,6 +172,17 @@ def _reference_problems(rules: Rules) -> list[str]:
         if name in getattr(rules, other)
     ]
     return found or list(_name_clashes(rules))
+
+
+def _doubled_categories(rules: Rules) -> Iterator[str]:
+    """Yield sections that name a category twice; their case and blanks do not count."""
+    for place, named in (
+        (("products", "categories"), rules.products.required_by_category),
+        (("review", "owners"), rules.review.owners),
+        (("review", "stages"), rules.review.stages),
+    ):
+        for first, second in doubled_categories(named):
+            yield f"{json_pointer((*place, second))}: {first!r} is the same category; keep one of them"
 
 
 def _of_deliverable(rules: Rules, number: int) -> Iterator[str]:

@@ -7,7 +7,7 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 
 from dam_connector.domain.roles import UserRole
 from dam_connector.domain.sign_on import SignOnRules
-from schemas.common import text_field
+from schemas.common import StrictBoolean, text_field
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _MANY_TENANTS = ("common", "organizations", "consumers")  # of Entra ID, whose tokens name one tenant each
@@ -74,7 +74,7 @@ class SignOnSchema(Schema):
             "The highest role counts; without one, nobody gets in."
         },
     )
-    passwords = fields.Boolean(
+    passwords = StrictBoolean(
         metadata={"description": "Whether users may still log in by password; yes when absent."}
     )
 

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from dam_connector.domain.touch_up import MAX_POINTS, MAX_RADIUS, MAX_STROKES, Stroke
-from schemas.common import StrictFloat
+from schemas.common import StrictBoolean, StrictFloat
 
 
 def _share() -> StrictFloat:
@@ -15,7 +15,7 @@ def _share() -> StrictFloat:
 class StrokeSchema(Schema):
     """One stroke of a brush over the photo."""
 
-    keep = fields.Boolean(
+    keep = StrictBoolean(
         required=True, metadata={"description": "True: this is product. False: this is background."}
     )
     radius = StrictFloat(
@@ -29,7 +29,7 @@ class StrokeSchema(Schema):
         validate=validate.Length(1, MAX_POINTS),
         metadata={"description": "x, y in shares of width and height, from the top left corner."},
     )
-    stops_at_edges = fields.Boolean(
+    stops_at_edges = StrictBoolean(
         load_default=True,
         metadata={
             "description": "Change only what is connected to the stroke and has one of its colours. "
@@ -49,7 +49,7 @@ class TouchUpIn(Schema):
     strokes = fields.List(
         fields.Nested(StrokeSchema), required=True, validate=validate.Length(max=MAX_STROKES)
     )
-    replaces = fields.Boolean(
+    replaces = StrictBoolean(
         load_default=False,
         metadata={"description": "The earlier touch-ups of the photo no longer count."},
     )

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
-from dam_connector.cli.preview_text import preview_lines
+from dam_connector.cli.preview_text import preview_facts, preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
 from dam_connector.domain.brought_model import is_model_name
 from dam_connector.domain.ids import Sha256
@@ -111,7 +111,7 @@ def run_import(
     mapping = batch_rows.map_columns(sheet, columns)
     listed = list_picture_files(services, pictures)
     preview = batch_preview.preview_batch(services, sheet, mapping, listed)
-    if dry_run or not preview.counts[RowState.WAITING] + preview.counts[RowState.FAILED]:
+    if dry_run or not preview.begins:
         return None, preview
     stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed))
     return batches.start(services, name, owner, sheet, mapping, stored), preview
@@ -138,6 +138,7 @@ def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
             counts = (
                 f"{now.waiting} waiting, {now.generating} generating, {now.in_review} in review, "
                 f"{now.live} live, {now.failed} failed"
+                + (f", {now.makes_nothing} make nothing" if now.makes_nothing else "")
             )
             done = now.total - now.in_progress
             bar.update(task, total=now.total, completed=done, description=f"{batch.name}: {counts}")
@@ -185,7 +186,8 @@ def export(
             text.writelines(exports.json_lines([record]))
             text.flush()
             counts[record["status"]] += 1
-        return {"completed": counts["completed"], "failed": counts["failed"], "output": str(out or "-")}
+        names = ("completed", "failed", "makes_nothing")
+        return {**{name: counts[name] for name in names}, "output": str(out or "-")}
 
 
 def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
@@ -283,7 +285,8 @@ def import_command(
 ) -> None:
     """Make a batch of products from the sheet in FILE, CSV or XLSX.
 
-    Exit code 0: all rows are good. 1: rows are bad, or failed with --wait. 2: the sheet cannot be used.
+    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait. 2: the sheet
+    cannot be used.
     """
     services = open_services(data_dir)
     try:
@@ -303,19 +306,13 @@ def import_command(
     counts = watch_progress(services, batch) if batch and wait else {}
     facts = {
         "batch": batch.id if batch else None,
-        "rows": {s.value: n for s, n in preview.counts.items()},
-        "makes": preview.version_counts,
         "progress": counts,
-        "notes": list(preview.notes),
-        "columns": dict(preview.mapping),
-        "failed": [
-            {"row": row.line, "sku": row.sku, "error": row.error, "codes": list(row.codes)}
-            for row in preview.rows.get(RowState.FAILED, [])
-        ],
+        **preview_facts(preview),
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
     print_result(facts, lines, json_output)
-    sys.exit(int(bool(counts.get("failed") or preview.counts[RowState.FAILED])))
+    checked = preview.counts[RowState.FAILED] + preview.counts[RowState.MAKES_NOTHING]
+    sys.exit(int(bool(counts.get("failed") or checked)))
 
 
 @click.command("export")

@@ -1,4 +1,6 @@
-"""The preview of a batch as text for a terminal."""
+"""The preview of a batch for a terminal: as text, and as JSON."""
+
+from typing import Any
 
 from dam_connector.store.batch_records import RowState
 from dam_connector.usecases import batch_preview
@@ -12,7 +14,7 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
     counts = preview.counts
     lines = [
         f"{preview.total} rows: {counts[RowState.WAITING]} good, {counts[RowState.FAILED]} bad, "
-        f"{counts[RowState.UNCHANGED]} unchanged"
+        f"{counts[RowState.MAKES_NOTHING]} that make nothing, {counts[RowState.UNCHANGED]} unchanged"
     ]
     lines += [f"  {name}: {count} to make" for name, count in preview.version_counts.items()]
     if preview.version_counts:
@@ -31,6 +33,25 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
         lines += [f"  row {row.line}: the SKU is {row.sku}" for row in good]
     lines += [
         f"  row {row.line} {row.sku or '(no SKU)'}: {row.error}"
-        for row in preview.rows.get(RowState.FAILED, [])[:SHOWN_FAILED_ROWS]
+        for state in (RowState.FAILED, RowState.MAKES_NOTHING)
+        for row in preview.rows.get(state, [])[:SHOWN_FAILED_ROWS]
     ]
     return lines
+
+
+def preview_facts(preview: batch_preview.BatchPreview) -> dict[str, Any]:
+    """Return a preview as the JSON that `import --json` prints."""
+    return {
+        "rows": {s.value: n for s, n in preview.counts.items()},
+        "makes": preview.version_counts,
+        "notes": list(preview.notes),
+        "columns": dict(preview.mapping),
+        "failed": [
+            {"row": row.line, "sku": row.sku, "error": row.error, "codes": list(row.codes)}
+            for row in preview.rows.get(RowState.FAILED, [])
+        ],
+        "makes_nothing": [
+            {"row": row.line, "sku": row.sku, "reason": row.error}
+            for row in preview.rows.get(RowState.MAKES_NOTHING, [])
+        ],
+    }

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import retries
 from dam_connector.usecases.batch_rows import issue_text
 from dam_connector.usecases.rules_check import check_rules_text
+from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.wiring import build_services
 
 
@@ -156,8 +158,11 @@ def check_command(file: Path | None, json_output: bool) -> None:
         if file is not None and not file.is_file():
             raise ConfigError(f"{file}: the file does not exist")
         text = read_rules_text(path)
+        settings = load_settings()
         with tempfile.TemporaryDirectory() as folder:
-            found = check_rules_text(build_services(load_settings(Path(folder))), text)
+            found = check_rules_text(
+                build_services(replace(settings, data_dir=Path(folder))), text, doctor.known_users(settings)
+            )
         lines, notes = list(found.problems), list(found.notes)
     except ConfigError as error:
         lines = list(error.problems)
@@ -183,6 +188,10 @@ def run_command(sku: str, data_dir: Path | None) -> None:
             f"{sku}: nothing is made until its record is corrected",
             *(f"{issue_text(i)}. {i.remedy}" for i in errors),
         )
+    if record and not count:
+        _, reason = what_is_made(services, record.product, set(record.sources), services.rules.current())
+        if reason:
+            raise ConfigError(f"{sku} {reason}")
     click.echo(f"{sku}: {count} runs under way" if count else f"{sku}: nothing to do, all assets are made")
 
 

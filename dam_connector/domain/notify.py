@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dam_connector.domain.categories import is_among
+
 
 class NotifyEvent(StrEnum):
     """The events that notifications tell of."""
@@ -69,7 +71,7 @@ class NotifyTarget:
     def wants(self, event: str, category: str) -> bool:
         """Return True if it is told of an event."""
         return (not self.events or event in self.events) and (
-            not self.categories or category in self.categories
+            not self.categories or is_among(category, self.categories)
         )
 
 

@@ -64,6 +64,28 @@ def planned_runs(
         rules: The rules in force.
         former_namings: Patterns of names that were in force, for `PlannedRun.former_hashes`.
     """
+    for deliverable, made_from in makeable_deliverables(product, sources, models, rules):
+        for slot in range(1, deliverable.count + 1):
+            hashed = input_hash(product, made_from, deliverable, slot, rules)
+            former = {
+                input_hash(product, made_from, deliverable, slot, rules, naming) for naming in former_namings
+            }
+            yield PlannedRun(
+                deliverable=deliverable,
+                slot=slot,
+                inputs=made_from,
+                input_hash=hashed,
+                former_hashes=tuple(sorted(former - {hashed})),
+            )
+
+
+def makeable_deliverables(
+    product: Product, sources: Mapping[str, Sha256], models: Mapping[str, Sha256], rules: Rules
+) -> Iterator[tuple[Deliverable, dict[str, Sha256]]]:
+    """Yield the deliverables that can be made of a product, each with what it is made from.
+
+    They are as the product's request changes them. Arguments: see `planned_runs`.
+    """
     for in_rules in rules.deliverables:
         deliverable = apply_request(in_rules, product.request)
         if deliverable is None:
@@ -72,19 +94,7 @@ def planned_runs(
             deliverable = replace(deliverable, count=min(deliverable.count, in_rules.count))
         made_from = _inputs(product, deliverable, sources, models)
         if made_from and deliverable.is_for_category(product.category):
-            for slot in range(1, deliverable.count + 1):
-                hashed = input_hash(product, made_from, deliverable, slot, rules)
-                former = {
-                    input_hash(product, made_from, deliverable, slot, rules, naming)
-                    for naming in former_namings
-                }
-                yield PlannedRun(
-                    deliverable=deliverable,
-                    slot=slot,
-                    inputs=made_from,
-                    input_hash=hashed,
-                    former_hashes=tuple(sorted(former - {hashed})),
-                )
+            yield deliverable, made_from
 
 
 def _inputs(

@@ -17,6 +17,7 @@ class RowStatus(StrEnum):
     PUBLISHED = "Published"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
+    MAKES_NOTHING = "Makes nothing"  # no rule makes anything of its product
 
 
 # The connector does nothing more for these rows until a person acts.
@@ -28,6 +29,7 @@ FINAL_STATUSES = frozenset(
         RowStatus.PUBLISHED,
         RowStatus.FAILED,
         RowStatus.CANCELLED,
+        RowStatus.MAKES_NOTHING,
     }
 )
 # The first of these states that a version of the product has decides the status.
@@ -39,13 +41,16 @@ _BY_VERSION_STATE = (
 )
 
 
-def row_status(*, is_generating: bool, states: Collection[str]) -> RowStatus:
+def row_status(
+    *, is_generating: bool, states: Collection[str], without: RowStatus = RowStatus.FAILED
+) -> RowStatus:
     """Return the status of a row that was taken.
 
     Args:
         is_generating: Whether a run of its product is open.
-        states: The states of its product's versions. If none of them is usable, the row failed.
+        states: The states of its product's versions.
+        without: The status if none of them is usable.
     """
     if is_generating:
         return RowStatus.GENERATING
-    return next((status for state, status in _BY_VERSION_STATE if state in states), RowStatus.FAILED)
+    return next((status for state, status in _BY_VERSION_STATE if state in states), without)

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from dam_connector.domain.categories import is_among, of_category
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.domain.notify import NotifyRules
@@ -52,7 +53,7 @@ class ProductRules:
 
     def required_for(self, category: str) -> tuple[str, ...]:
         """Return the fields that a product of a category must have."""
-        return tuple(dict.fromkeys(self.required + self.required_by_category.get(category, ())))
+        return tuple(dict.fromkeys(self.required + (of_category(self.required_by_category, category) or ())))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +99,7 @@ class Deliverable:
 
     def is_for_category(self, category: str) -> bool:
         """Return True if it is made for products of a category."""
-        return not self.categories or category in self.categories
+        return not self.categories or is_among(category, self.categories)
 
     def can_use_generator(self, generator: str, category: str, views: int) -> bool:
         """Return True if a generator may make it, the price aside.
@@ -109,7 +110,7 @@ class Deliverable:
             views: How many views the product has photos of.
         """
         when = self.when.get(generator, GeneratorCondition())
-        return views >= when.min_views and (not when.categories or category in when.categories)
+        return views >= when.min_views and (not when.categories or is_among(category, when.categories))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,7 +201,11 @@ class ReviewRules:
 
     def stages_for(self, category: str) -> tuple[ReviewStage, ...]:
         """Return the stages of the review of a category in their order; none: one decision is enough."""
-        return self.stages.get(category, self.stages.get(OTHER_CATEGORIES, ()))
+        return of_category(self.stages, category) or self.stages.get(OTHER_CATEGORIES, ())
+
+    def owner_of(self, category: str) -> str:
+        """Return who reviews a category; empty if nobody is named."""
+        return of_category(self.owners, category) or ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

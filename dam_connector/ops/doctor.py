@@ -13,6 +13,8 @@ from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import GENERATED_SECRETS, Settings
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database
+from dam_connector.store.users import User
+from dam_connector.usecases.rules_check import unknown_people
 from dam_connector.wiring import build_services, check_rules
 from schemas.rules_loader import load_rules
 
@@ -160,3 +162,17 @@ def _rules(settings: Settings) -> Iterator[PartStatus]:
         yield PartStatus(
             "adapters", False, line, "Set what is missing in the environment, or correct plugin.json."
         )
+    for line in unknown_people(rules, known_users(settings) or ()):
+        yield PartStatus(
+            "review stages", False, line, "Add the user with dam-connector user add, or correct plugin.json."
+        )
+
+
+def known_users(settings: Settings) -> list[User] | None:
+    """Return all who may log in; None where there is no database, or none that can be read."""
+    if not settings.database_url and not (settings.data_dir / "connector.db").exists():
+        return None
+    try:
+        return build_services(settings).users.all()
+    except ConnectorError:
+        return None

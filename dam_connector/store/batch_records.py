@@ -24,6 +24,7 @@ class RowState(StrEnum):
     WAITING = "waiting"
     TAKEN = "taken"  # its product was stored and its runs were planned
     UNCHANGED = "unchanged"  # everything that it asks for was made before
+    MAKES_NOTHING = "makes_nothing"  # its product is good, and no rule makes anything of it
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -85,11 +86,13 @@ class BatchProgress:
     live: int
     failed: int
     cancelled: int
+    makes_nothing: int = 0
 
     @property
     def total(self) -> int:
         """Return the number of rows."""
-        return self.waiting + self.generating + self.in_review + self.live + self.failed + self.cancelled
+        over = self.in_review + self.live + self.failed + self.cancelled + self.makes_nothing
+        return self.in_progress + over
 
     @property
     def in_progress(self) -> int:

@@ -27,6 +27,7 @@ from dam_connector.store.database import Database
 from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
 
 IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
+TAKEN_STATES = ("taken", "unchanged", "makes_nothing")  # of rows whose products are stored
 CHUNK_ROWS = 2_000  # rows written in one transaction
 
 
@@ -214,7 +215,7 @@ class Batches:
     def newest_taken(self, batch_id: str, *, limit: int) -> list[BatchRow]:
         """Return rows that were taken, the last ones of the sheet first."""
         query = sa.select(batch_rows).where(
-            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
+            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(TAKEN_STATES)
         )
         with self._db.read() as c:
             return [_row(r) for r in c.execute(query.order_by(batch_rows.c.line.desc()).limit(limit))]
@@ -238,10 +239,10 @@ class Batches:
             )
 
     def retry_failed(self, batch_id: str) -> int:
-        """Set failed rows that have a product to waiting; return how many."""
+        """Set rows that failed or made nothing, and have a product, to waiting; return how many."""
         failed = (
             (batch_rows.c.batch_id == batch_id)
-            & (batch_rows.c.state == "failed")
+            & batch_rows.c.state.in_(["failed", "makes_nothing"])
             & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
         )
         with self._db.write() as c:
@@ -251,7 +252,7 @@ class Batches:
     def failed_skus(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
         """Return the SKUs of taken rows for which a run failed, with the error of the run."""
         taken = sa.select(batch_rows.c.sku).where(
-            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
+            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(TAKEN_STATES)
         )
         failed = (
             runs.c.state == "failed",
@@ -269,11 +270,11 @@ class Batches:
 
         A taken row is generating while one of its runs is open. Otherwise it is live if one of its versions
         is, in review if a version waits for a decision or has one, and failed if its runs failed or all
-        versions are blocked.
+        versions are blocked. A row that made nothing counts like this when rules that do came later.
         """
-        taken = sa.select(batch_rows.c.sku).where(
-            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(["taken", "unchanged"])
-        )
+        of_batch = batch_rows.c.batch_id == batch_id
+        taken = sa.select(batch_rows.c.sku).where(of_batch, batch_rows.c.state.in_(TAKEN_STATES))
+        no_rule = sa.select(batch_rows.c.sku).where(of_batch, batch_rows.c.state == "makes_nothing")
         open_runs = sa.select(runs.c.sku).where(
             runs.c.sku.in_(taken),
             runs.c.state.in_(["queued", "running", "parked"]),
@@ -285,18 +286,22 @@ class Batches:
             .where(assets.c.sku.in_(taken))
         )
         by_row_state = (
-            sa.select(batch_rows.c.state, sa.func.count())
-            .where(batch_rows.c.batch_id == batch_id)
-            .group_by(batch_rows.c.state)
+            sa.select(batch_rows.c.state, sa.func.count()).where(of_batch).group_by(batch_rows.c.state)
         )
         with self._db.read() as c:
             counts: dict[str, int] = {state: n for state, n in c.execute(by_row_state)}
             skus, generating = set(c.execute(taken).scalars()), set(c.execute(open_runs.distinct()).scalars())
+            nothing = set(c.execute(no_rule).scalars())
             states: dict[str, set[str]] = {}
             for sku, state in c.execute(version_states.distinct()):
                 states.setdefault(sku, set()).add(state)
         statuses = Counter(
-            row_status(is_generating=sku in generating, states=states.get(sku, ())) for sku in skus
+            row_status(
+                is_generating=sku in generating,
+                states=states.get(sku, ()),
+                without=RowStatus.MAKES_NOTHING if sku in nothing else RowStatus.FAILED,
+            )
+            for sku in skus
         )
         return BatchProgress(
             waiting=counts.get("waiting", 0),
@@ -307,6 +312,7 @@ class Batches:
             live=statuses[RowStatus.PUBLISHED],
             failed=counts.get("failed", 0) + statuses[RowStatus.FAILED],
             cancelled=counts.get("cancelled", 0),
+            makes_nothing=statuses[RowStatus.MAKES_NOTHING],
         )
 
 

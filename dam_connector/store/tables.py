@@ -86,7 +86,7 @@ batch_rows = sa.Table(
     foreign_key_column("batch_id", "batches.id", nullable=False),
     sa.Column("line", sa.Integer, nullable=False),
     sa.Column("sku", sa.String(500), nullable=False, index=True),
-    sa.Column("state", sa.String(16), nullable=False),  # waiting, taken, unchanged, failed, cancelled
+    sa.Column("state", sa.String(16), nullable=False),  # of `RowState`
     json_column("cells"),
     json_column("facts"),
     text_column("error"),

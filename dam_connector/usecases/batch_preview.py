@@ -8,17 +8,18 @@ from itertools import islice
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue
-from dam_connector.domain.product import INSPIRATION, MAX_SPIN_FRAMES, Product, spin_key
-from dam_connector.domain.row_request import apply_request
+from dam_connector.domain.product import INSPIRATION, MAX_SPIN_FRAMES, spin_key
 from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
+from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, image_urls
 from dam_connector.wiring import Services
 from schemas.sheet_rows import survey_sheet
 from schemas.sheet_table import Sheet
 
+CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_NAMED_COLUMNS = 12
 MAX_CHECKED_IMAGES = 2000
@@ -37,9 +38,7 @@ class BatchPreview:
     # The sheet has no SKUs: they were made from the names.
     makes_skus: bool = False
     # Rows by state.
-    counts: dict[RowState, int] = field(
-        default_factory=lambda: dict.fromkeys((RowState.WAITING, RowState.FAILED, RowState.UNCHANGED), 0)
-    )
+    counts: dict[RowState, int] = field(default_factory=lambda: dict.fromkeys(CHECKED_STATES, 0))
     # The first rows of each state.
     rows: dict[RowState, list[NewBatchRow]] = field(default_factory=dict)
     # Versions to be made, by deliverable.
@@ -52,6 +51,11 @@ class BatchPreview:
     unchecked_rows: int = 0
     # Estimated seconds until all versions are generated.
     generation_s: float = 0.0
+
+    @property
+    def begins(self) -> bool:
+        """Return whether a batch of the sheet has something to do or to give back."""
+        return any(count for state, count in self.counts.items() if state is not RowState.UNCHANGED)
 
     @property
     def total(self) -> int:
@@ -88,12 +92,14 @@ def preview_batch(
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping))
     preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
     image_check = _ImageCheck(services, {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()})
+    rules = services.rules.current()
     rows = check_rows(services, sheet, mapping, pictures, facts)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
             preview.add_row(row)
             if row.state is RowState.WAITING and row.product:
-                for deliverable in _requested_deliverables(services, row.product):
+                made, _ = what_is_made(services, row.product, set(image_urls(row.product)), rules)
+                for deliverable in made:
                     preview.add_versions(deliverable, *first_generator(services, deliverable, row.product))
     preview.unchecked_rows = image_check.unchecked_rows
     preview.generation_s = estimate_seconds(services, preview.version_counts)
@@ -106,13 +112,6 @@ def _unused_columns(sheet: Sheet, mapping: Mapping[str, str]) -> Iterator[str]:
     if unused and not any(note.startswith("This is an export of") for note in sheet.notes):
         more = f" and {len(unused) - MAX_NAMED_COLUMNS} more" if len(unused) > MAX_NAMED_COLUMNS else ""
         yield f"Columns that are not used: {', '.join(unused[:MAX_NAMED_COLUMNS])}{more}."
-
-
-def _requested_deliverables(services: Services, product: Product) -> Iterator[Deliverable]:
-    for deliverable in services.rules.current().deliverables:
-        requested = apply_request(deliverable, product.request)
-        if requested and requested.is_for_category(product.category):
-            yield requested
 
 
 class _ImageCheck:

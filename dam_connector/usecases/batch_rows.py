@@ -11,9 +11,11 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.picture_names import PictureFinder
 from dam_connector.domain.product import MAX_SPIN_FRAMES, MIN_SPIN_FRAMES, Product
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
-from dam_connector.usecases.source_images import HELD_PREFIX, is_image_url
+from dam_connector.usecases.run_planning import what_is_made
+from dam_connector.usecases.source_images import HELD_PREFIX, image_urls, is_image_url
 from dam_connector.wiring import Services
 from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
@@ -114,17 +116,19 @@ def check_rows(
         facts: those of the sheet; None: they are read first.
 
     Yields:
-        The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons, or
-        `UNCHANGED` when the same product is stored already.
+        The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons,
+        `MAKES_NOTHING` with the reason, or `UNCHANGED` when the same product is stored already.
     """
     first_lines: dict[str, int] = {}
+    rules = services.rules.current()
     facts, beside = facts or survey_sheet(sheet, mapping), FilesBesideSheet(pictures)
     rows = (
         _check_row(line, cells, mapping, facts, beside, first_lines, services) for line, cells in sheet.rows
     )
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.usable_products([r.sku for r in chunk if r.product])
-        for row in chunk:
+        for checked in chunk:
+            row = _makes_something(services, checked, rules)
             is_unchanged = (
                 row.state is RowState.WAITING
                 and row.product is not None
@@ -157,6 +161,17 @@ def _check_row(
     first_lines.setdefault(sku, line)
     row = NewBatchRow(line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING)
     return replace(fail_row(row, issues), product=None) if issues else row
+
+
+def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewBatchRow:
+    """Return a row; a good one of whose product the rules make nothing says so."""
+    if row.state is not RowState.WAITING or row.product is None:
+        return row
+    _, reason = what_is_made(services, row.product, set(image_urls(row.product)), rules)
+    if not reason:
+        return row
+    found = issue("row.makes_nothing", reason)
+    return replace(row, state=RowState.MAKES_NOTHING, error=found.message, codes=(found.code,))
 
 
 def fail_row(row: NewBatchRow, issues: list[Issue]) -> NewBatchRow:

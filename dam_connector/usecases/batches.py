@@ -6,6 +6,7 @@ a webhook nor another sheet.
 """
 
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from hashlib import sha256
 
 import structlog
@@ -14,7 +15,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.domain.notify import NotifyEvent
 from dam_connector.errors import NotFound, StateConflict, StorageUnavailable
-from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
+from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
 from dam_connector.usecases.intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
@@ -50,7 +51,7 @@ def start(
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
-    rows = check_rows(services, sheet, mapping, pictures)
+    rows = (_to_be_stored(row) for row in check_rows(services, sheet, mapping, pictures))
     batch = services.batches.store(name, owner, sheet.header, rows)
     with services.transaction():
         batch = services.batches.begin(batch)
@@ -58,6 +59,12 @@ def start(
         services.queue.wake("advance_batch", [batch.wake_token])
         record(batch)
     return batch
+
+
+def _to_be_stored(row: NewBatchRow) -> NewBatchRow:
+    """Return a checked row as it is stored: the product of one that makes nothing is taken in, too."""
+    is_nothing = row.state is RowState.MAKES_NOTHING
+    return replace(row, state=RowState.WAITING, error="", codes=()) if is_nothing else row
 
 
 def advance(services: Services, wake_token: str) -> None:
@@ -116,6 +123,8 @@ def _finish_row(services: Services, batch: Batch, row: BatchRow, result: IntakeR
     errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if errors and not result.planned:
         services.batches.finish_row(row.id, RowState.FAILED, "; ".join(issue_text(i) for i in errors))
+    elif result.makes_nothing:
+        services.batches.finish_row(row.id, RowState.MAKES_NOTHING, result.makes_nothing)
     else:
         services.batches.finish_row(row.id, RowState.TAKEN)
 

@@ -42,7 +42,7 @@ class RowResult:
     status: RowStatus
     # The newest version of each asset comes first.
     versions: tuple[ManifestVersion, ...]
-    # Why the row failed; else empty.
+    # Why the row failed or makes nothing; else empty.
     error: str
 
 
@@ -50,7 +50,7 @@ def row_results(services: Services, batch: Batch) -> Iterator[RowResult]:
     """Yield the result of each row of a batch, in the sheet's order."""
     rows = services.batches.all_rows(batch.id)
     while chunk := list(islice(rows, CHUNK_ROWS)):
-        skus = [row.sku for row in chunk if row.state in (RowState.TAKEN, RowState.UNCHANGED)]
+        skus = [row.sku for row in chunk if row.state not in _STATUS_WITHOUT_VERSIONS]
         versions = services.gallery.manifest_versions(skus)
         generation = services.runs.generation_status(skus)
         for row in chunk:
@@ -61,7 +61,14 @@ def row_results(services: Services, batch: Batch) -> Iterator[RowResult]:
 def _row_result(row: BatchRow, versions: list[ManifestVersion], is_generating: bool, error: str) -> RowResult:
     if row.state in _STATUS_WITHOUT_VERSIONS:
         return RowResult(row, _STATUS_WITHOUT_VERSIONS[row.state], (), row.error)
-    status = row_status(is_generating=is_generating, states={v.card.state for v in versions})
+    is_nothing = row.state is RowState.MAKES_NOTHING
+    status = row_status(
+        is_generating=is_generating,
+        states={v.card.state for v in versions},
+        without=RowStatus.MAKES_NOTHING if is_nothing else RowStatus.FAILED,
+    )
+    if status is RowStatus.MAKES_NOTHING:
+        return RowResult(row, status, (), row.error)
     if status is not RowStatus.FAILED:
         return RowResult(row, status, tuple(versions), "")
     codes = dict.fromkeys(code for v in versions for code in v.codes)
@@ -78,10 +85,10 @@ def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
 
 def manifest_record(services: Services, each: RowResult) -> dict[str, Any]:
     """Return the manifest's record of a row."""
-    if each.status in (RowStatus.FAILED, RowStatus.CANCELLED):
+    if each.status in (RowStatus.FAILED, RowStatus.CANCELLED, RowStatus.MAKES_NOTHING):
         return {
             "sku": each.row.sku,
-            "status": each.status.value.lower(),
+            "status": each.status.value.lower().replace(" ", "_"),
             "error": each.error,
             "row": each.row.line,
         }

@@ -36,7 +36,7 @@ from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.placement import send_changed_texts
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.receipt import receive_webhook  # noqa: F401 - both halves are found here
-from dam_connector.usecases.run_planning import plan_runs
+from dam_connector.usecases.run_planning import plan_runs, what_is_made
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.usecases.stored_facts import store_facts
 from dam_connector.wiring import Services
@@ -52,6 +52,7 @@ class IntakeResult:
 
     summary: str  # for people, e.g. `CH123: 4 runs planned`
     planned: int  # runs that were not planned before
+    makes_nothing: str = ""  # why the rules make nothing of the product, or empty
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
@@ -302,11 +303,17 @@ def _store_findings_and_plan(
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
+    _, nothing = (
+        ([], "")
+        if planned or errors
+        else what_is_made(services, product, set(sources), services.rules.current())
+    )
+    planned_text = nothing or f"{planned} {'run' if planned == 1 else 'runs'} planned"
     parts = [
-        f"{planned} {'run' if planned == 1 else 'runs'} planned" if can_run or not errors else "",
+        planned_text if can_run or not errors else "",
         f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
     ]
-    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned)
+    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing)
 
 
 def add_product(

@@ -204,7 +204,7 @@ def send_digests(services: Services) -> int:
     services.notes.set(DIGEST_NOTE, now.isoformat())
     by_owner: dict[str, dict[str, list[str]]] = {}
     for category, ids in waiting_by_category(services).items():
-        owner = rules.review.owners.get(category, NO_OWNER)
+        owner = rules.review.owner_of(category) or NO_OWNER
         by_owner.setdefault(owner if owner in digest.addresses else NO_OWNER, {})[category] = ids
     return sum(_send_digest(services, digest, owner, found) for owner, found in sorted(by_owner.items()))
 

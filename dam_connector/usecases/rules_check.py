@@ -1,9 +1,14 @@
 """The check of a plugin.json that need not be in force."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 
+from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError
+from dam_connector.settings import GENERATED_SECRETS
+from dam_connector.store.users import User
 from dam_connector.wiring import Services, check_rules
+from schemas.common import json_pointer
 from schemas.rules_loader import load_rules, rules_notes
 
 PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
@@ -24,14 +29,73 @@ class RulesCheck:
         return not self.problems
 
 
-def check_rules_text(services: Services, text: str) -> RulesCheck:
-    """Check the text of a plugin.json, its connections too. Nothing is sent, and nothing changes."""
+def check_rules_text(services: Services, text: str, users: Iterable[User] | None = None) -> RulesCheck:
+    """Check the text of a plugin.json, its connections too. Nothing is sent, and nothing changes.
+
+    Args:
+        users: all who may log in; None: nobody knows, and people in the rules are not compared with them.
+    """
     try:
         rules = load_rules(text)
-        notes = tuple(rules_notes(rules))
+        notes = (
+            *rules_notes(rules),
+            *missing_variables(rules, services.settings.environ),
+            *(unknown_people(rules, users) if users is not None else ()),
+        )
         return RulesCheck(problems=tuple(check_rules(rules, _with_placeholders(services))), notes=notes)
     except ConfigError as error:
         return RulesCheck(problems=error.problems)
+
+
+def missing_variables(rules: Rules, environ: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each environment variable that rules name and that is not set.
+
+    Those that the first start sets are left out.
+    """
+    connections = {
+        port: {name: dict(c.options) for name, c in getattr(rules, port).items()}
+        for port in ("pim", "dam", "provider", "channel")
+    }
+    sections = {
+        "connections": connections,
+        "notify": asdict(rules.notify),
+        "sign_on": asdict(rules.sign_on) if rules.sign_on else {},
+    }
+    for place, name in _references(sections):
+        if not environ.get(name) and name not in GENERATED_SECRETS:
+            yield f"{json_pointer(place)}: the environment variable {name} is not set here"
+
+
+def unknown_people(rules: Rules, users: Iterable[User]) -> Iterator[str]:
+    """Yield a line for each person of a review stage who is no user, or who may not decide."""
+    roles = {user.name: user.role for user in users}
+    for category, stages in rules.review.stages.items():
+        for number, stage in enumerate(stages):
+            for index, name in enumerate(stage.people):
+                place = json_pointer(("review", "stages", category, number, "people", index))
+                if name not in roles:
+                    known = f"; known: {', '.join(sorted(roles))}" if roles else ""
+                    later = ", unless single sign-on adds it at its first login" if rules.sign_on else ""
+                    yield f"{place}: there is no user {name!r}{later}{known}"
+                elif "reviewer" not in roles[name].included:
+                    yield f"{place}: {name!r} is a {roles[name].value}, who may not decide"
+
+
+def _references(
+    value: object, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Yield the places and names of all references to environment variables, at any depth."""
+    if isinstance(value, str):
+        if value.startswith("env/"):
+            yield place, value.removeprefix("env/")
+        return
+    below: Iterable[tuple[str | int, object]] = ()
+    if isinstance(value, Mapping):
+        below = value.items()
+    elif isinstance(value, list | tuple):
+        below = enumerate(value)
+    for key, each in below:
+        yield from _references(each, (*place, key))
 
 
 def _with_placeholders(services: Services) -> Services:

@@ -1,12 +1,13 @@
 """Planning: a run for each slot of each deliverable of a product, stored once for each input."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.planning import PlannedRun, planned_runs
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import PHOTO, Rules
+from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.version import VersionFile
+from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
 from dam_connector.wiring import Services
@@ -62,12 +63,34 @@ def needed_runs(
     services: Services, product: Product, sources: Mapping[str, Sha256], rules: Rules
 ) -> Iterator[PlannedRun]:
     """Yield the runs that a product needs by some rules, whether or not they were planned before."""
-    models = {
+    models = _current_models(services, product, rules)
+    yield from planned_runs(product, sources, models, rules, services.rules.former_namings())
+
+
+def what_is_made(
+    services: Services, product: Product, pictures: Collection[str], rules: Rules
+) -> tuple[list[Deliverable], str]:
+    """Return the deliverables that rules make of a product, and why it is none.
+
+    Args:
+        pictures: the keys of its pictures and of its model, e.g. of `image_urls`; they need not be fetched.
+
+    Returns:
+        The deliverables as the product's request changes them. If there are none, the reason for people.
+    """
+    found = expected_deliverables(product, pictures, rules)
+    found = found or expected_deliverables(
+        product, pictures, rules, _current_models(services, product, rules)
+    )
+    return found, "" if found else why_nothing(product, pictures, rules)
+
+
+def _current_models(services: Services, product: Product, rules: Rules) -> dict[str, Sha256]:
+    return {
         d.made_from: glb.sha256
         for d in rules.deliverables
         if (glb := _current_glb(services, product.sku, d.made_from))
     }
-    yield from planned_runs(product, sources, models, rules, services.rules.former_namings())
 
 
 def _current_glb(services: Services, sku: str, deliverable: str) -> VersionFile | None:

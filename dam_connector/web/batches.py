@@ -203,6 +203,7 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed_rows": failed_rows,
         "failed_skus": failed_skus,
+        "idle_rows": s.batches.rows(found.id, state=RowState.MAKES_NOTHING, limit=MAX_FAILED_SHOWN),
         "pace": pace,
         "left_s": progress.in_progress / pace if pace else None,
     }

@@ -91,7 +91,7 @@ def version(version_id: str) -> ResponseReturnValue:
         if record and found.state is VersionState.APPROVED
         else None,
         review=s.rules.current().review,
-        owner=s.rules.current().review.owners.get(record.product.category, "") if record else "",
+        owner=s.rules.current().review.owner_of(record.product.category) if record else "",
         run=s.runs.get(found.run_id),
         generators=review.available_generators(s, found)
         if signed_in_user().role.includes(UserRole.ADMIN)

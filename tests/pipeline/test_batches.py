@@ -65,6 +65,7 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
         RowState.WAITING: 2,
         RowState.FAILED: 4,
         RowState.UNCHANGED: 0,
+        RowState.MAKES_NOTHING: 0,
     }
     assert (
         preview.version_counts == {"packshot": 1, "room": 3}

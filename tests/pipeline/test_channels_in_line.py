@@ -15,7 +15,7 @@ from dam_connector.domain.listing import Listing
 from dam_connector.domain.planning import planned_runs
 from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.run import RunKind, RunState
-from dam_connector.domain.version import Version, VersionState
+from dam_connector.domain.version import Version
 from dam_connector.errors import Unavailable
 from dam_connector.usecases import maintenance, publish, review
 from dam_connector.usecases.name_preview import preview_names
@@ -261,16 +261,18 @@ def test_files_leave_the_folder_of_the_former_category(
     rules["deliverables"] = [{**PACKSHOT, "channels": ["export"]}]
     rules["naming"]["folder"] = "{category}/{sku}"
     write_rules(**rules)
-    for category in ("chairs", "stools"):
+    for category in ("kitchen", "Tableware"):
         shop.clock.forward(5)  # type: ignore[attr-defined]
         send(shop, chair(photos, category=category), message=category, kind="product.updated")
         drain()
-        if newest(shop).state is VersionState.IN_REVIEW:
-            approve(shop, newest(shop))
-        else:
-            publish.withdraw(shop, newest(shop), by="ann")
+        approve(shop, newest(shop))
         drain()
-    assert not [p for p in tree.rglob("*") if p.is_file() and "chairs" in p.parts]
+        files = [p for p in tree.rglob("*") if p.is_file() and "CH123" in p.parts]
+        assert files and all(category in p.parts for p in files), files
+    assert states(shop)[0] == "V2 published"
+    publish.withdraw(shop, newest(shop), by="ann")
+    drain()
+    assert not [p for p in tree.rglob("*") if p.is_file() and "CH123" in p.parts]
 
 
 def test_a_channel_s_names_are_its_own_and_a_new_version_takes_the_place_of_the_old(

@@ -139,7 +139,7 @@ def test_lines_go_to_standard_output_and_the_summary_ends_them(
 ) -> None:
     summary = batch_commands.export(services, batch, "jsonl", None, follow=True)
     assert (
-        summary == {"completed": 1, "failed": 2, "output": "-"}
+        summary == {"completed": 1, "failed": 2, "makes_nothing": 0, "output": "-"}
         and len(capsys.readouterr().out.splitlines()) == 3
     )
 

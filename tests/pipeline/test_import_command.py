@@ -39,7 +39,12 @@ def test_exit_codes_are_those_of_the_rows(run_import: Import, photos: PhotoServe
     assert run_import(good, "--dry-run").exit_code == 0
     checked = run_import(bad, "--dry-run", "--json")
     facts = json.loads(checked.output.splitlines()[-1])
-    assert checked.exit_code == 1 and facts["rows"] == {"waiting": 1, "failed": 1, "unchanged": 0}
+    assert checked.exit_code == 1 and facts["rows"] == {
+        "waiting": 1,
+        "makes_nothing": 0,
+        "failed": 1,
+        "unchanged": 0,
+    }
     assert facts["failed"][0]["row"] == 3 and facts["failed"][0]["codes"] == ["row.picture"]
     assert run_import(bad).exit_code == 1
     assert run_import("nothing,known\n1,2\n", "--dry-run").exit_code == 2

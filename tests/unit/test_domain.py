@@ -229,3 +229,21 @@ def test_a_record_may_have_numbers_for_texts_and_nothing_for_what_is_absent() ->
         load_product({"sku": "A", "attributes": {"nested": {"a": 1}}})
     with pytest.raises(ValidationError, match="sku"):
         load_product({"sku": None})
+
+
+def test_categories_are_compared_without_case_and_blanks() -> None:
+    deliverable = {**rules_json()["deliverables"][0], "categories": ["Floor  Lamps"]}
+    review = {"owners": {"LAMPS": "ann"}, "stages": {"lamps": [{"name": "brand"}]}}
+    products = {"required": ["sku"], "categories": {"Lamps": {"required": ["color"]}}}
+    rules = load_rules(json.dumps(rules_json(deliverables=[deliverable], review=review, products=products)))
+    assert rules.deliverables[0].is_for_category("floor lamps ")
+    assert not rules.deliverables[0].is_for_category("floorlamps")
+    assert rules.products.required_for("lamps") == ("sku", "color")
+    assert rules.review.owner_of("Lamps") == "ann" and rules.review.owner_of("sofas") == ""
+    assert [stage.name for stage in rules.review.stages_for("Lamps")] == ["brand"]
+
+
+def test_a_category_that_is_named_twice_is_refused() -> None:
+    review = {"owners": {"Lamps": "ann", "lamps": "bob"}}
+    with pytest.raises(ConfigError, match="/review/owners/lamps: 'Lamps' is the same category"):
+        load_rules(json.dumps(rules_json(review=review)))

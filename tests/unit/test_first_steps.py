@@ -48,7 +48,7 @@ def test_doctor_before_the_first_start_fails_on_nothing_that_it_creates(folder: 
 
 def test_a_byte_order_mark_is_accepted(folder: Path) -> None:
     (folder / "plugin.json").write_text("\ufeff" + json.dumps(rules_json()))
-    assert run("check-config").output == "plugin.json: good\n"
+    assert run("check-config").output.splitlines()[0] == "plugin.json: good"
 
 
 def problems(**changes: object) -> str:
@@ -107,3 +107,74 @@ def test_options_are_checked_without_the_secrets(folder: Path) -> None:
     (folder / "plugin.json").write_text(json.dumps(rules_json(connections=connections)))
     ran = run("check-config")
     assert ran.exit_code == 1 and "/connections/provider/tripo" in ran.output and "concurrency" in ran.output
+
+
+def test_variables_that_are_not_set_are_named_wherever_rules_refer_to_them(folder: Path) -> None:
+    connections = {
+        **rules_json()["connections"],
+        "provider": {"tripo": {"adapter": "tripo", "api_key": "env/NOT_SET_1"}},
+    }
+    notify = {
+        "targets": {
+            "chat": {"kind": "slack", "url": "env/NOT_SET_2"},
+            "hook": {"kind": "webhook", "url": "https://x.example/", "secret": "env/NOT_SET_3"},
+        },
+        "digest": {"smtp": "env/NOT_SET_4", "from": "a@x.example", "addresses": {}},
+    }
+    sign_on = {
+        "issuer": "https://id.example",
+        "client_id": "c",
+        "client_secret": "env/NOT_SET_5",
+        "roles": {"admin": {"groups": ["a"]}},
+    }
+    text = rules_json(connections=connections, notify=notify, sign_on=sign_on)
+    (folder / "plugin.json").write_text(json.dumps(text))
+    ran, doctor = run("check-config"), run("doctor")
+    assert ran.exit_code == 0 and doctor.exit_code == 1
+    for place, number in (
+        ("connections/provider/tripo/api_key", 1),
+        ("notify/targets/chat/url", 2),
+        ("notify/targets/hook/secret", 3),
+        ("notify/digest/smtp", 4),
+        ("sign_on/client_secret", 5),
+    ):
+        assert f"note: /{place}: the environment variable NOT_SET_{number} is not set" in ran.output
+        assert f"the environment variable NOT_SET_{number} is not set" in doctor.output
+    assert "/connections/pim/main/secrets/0: the environment variable HOOK_SECRET" in ran.output
+    assert "DAM_CONNECTOR" not in ran.output  # the first start makes these
+
+
+def test_people_of_a_stage_who_cannot_decide_are_named(folder: Path) -> None:
+    assert run("init").exit_code == 0
+    rules = json.loads((folder / "plugin.json").read_text())
+    people = ["ann", "bob", "cy"]
+    rules["review"] = {**rules.get("review", {}), "stages": {"*": [{"name": "brand", "people": people}]}}
+    (folder / "plugin.json").write_text(json.dumps(rules))
+    assert "there is no user" not in run("check-config").output  # there is no database yet
+    for name, role in (("ann", "reviewer"), ("bob", "viewer")):
+        assert run("user", "add", name, "--role", role, "--no-password").exit_code == 0
+    for output in (run("check-config").output, run("doctor").output):
+        assert "/review/stages/*/0/people/2: there is no user 'cy'; known: ann, bob" in output
+        assert "people/1: 'bob' is a viewer, who may not decide" in output and "people/0" not in output
+
+
+@pytest.mark.parametrize("word", ["no", "false", 0, "off", None])
+def test_only_true_and_false_are_booleans(word: object) -> None:
+    sign_on = {"issuer": "https://id.example", "client_id": "c", "roles": {"admin": {"groups": ["a"]}}}
+    for changes, place in (
+        ({"sign_on": {**sign_on, "passwords": word}}, "/sign_on/passwords"),
+        ({"deliverables": [deliverable(shadow=word)]}, "/deliverables/0/shadow"),
+        ({"reconcile": {"mend": word}}, "/reconcile/mend"),
+    ):
+        assert place in problems(**changes)
+
+
+@pytest.mark.parametrize("number", ["3", True, "3 %", None])
+def test_only_numbers_are_numbers(number: object) -> None:
+    for changes, place in (
+        ({"checks": {"dimensions": {"tolerance_pct": number}}}, "/checks/dimensions/tolerance_pct"),
+        ({"imaging": {"min_probability": number}}, "/imaging/min_probability"),
+        ({"deliverables": [deliverable(fill=number)]}, "/deliverables/0/fill"),
+        ({"deliverables": [deliverable(count=number)]}, "/deliverables/0/count"),
+    ):
+        assert place in problems(**changes)

@@ -55,7 +55,7 @@ def test_a_batch_is_uploaded_checked_begun_watched_and_exported(api: Api, drain:
     assert (sheet["mime"], pictures["mime"]) == ("", "application/zip")
     body = {"sheet": sheet["sha256"], "pictures": pictures["sha256"]}
     checked = client.post("/api/v1/batches/check", json=body).json
-    assert checked["counts"] == {"waiting": 1, "failed": 0, "unchanged": 0}
+    assert checked["counts"] == {"waiting": 1, "makes_nothing": 0, "failed": 0, "unchanged": 0}
     assert checked["makes"] == {"packshot": 1, "cutout": 1}
     assert client.get("/api/v1/batches").json["items"] == []
     keyed = {"Idempotency-Key": "one"}
@@ -351,7 +351,7 @@ def test_admins_manage_users_and_tokens(api: Api, client: FlaskClient) -> None:
 
 
 def test_rules_are_checked_without_being_in_force(api: Api, services: Services) -> None:
-    client = api("viewer")
+    client = api("admin")
     text = json.loads(Path("plugin.json").read_text())
     assert client.post("/api/v1/rules/check", json=text).json["good"]
     before = services.rules.current().fingerprint
@@ -359,6 +359,24 @@ def test_rules_are_checked_without_being_in_force(api: Api, services: Services) 
     found = client.post("/api/v1/rules/check", json=text).json
     assert not found["good"] and 'did you mean "jpeg"' in " ".join(found["problems"])
     assert services.rules.current().fingerprint == before
+
+
+@pytest.mark.parametrize("role", ["viewer", "merchandiser", "reviewer"])
+def test_only_admins_ask_what_exists_on_the_server(api: Api, role: str, tmp_path: Path) -> None:
+    text = json.loads(Path("plugin.json").read_text())
+    text["connections"]["provider"] = {"comfy": {"adapter": "comfyui", "workflow": "secrets.json"}}
+    assert api(role).post("/api/v1/rules/check", json=text).status_code == 403
+    assert "cannot be read" in api("admin").post("/api/v1/rules/check", json=text).text
+
+
+@pytest.mark.parametrize("mime", ["text/plain", "application/x-www-form-urlencoded", ""])
+def test_a_body_of_another_type_is_415(api: Api, mime: str) -> None:
+    for path in ("/products", "/batches/check", "/versions/bulk/comments"):
+        sent = api("admin").post(f"/api/v1{path}", data='{"sku": "A1"}', content_type=mime)
+        assert sent.status_code == 415, sent.text
+        assert "Content-Type: application/json" in sent.json["error"]["message"]
+    sent = api("admin").post("/api/v1/uploads", data=b"abc", content_type="text/csv")
+    assert sent.status_code == 415 and "multipart/form-data" in sent.json["error"]["message"]
 
 
 def test_failed_runs_are_retried_by_their_cause(made: dict[str, Any], api: Api) -> None:

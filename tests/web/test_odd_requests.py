@@ -85,7 +85,7 @@ def test_rules_that_are_only_checked_allow_no_port(
     }
     rules = rules_json()
     rules["connections"]["channel"]["shop"] = shop
-    checked = api("viewer").post("/api/v1/rules/check", json=rules)
+    checked = api("admin").post("/api/v1/rules/check", json=rules)
     assert checked.json["good"], checked.text
     with pytest.raises(AddressBlocked, match="port 6379"):
         services.http.get("http://1.1.1.1:6379/", max_bytes=1)

@@ -55,9 +55,11 @@ def test_a_webhook_from_another_age_is_refused(client: FlaskClient, clock: TestC
     assert answer.status_code == 400 and "webhook-timestamp" in answer.json["error"]["message"]
 
 
-def deliver(client: FlaskClient, clock: TestClock, at: str, **changes: str) -> str:
+def deliver(
+    client: FlaskClient, clock: TestClock, at: str, *, type: str = "product.created", **changes: str
+) -> str:
     """Send a signed product event of a time; return the id of the delivery."""
-    body = json.dumps({"type": "product.created", "timestamp": at, "data": {**record(), **changes}}).encode()
+    body = json.dumps({"type": type, "timestamp": at, "data": {**record(), **changes}}).encode()
     answer = client.post("/webhooks/main", data=body, headers=signed(body, at=clock.now(), message=at))
     assert answer.status_code == 202
     return str(answer.json["delivery_id"])
@@ -94,6 +96,9 @@ def test_a_foreign_clock_is_believed_five_minutes_into_the_future(
     clock.forward(600)
     intake.handle_delivery(services, deliver(client, clock, clock.now().isoformat(), name="Second"))
     assert services.products.get("CH123").product.name == "Second"
+    clock.forward(1)
+    intake.handle_delivery(services, deliver(client, clock, clock.now().isoformat(), type="product.deleted"))
+    assert services.products.get("CH123").deleted
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ IssueCode = Literal[
     "row.value",
     "row.shifted",
     "row.duplicate",
+    "row.makes_nothing",
     "row.picture",
     # source_images.py
     "source.url_refused",

@@ -58,6 +58,12 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
         "An earlier row of the same file has this SKU.",
         "Keep one of the rows.",
     ),
+    "row.makes_nothing": IssueSpec(
+        "warning",
+        "The row is good, and no rule makes anything of its product.",
+        "Correct the category or the request of the row, or name the category under `categories` of a "
+        "deliverable in plugin.json. The product is stored; a rule that comes later makes it.",
+    ),
     "row.picture": IssueSpec(
         "error",
         "A picture file that the row names was not uploaded with the sheet, or several have its name.",

@@ -8,6 +8,7 @@ from typing import Any, NoReturn, TypeVar, cast
 
 from flask import Response, abort, current_app, g, make_response, request
 from flask.typing import ResponseReturnValue
+from webargs.core import is_json
 from werkzeug.exceptions import HTTPException
 
 from dam_connector.errors import NotFound, Refused, StateConflict
@@ -46,6 +47,7 @@ def refuse_unread_input() -> None:
     view = current_app.view_functions.get(request.endpoint or "")
     arguments = getattr(view, "_apidoc", {}).get("arguments", {}).get("parameters", [])
     locations = {argument["in"] for argument in arguments if isinstance(argument, dict)}
+    _require_media_type(locations)
     problems = []
     if "query" not in locations:
         problems += [f"/query/{name}: unknown key; none is known here" for name in request.args]
@@ -57,9 +59,25 @@ def refuse_unread_input() -> None:
         refuse(problems)
 
 
+def _require_media_type(locations: set[str]) -> None:
+    """Abort with 415 when the body of an operation is of a type that it does not read."""
+    if not _announces_body():
+        return
+    wanted = "application/json" if "json" in locations else ""
+    if locations & {"form", "files"}:
+        wanted = "multipart/form-data"
+    is_right = is_json(request.mimetype) if wanted == "application/json" else request.mimetype == wanted
+    if wanted and not is_right:
+        sent = f"this one has {request.mimetype}" if request.mimetype else "this one has none"
+        abort(415, f"send the body with Content-Type: {wanted}; {sent}")
+
+
+def _announces_body() -> bool:
+    return bool(request.content_length) or "Transfer-Encoding" in request.headers
+
+
 def _has_body() -> bool:
-    has_content = bool(request.content_length) or "Transfer-Encoding" in request.headers
-    return has_content and request.get_data().strip() not in (b"", b"{}", b"null")
+    return _announces_body() and request.get_data().strip() not in (b"", b"{}", b"null")
 
 
 def idempotent(view: View) -> View:

@@ -132,9 +132,12 @@ def apply_rules(data: dict[str, Any]) -> Any:
 
 
 @bp.post("/rules/check")
-@requires(UserRole.VIEWER)
+@requires(UserRole.ADMIN)
 @bp.arguments(s.AnyJson)
 @bp.response(200, s.RulesCheckOut)
 def check_rules(data: dict[str, Any]) -> Any:
-    """Check a plugin.json, sent as it is, its connections too. Nothing changes."""
-    return rules_check.check_rules_text(services(), json.dumps(data))
+    """Check a plugin.json, sent as it is, its connections too. Nothing changes.
+
+    It says which files and environment variables of the server exist, so it is for admins.
+    """
+    return rules_check.check_rules_text(services(), json.dumps(data), services().users.all())
