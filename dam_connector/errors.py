@@ -5,6 +5,7 @@
     ├── DeliveryError          answer the webhook's sender with `status`
     ├── LoginRefused           tell the person why, and offer another try
     ├── StateConflict          the record has changed meanwhile (HTTP 409)
+    │   └── ProductDeleted     the same: its product was deleted, so nothing of it goes live
     ├── InputError             an input cannot be used; `issue_code` says why
     └── AdapterError           an outside system failed
         ├── NotFound           do not retry
@@ -64,6 +65,10 @@ class StateConflict(ConnectorError):
     """A compare-and-set failed: the record is no longer in the state that the caller saw."""
 
 
+class ProductDeleted(StateConflict):
+    """A version cannot go live, since its product was deleted."""
+
+
 class InputError(ConnectorError):
     """An input from a person or an outside system cannot be used."""
 
@@ -98,6 +103,7 @@ class AdapterError(ConnectorError):
         super().__init__(f"{vendor} {operation}: {message}")
         self.vendor = vendor
         self.operation = operation
+        self.reason = message
 
 
 class NotFound(AdapterError):

@@ -22,7 +22,9 @@ class GuestLinkIn(Schema):
     stage = fields.String(
         load_default="",
         validate=validate.Length(max=40),
-        metadata={"description": "The stage of the review in which the guest decides."},
+        metadata={
+            "description": "The stage in which the guest decides. Where stages decide, `may_decide` needs one."
+        },
     )
 
 

@@ -27,10 +27,9 @@ def add(
 
     Raises:
         NotFound: there is no such comment to reply to.
-        Refused: the text is empty.
+        Refused: the text is empty or too long.
     """
-    if not (text := text.strip()[:MAX_COMMENT_CHARS]):
-        raise Refused("review", "comment", "the comment is empty")
+    text = checked_text(text)
     parent = _comment(services, version, parent_id) if parent_id else None
     names = [user.name for user in services.users.all()] if "@" in text else []
     with services.transaction():
@@ -48,6 +47,21 @@ def add(
             COMMENT_EVENT, sku=version.asset.sku, version_id=version.id, by=by, detail=text + place
         )
     return comment_id
+
+
+def checked_text(text: str) -> str:
+    """Return the text of a comment as it is stored.
+
+    Raises:
+        Refused: it is empty, or longer than MAX_COMMENT_CHARS.
+    """
+    text = text.replace("\r\n", "\n").strip()  # browsers send each end of a line as two characters
+    if not text:
+        raise Refused("review", "comment", "the comment is empty")
+    if len(text) > MAX_COMMENT_CHARS:
+        problem = f"a comment has at most {MAX_COMMENT_CHARS:,} characters; this one has {len(text):,}"
+        raise Refused("review", "comment", f"{problem}. Shorten it, or send it in parts")
+    return text
 
 
 def set_resolved(

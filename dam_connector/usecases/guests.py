@@ -3,7 +3,7 @@
 from dam_connector.domain.comment import Anchor, Comment
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.errors import Refused, StateConflict
+from dam_connector.errors import NotFound, Refused, StateConflict
 from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.guest_links import GuestLink, GuestScope
 from dam_connector.usecases import comments, review, stages
@@ -33,7 +33,8 @@ def create(
     """Create a link and return its id and its secret.
 
     Raises:
-        Refused: there is no such batch, category, SKU or stage, or the name is another link's or none.
+        Refused: there is no such batch, category, SKU or stage, the name is another link's or none, or the
+            guest is to decide where stages decide and the link is for none of them.
     """
     name = name.strip()
     if not name or not name.isprintable():
@@ -47,15 +48,47 @@ def create(
         found = services.products.get(value) is not None
     if not found:
         raise Refused("guest link", "create", f"there is no {scope.value} {value!r}")
-    known = {s.name for listed in services.rules.current().review.stages.values() for s in listed}
-    if stage and stage not in known:
-        raise Refused("guest link", "create", f"plugin.json has no stage {stage!r} under /review/stages")
+    _require_stage(services, scope, value, stage, may_decide=may_decide)
     if services.guest_links.has_name(name):  # an author of comments and decisions is one link
         problem = f"there is or was a link for {name!r}; guests are told apart by name: take another"
         raise Refused("guest link", "create", problem)
     return services.guest_links.add(
         name=name, scope=scope, value=value, may_decide=may_decide, days=days, by=by, stage=stage
     )
+
+
+def _require_stage(
+    services: Services, scope: GuestScope, value: str, stage: str, *, may_decide: bool
+) -> None:
+    """Check that a guest who decides has a stage where there are stages, and that there is such a stage.
+
+    Raises:
+        Refused: the stage is missing or unknown.
+    """
+    review = services.rules.current().review
+    known = {s.name for listed in review.stages.values() for s in listed}
+    if stage and stage not in known:
+        raise Refused("guest link", "create", f"plugin.json has no stage {stage!r} under /review/stages")
+    if not may_decide or not known:
+        return
+    by_category = {c: review.stages_for(c) for c in sorted(_categories(services, scope, value))}
+    with_stages = {c: [s.name for s in listed] for c, listed in by_category.items() if listed}
+    if with_stages and not any(stage in names for names in with_stages.values()):
+        category, names = next(iter(with_stages.items()))
+        problem = f"the review of {category or 'products without a category'} has stages: {', '.join(names)}"
+        raise Refused(
+            "guest link", "create", f"{problem}. Choose the one in which the guest decides, or let it comment"
+        )
+
+
+def _categories(services: Services, scope: GuestScope, value: str) -> set[str]:
+    """Return the categories of the products that a link opens."""
+    if scope is GuestScope.CATEGORY:
+        return {value}
+    if scope is GuestScope.BATCH:
+        return {row.product.category for row in services.batches.all_rows(value) if row.product}
+    record = services.products.get(value)
+    return {record.product.category} if record else set()
 
 
 def visible_version(services: Services, link: GuestLink, version_id: str) -> Version | None:
@@ -108,6 +141,7 @@ def decide(
 
     Raises:
         Refused: the link only allows comments, or another stage is asked.
+        ProductDeleted: the product was deleted, so nothing of it can be approved.
         StateConflict: somebody else decided first.
     """
     if version.state is not VersionState.IN_REVIEW:
@@ -123,10 +157,22 @@ def threads(services: Services, link: GuestLink, version: Version) -> list[tuple
     return [(c, replies) for c, replies in comments.threads(services, version) if c.by == link.author]
 
 
-def comment(services: Services, link: GuestLink, version: Version, text: str, anchor: Anchor | None) -> None:
-    """Add a comment of a guest.
+def comment(
+    services: Services,
+    link: GuestLink,
+    version: Version,
+    text: str,
+    anchor: Anchor | None,
+    *,
+    parent_id: str = "",
+) -> str:
+    """Add a comment of a guest, or a reply in one of its own threads; return its id.
 
     Raises:
-        Refused: the text is empty.
+        NotFound: the guest has no such thread.
+        Refused: the text is empty or too long.
     """
-    comments.add(services, version, text=text, by=link.author, anchor=anchor)
+    own = {each.id for first, replies in threads(services, link, version) for each in (first, *replies)}
+    if parent_id and parent_id not in own:
+        raise NotFound("review", "comment", "there is no such comment on this version")
+    return comments.add(services, version, text=text, by=link.author, anchor=anchor, parent_id=parent_id)

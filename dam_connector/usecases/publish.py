@@ -24,7 +24,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import WITHDRAW, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
-from dam_connector.errors import ConnectorError, StateConflict
+from dam_connector.errors import ConnectorError, ProductDeleted, StateConflict
 from dam_connector.ports import Channel
 from dam_connector.store.channel_listings import SentListing
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
@@ -40,11 +40,11 @@ def require_product(services: Services, version: Version) -> None:
     """Check that a version may go live: its product was not deleted, or plugin.json keeps it live.
 
     Raises:
-        StateConflict: it may not.
+        ProductDeleted: it may not.
     """
     record = services.products.lock(version.asset.sku)
     if record and record.deleted and services.rules.current().products.on_delete == WITHDRAW:
-        raise StateConflict(f"{version.asset.sku} was deleted in its PIM; nothing of it goes live")
+        raise ProductDeleted(f"{version.asset.sku} was deleted in its PIM; nothing of it goes live")
 
 
 def wanted_version(services: Services, product: Product, asset: Asset) -> Version | None:

@@ -1,6 +1,7 @@
 """The actions of people on comments: write, reply, resolve, open again."""
 
 import json
+from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -8,10 +9,12 @@ from marshmallow import ValidationError
 
 from dam_connector.domain.comment import Anchor
 from dam_connector.domain.version import Version
+from dam_connector.errors import Refused
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import comments
 from dam_connector.web.queue_place import requested_query
 from dam_connector.web.request_context import requires, services, signed_in_user
+from dam_connector.web.versions import version_page
 from schemas.comments import AnchorSchema
 
 bp = Blueprint("comments", __name__)
@@ -21,18 +24,20 @@ bp = Blueprint("comments", __name__)
 @requires(UserRole.REVIEWER)
 def add(version_id: str) -> ResponseReturnValue:
     """Add a comment to a version, pinned to a place or not, or a reply to a comment."""
-    version, text = _version(version_id), request.form.get("comment", "").strip()
-    if text:
+    version, draft = _version(version_id), requested_draft()
+    try:
         comment_id = comments.add(
             services(),
             version,
-            text=text,
+            text=draft.text,
             by=signed_in_user().name,
             anchor=requested_anchor(),
-            parent_id=request.form.get("parent", ""),
+            parent_id=draft.parent,
         )
-        return _back(version_id, comment_id)
-    return _back(version_id)
+    except Refused as error:
+        flash(f"Not stored: {error.reason}.", "error")
+        return version_page(version, draft), 422
+    return _back(version_id, comment_id)
 
 
 @bp.post("/versions/<version_id>/comments/<comment_id>/<any(resolve, reopen):action>")
@@ -52,6 +57,21 @@ def mentions() -> ResponseReturnValue:
     found = services().comments.open_mentions(signed_in_user().name)
     names = services().products.names({sku for _, sku in found})
     return render_template("mentions.html", mentions=found, names=names)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A comment as the form of a request has it; a page shows it again when it was not stored."""
+
+    text: str
+    parent: str  # the id of the comment that it replies to; empty: it begins a thread
+    anchor: str  # its pin as JSON; empty: none
+
+
+def requested_draft() -> Draft:
+    """Return the comment in the form of the request."""
+    form = request.form
+    return Draft(form.get("comment", ""), form.get("parent", ""), form.get("anchor", "")[:2000])
 
 
 def requested_anchor() -> Anchor | None:

@@ -1,18 +1,20 @@
 """Guest links: the pages on which guests review, and the page on which admins create and revoke links."""
 
+from collections.abc import Mapping
+
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.event import Decision, Verdict
-from dam_connector.errors import Refused, StateConflict
+from dam_connector.errors import ProductDeleted, Refused, StateConflict
 from dam_connector.store.guest_links import MAX_DAYS, GuestScope
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import guests
-from dam_connector.web.comments import requested_anchor
+from dam_connector.usecases import guests, stages
+from dam_connector.web.comments import Draft, requested_anchor, requested_draft
 from dam_connector.web.files import source_response
 from dam_connector.web.guest_access import SESSION_KEY, for_guests, guest_version, signed_in_guest
 from dam_connector.web.rate_limit import limit_rate
-from dam_connector.web.request_context import requires, services, signed_in_user
+from dam_connector.web.request_context import requested_text, requires, services, signed_in_user
 
 bp = Blueprint("guests", __name__)
 WRITES_PER_MINUTE = 60  # of one guest: comments and decisions
@@ -23,6 +25,11 @@ NO_RIGHTS = {"may": lambda role: False, "place": None}
 @requires(UserRole.ADMIN)
 def index() -> ResponseReturnValue:
     """Show all guest links and the form for a new one."""
+    return _index_page(request.args)
+
+
+def _index_page(form: Mapping[str, str]) -> str:
+    """Render the page of guest links. form: what the form for a new one shows, by field."""
     s = services()
     stages = {stage.name for listed in s.rules.current().review.stages.values() for stage in listed}
     return render_template(
@@ -30,8 +37,7 @@ def index() -> ResponseReturnValue:
         links=s.guest_links.all(),
         now=s.clock.now(),
         stages=sorted(stages),
-        scope=request.args.get("scope", "category"),
-        value=request.args.get("value", ""),
+        form={"scope": "category", "days": 14, **form},
         scopes=list(GuestScope),
         max_days=MAX_DAYS,
     )
@@ -47,7 +53,7 @@ def create() -> ResponseReturnValue:
         abort(400, "a guest link needs a name and a scope")
     if not days.isdecimal() or not 1 <= int(days) <= MAX_DAYS:
         flash(f"A guest link is valid for 1 to {MAX_DAYS} days.", "error")
-        return redirect(url_for("guests.index"))
+        return _index_page(form), 422
     try:
         _, secret = guests.create(
             services(),
@@ -60,8 +66,8 @@ def create() -> ResponseReturnValue:
             stage=form.get("stage", ""),
         )
     except Refused as error:
-        flash(f"No link was created: {error}.", "error")
-        return redirect(url_for("guests.index"))
+        flash(f"No link was created: {error.reason}.", "error")
+        return _index_page(form), 422
     address = services().settings.base_url + url_for("guests.follow", secret=secret)
     return render_template("guest_created.html", name=name, address=address)
 
@@ -108,6 +114,11 @@ def queue() -> ResponseReturnValue:
 @for_guests
 def version(version_id: str) -> ResponseReturnValue:
     """Show a version beside the photos of its product."""
+    return _version_page()
+
+
+def _version_page(draft: Draft | None = None) -> str:
+    """Render the page of a version. draft: a comment that was not stored, to be shown in its form again."""
     guest, found, s = signed_in_guest(), guest_version(), services()
     ids = [card.id for card in guests.visible_cards(s, guest)]
     following = ids[ids.index(found.id) + 1 :] if found.id in ids else []
@@ -118,6 +129,8 @@ def version(version_id: str) -> ResponseReturnValue:
         record=s.products.get(found.asset.sku),
         threads=guests.threads(s, guest, found),
         may_decide=guests.may_decide(s, guest, found),
+        waits_for=stages.progress(s, found).pending,
+        draft=draft,
         reasons=s.rules.current().review.reasons,
         next_id=next(iter(following), None),
         **NO_RIGHTS,
@@ -144,7 +157,7 @@ def decide(version_id: str) -> ResponseReturnValue:
         verdict=Verdict(form["verdict"]),
         by=guest.author,
         reasons=tuple(r[:80] for r in form.getlist("reasons")[:9] if r.strip()),
-        note=form.get("note", "")[:2000],
+        note=requested_text("note"),
     )
     if decision.verdict is Verdict.REJECTED and not decision.reasons:
         flash("Choose a reason for the rejection. A note is optional.", "error")
@@ -152,6 +165,12 @@ def decide(version_id: str) -> ResponseReturnValue:
     try:
         guests.decide(services(), guest, found, decision, delay_s=services().settings.undo_s)
         flash(f"{found.asset.sku} V{found.number} {decision.verdict.value}.", "info")
+    except ProductDeleted:
+        flash(
+            "Not approved: this product was deleted, so nothing of it goes live. You can still comment.",
+            "error",
+        )
+        return redirect(url_for("guests.version", version_id=version_id))
     except StateConflict:
         flash("Somebody else was faster: this version is decided.", "error")
     return redirect(url_for("guests.queue"))
@@ -160,11 +179,17 @@ def decide(version_id: str) -> ResponseReturnValue:
 @bp.post("/guest/versions/<version_id>/comment")
 @for_guests
 def comment(version_id: str) -> ResponseReturnValue:
-    """Add a comment of the guest."""
+    """Add a comment of the guest, or a reply in one of its threads."""
     limit_rate(WRITES_PER_MINUTE)
-    if text := request.form.get("comment", "").strip():
-        guests.comment(services(), signed_in_guest(), guest_version(), text, requested_anchor())
-    return redirect(url_for("guests.version", version_id=version_id, _anchor="comments"))
+    draft, guest = requested_draft(), signed_in_guest()
+    try:
+        comment_id = guests.comment(
+            services(), guest, guest_version(), draft.text, requested_anchor(), parent_id=draft.parent
+        )
+    except Refused as error:
+        flash(f"Not stored: {error.reason}.", "error")
+        return _version_page(draft), 422
+    return redirect(url_for("guests.version", version_id=version_id, _anchor=f"comment-{comment_id}"))
 
 
 @bp.post("/guest/leave")

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Blueprint
 
+from dam_connector.domain.comment import MAX_COMMENT_CHARS
 from dam_connector.domain.run import OPEN_STATES
 from dam_connector.store.users import User, UserRole
 from dam_connector.usecases import stages
@@ -29,7 +30,7 @@ def navigation() -> dict[str, Any]:
     """Return the variables that base.html needs on every page: the user, permissions and counts."""
     user = current_user()
     if user is None:
-        return {"user": None}
+        return {"user": None, "text_limit": MAX_COMMENT_CHARS}
     s = services()
     versions, runs, deliveries = (
         s.assets.counts("in_review", "blocked"),
@@ -38,6 +39,7 @@ def navigation() -> dict[str, Any]:
     )
     return {
         "user": user,
+        "text_limit": MAX_COMMENT_CHARS,
         "may": lambda role: user.role.includes(UserRole(role)),
         "undo_s": s.settings.undo_s,
         "rules_refused": s.rules.problem is not None,

@@ -8,6 +8,7 @@ from flask import abort, current_app, g, jsonify, redirect, request, session, ur
 from flask.typing import ResponseReturnValue
 from flask_wtf import CSRFProtect
 
+from dam_connector.domain.comment import MAX_COMMENT_CHARS
 from dam_connector.store.request_origin import request_address
 from dam_connector.store.users import User, UserRole
 from dam_connector.wiring import Services
@@ -83,6 +84,14 @@ def requires(role: UserRole) -> Callable[[View], View]:
         return cast(View, guarded)
 
     return wrap
+
+
+def requested_text(field: str, limit: int = MAX_COMMENT_CHARS) -> str:
+    """Return a text of the request's form; abort with 422 when it is longer than `limit` characters."""
+    text = request.form.get(field, "").replace("\r\n", "\n").strip()
+    if len(text) > limit:
+        abort(422, f"At most {limit:,} characters fit; yours has {len(text):,}. Go back and shorten it.")
+    return text
 
 
 def check_identity() -> ResponseReturnValue | None:

@@ -11,13 +11,13 @@ from flask.typing import ResponseReturnValue
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue import Waiver
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.errors import Refused, StateConflict
+from dam_connector.errors import ProductDeleted, Refused, StateConflict
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import bulk_review, publish, review, stages
 from dam_connector.web import formatting
 from dam_connector.web.gallery import back_to_gallery, selected_ids
 from dam_connector.web.queue_place import requested_place, requested_query
-from dam_connector.web.request_context import requires, services, signed_in_user
+from dam_connector.web.request_context import requested_text, requires, services, signed_in_user
 
 bp = Blueprint("version_actions", __name__)
 
@@ -33,7 +33,7 @@ def decide(version_id: str) -> ResponseReturnValue:
         verdict=Verdict(form["verdict"]),
         by=signed_in_user().name,
         reasons=tuple(r[:80] for r in form.getlist("reasons")[:9]),
-        note=form.get("note", "")[:2000],
+        note=requested_text("note"),
     )
     if found.state is VersionState.IN_REVIEW and not _has_reason(decision):
         flash("Choose a reason for the rejection. A note is optional.", "error")
@@ -50,6 +50,9 @@ def decide(version_id: str) -> ResponseReturnValue:
             go_live_at=go_live_at,
             stage=form.get("stage"),
         )
+    except ProductDeleted as error:
+        flash(f"Not approved: {error}.", "error")
+        return redirect(_address(version_id))
     except StateConflict:
         flash(
             f"Somebody else was faster: this version is now {_state_text(_version(version_id))}.",
@@ -135,7 +138,7 @@ def regenerate(version_id: str) -> ResponseReturnValue:
         run = review.regenerate(
             services(),
             _version(version_id),
-            note=request.form.get("note", "")[:2000],
+            note=requested_text("note"),
             by=user.name,
             generator=generator,
         )
@@ -218,7 +221,7 @@ def decide_all(action: str) -> ResponseReturnValue:
         verdict=Verdict.APPROVED if approves else Verdict.REJECTED,
         by=signed_in_user().name,
         reasons=() if approves else _requested_reasons(),
-        note="" if approves else request.form.get("note", "").strip()[:2000],
+        note="" if approves else requested_text("note"),
     )
     if not _has_reason(decision):
         flash("Choose a reason for the rejection. A note is optional.", "error")
@@ -253,7 +256,7 @@ def undo_all() -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def regenerate_all() -> ResponseReturnValue:
     """Make the next version of each selected one."""
-    note = request.form.get("regenerate-note", "").strip()[:2000]
+    note = requested_text("regenerate-note")
     _flash_outcome(
         bulk_review.regenerate_all(services(), selected_ids(), note=note, by=signed_in_user().name),
         "being made again",
@@ -278,7 +281,7 @@ def upscale_all() -> ResponseReturnValue:
 @requires(UserRole.REVIEWER)
 def comment_all() -> ResponseReturnValue:
     """Add one comment to each selected version."""
-    text = request.form.get("comment", "").strip()[:2000]
+    text = requested_text("comment")
     if not text:
         flash("Write a comment first.", "error")
         return back_to_gallery()

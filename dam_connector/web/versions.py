@@ -62,7 +62,17 @@ def queue() -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def version(version_id: str) -> ResponseReturnValue:
     """Show a version beside the photos of its product, with facts, report, history and decision."""
-    found, s = _version(version_id), services()
+    return version_page(_version(version_id))
+
+
+def version_page(found: Version, draft: object = None) -> str:
+    """Render the page of a version.
+
+    Args:
+        found: the version.
+        draft: a comment that was not stored, to be shown in its form again.
+    """
+    s = services()
     record = s.products.get(found.asset.sku)
     siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
     compared = next((v for v in siblings if v.id == request.args.get("with")), None)
@@ -78,6 +88,7 @@ def version(version_id: str) -> ResponseReturnValue:
         next_version=s.assets.get(place.next_id) if place.next_id else None,
         decisions=s.decisions.of_version(found.id),
         threads=comments.threads(s, found),
+        draft=draft,
         touch_ups=touch_ups.of_version(s, found),
         stages=stages.progress(s, found),
         is_asked=stages.may_decide(

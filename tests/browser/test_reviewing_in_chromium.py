@@ -7,9 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.issue import issue
-from dam_connector.usecases import comments
 from dam_connector.wiring import Services
 from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
 from tests.browser.sites import page_of_ann, shared_site
@@ -18,7 +16,6 @@ from tests.support import rules_json
 pytestmark = needs_chromium
 # has every key that acts somewhere
 SENTENCE = "Argh? A jacket, zip box 1234"
-MORE_ADDRESSES = ["/mentions", "/batches", "/deliveries", "/rules", "/audit", "/account", "/guests"]
 FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file]):not([type=range])"
 
 
@@ -265,17 +262,3 @@ def test_a_stroke_on_the_mask_follows_at_once_and_makes_the_next_version(
     (stroke,) = services.touch_ups.strokes(version.masked_sha256)
     assert stroke.keep and not stroke.stops_at_edges and stroke.points[0] == (0.35, 0.25)
     assert set(states(services)) == {"in_review"}
-
-
-def test_axe_finds_nothing_serious(page: Page, services: Services) -> None:
-    version, other = services.assets.of_product("CH123")[:2]
-    comments.add(services, version, text="@ann softer", by="bob", anchor=PictureAnchor(x=0.3, y=0.3))
-    found: dict[str, list[str]] = {}
-    for address in [*addresses(services), *MORE_ADDRESSES, f"/compare?v={version.id}&v={other.id}"]:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            page.goto(address)
-            if violations := serious_violations(page):
-                found[f"{address} {scheme}"] = violations
-    page.emulate_media(color_scheme="light")
-    assert not found, "\n".join(f"{where}: {each}" for where, those in found.items() for each in those)

@@ -202,3 +202,102 @@ def test_each_link_has_a_visible_name_of_its_own_and_reads_no_thread_of_another(
     enter("sku", "A1")
     answer = api("admin").post("/api/v1/guest-links", json={"name": name, "scope": "sku", "value": "A1"})
     assert answer.status_code == 422 and "name" in answer.json["error"]["message"]
+
+
+def test_a_decision_about_a_deleted_product_says_so(
+    made: dict[str, str], enter: Enter, services: Services, browser_like: Callable[[str], FlaskClient]
+) -> None:
+    guest, reviewer, record = enter(), browser_like("reviewer"), services.products.get("A1")
+    services.clock.forward(1)
+    assert services.products.mark_deleted(record.connection, record.ref, services.clock.now()) == 1
+    form = {"verdict": "approved"}
+    for client, address in ((guest, "/guest/versions"), (reviewer, "/versions")):
+        told = client.post(f"{address}/{made['A1']}/decide", data=form, follow_redirects=True).text
+        assert "deleted" in told and "faster" not in told, address
+    assert state(services, made["A1"]) == "in_review"
+    form = {"verdict": "rejected", "reasons": "colour"}
+    guest.post(f"/guest/versions/{made['A1']}/decide", data=form)
+    assert state(services, made["A1"]) == "rejected"
+
+
+def test_a_comment_over_the_limit_is_refused_with_it_and_shown_again(
+    made: dict[str, str], enter: Enter, services: Services, browser_like: Callable[[str], FlaskClient]
+) -> None:
+    guest, reviewer, version = enter(), browser_like("reviewer"), services.assets.get(made["A1"])
+    pin = json.dumps({"x": 0.5, "y": 0.5})
+    for client, address in ((guest, "/guest/versions"), (reviewer, "/versions")):
+        data = {"comment": "colour " * 7000 + "end", "anchor": pin}
+        answer = client.post(f"{address}/{version.id}/comment", data=data)
+        assert answer.status_code == 422 and "at most 2,000 characters" in answer.text
+        assert "this one has 49,003" in answer.text and "colour end" in answer.text
+        assert pin.replace('"', "&#34;") in answer.text
+        note = client.post(f"{address}/{version.id}/decide", data={"verdict": "approved", "note": "x" * 2001})
+        assert note.status_code == 422 and "At most 2,000 characters" in note.text
+    assert services.comments.of_version(version) == [] and state(services, version.id) == "in_review"
+    guest.post(f"/guest/versions/{version.id}/comment", data={"comment": "x\r\n" * 999 + "xx"})
+    (stored,) = services.comments.of_version(version)
+    assert len(stored.text) == 2000  # an end of a line is one character
+
+
+def test_a_link_to_decide_needs_its_stage_where_stages_decide(
+    made: dict[str, str],
+    services: Services,
+    api: Callable[[str], FlaskClient],
+    browser_like: Callable[[str], FlaskClient],
+    write_rules: Callable,
+) -> None:
+    stages = {"seating": [{"name": "3D artist"}, {"name": "brand"}], "lighting": [{"name": "light"}]}
+    write_rules(deliverables=rules_json()["deliverables"][:1], review={"stages": stages})
+    admin, page = api("admin"), browser_like("admin")
+    link = {"scope": "category", "value": "seating", "may_decide": True}
+    for scope, value in (("category", "seating"), ("sku", "A1")):
+        body = {**link, "name": f"no stage {scope}", "scope": scope, "value": value}
+        answer = admin.post("/api/v1/guest-links", json=body)
+        assert answer.status_code == 422 and "3D artist, brand" in answer.json["error"]["message"]
+    other = admin.post("/api/v1/guest-links", json={**link, "name": "other", "stage": "light"})
+    assert other.status_code == 422 and "3D artist, brand" in other.json["error"]["message"]
+    assert admin.post("/api/v1/guest-links", json={**link, "name": "A", "stage": "brand"}).status_code == 201
+    assert (
+        admin.post("/api/v1/guest-links", json={**link, "name": "B", "may_decide": False}).status_code == 201
+    )
+    form = {"name": "Kept Name", "scope": "category", "value": "seating", "right": "decide", "days": "3"}
+    told = page.post("/guests", data=form)
+    assert told.status_code == 422 and "3D artist, brand" in told.text and 'value="Kept Name"' in told.text
+    assert {entry.name for entry in services.guest_links.all()} == {"A", "B"}
+
+
+def test_a_guest_replies_in_its_own_threads_only(
+    made: dict[str, str], enter: Enter, services: Services
+) -> None:
+    guest, version = enter(), services.assets.get(made["A1"])
+    internal = comments.add(services, version, text="internal", by="ann")
+    address = f"/guest/versions/{version.id}/comment"
+    guest.post(address, data={"comment": "warmer"})
+    own = next(c for c in services.comments.of_version(version) if c.text == "warmer")
+    comments.add(services, version, text="like this?", by="ann", parent_id=own.id)
+    assert (
+        "like this?" in (page := guest.get(f"/guest/versions/{version.id}").text) and "Reply to Blue" in page
+    )
+    assert guest.post(address, data={"comment": "yes", "parent": own.id}).status_code == 302
+    assert guest.post(address, data={"comment": "let me in", "parent": internal}).status_code == 404
+    replies = [c.text for c in services.comments.of_version(version) if c.parent_id == own.id]
+    assert replies == ["like this?", "yes"] and "Resolve" not in page
+    other = enter()
+    assert other.post(address, data={"comment": "me too", "parent": own.id}).status_code == 404
+
+
+def test_who_answers_with_a_secret_does_not_call_itself_safe_to_repeat(
+    made: dict[str, str], api: Callable[[str], FlaskClient]
+) -> None:
+    admin, body = api("admin"), {"name": "Blue", "scope": "sku", "value": "A1"}
+    keyed = admin.post("/api/v1/guest-links", json=body, headers={"Idempotency-Key": "k"})
+    (problem,) = keyed.json["error"]["problems"]
+    assert keyed.status_code == 422 and "secret" in problem and "safe" not in problem
+    assert admin.post("/api/v1/guest-links", json=body).status_code == 201
+    repeated = admin.post("/api/v1/guest-links", json=body)
+    assert repeated.status_code == 422 and "take another" in repeated.json["error"]["message"]
+    operation = admin.get("/api/openapi.json").json["paths"]["/api/v1/guest-links"]["post"]
+    assert (
+        "Takes no Idempotency-Key" in operation["description"]
+        and "name is given once" in operation["description"]
+    )

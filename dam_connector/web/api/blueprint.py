@@ -53,8 +53,10 @@ def refuse_unread_input() -> None:
         problems += [f"/query/{name}: unknown key; none is known here" for name in request.args]
     if not locations & {"json", "form", "files"} and _has_body():
         problems.append("/json: this operation takes no body")
+    holds_secret = getattr(view, "holds_secret", False)
     if request.headers.get("Idempotency-Key") and not getattr(view, "takes_key", False):
-        problems.append("/header/Idempotency-Key: this operation takes none; it is safe to repeat")
+        reason = "its answer holds a secret, which is not kept" if holds_secret else "it is safe to repeat"
+        problems.append(f"/header/Idempotency-Key: this operation takes none; {reason}")
     if problems:
         refuse(problems)
 
@@ -104,6 +106,15 @@ def idempotent_with_fetches(view: View) -> View:
     The view calls `record_response` in the transaction that stores what it promises.
     """
     return _with_key(view, lambda view_of_request, store: view_of_request())
+
+
+def answers_with_secret(view: View) -> View:
+    """Mark a view whose answer holds a secret. It takes no Idempotency-Key: a stored answer would keep it.
+
+    The document says so; what a repeat does, the docstring of the view says.
+    """
+    view.holds_secret = True  # type: ignore[attr-defined]
+    return view
 
 
 def record_response(body: Any, status: int) -> None:

@@ -7,7 +7,7 @@ from flask import abort
 from dam_connector.store.guest_links import GuestScope
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import guests
-from dam_connector.web.api.blueprint import bp, idempotent
+from dam_connector.web.api.blueprint import answers_with_secret, bp, idempotent
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import guests as s
 
@@ -22,11 +22,15 @@ def guest_links() -> dict[str, Any]:
 
 @bp.post("/guest-links")
 @requires(UserRole.ADMIN)
+@answers_with_secret
 @bp.arguments(s.GuestLinkIn)
 @bp.response(201, s.NewGuestLinkOut)
 def add_guest_link(data: dict[str, Any]) -> dict[str, str]:
-    """Create a guest link. The address is in this answer only."""
-    # not under an Idempotency-Key: a stored answer would keep the secret
+    """Create a guest link. The address is in this answer only.
+
+    A repeat gets 422, since a name is given once. If the answer was lost, revoke the link and create one of
+    another name.
+    """
     data["scope"] = GuestScope(data["scope"])
     link_id, secret = guests.create(services(), by=signed_in_user().name, **data)
     return {"id": link_id, "url": f"{services().settings.base_url}/guest/{secret}"}

@@ -18,6 +18,7 @@ from schemas.strict_json import load_json
 
 MAX_KEY_LENGTH = 100  # characters of an Idempotency-Key
 KEY_PARAMETER = "IDEMPOTENCY_KEY"
+SECRET_TEXT = "Takes no Idempotency-Key: the answer holds a secret, which is not kept."
 READ_STATUSES = (400, 401, 403, 422, 503)
 WRITE_STATUSES = (400, 401, 403, 409, 413, 415, 422, 502, 503)
 DESCRIPTION = f"""dam-connector {__version__}: products, batches, versions, reviews and connections.
@@ -34,6 +35,8 @@ refused.
 meanwhile comes again, none is left out. For the next round begin a minute before the newest `updated_at`.
 
 **Repeats.** A write with an `Idempotency-Key` happens once; a repeat within a week gets the first answer.
+Writes that take none are safe to repeat, but for those whose answer holds a secret: each of them says what a
+repeat does.
 """
 API_SETTINGS: dict[str, Any] = {
     "API_TITLE": "dam-connector",
@@ -153,6 +156,7 @@ class ApiBlueprint(Blueprint):
             if method != "parameters":
                 info["operation"] = endpoint
                 info["takes_key"] = getattr(obj, "takes_key", False)
+                info["holds_secret"] = getattr(obj, "holds_secret", False)
                 info["role"] = getattr(obj, "required_role", "")
 
     @staticmethod
@@ -167,6 +171,9 @@ class ApiBlueprint(Blueprint):
         doc["responses"] = dict(sorted(responses.items()))
         if info["takes_key"]:
             doc["parameters"] = [*doc.get("parameters", []), KEY_PARAMETER]
+        if info["holds_secret"]:
+            text = info["docstring"].get("description", "")
+            info["docstring"]["description"] = f"{text}\n\n{SECRET_TEXT}".strip()
         if info["role"]:
             text = info["docstring"].get("description", "")
             info["docstring"]["description"] = f"{text}\n\nRole: {info['role'].value}.".strip()

@@ -5,7 +5,7 @@ from typing import Any
 from flask import abort
 
 from dam_connector.store.users import Token, User, UserRole
-from dam_connector.web.api.blueprint import bp
+from dam_connector.web.api.blueprint import answers_with_secret, bp
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api as common
 from schemas import api_admin as s
@@ -39,9 +39,10 @@ def put_user(data: dict[str, Any]) -> dict[str, Any]:
 
 @bp.post("/users/<name>/link")
 @requires(UserRole.ADMIN)
+@answers_with_secret
 @bp.response(201, s.LinkOut)
 def add_login_link(name: str) -> dict[str, Any]:
-    """Make a link that logs a user in, once, within a day."""
+    """Make a link that logs a user in, once, within a day. A repeat makes another one."""
     secret = services().users.add_login_link(_user(name), by=signed_in_user().name)
     return {"url": f"{services().settings.base_url}/login/link/{secret}"}
 
@@ -85,10 +86,14 @@ def list_tokens() -> list[Token]:
 
 @bp.post("/users/<name>/tokens")
 @requires(UserRole.ADMIN)
+@answers_with_secret
 @bp.arguments(s.TokenIn, required=False)
 @bp.response(201, s.NewTokenOut)
 def add_token(data: dict[str, Any], name: str) -> dict[str, Any]:
-    """Make a token of a user. It is shown only now."""
+    """Make a token of a user. It is shown only now.
+
+    A repeat makes another one. If the answer was lost, revoke the token by its label.
+    """
     user, me = _user(name), signed_in_user()
     return {"token": services().users.add_token(user, data["label"], data["days"], by=me.name)}
 

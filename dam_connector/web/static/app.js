@@ -45,3 +45,12 @@ for (const button of document.querySelectorAll("[data-help]")) {
   button.hidden = false;
   button.addEventListener("click", showKeys);
 }
+
+// A text that is too long is refused with the limit before it is sent; `maxlength` would cut what is pasted.
+document.addEventListener("input", ({ target }) => {
+  if (!target.dataset?.limit) return;
+  const limit = Number(target.dataset.limit);
+  const { length } = target.value.trim();
+  const [most, count] = [limit, length].map((each) => each.toLocaleString("en"));
+  target.setCustomValidity(length > limit ? `At most ${most} characters fit; this text has ${count}.` : "");
+});
