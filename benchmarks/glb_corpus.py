@@ -1,11 +1,11 @@
 """Public GLBs through import, finishing, USDZ and web packing: what is lost, and what is named.
 
-`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--sample N] [--json FILE]`. DIR holds GLBs in any folders,
-e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored here. Each
-file goes through the steps of a provider's model, for a product half a metre high. The finished and the web
-GLB are compared with the original by SSIM in our renderer and, on request, in Chromium with model-viewer.
-Files whose rows are in FILE already are not measured again. A sample is the first N files by their hashes:
-the same files each time, of all folders.
+`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--sample N] [--json FILE]`. DIR holds GLBs in
+any folders, e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored
+here. Each file goes through the steps of a provider's model, for a product half a metre high. The finished
+and the web GLB are compared with the original by SSIM in our renderer and, on request, in Chromium with
+model-viewer. Files whose rows are in FILE already are not measured again. A sample is the first N files by
+their hashes: the same files each time, of all folders.
 """
 
 import argparse

@@ -96,12 +96,12 @@ def _is_sound(data: bytes) -> bool:
     return bool(found) and not found["numErrors"] and not found["numWarnings"]
 
 
-def _larger(raw: bytes, is_kept: bool, now: int) -> Issue:
+def _larger(raw: bytes, is_as_it_came: bool, now: int) -> Issue:
     """Return the issue that names why a GLB is larger than it came."""
     needed = [n for n in required_extensions(Document(raw)) if n not in _READ_EVERYWHERE]
     if needed:
         reason = f"It was written without {', '.join(needed)}, which few viewers read."
-    elif is_kept:
+    elif is_as_it_came:
         reason = "Its textures were reduced, and are larger as they are encoded now."
     else:
         reason = "It was written anew, so that the Khronos validator has no remark."
