@@ -1,10 +1,11 @@
 """Public GLBs through import, finishing, USDZ and web packing: what is lost, and what is named.
 
-`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--json FILE]`. DIR holds GLBs in any folders,
-e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored here. Each
-file goes through the steps of a provider's model, for a product half a metre high. The finished and the web
-GLB are compared with the original by SSIM in our renderer and, on request, in Chromium with model-viewer.
-Files whose rows are in FILE already are not measured again.
+`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--sample N] [--json FILE]`. DIR holds GLBs in
+any folders, e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored
+here. Each file goes through the steps of a provider's model, for a product half a metre high. The finished
+and the web GLB are compared with the original by SSIM in our renderer and, on request, in Chromium with
+model-viewer. Files whose rows are in FILE already are not measured again. A sample is the first N files by
+their hashes: the same files each time, of all folders.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 from benchmarks.bench_folder import matching_files
 from dam_connector.domain.ids import RunId, Sha256, Sku
 from dam_connector.domain.product import Dimensions, Product
-from dam_connector.domain.rules import Deliverable
+from dam_connector.domain.rules import BROUGHT, Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import InputError
@@ -103,6 +104,7 @@ def finish(
         slot=1,
         rules_fingerprint="",
         raw_model=services.blobs.put(data),
+        provenance={"generator": BROUGHT},
     )
     for step in (fit_dimensions, optimise_model, convert_to_usdz, make_web_glb):
         work = step(work, services)
@@ -218,13 +220,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--chromium", action="store_true", help="compare in model-viewer too")
+    parser.add_argument("--sample", type=int, help="measure so many files")
     parser.add_argument("--json", type=Path, help="a file for the rows")
     options = parser.parse_args()
     paths = {hashlib.sha256(p.read_bytes()).digest(): p for p in matching_files(options.folder, "**/*.glb")}
     rows, checker = _rows_before(options.json), CheckProcess()
     known = {r.sha256 for r in rows}
     with _viewer() if options.chromium else nullcontext() as viewer:
-        for digest, path in paths.items():
+        for digest, path in sorted(paths.items())[: options.sample]:
             if digest.hex()[:12] in known:
                 continue
             row = measure_file(path, str(path.relative_to(options.folder)), checker, viewer)

@@ -70,6 +70,7 @@ KNOWN_EXTENSIONS = (
 )
 
 
+TANGENTS = "tangents of their own"
 # Features that our renderer does not draw, beside material extensions that are not in DRAWN_EXTENSIONS.
 _UNDRAWN_FEATURES = ("KTX2 textures", "textures outside the file", "points or lines")
 _DRAWN_EXTENSIONS = ("KHR_materials_emissive_strength", "KHR_materials_variants", SPECULAR_GLOSSINESS)
@@ -185,7 +186,7 @@ def _primitive_features(document: Document) -> Iterator[str]:
         if row.get("mode", TRIANGLES) in (0, 1, 2, 3):
             yield "points or lines"
         if "TANGENT" in names and _has_normal_map(document, row):
-            yield "tangents of their own"
+            yield TANGENTS
 
 
 def _has_normal_map(document: Document, row: Row) -> bool:

@@ -92,6 +92,7 @@ class BinaryBuffer:
     def __init__(self, document: gltf.GLTF2, wrap: tuple[int, int]) -> None:
         """Begin a chunk. wrap: the modes of all pictures for u and v."""
         self._doc, self._data, self._wrap = document, bytearray(), wrap
+        self._texture_of: dict[bytes, int] = {}  # by picture
 
     def add_view(self, data: bytes, target: int | None = None) -> int:
         """Add bytes; return the index of their buffer view. target: a buffer-view target of glTF."""
@@ -118,13 +119,15 @@ class BinaryBuffer:
         return len(self._doc.accessors) - 1
 
     def add_picture(self, data: bytes, *, mime: str = "", extension: str = "") -> int:
-        """Add an encoded picture; return the index of its texture (with mipmaps).
+        """Add an encoded picture, once; return the index of its texture (with mipmaps).
 
         Args:
             data: JPEG or PNG, or another format with its `mime` type.
             mime: The media type; empty: JPEG or PNG by its first bytes.
             extension: The glTF extension that names the texture's source, e.g. `EXT_texture_webp`.
         """
+        if data in self._texture_of:  # e.g. occlusion in the red channel of metal and roughness
+            return self._texture_of[data]
         mime = mime or ("image/png" if data[:4] == b"\x89PNG" else "image/jpeg")
         self._doc.images.append(gltf.Image(bufferView=self.add_view(data), mimeType=mime))
         if not self._doc.samplers:
@@ -142,7 +145,7 @@ class BinaryBuffer:
             if extension
             else gltf.Texture(sampler=0, source=source)
         )
-        return len(self._doc.textures) - 1
+        return self._texture_of.setdefault(data, len(self._doc.textures) - 1)
 
     def finish(self, name: str) -> bytes:
         """Return the file: one node with the document's mesh."""

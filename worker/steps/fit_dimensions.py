@@ -10,8 +10,7 @@ import numpy as np
 
 from dam_connector.domain.product import Dimensions
 from dam_connector.wiring import Services
-from worker.cache import cached_features, cached_model
-from worker.modeling.glb_export import write_glb
+from worker.cache import cached_model
 from worker.modeling.scene_finishing import Placement, place_scene
 from worker.modeling.textured_mesh import TexturedMesh, unit_vectors
 from worker.work import Work
@@ -22,7 +21,7 @@ NEGLIGIBLE = 1e-6  # a smaller change of scale (relative) or position (metres) i
 
 
 def fit_dimensions(work: Work, services: Services) -> Work:
-    """Scale and place the model. One that a single mesh cannot hold is placed as a whole.
+    """Scale and place the model by a node above its scene.
 
     Reads: raw_model, the product's dimensions. Adds: raw_model.
 
@@ -33,10 +32,7 @@ def fit_dimensions(work: Work, services: Services) -> Work:
     placement = find_placement(model, work.product.dimensions)
     if placement is None:
         return work
-    if cached_features(services, work.model_sha256):
-        data = place_scene(services.blobs.get(work.model_sha256), placement, sku)
-    else:
-        data = write_glb(_placed(model, placement), sku)
+    data = place_scene(services.blobs.get(work.model_sha256), placement, sku)
     return replace(work, raw_model=services.blobs.put(data))
 
 

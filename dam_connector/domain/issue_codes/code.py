@@ -79,6 +79,7 @@ IssueCode = Literal[
     "model.low_confidence",
     "model.below_threshold",
     "model.over_budget",
+    "model.larger",
     "model.look_changed",
     "model.converted",
     "model.preview_differs",

@@ -75,6 +75,11 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "The model has more triangles than its budget. Fewer would have changed its look.",
         "Simplify it in a 3D tool, or raise `max_triangles` of the deliverable.",
     ),
+    "model.larger": IssueSpec(
+        "info",
+        "The model is larger than it came, because a rule demands it. The message says which.",
+        "Nothing, if the size is fine. Else supply the model with less detail, or with Draco compression.",
+    ),
     "model.look_changed": IssueSpec(
         "error",
         "Our finishing changed the look of a model that was made elsewhere.",
