@@ -137,6 +137,12 @@ class Settings:
         10,
         "Login attempts from one address in a minute, before the answer is 429.",
     )
+    sign_on_max_age_days: int = _setting(
+        "DAM_CONNECTOR_SIGN_ON_MAX_AGE_DAYS",
+        30,
+        "Days after the last single sign-on of a person in which the API tokens of that user count; the next "
+        "login makes them count again. 0: until they expire.",
+    )
     public_cache_s: int = _setting(
         "DAM_CONNECTOR_PUBLIC_CACHE_S",
         300,

@@ -205,7 +205,7 @@ def build_services(
         runs=Runs(db, clock),
         spend=spend,
         tasks=Tasks(db, clock, spend),
-        users=Users(db, clock),
+        users=Users(db, clock, settings.sign_on_max_age_days),
         history=history,
         outbox=outbox,
         audit=AuditLog(db, clock),

@@ -333,6 +333,7 @@ users = sa.Table(
     sa.Column("active", sa.Boolean, nullable=False, default=True, server_default=sa.true()),
     # The person's identity at the OpenID provider: its address and the claim `sub`; null: a user of our own.
     sa.Column("subject", sa.String(600), unique=True),
+    sa.Column("signed_on_at", UtcDateTime),  # the last login through the provider
 )
 
 # API tokens and one-time login links, by the hash of the secret.

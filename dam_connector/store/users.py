@@ -19,6 +19,7 @@ from dam_connector.errors import LoginRefused
 from dam_connector.ports import Clock
 from dam_connector.store.audit import COMMAND_LINE, insert_entry
 from dam_connector.store.database import Database
+from dam_connector.store.sign_on_age import end_of_token, is_known_by_provider
 from dam_connector.store.tables import credentials
 from dam_connector.store.tables import users as t
 
@@ -50,14 +51,17 @@ class Token:
     user_name: str
     label: str  # its purpose
     created_at: datetime
-    expires_at: datetime | None  # None: one that an earlier release made without end
+    # None: one that an earlier release made without end. That of a person who uses single sign-on ends with
+    # `sign_on_max_age_days`, unless the person logs in before.
+    expires_at: datetime | None
 
 
 class Users:
     """The tables of users and credentials. Each change is in the audit log, in the same transaction."""
 
-    def __init__(self, db: Database, clock: Clock) -> None:
-        self._db, self._clock = db, clock
+    def __init__(self, db: Database, clock: Clock, sign_on_max_age_days: int = 0) -> None:
+        """Open the tables; `sign_on_max_age_days` is that of `is_known_by_provider`."""
+        self._db, self._clock, self._max_age_days = db, clock, sign_on_max_age_days
 
     def add(self, name: str, role: UserRole, password: str | None = None, *, by: str = COMMAND_LINE) -> User:
         """Add a user, or change role and password of the user with this name.
@@ -191,11 +195,12 @@ class Users:
                         "dam-connector user remove NAME"
                     )
                 values = {"name": name, "subject": subject, "role": role.value, "created_at": now}
-                c.execute(sa.insert(t).values(id=new_id("usr", now), **values))
+                c.execute(sa.insert(t).values(id=new_id("usr", now), signed_on_at=now, **values))
                 self._audit(c, "user_added", SIGN_ON, name, f"role {role.value}")
             elif row.role != role:
                 c.execute(sa.update(t).where(t.c.id == row.id).values(role=role.value))
                 self._audit(c, "user_changed", SIGN_ON, row.name, f"role {row.role} to {role.value}")
+            c.execute(sa.update(t).where(t.c.subject == subject).values(signed_on_at=now))
             user = _user(c.execute(sa.select(t).where(t.c.subject == subject)).one())
             self._audit(c, "login", user.name, user.name, SIGN_ON)
             return self._insert_credential(c, user, "session", SIGN_ON, SESSION_LIFETIME)
@@ -259,9 +264,9 @@ class Users:
     def tokens(self) -> list[Token]:
         """Return the valid tokens of all users, the newest first."""
         query = (
-            sa.select(credentials, t.c.name.label("user_name"))
+            sa.select(credentials, t.c.name.label("user_name"), t.c.subject, t.c.signed_on_at)
             .join(t, t.c.id == credentials.c.user_id)
-            .where(credentials.c.kind == "token", self._is_valid())
+            .where(credentials.c.kind == "token", self._is_valid(), self._is_known())
             .order_by(credentials.c.id.desc())
         )
         with self._db.read() as c:
@@ -271,7 +276,7 @@ class Users:
                     user_name=row.user_name,
                     label=row.label,
                     created_at=row.created_at,
-                    expires_at=row.expires_at,
+                    expires_at=end_of_token(row, self._max_age_days),
                 )
                 for row in c.execute(query)
             ]
@@ -295,7 +300,10 @@ class Users:
     def by_token(self, token: str) -> User | None:
         """Return the user of an API token, or None."""
         row = self._credential("token", token)
-        return self.get(row.user_id) if row else None
+        current = sa.select(t).where(t.c.id == row.user_id, t.c.active, self._is_known()) if row else None
+        with self._db.read() as c:
+            found = c.execute(current).one_or_none() if current is not None else None
+        return _user(found) if found else None
 
     def use_login_link(self, secret: str) -> User | None:
         """Return the user of a login link and invalidate the link; None if it is not valid."""
@@ -344,6 +352,9 @@ class Users:
 
     def _is_valid(self) -> sa.ColumnElement[bool]:
         return sa.or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > self._clock.now())
+
+    def _is_known(self) -> sa.ColumnElement[bool]:
+        return is_known_by_provider(self._clock.now(), self._max_age_days)
 
     def _credential(self, kind: str, secret: str) -> Any:
         with self._db.read() as c:

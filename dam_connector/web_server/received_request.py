@@ -10,6 +10,10 @@ _CHUNKED = re.compile(rb"\r\ntransfer-encoding:", re.IGNORECASE)
 _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNORECASE)
 
 
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,12})[ \t]*(?:;[^\r\n]*)?")
+_MAX_SIZE_LINE = 4096  # bytes of the line that begins a chunk, with its extensions
+
+
 class ReceivedRequest:
     """The bytes of one request that have arrived, and those after it."""
 
@@ -17,6 +21,9 @@ class ReceivedRequest:
         self._data = bytearray(data)
         self._body_at = 0  # where the body begins; 0: the headers are incomplete
         self._length: int | None = 0  # of the body; None: it is chunked
+        self._next_chunk_at = 0  # where the next chunk of a chunked body begins
+        self._has_last_chunk = False  # only trailers follow there
+        self.is_broken = False  # the chunks of the body cannot be read
         self.expects_continue = False  # the client waits for a word before it sends the body
         self._look_for_headers(0)
 
@@ -53,8 +60,30 @@ class ReceivedRequest:
         if not self._body_at:
             return False
         if self._length is None:
-            return self._data.endswith(b"0\r\n\r\n") and len(self._data) > self._body_at
+            return self._has_all_chunks()
         return len(self._data) - self._body_at >= self._length
+
+    def _has_all_chunks(self) -> bool:
+        """Return whether a chunked body is here with its trailers; find out whether it is broken.
+
+        Chunks that were seen before are not looked at again.
+        """
+        while not self._has_last_chunk and not self.is_broken:
+            end = self._data.find(b"\r\n", self._next_chunk_at, self._next_chunk_at + _MAX_SIZE_LINE)
+            if end < 0:
+                self.is_broken = len(self._data) - self._next_chunk_at >= _MAX_SIZE_LINE
+                return False
+            size = _CHUNK_SIZE.fullmatch(self._data, self._next_chunk_at, end)
+            if size is None:
+                self.is_broken = True
+                return False
+            length = int(size[1], 16)
+            self._has_last_chunk = not length
+            self._next_chunk_at = end + 2 + (length + 2 if length else 0)
+        at = self._next_chunk_at
+        is_over = self._data.startswith(b"\r\n", at) or self._data.find(_END_OF_HEADERS, at) >= 0
+        self.is_broken = not is_over and len(self._data) - at > MAX_HEADER_BYTES
+        return is_over
 
     def _look_for_headers(self, start: int) -> None:
         end = self._data.find(_END_OF_HEADERS, start)
@@ -70,3 +99,4 @@ class ReceivedRequest:
             shorter = _EXPECT.sub(b"", head)
             self._data[: end + 2] = shorter
             self._body_at -= len(head) - len(shorter)
+        self._next_chunk_at = self._body_at

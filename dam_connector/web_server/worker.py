@@ -28,6 +28,7 @@ MAX_ARRIVING = 400  # requests; then the one that began first is dropped
 MAX_ARRIVING_BYTES = 33_554_432  # of these together; then the largest one is dropped
 _READ_BYTES = 65_536
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BROKEN = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -140,15 +141,20 @@ class PatientWorker(ThreadWorker):
     def _look_at(self, conn: Connection) -> None:
         request = conn.request
         if request.has_too_large_headers:
-            self._forget(conn)
-            self._send_now(conn, _TOO_LARGE)
-            self._close_gently(conn)
+            self._refuse(conn, _TOO_LARGE)
         elif request.is_complete or request.is_large:
             self._forget(conn)
             self.enqueue_req(conn)
+        elif request.is_broken:
+            self._refuse(conn, _BROKEN)
         elif request.expects_continue:
             request.expects_continue = False
             self._send_now(conn, _CONTINUE)
+
+    def _refuse(self, conn: Connection, response: bytes) -> None:
+        self._forget(conn)
+        self._send_now(conn, response)
+        self._close_gently(conn)
 
     def _send_now(self, conn: Connection, data: bytes) -> None:
         try:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,10 +11,11 @@ from flask import Flask
 
 from dam_connector.domain.roles import UserRole
 from dam_connector.errors import ConfigError
+from dam_connector.store.users import Users
 from dam_connector.wiring import Services
 from schemas.rules_loader import load_rules
 from tests.openid_server import OpenIdServer, callback
-from tests.support import rules_json
+from tests.support import TestClock, rules_json
 from tests.web.sign_on_visits import ROLES, actions, begin, is_logged_in, log_in, roles
 
 
@@ -62,6 +64,40 @@ def test_a_changed_claim_changes_the_role_and_a_removed_one_ends_it(
     ]
     server.people["ann"]["groups"] = ["dam-admins"]
     assert is_logged_in(log_in(app, server)[0]) and roles(services) == {"ann@example.com": "admin"}
+
+
+def test_tokens_of_a_person_who_no_longer_logs_in_end(
+    app: Flask, services: Services, server: OpenIdServer, trust: Callable[..., None], clock: TestClock
+) -> None:
+    log_in(app, server)
+    own = services.users.add("robot", UserRole.REVIEWER)
+    (ann,) = [user for user in services.users.all() if user.name != "robot"]
+    tokens = {user.name: services.users.add_token(user, "script", days=90) for user in (ann, own)}
+    listed = {token.user_name: token.expires_at for token in services.users.tokens()}
+    assert listed[ann.name] == clock.now() + timedelta(days=30)
+    assert listed["robot"] == clock.now() + timedelta(days=90)
+
+    def working() -> set[str]:
+        found = {name for name, token in tokens.items() if services.users.by_token(token)}
+        assert found == {token.user_name for token in services.users.tokens()}
+        return found
+
+    clock.forward(29 * 86_400)
+    assert working() == {ann.name, "robot"}
+    clock.forward(86_400)
+    assert working() == {"robot"}
+    assert (
+        app.test_client()
+        .get("/api/v1/account", headers={"Authorization": f"Bearer {tokens[ann.name]}"})
+        .status_code
+        == 401
+    )
+    log_in(app, server)
+    assert working() == {ann.name, "robot"}
+    forever = Users(services.db, clock, 0)
+    clock.forward(40 * 86_400)
+    assert working() == {"robot"} and forever.by_token(tokens[ann.name]) is not None
+    assert services.users.deactivate(ann.name) and forever.by_token(tokens[ann.name]) is None
 
 
 def test_a_person_without_a_role_gets_no_account(

@@ -14,6 +14,7 @@ from dam_connector.web_server.received_request import MAX_BODY_BYTES, MAX_HEADER
 from tests.processes import free_port
 from tests.web.patient_server import LARGE
 
+CHUNKED = b"POST /read HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
 HEAD = b"POST /read HTTP/1.1\r\nHost: a\r\n"
 
 
@@ -146,7 +147,50 @@ def test_requests_that_follow_each_other_on_a_connection_are_answered_in_order(p
 def test_long_and_chunked_bodies_arrive_whole(port: int) -> None:
     assert ask(port, HEAD + b"Content-Length: 5000000\r\n\r\n" + bytes(5_000_000)).endswith(b"5000000")
     chunks = b"2710\r\n" + bytes(10_000) + b"\r\n3\r\nabc\r\n0\r\n\r\n"
-    assert ask(port, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + chunks).endswith(b"10003")
+    assert ask(port, CHUNKED + chunks).endswith(b"10003")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"3\r\nabc\r\n0\r\nX-Checksum: 1\r\n\r\n",
+        b"3\r\nabc\r\n0\r\nA: 1\r\nB: 0\r\n\r\n",
+        b"3;name=value\r\nabc\r\n0;last\r\n\r\n",
+        b"0003\r\nabc\r\n000\r\n\r\n",
+    ],
+    ids=["a trailer", "trailers", "extensions", "zeros"],
+)
+def test_a_chunked_body_ends_with_its_trailers(impatient_port: int, body: bytes) -> None:
+    """A server that waits for more drops the connection without an answer."""
+    assert ask(impatient_port, CHUNKED + body).endswith(b"\r\n\r\n3")
+    for cut in range(1, len(body)):
+        request = ReceivedRequest(CHUNKED + body[:cut])
+        assert not request.is_complete, body[:cut]
+        request.add(body[cut:])
+        assert request.is_complete
+
+
+def test_a_chunk_that_looks_like_the_end_is_none() -> None:
+    request = ReceivedRequest(CHUNKED + b"7\r\nab0\r\n\r\n")
+    assert not request.is_complete
+    request.add(b"\r\n0\r\n\r\n")
+    assert request.is_complete
+
+
+@pytest.mark.parametrize(
+    "body", [b"-5\r\nhello\r\n", b"zz\r\n", b"1" * 5000, b"3" + b";x" * 3000, b"0\r\n" + b"X: y\r\n" * 9000]
+)
+def test_broken_chunks_are_refused_at_once(impatient_port: int, body: bytes) -> None:
+    request = ReceivedRequest(CHUNKED + body)
+    assert not request.is_complete and request.is_broken
+    assert ask(impatient_port, CHUNKED + body)[:12] == b"HTTP/1.1 400"
+
+
+def test_a_request_behind_a_chunked_one_is_answered(impatient_port: int) -> None:
+    second = HEAD + b"Content-Length: 2\r\nConnection: close\r\n\r\nab"
+    with connect(impatient_port, CHUNKED + b"3\r\nabc\r\n0\r\n\r\n" + second) as client:
+        received = read_all(client)
+    assert [part[-1:] for part in received.split(b"HTTP/1.1 200 OK")[1:]] == [b"3", b"2"]
 
 
 def test_a_client_that_waits_for_a_word_gets_it(port: int) -> None:
