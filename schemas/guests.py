@@ -21,7 +21,7 @@ class GuestLinkIn(Schema):
         load_default="",
         validate=validate.Length(max=40),
         metadata={
-            "description": "The stage in which the guest decides. Where stages decide, `may_decide` needs one."
+            "description": "The stage in which the guest decides; needed with `may_decide` where there are stages."
         },
     )
 
