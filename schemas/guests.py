@@ -21,7 +21,7 @@ class GuestLinkIn(Schema):
         load_default="",
         validate=validate.Length(max=40),
         metadata={
-            "description": "The stage in which the guest decides; needed with `may_decide` where there are stages."
+            "description": "The stage in which the guest decides; `may_decide` needs one where stages decide."
         },
     )
 
