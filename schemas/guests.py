@@ -23,7 +23,7 @@ class GuestLinkIn(Schema):
         load_default="",
         validate=validate.Length(max=40),
         metadata={
-            "description": "The stage in which the guest decides. Needed by `may_decide` where stages decide."
+            "description": "The stage in which the guest decides; `may_decide` needs one where stages decide."
         },
     )
 

@@ -175,6 +175,14 @@ def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
         arg=kept,
     )
     page.get_by_role("link", name="Mentions 1").wait_for()
+    page.keyboard.press("p")
+    for key in ["ArrowLeft"] * 25 + ["Enter"]:  # beside the model
+        page.keyboard.press(key)
+    expect(page.get_by_text("The model is not there.")).to_be_visible()
+    for key in ["ArrowRight"] * 25 + ["Enter"]:
+        page.keyboard.press(key)
+    expect(page.get_by_text("Pinned to the model, with this view.")).to_be_visible()
+    assert "point" in json.loads(page.locator("[data-pin-form] [name=anchor]").input_value())
     page.locator("body").click(position={"x": 5, "y": 300})
 
 

@@ -1,5 +1,6 @@
 """Reviewing in a real browser: keys and forms on every page, the list and its filter, the page's shape."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.issue import issue
 from dam_connector.wiring import Services
 from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
@@ -227,6 +229,38 @@ def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Se
     page.keyboard.press("Escape")
     expect(page.locator("[data-placing]")).to_have_count(0)
     assert set(states(services)) == {"in_review"}
+
+
+def test_a_place_is_pinned_by_keys_alone(page: Page, services: Services) -> None:
+    found = version_page(page, services)
+    here = page.url
+    page.keyboard.press("p")
+    expect(page.get_by_label("Place of the comment")).to_be_focused()
+    for key in ["ArrowLeft"] * 5 + ["ArrowUp"] * 10:
+        page.keyboard.press(key)
+    expect(page.locator("[data-pin-text]")).to_have_text("40 % from the left, 30 % from the top")
+    page.keyboard.press("Shift+ArrowRight")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Pinned to this place.")).to_be_visible()
+    page.keyboard.type(SENTENCE)
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("[data-pins] button.pin")).to_have_count(1)
+    page.keyboard.press("p")
+    for key in ["Space"] + ["ArrowRight"] * 10 + ["ArrowDown"] * 5:
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Pinned to this rectangle.")).to_be_visible()
+    page.keyboard.press("Escape")  # leaves the field; the place stays chosen
+    page.keyboard.press("p")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("Escape")
+    expect(page.get_by_label("Place of the comment")).to_be_hidden()
+    assert page.url.split("#")[0] == here and set(states(services)) == {"in_review"}
+    comment = next(c for c in services.comments.of_version(services.assets.get(found)) if c.is_open)
+    assert comment.anchor == PictureAnchor(x=0.402, y=0.3) and comment.text == SENTENCE
+    anchor = json.loads(page.locator("[data-pin-form] [name=anchor]").input_value())
+    assert (anchor["x"], anchor["y"], anchor["width"], anchor["height"]) == (0.5, 0.5, 0.2, 0.1)
+    page.get_by_role("button", name="Resolve").first.click()
 
 
 def test_a_stroke_on_the_mask_follows_at_once_and_makes_the_next_version(

@@ -2,6 +2,9 @@
 import { stopTurning } from "./viewers.js";
 
 const MIN_SIDE = 0.02;  // of a rectangle, as a share of the picture; a smaller one is a point
+const STEP = 0.02;  // of an arrow key, as a share of the picture
+const FINE_STEP = 0.002;  // with Shift
+const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const round = (value, digits = 4) => Number(value.toFixed(digits));
 const clamp = (value) => Math.min(1, Math.max(0, value));
 const degrees = (radians) => round((radians * 180) / Math.PI, 2);
@@ -118,8 +121,12 @@ function placeNewPins(page, frame, viewer) {
       frame.closest(".pane").querySelector("[data-show-model]")?.click();
       stopTurning(viewer);
     }
-    form.querySelector("textarea").focus();
-    if (isPlacing()) frame.scrollIntoView({ block: "nearest" });
+    if (!isPlacing()) {
+      form.querySelector("textarea").focus();
+      return;
+    }
+    frame.scrollIntoView({ block: "nearest" });
+    begin();
   });
   const done = (anchor, said) => {
     field.value = JSON.stringify(anchor);
@@ -127,21 +134,68 @@ function placeNewPins(page, frame, viewer) {
     text.textContent = said;
     form.querySelector("textarea").focus();
   };
-  if (viewer) placeOnModel(viewer, isPlacing, done);
-  else placeInPicture(frame, isPlacing, done);
+  const say = (words) => { text.textContent = words; };
+  const begin = viewer
+    ? placeOnModel(frame, viewer, isPlacing, done, say) : placeInPicture(frame, isPlacing, done, say);
 }
 
-const placingText = (viewer) => (viewer
-  ? "Click the place on the model; drag turns it. Esc ends it."
-  : "Click the place, or draw a rectangle. Esc ends it.");
+const placingText = (viewer) => {
+  const text = viewer ? "Choose the place on the model; drag turns it." : "Choose the place, or draw a rectangle.";
+  if (!matchMedia("(hover: hover)").matches) return text;  // no keyboard
+  return `${text} By keys: arrows, ${viewer ? "" : "Space for the corner of a rectangle, "}then Enter. Esc ends it.`;
+};
 
-function placeOnModel(viewer, isPlacing, done) {
+// Add a cross that the arrow keys move over a box, and return the function that shows it and gives it the focus.
+// `moved`, `set` and `corner` (Space) get its place in shares of the box.
+function addCross(frame, boxOf, { moved, set, corner }) {
+  const cross = document.createElement("button");
+  cross.type = "button";
+  cross.className = "cross";
+  cross.setAttribute("aria-label", "Place of the comment. Arrow keys move it, Shift in small steps; Enter sets it.");
+  frame.append(cross);
+  let at = { x: 0.5, y: 0.5 };
+  const draw = () => {
+    const box = boxOf();
+    if (!box) return;
+    cross.style.left = `${box.left + at.x * box.width}px`;
+    cross.style.top = `${box.top + at.y * box.height}px`;
+  };
+  const move = ([dx, dy], step) => {
+    at = { x: clamp(at.x + dx * step), y: clamp(at.y + dy * step) };
+    draw();
+    moved(at);
+  };
+  cross.addEventListener("keydown", (event) => {
+    if (ARROWS[event.key]) move(ARROWS[event.key], event.shiftKey ? FINE_STEP : STEP);
+    else if (event.key === "Enter" && !event.ctrlKey) set(at);
+    else if (event.key === " ") corner(at);
+    else return;
+    event.preventDefault();
+    event.stopPropagation();  // the arrows of the page go to the next version
+  });
+  cross.addEventListener("keyup", (event) => { if (event.key === " ") event.preventDefault(); });
+  return () => {
+    at = { x: 0.5, y: 0.5 };
+    draw();
+    cross.focus({ preventScroll: true });
+  };
+}
+
+const placeText = ({ x, y }) => `${Math.round(x * 100)} % from the left, ${Math.round(y * 100)} % from the top`;
+
+function placeOnModel(frame, viewer, isPlacing, done, say) {
   let start = null;
   viewer.addEventListener("pointerdown", (event) => { start = isPlacing() ? event : null; }, true);
   viewer.addEventListener("pointerup", (event) => {
     if (!start || Math.hypot(event.clientX - start.clientX, event.clientY - start.clientY) > 5) return;
-    const hit = viewer.positionAndNormalFromPoint(event.clientX, event.clientY);
-    if (!hit) return;
+    pinAt(event.clientX, event.clientY);
+  }, true);
+  const pinAt = (x, y) => {
+    const hit = viewer.positionAndNormalFromPoint(x, y);
+    if (!hit) {
+      say("The model is not there. Choose a place on it.");
+      return;
+    }
     const vector = ({ x, y, z }) => [x, y, z].map((each) => round(each));
     const orbit = viewer.getCameraOrbit();
     done({
@@ -151,10 +205,19 @@ function placeOnModel(viewer, isPlacing, done) {
       target: vector(viewer.getCameraTarget()),
       fov_deg: round(viewer.getFieldOfView(), 2),
     }, "Pinned to the model, with this view.");
-  }, true);
+  };
+  const boxOf = () => ({ left: 0, top: 0, width: frame.clientWidth, height: frame.clientHeight });
+  return addCross(frame, boxOf, {
+    moved: (at) => say(placeText(at)),
+    corner: () => {},
+    set: (at) => {
+      const box = viewer.getBoundingClientRect();
+      pinAt(box.left + at.x * box.width, box.top + at.y * box.height);
+    },
+  });
 }
 
-function placeInPicture(frame, isPlacing, done) {
+function placeInPicture(frame, isPlacing, done, say) {
   let start = null;
   const drawn = document.createElement("div");
   drawn.className = "pin area drawn";
@@ -176,6 +239,16 @@ function placeInPicture(frame, isPlacing, done) {
     if (anchor.width > MIN_SIDE && anchor.height > MIN_SIDE) return anchor;
     return { x: round(end.x), y: round(end.y), width: 0, height: 0, frame: anchor.frame };
   };
+  const show = (anchor) => {
+    drawn.hidden = false;
+    placeMark(frame, drawn, anchor);
+  };
+  const finish = (end) => {
+    const anchor = anchorTo(end);
+    start = null;
+    show(anchor);
+    done(anchor, anchor.width ? "Pinned to this rectangle." : "Pinned to this place.");
+  };
   frame.addEventListener("pointerdown", (event) => {
     start = isPlacing() && event.button === 0 ? share(event) : null;
     if (!start) return;
@@ -184,17 +257,25 @@ function placeInPicture(frame, isPlacing, done) {
     frame.setPointerCapture(event.pointerId);
   }, true);
   frame.addEventListener("pointermove", (event) => {
-    if (!start) return;
-    const end = share(event);
-    drawn.hidden = false;
-    placeMark(frame, drawn, anchorTo(end));
+    if (start) show(anchorTo(share(event)));
   }, true);
   frame.addEventListener("pointerup", (event) => {
-    if (!start) return;
-    const anchor = anchorTo(share(event));
-    start = null;
-    drawn.hidden = false;
-    placeMark(frame, drawn, anchor);
-    done(anchor, anchor.width ? "Pinned to this rectangle." : "Pinned to this place.");
+    if (start) finish(share(event));
   }, true);
+  const begin = addCross(frame, () => pictureBox(frame), {
+    moved: (at) => {
+      say(placeText(at));
+      if (start) show(anchorTo(at));
+    },
+    corner: (at) => { start = at; },
+    set: (at) => {
+      start ??= at;
+      finish(at);
+    },
+  });
+  return () => {
+    start = null;
+    drawn.hidden = true;
+    begin();
+  };
 }
