@@ -17,7 +17,7 @@ from dam_connector.adapters.common.context import AdapterContext, check_options,
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
 from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption, as_text
 from dam_connector.adapters.common.envelopes import parse_json
-from dam_connector.adapters.common.photo_sources import photo_sources_option
+from dam_connector.adapters.common.photo_sources import photo_sources_option, row_key
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
@@ -169,11 +169,11 @@ class CloudinaryDam(ApiClient):
     def changed_photos(self, cursor: str) -> tuple[list[PhotoChange], str]:
         """Search for pictures by the time of their upload, as `SuppliesPhotos` has it.
 
-        The cursor is that time and Cloudinary's own cursor of the next page. What was uploaded within
-        `SEARCH_LAG` is listed again, since the search knows it late. Deletions and changed fields are in no
-        list; webhooks tell of them.
+        The cursor is a JSON array: that time, Cloudinary's own cursor of the next page, and the keys of the
+        rows of the last call. What was uploaded within `SEARCH_LAG` is searched for again, since the search
+        knows it late. Deletions and changed fields are in no list; webhooks tell of them.
         """
-        moment, _, page = cursor.partition(" ")
+        moment, page, seen = json.loads(cursor) if cursor else ("", "", [])
         expression = "resource_type:image AND type:upload"
         search: dict[str, Any] = {
             "expression": f'{expression} AND uploaded_at>="{moment}"' if moment else expression,
@@ -185,13 +185,13 @@ class CloudinaryDam(ApiClient):
         reply = self.request_json("POST", "/resources/search", "changed_photos", json=search)
         rows = [row for row in reply.get("resources") or () if isinstance(row, dict)]
         changes = [PhotoChange(ref=str(row.get("public_id")), photo=self._photo(row)) for row in rows]
+        keys = [row_key(change) for change in changes]
+        new = [change for change, key in zip(changes, keys, strict=True) if key not in seen]
         if following := reply.get("next_cursor"):
-            return changes, f"{moment} {following}"
-        times = [
-            at for row in rows if (at := parse_timestamp(row.get("uploaded_at") or row.get("created_at")))
-        ]
+            return new, json.dumps([moment, following, keys])
+        times = [at for row in rows if (at := parse_timestamp(row.get("uploaded_at")))]
         since = (max(times) - SEARCH_LAG).strftime("%Y-%m-%dT%H:%M:%SZ") if times else moment
-        return changes, max(since, moment)
+        return new, json.dumps([max(since, moment), "", keys or seen])
 
     def photo(self, ref: str) -> DamPhoto | None:
         """Return a picture as `SuppliesPhotos` has it; references are public ids."""

@@ -101,6 +101,18 @@ def test_a_replaced_photo_is_listed_with_another_revision_and_its_new_bytes(
     assert dam.photo_bytes(ref) == OTHER
 
 
+def test_a_photo_that_is_replaced_in_the_second_in_which_it_was_listed_is_noticed(
+    server: FakeDam, dam: Any
+) -> None:
+    server.in_one_second = True
+    ref = server.put_photo("CH123_front.jpg", PHOTO, sku="CH123")
+    first, cursor = listed(dam)
+    server.put_photo("CH123_front.jpg", OTHER, sku="CH124", ref=ref)
+    found = listed(dam, cursor)[0][ref].photo
+    assert found and first[ref].photo and found.fingerprint != first[ref].photo.fingerprint
+    assert dam.changed_photos(listed(dam, cursor)[1])[0] == []  # and nothing is listed for ever
+
+
 def test_a_photo_that_is_gone_is_none_and_has_no_bytes(server: FakeDam, dam: Any) -> None:
     ref = server.put_photo("CH123_front.jpg", PHOTO, sku="CH123")
     _, cursor = listed(dam)

@@ -6,6 +6,7 @@ from urllib.parse import quote, urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
 from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.photo_sources import row_key
 from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import DamPhoto, InboundWebhook, PhotoChange
@@ -24,10 +25,10 @@ class AemPhotos(ApiClient):
     def changed_photos(self, cursor: str) -> tuple[list[PhotoChange], str]:
         """List assets by the time of their last change.
 
-        The cursor is that time and, each in a line of its own, the paths of the assets that have it. Assets
-        that were deleted are in no list; events tell of them.
+        The cursor is that time and the keys of the rows that have it. Deleted assets are in no list;
+        events tell of them.
         """
-        moment, *seen = cursor.split("\n")
+        moment, *seen = cursor.split(" ")
         names = ("dc:format", "dam:sha1", "connector:id", *self._sources.fields)
         properties = ["jcr:path", "jcr:content/jcr:lastModified"]
         query = {
@@ -42,8 +43,7 @@ class AemPhotos(ApiClient):
             "p.properties": " ".join([*properties, *(f"jcr:content/metadata/{name}" for name in names)]),
         }
         hits = [hit for hit in self._query(query, "changed_photos") if isinstance(hit, dict)]
-        known = {(path, moment) for path in seen}
-        new = [hit for hit in hits if (str(hit["jcr:path"]), _changed_at(_content_of(hit))) not in known]
+        new = [hit for hit in hits if row_key(hit) not in seen]
         if not new:
             return [], cursor
         changes = [
@@ -51,8 +51,8 @@ class AemPhotos(ApiClient):
             for hit in new
         ]
         last = _changed_at(_content_of(hits[-1]))
-        paths = [str(hit["jcr:path"]) for hit in hits if _changed_at(_content_of(hit)) == last]
-        return changes, "\n".join([last, *paths])
+        keys = [row_key(hit) for hit in hits if _changed_at(_content_of(hit)) == last]
+        return changes, " ".join([last, *keys])
 
     def photo(self, ref: str) -> DamPhoto | None:
         if not ref.startswith(ROOT):

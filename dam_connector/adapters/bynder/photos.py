@@ -1,18 +1,21 @@
 """Media in Bynder, and those that are product photos: pictures that the connector did not put there."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, ApiClient
 from dam_connector.adapters.common.mixins import NoWebhooks
-from dam_connector.domain.outside_values import decode_json, parse_integer
+from dam_connector.adapters.common.photo_sources import row_key
+from dam_connector.domain.outside_values import decode_json, parse_integer, parse_timestamp
 from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import DamPhoto, InboundWebhook, PhotoChange
 
 PAGE_SIZE = 100
 MAX_PAGES = 20
+CLOCK_STEP = timedelta(seconds=2)  # times are to the second; two changes may have the same
 
 
 class BynderPhotos(ApiClient):
@@ -26,13 +29,12 @@ class BynderPhotos(ApiClient):
         """List all pictures page by page in the order of their creation, then those that were modified.
 
         The cursor is `all PAGE TIME`, where TIME is that of the last change before the first page, then
-        `since TIME`. Media that were deleted are in no list.
+        `since TIME KEY ...` with the keys of the media that were modified at that time or shortly before.
+        Media that were deleted are in no list.
         """
         kind, _, rest = cursor.partition(" ")
         if kind == "since":
-            modified = [row for row in self._modified_since(rest) if row.get("type", "image") == "image"]
-            changes = [PhotoChange(ref=str(row["id"]), photo=self._photo(row)) for row in reversed(modified)]
-            return changes, f"since {max((str(row['dateModified']) for row in modified), default=rest)}"
+            return self._modified_photos(rest)
         number, _, moment = rest.partition(" ")
         page = parse_integer(number) or 1
         moment = moment or max((str(row["dateModified"]) for row in self._modified_since("")), default="")
@@ -40,6 +42,17 @@ class BynderPhotos(ApiClient):
         rows = self._list(f"/api/v4/media/?{query}", "changed_photos")
         changes = [PhotoChange(ref=str(row["id"]), photo=self._photo(row)) for row in rows]
         return changes, f"since {moment}" if len(rows) < PAGE_SIZE else f"all {page + 1} {moment}"
+
+    def _modified_photos(self, seen_so_far: str) -> tuple[list[PhotoChange], str]:
+        moment, *seen = seen_so_far.split(" ")
+        since = parse_timestamp(moment)
+        overlap = (since - CLOCK_STEP).strftime("%Y-%m-%dT%H:%M:%SZ") if since else moment
+        rows = [row for row in self._modified_since(overlap) if row.get("type", "image") == "image"]
+        changes = [PhotoChange(ref=str(row["id"]), photo=self._photo(row)) for row in reversed(rows)]
+        keys = [row_key(change) for change in changes]
+        new = [change for change, key in zip(changes, keys, strict=True) if key not in seen]
+        last = max([moment, *(str(row["dateModified"]) for row in rows)])
+        return new, " ".join(["since", last, *keys])
 
     def photo(self, ref: str) -> DamPhoto | None:
         try:
@@ -64,7 +77,11 @@ class BynderPhotos(ApiClient):
             name=name if not extension or name.endswith(f".{extension}") else f"{name}.{extension}",
             fields={field: _first(media.get(f"property_{field}")) for field in self._sources.fields},
         )
-        return DamPhoto(ref=str(media["id"]), facts=facts, fingerprint=str(media.get("dateModified") or ""))
+        return DamPhoto(
+            ref=str(media["id"]),
+            facts=facts,
+            fingerprint=f"{media.get('dateModified')} {media.get('fileSize')}",
+        )
 
     def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
         """Return the media modified after the cursor, newest first; without a cursor the newest page only."""

@@ -1,5 +1,6 @@
 """The option `sources` of DAM connections, as adapters read it."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,15 @@ from dam_connector.domain.photo_sources import FOLDER, PhotoSources, read_photo_
 from dam_connector.errors import ConfigError
 
 NO_SOURCES = PhotoSources()
+
+
+def row_key(row: object) -> str:
+    """Return a short text that is another one for a row of a list whose values differ.
+
+    Cursors hold those of the rows of the last moment: some systems know times to the second only, and a file
+    may change twice in one.
+    """
+    return hashlib.sha256(repr(row).encode()).hexdigest()[:12]
 
 
 def photo_sources_option(options: Mapping[str, Any], *, has_folders: bool = True) -> PhotoSources:

@@ -7,13 +7,23 @@ from urllib.parse import quote
 
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
 from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.photo_sources import row_key
 from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.errors import BadOutput
 from dam_connector.ports import DamPhoto, InboundWebhook, PhotoChange
 
 FILES = "directus_files"
 PHOTO_PAGE_SIZE = 100
-FILE_FIELDS = ("id", "filename_download", "folder", "type", "modified_on", "uploaded_on", "uploaded_by")
+FILE_FIELDS = (
+    "id",
+    "filename_download",
+    "folder",
+    "type",
+    "modified_on",
+    "uploaded_on",
+    "uploaded_by",
+    "filesize",
+)
 
 
 class DirectusLibrary(ApiClient):
@@ -27,23 +37,21 @@ class DirectusLibrary(ApiClient):
     def changed_photos(self, cursor: str) -> tuple[list[PhotoChange], str]:
         """List files by the time of their last change.
 
-        The cursor is that time and the ids of the files that have it, as in `changed_since`. Files that were
-        deleted are in no list; the flow tells of them.
+        The cursor is that time and the keys of the rows that have it; Directus knows it to the second on some
+        databases. Files that were deleted are in no list; the flow tells of them.
         """
-        moment, _, seen_ids = cursor.partition(" ")
-        seen = set(filter(None, seen_ids.split(",")))
+        moment, *seen = cursor.split(" ")
         query = f"sort=modified_on,id&limit={PHOTO_PAGE_SIZE + len(seen)}" + (
             f"&filter[modified_on][_gte]={quote(moment)}" if moment else "&filter[modified_on][_nnull]=true"
         )
         rows = self._file_rows(query, "changed_photos")
-        new = [row for row in rows if str(row["id"]) not in seen or row.get("modified_on") != moment]
+        new = [row for row in rows if row_key(row) not in seen]
         if not new:
             return [], cursor
         folders = self._folder_paths()
         changes = [PhotoChange(ref=str(row["id"]), photo=self._photo(row, folders)) for row in new]
         last = str(rows[-1]["modified_on"])
-        ids = ",".join(str(row["id"]) for row in rows if row["modified_on"] == last)
-        return changes, f"{last} {ids}"
+        return changes, " ".join([last, *(row_key(row) for row in rows if row["modified_on"] == last)])
 
     def photo(self, ref: str) -> DamPhoto | None:
         rows = self._file_rows(f"limit=1&filter[id][_eq]={quote(ref, safe='')}", "photo")
@@ -83,7 +91,9 @@ class DirectusLibrary(ApiClient):
             folder=folder,
             fields={name: _text(row.get(name)) for name in self._sources.fields},
         )
-        return DamPhoto(ref=str(row["id"]), facts=facts, fingerprint=str(row.get("uploaded_on") or ""))
+        return DamPhoto(
+            ref=str(row["id"]), facts=facts, fingerprint=f"{row.get('uploaded_on')} {row.get('filesize')}"
+        )
 
     def _file_rows(self, query: str, operation: str) -> list[dict[str, Any]]:
         names = ",".join((*FILE_FIELDS, *self._sources.fields))

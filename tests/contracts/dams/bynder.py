@@ -150,6 +150,7 @@ class FakeBynder(FakeDam):
             "name": media["name"],
             "dateModified": media["dateModified"],
             "type": media.get("type", "3d"),
+            "fileSize": len(media["data"]),
             "extension": [media["fileName"].rpartition(".")[2]],
             "property_sku": media.get("sku", ""),
             "mediaItems": items,

@@ -30,6 +30,7 @@ FILE_COLUMNS = (
     "uploaded_on",
     "modified_on",
     "uploaded_by",
+    "filesize",
     "sku",
 )
 
@@ -90,7 +91,7 @@ class FakeDirectus(FakeDam):
             return FakeReply(403, {"errors": [{"message": f"no permission for {unknown}"}]})
         ours = [
             {"id": id, "filename_download": name, "folder": self._own_folder(), "uploaded_by": "u-us"}
-            | {"type": "image/webp", "modified_on": "2026-11-20T00:00:00.000Z", "sku": "CH123"}
+            | {"type": "image/webp", "modified_on": "2026-11-20T00:00:00", "sku": "CH123"}
             for id, (name, _) in self.files.items()
         ]
         rows = sorted([*ours, *self.photos.values()], key=lambda row: (row["modified_on"], row["id"]))
@@ -107,7 +108,7 @@ class FakeDirectus(FakeDam):
     ) -> str:
         id = ref or f"00000000-0000-4000-8000-{len(self.photos):012d}"
         self._now += timedelta(seconds=0 if self.in_one_second else 1)
-        now = self._now.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        now = self._now.strftime("%Y-%m-%dT%H:%M:%S")  # as on SQLite: to the second, without a zone
         self.photos[id] = {
             "id": id,
             "filename_download": name,
@@ -117,6 +118,7 @@ class FakeDirectus(FakeDam):
             "modified_on": now,
             "uploaded_by": "u-rita",
             "sku": sku,
+            "filesize": str(len(data)),
             "data": data,
         }
         return id
