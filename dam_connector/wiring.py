@@ -45,6 +45,7 @@ from dam_connector.store.products import Products
 from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
+from dam_connector.store.source_photos import SourcePhotos
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
 from dam_connector.store.touch_ups import TouchUps
@@ -69,6 +70,7 @@ class Services:
     decisions: Decisions
     comments: Comments
     touch_ups: TouchUps
+    source_photos: SourcePhotos
     guest_links: GuestLinks
     publications: Publications
     live_requests: LiveRequests
@@ -180,10 +182,9 @@ def build_services(
     """
     clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
-    assets, spend = Assets(db, clock), Spend(db, clock)
+    assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
     rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
-    outbox = Outbox(db, clock, _event_filter(rules))
-    history, locks = History(db, clock, outbox), NamedLocks(db, clock)
+    history = History(db, clock, outbox := Outbox(db, clock, _event_filter(rules)))
     return Services(
         settings=settings,
         clock=clock,
@@ -198,6 +199,7 @@ def build_services(
         decisions=Decisions(db, clock, assets),
         comments=Comments(db, clock),
         touch_ups=TouchUps(db, clock),
+        source_photos=SourcePhotos(db, clock),
         guest_links=GuestLinks(db, clock),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),

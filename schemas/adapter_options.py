@@ -17,6 +17,7 @@ from dam_connector.domain.rules import MAX_CAP_USD
 from schemas.common import LOCALE, StrictBoolean, StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
+from schemas.photo_sources import PhotoSourcesSchema
 from schemas.record_mapping import MappingSchema, SignatureSchema
 from schemas.sheet_columns import COLUMNS
 
@@ -131,6 +132,11 @@ _METADATA = {
         metadata={"description": "Templates for fields of the DAM, by their names."},
     )
 }
+_SOURCES: Options = {
+    "sources": fields.Nested(
+        PhotoSourcesSchema, metadata={"description": "Which photos there are source images of products."}
+    )
+}
 _STATES = {"states": _table("The vendor's value for each of our states.")}
 
 OPTIONS: Mapping[str, Mapping[str, Options]] = {
@@ -180,7 +186,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
     },
     "dam": {
         "library": {},
-        "memory": {},
+        "memory": {**_SOURCES},
         "aem": {
             **_BASE,
             **_token(),
@@ -189,6 +195,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "client_id": _text("Client id of the events."),
             "keys_url": _url("Where the keys of the events' signatures are."),
             **_METADATA,
+            **_SOURCES,
         },
         "bynder": {
             **_BASE,
@@ -205,6 +212,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             ),
             **_STATES,
             **_METADATA,
+            **_SOURCES,
         },
         "cloudinary": {
             **_OTHER_BASE,
@@ -213,6 +221,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "api_secret": _secret("API secret"),
             "signature_algorithm": _choice("Of the account.", "sha1", "sha256"),
             **_METADATA,
+            **_SOURCES,
         },
         "directus": {
             **_BASE,
@@ -221,6 +230,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "folder": _text("Folder of the files."),
             "webhook_secret": _secret("Secret of its webhooks"),
             **_METADATA,
+            **_SOURCES,
         },
         "resourcespace": {
             **_BASE,
@@ -230,6 +240,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "fields": _table("Numbers of the metadata fields; external_id at least.", required=True),
             **_STATES,
             **_METADATA,
+            **_SOURCES,
         },
     },
     "provider": {

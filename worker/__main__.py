@@ -25,6 +25,7 @@ from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, withdraw_expired
 from dam_connector.usecases.notify import remind_of_overdue, send_digests, send_notifications
+from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
 from dam_connector.usecases.retention import remove_when_due
 from dam_connector.usecases.rules_change import continue_change
@@ -154,6 +155,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             if not services.locks.lease("poller", owner, POLLER_LEASE_S):
                 continue
             poll_dams(services)
+            poll_photos(services)
             if time.monotonic() - last_listing > LIST_CHANGES_S:
                 poll_pims(services)
                 last_listing = time.monotonic()

@@ -30,13 +30,13 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
         "woocommerce": "woocommerce.pim",
     },
     "dam": {
-        "aem": "aem",
-        "bynder": "bynder",
+        "aem": "aem.dam",
+        "bynder": "bynder.dam",
         "cloudinary": "cloudinary",
         "directus": "directus.dam",
         "library": "library",
         "memory": "memory.dam",
-        "resourcespace": "resourcespace",
+        "resourcespace": "resourcespace.dam",
     },
     "channel": {
         "folder": "folder",

@@ -17,18 +17,22 @@ from dam_connector.adapters.common.context import AdapterContext, check_options,
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
 from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption, as_text
 from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.photo_sources import photo_sources_option, row_key
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.metadata_templates import MetadataValue
 from dam_connector.domain.outside_values import parse_timestamp
+from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, DeliveryError
+from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import (
     Blobs,
     DamCapabilities,
+    DamPhoto,
     InboundWebhook,
+    PhotoChange,
     PushRequest,
     RemoteState,
     VerifiedWebhook,
@@ -44,6 +48,9 @@ SIGNATURE_MAX_AGE = timedelta(hours=2)  # as Cloudinary recommends
 POLL_INTERVAL_S = 120.0
 PAGE_SIZE = 100
 CLOCK_TOLERANCE = timedelta(seconds=5)  # between our clock and Cloudinary's
+SEARCH_LAG = timedelta(seconds=60)  # until a search knows an upload
+OUR_TAG = "dam-connector"
+MODEL_FORMATS = ("glb", "gltf", "usdz", "obj", "fbx")
 STATE_KEY = "connector_state"  # in an asset's context: the state that the connector wrote last
 WRITTEN_AT_KEY = "connector_at"  # in an asset's context: when the connector wrote it
 
@@ -64,12 +71,14 @@ class CloudinaryDam(ApiClient):
         api_secret: str,
         algorithm: str,
         metadata: MetadataOption,
+        sources: PhotoSources,
     ) -> None:
         api_url = f"{base_url.rstrip('/')}/v1_1/{quote(cloud_name)}"
         super().__init__(context.http, api_url, {"Authorization": basic_auth(api_key, api_secret)})
         self._api_key, self._api_secret, self._algorithm = api_key, api_secret, algorithm
         self._clock = context.clock
         self._metadata = metadata
+        self._sources = sources
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         """Upload the files. The main file comes last, so that the version is complete then."""
@@ -157,6 +166,67 @@ class CloudinaryDam(ApiClient):
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         return self._download("image", name, "fetch_picture")
 
+    def changed_photos(self, cursor: str) -> tuple[list[PhotoChange], str]:
+        """Search for pictures by the time of their upload, as `SuppliesPhotos` has it.
+
+        The cursor is a JSON array: that time, Cloudinary's own cursor of the next page, and the keys of the
+        rows of the last call. What was uploaded within `SEARCH_LAG` is searched for again, since the search
+        knows it late. Deletions and changed fields are in no list; webhooks tell of them.
+        """
+        moment, page, seen = json.loads(cursor) if cursor else ("", "", [])
+        expression = "resource_type:image AND type:upload"
+        search: dict[str, Any] = {
+            "expression": f'{expression} AND uploaded_at>="{moment}"' if moment else expression,
+            "sort_by": [{"uploaded_at": "asc"}],
+            "max_results": PAGE_SIZE,
+            "with_field": ["context", "tags", "metadata"],
+            **({"next_cursor": page} if page else {}),
+        }
+        reply = self.request_json("POST", "/resources/search", "changed_photos", json=search)
+        rows = [row for row in reply.get("resources") or () if isinstance(row, dict)]
+        changes = [PhotoChange(ref=str(row.get("public_id")), photo=self._photo(row)) for row in rows]
+        keys = [row_key(change) for change in changes]
+        new = [change for change, key in zip(changes, keys, strict=True) if key not in seen]
+        if following := reply.get("next_cursor"):
+            return new, json.dumps([moment, following, keys])
+        times = [at for row in rows if (at := parse_timestamp(row.get("uploaded_at")))]
+        since = (max(times) - SEARCH_LAG).strftime("%Y-%m-%dT%H:%M:%SZ") if times else moment
+        return new, json.dumps([max(since, moment), "", keys or seen])
+
+    def photo(self, ref: str) -> DamPhoto | None:
+        """Return a picture as `SuppliesPhotos` has it; references are public ids."""
+        try:
+            return self._photo(self._get_asset(ref, "photo"))
+        except NotFound:
+            return None
+
+    def photo_bytes(self, ref: str) -> bytes:
+        return self._download("image", ref, "photo_bytes")
+
+    def photo_refs(self, inbound: InboundWebhook) -> list[str]:
+        message = parse_json(inbound.body, self.vendor)
+        if not isinstance(message, dict):
+            raise BadOutput(self.vendor, "parse_webhook", "/: the body is not a JSON object")
+        return list(dict.fromkeys(_public_ids(message)))
+
+    def _photo(self, asset: Mapping[str, Any]) -> DamPhoto | None:
+        """Return an asset as a photo; None if it is none, or ours: with our tag or our state."""
+        context = _context_of(asset)
+        is_ours = OUR_TAG in (asset.get("tags") or ()) or STATE_KEY in context
+        if is_ours or asset.get("format") in MODEL_FORMATS:
+            return None
+        public_id = str(asset.get("public_id"))
+        folder, _, stem = public_id.rpartition("/")
+        metadata = asset.get("metadata")
+        own: Mapping[str, Any] = {**context, **(metadata if isinstance(metadata, dict) else {})}
+        facts = PhotoFacts(
+            name=f"{asset.get('display_name') or stem}.{asset.get('format') or 'jpg'}",
+            folder=str(asset.get("asset_folder") or folder),
+            fields={name: as_text(own[name]) if name in own else "" for name in self._sources.fields},
+        )
+        fingerprint = str(asset.get("version") or asset.get("uploaded_at") or "")
+        return DamPhoto(ref=public_id, facts=facts, fingerprint=fingerprint)
+
     def remove(self, ref: str) -> None:
         query = urlencode({"prefix": f"{ref.rpartition('/')[0]}/"})
         for resource_type in ("image", "raw"):
@@ -201,7 +271,7 @@ class CloudinaryDam(ApiClient):
         params = {
             "public_id": _public_id(request, file),
             "overwrite": "false",  # a repeat keeps the existing asset
-            "tags": f"dam-connector,{request.product.sku},{version.asset.deliverable}",
+            "tags": f"{OUR_TAG},{request.product.sku},{version.asset.deliverable}",
             "context": _format_context(context),
             **more,
         }
@@ -254,9 +324,23 @@ def _public_name(file: VersionFile) -> str:
 
 
 def _context_of(asset: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the key and value pairs that were stored with an asset."""
-    pairs: Mapping[str, Any] = (asset.get("context") or {}).get("custom") or {}
+    """Return the key and value pairs that were stored with an asset; a search gives them without `custom`."""
+    context = asset.get("context") or {}
+    pairs: Mapping[str, Any] = context.get("custom") or context
     return pairs
+
+
+def _public_ids(value: Any) -> Iterator[str]:
+    """Yield the public ids that a notification names, at any depth; of a renamed asset both."""
+    if isinstance(value, dict):
+        for name, child in value.items():
+            if name in ("public_id", "from_public_id", "to_public_id") and isinstance(child, str):
+                yield child
+            else:
+                yield from _public_ids(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _public_ids(child)
 
 
 def _format_context(pairs: Mapping[str, str]) -> str:
@@ -287,7 +371,14 @@ def _field_of(row: Mapping[str, Any]) -> DamField:
 def connect(options: Mapping[str, Any], context: AdapterContext) -> CloudinaryDam:
     """Open the adapter with the options of plugin.json."""
     check_options(
-        options, "base_url", "cloud_name", "api_key", "api_secret", "signature_algorithm", "metadata"
+        options,
+        "base_url",
+        "cloud_name",
+        "api_key",
+        "api_secret",
+        "signature_algorithm",
+        "metadata",
+        "sources",
     )
     if not options.get("cloud_name"):
         raise ConfigError("cloud_name: the name of the product environment")
@@ -299,4 +390,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> CloudinaryDa
         api_secret=context.secret(str(options.get("api_secret", "env/CLOUDINARY_API_SECRET"))),
         algorithm=choice_option(options, "signature_algorithm", "sha1", ("sha1", "sha256")),
         metadata=MetadataOption(options),
+        sources=photo_sources_option(options),
     )

@@ -6,6 +6,7 @@ Adapters implement them; `dam_connector/adapters/` has one for each vendor.
 from dam_connector.ports.channel import Channel
 from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
 from dam_connector.ports.infrastructure import Blobs, BlobStream, Clock, LibraryStore, Queue, StoredBlob
+from dam_connector.ports.photo_source import DamPhoto, PhotoChange, SuppliesPhotos
 from dam_connector.ports.pim import Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
@@ -27,9 +28,11 @@ __all__ = [
     "Clock",
     "Dam",
     "DamCapabilities",
+    "DamPhoto",
     "GenerationRequest",
     "InboundWebhook",
     "LibraryStore",
+    "PhotoChange",
     "Pim",
     "PimCapabilities",
     "Provider",
@@ -40,5 +43,6 @@ __all__ = [
     "RemoteTask",
     "RemoteTaskState",
     "StoredBlob",
+    "SuppliesPhotos",
     "VerifiedWebhook",
 ]

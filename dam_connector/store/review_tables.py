@@ -1,8 +1,15 @@
-"""The tables of comments, guests and touch-ups. `tables` imports them, so that the metadata is complete."""
+"""The tables of comments, guests, touch-ups and photos in DAMs. `tables` imports them, to be complete."""
 
 import sqlalchemy as sa
 
-from dam_connector.store.columns import UtcDateTime, foreign_key_column, id_column, metadata, text_column
+from dam_connector.store.columns import (
+    UtcDateTime,
+    foreign_key_column,
+    id_column,
+    json_column,
+    metadata,
+    text_column,
+)
 
 comments = sa.Table(
     "comments",
@@ -74,4 +81,22 @@ touch_ups = sa.Table(
     sa.Column("strokes", sa.JSON, nullable=False),
     # whether the earlier touch-ups of the photo no longer count
     sa.Column("replaces", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+)
+
+# Photos in DAMs that are source images of products, and those that were until the product is taken in again.
+source_photos = sa.Table(
+    "source_photos",
+    metadata,
+    sa.Column("dam", sa.String(40), primary_key=True),
+    sa.Column("ref", sa.String(500), primary_key=True),  # the DAM's reference of the file
+    sa.Column("sku", sa.String(500), nullable=False, index=True),  # empty: it belongs to none any more
+    json_column("former_skus"),  # products that are still to be taken in without it
+    sa.Column("view", sa.String(16), nullable=False, default="", server_default=""),  # empty: not said
+    text_column("name"),
+    text_column("fingerprint"),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    # whether all products that it concerns were taken in since it changed
+    sa.Column("taken_in", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "dam", "taken_in", "at"),
 )

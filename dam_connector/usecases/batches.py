@@ -17,7 +17,7 @@ from dam_connector.domain.notify import NotifyEvent
 from dam_connector.errors import NotFound, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, issue_text
-from dam_connector.usecases.intake import IntakeResult, ingest_product
+from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
 from dam_connector.wiring import Services
 from schemas.sheet_table import Sheet

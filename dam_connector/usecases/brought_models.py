@@ -7,6 +7,7 @@ from dam_connector.domain.brought_model import FORMATS_TEXT, MAX_MODEL_BYTES, mo
 from dam_connector.errors import InputError
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
+from dam_connector.usecases.product_intake import IntakeResult
 from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER
 from dam_connector.wiring import Services
 
@@ -17,15 +18,15 @@ def upload_model(
     data: bytes,
     *,
     by: str,
-    record: Callable[[intake.IntakeResult], object] = lambda _: None,
-) -> intake.IntakeResult:
+    record: Callable[[IntakeResult], object] = lambda _: None,
+) -> IntakeResult:
     """Store a model that a person uploaded, and make the next versions of the product's models from it.
 
     Args:
         stored: the product as it is stored.
         data: the file.
         by: who uploaded it.
-        record: as in `intake.ingest_product`.
+        record: as in `product_intake.ingest_product`.
 
     Raises:
         InputError: source.not_a_model, source.too_large.

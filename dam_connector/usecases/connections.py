@@ -26,7 +26,9 @@ from dam_connector.ports import (
 )
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.usecases.backfill import EARLIEST
+from dam_connector.usecases.dam_photos import sources_option
 from dam_connector.usecases.intake import fetch_products
+from dam_connector.usecases.photo_check import check_photos
 from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
 
@@ -199,6 +201,8 @@ def _check_dam(services: Services, name: str) -> Iterator[str]:
     if isinstance(dam, ChecksMetadata):
         newest = services.products.page(limit=MAX_TRIED_PRODUCTS)
         yield from dam.check_metadata([record.product for record in newest])
+    if sources_option(services, name):
+        yield from check_photos(services, name)
 
 
 def _try_dam(services: Services, name: str, request: PushRequest, refs: list[str]) -> Iterator[str]:

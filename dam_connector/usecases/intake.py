@@ -1,24 +1,21 @@
 """Intake: from a webhook to planned runs.
 
 The functions follow the way of a webhook: `receive_webhook` stores it while the sender waits.
-`handle_delivery` is the job that interprets it. `ingest_event` reads the products, `ingest_product` stores
-one with its images, and `plan_runs` (run_planning.py) plans a run for each slot of each deliverable. Below
-them: the same started by people.
+`handle_delivery` is the job that interprets it. `ingest_event` reads the products, `ingest_product`
+(product_intake.py) stores one with its images, and `plan_runs` (run_planning.py) plans a run for each slot of
+each deliverable. Below them: the same started by people.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import structlog
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.outside_values import limit_to_clock
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import Product
 from dam_connector.errors import (
     RETRYABLE,
     AdapterError,
@@ -32,27 +29,14 @@ from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.request_origin import work_origin
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
-from dam_connector.usecases.expiry import restore_when_back
-from dam_connector.usecases.placement import send_changed_texts
+from dam_connector.usecases.photo_sync import photo_supplier, sync_photo
+from dam_connector.usecases.product_intake import MAX_CAUSE_CHARACTERS, IntakeResult, ingest_product
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.receipt import receive_webhook  # noqa: F401 - both halves are found here
-from dam_connector.usecases.run_planning import plan_runs, what_is_made
-from dam_connector.usecases.source_images import store_source_images
-from dam_connector.usecases.stored_facts import store_facts
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
 WAIT_S = 20.0  # until a delivery is tried again for which there was no room or no slot
-MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected
-
-
-@dataclass(frozen=True, slots=True)
-class IntakeResult:
-    """The result of taking in one product."""
-
-    summary: str  # for people, e.g. `CH123: 4 runs planned`
-    planned: int  # runs that were not planned before
-    makes_nothing: str = ""  # why the rules make nothing of the product, or empty
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
@@ -114,12 +98,26 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
     if name in rules.provider:
         return poll_task_now(services, name, services.provider(name).parse_webhook(record.inbound))
     if name in rules.dam:
-        refs = services.dam(name).parse_webhook(record.inbound)
-        return "; ".join(sync_from_dam(services, name, ref) for ref in refs) or "no version of ours"
+        return _handle_from_dam(services, record)
     last_try = record.attempts + 1 >= MAX_ATTEMPTS
     events = services.pim(name).normalize(record.inbound)
     done = _ingest_each(services, name, events, record.inbound.received_at, last_try)
     return done or "no event about a product; it is ignored"
+
+
+def _handle_from_dam(services: Services, record: DeliveryRecord) -> str:
+    """Read the versions and the photos that a DAM reports as changed; return a summary for people."""
+    name, last_try = record.connection, record.attempts + 1 >= MAX_ATTEMPTS
+    supplier = photo_supplier(services, name)
+    photos = supplier.photo_refs(record.inbound) if supplier else []
+    versions = services.dam(name).parse_webhook(record.inbound)
+    done = []
+    for ref in dict.fromkeys([*versions, *photos]):
+        if supplier and ref in photos and not services.assets.by_dam_ref(name, ref):
+            done.append(sync_photo(services, name, ref, supplier.photo(ref), last_try=last_try))
+        else:
+            done.append(sync_from_dam(services, name, ref))
+    return "; ".join(filter(None, done)) or "no version of ours"
 
 
 def _ingest_each(
@@ -230,90 +228,6 @@ def fetch_products(services: Services, connection: str, event: Event) -> list[Pr
             connection, "normalize", "the event carries no product, and this PIM cannot be asked for it"
         )
     return [event.product]
-
-
-def ingest_product(
-    services: Services,
-    product: Product,
-    *,
-    connection: str,
-    ref: str,
-    source_time: datetime,
-    last_try: bool = True,
-    batch_id: str = "",
-    bulk: bool = False,
-    record: Callable[[IntakeResult], object] = lambda _: None,
-    keep_model: bool = True,
-) -> IntakeResult:
-    """Store a product and its images, and plan its runs.
-
-    The facts are stored at once. When the images are there, all that follows from them is stored in one
-    transaction. When newer facts of the product arrive meanwhile, e.g. by a second webhook, they are taken in
-    as well, so that the images and issues stored last are those of the newest facts.
-
-    Args:
-        connection: the PIM's name in plugin.json; empty for products that people add.
-        ref: the PIM's reference of the product.
-        source_time: when the product changed at its source. An older time than the stored one changes
-            nothing.
-        last_try: an image whose server is away becomes an issue instead of an exception.
-        batch_id: the batch that the product belongs to, if it is in one.
-        bulk: the product is one of many; its runs wait behind those of single products.
-        record: is called with the result in the transaction that stores it.
-        keep_model: a model that a person uploaded stays when these facts name none.
-
-    Raises:
-        Unavailable, RateLimited: the server of an image is away, and it is not the last try.
-    """
-    while stored := store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
-        product = stored
-        issues = product_issues(product, services.rules.current().products)
-        sources, image_issues = store_source_images(services, product, last_try=last_try)
-        with services.transaction():
-            newest = services.products.lock(product.sku)
-            if newest is None or newest.source_time <= source_time:
-                result = _store_findings_and_plan(
-                    services, product, sources, (*issues, *image_issues), batch_id=batch_id, bulk=bulk
-                )
-                record(result)
-                return result
-        product, connection, ref = newest.product, newest.connection, newest.ref
-        source_time = newest.source_time
-    result = IntakeResult(f"{product.sku}: older than what is known", 0)
-    record(result)
-    return result
-
-
-def _store_findings_and_plan(
-    services: Services,
-    product: Product,
-    sources: Mapping[str, Sha256],
-    issues: tuple[Issue, ...],
-    *,
-    batch_id: str,
-    bulk: bool,
-) -> IntakeResult:
-    """Store a product's images and issues; plan its runs if it is complete."""
-    required = product_issues(product, services.rules.current().products)
-    is_incomplete = any(i.severity is Severity.ERROR for i in required)
-    services.products.set_findings(product.sku, sources, issues)
-    restore_when_back(services, product)
-    if product.translations:
-        send_changed_texts(services, product)
-    can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
-    planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
-    errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
-    _, nothing = (
-        ([], "")
-        if planned or errors
-        else what_is_made(services, product, set(sources), services.rules.current())
-    )
-    planned_text = nothing or f"{planned} {'run' if planned == 1 else 'runs'} planned"
-    parts = [
-        planned_text if can_run or not errors else "",
-        f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
-    ]
-    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing)
 
 
 def add_product(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dam_connector.domain.run import RunState, job_name
 from dam_connector.errors import NotFound
 from dam_connector.store.run_records import RunRecord
-from dam_connector.usecases.intake import IntakeResult, ingest_product
+from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.wiring import Services
 
 MAX_GROUPED = 200  # newest failed runs that are grouped by their cause

@@ -12,17 +12,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.common.api_client import TRANSFER_TIMEOUT_S
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import DECIDED_STATES, is_same_file, parse_state
 from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption
-from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.photo_sources import photo_sources_option
+from dam_connector.adapters.directus.photos import FILES, DirectusLibrary, keys_of
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
+from dam_connector.domain.photo_sources import PhotoSources
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
+from dam_connector.errors import AdapterError, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
     Blobs,
     DamCapabilities,
@@ -51,10 +53,9 @@ class RecordExists(Refused):
     """Directus has a record with this id, or with this value of another unique field, already."""
 
 
-class DirectusDam(ApiClient):
+class DirectusDam(DirectusLibrary):
     """A `Dam` on Directus. The reference of a version is the id of its row, a UUID."""
 
-    vendor = "directus"
     capabilities = DamCapabilities()
 
     def __init__(
@@ -67,14 +68,15 @@ class DirectusDam(ApiClient):
         root_folder: str,
         webhook_secret: str,
         metadata: MetadataOption,
+        sources: PhotoSources,
     ) -> None:
         super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
         self._collection = collection
         self._root_folder = root_folder
         self._webhook_secret = webhook_secret
         self._metadata = metadata
+        self._sources = sources
         self._folder_ids: dict[str, str] = {}  # by path; cached
-        self._cached_user_id = ""
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version, ref = request.version, _derived_id(request.external_id)
@@ -161,12 +163,8 @@ class DirectusDam(ApiClient):
         return VerifiedWebhook(key=f"{digest}:{inbound.received_at.isoformat()}")
 
     def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
-        message = parse_json(inbound.body, self.vendor)
-        keys = message.get("keys") if isinstance(message, dict) else None
-        if not isinstance(keys, list):
-            reason = "/keys: it is missing; the request of the flow must send {{$trigger}}"
-            raise BadOutput(self.vendor, "parse_webhook", reason)
-        return [str(key) for key in keys]
+        message = self._message(inbound)
+        return [] if message.get("collection") == FILES else keys_of(message)
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         query = f"fields=id&limit=1&sort=-uploaded_on&filter[filename_download][_eq]={quote(name, safe='')}"
@@ -201,18 +199,6 @@ class DirectusDam(ApiClient):
         if not rows:
             raise NotFound(self.vendor, operation, ref)
         return rows[0]
-
-    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
-        found = self.request_json("GET", path, operation).get("data")
-        if not isinstance(found, list):
-            raise BadOutput(self.vendor, operation, "/data: it is not a list")
-        return found
-
-    def _own_user_id(self) -> str:
-        if not self._cached_user_id:
-            user = self.request_json("GET", "/users/me?fields=id", "whoami").get("data") or {}
-            self._cached_user_id = str(user.get("id"))
-        return self._cached_user_id
 
     def _create_folders(self, path: str) -> str:
         """Create a folder and those above it where they are missing; return its id."""
@@ -253,15 +239,6 @@ class DirectusDam(ApiClient):
     def _is_unchanged(self, file: VersionFile, version: Version) -> bool:
         return is_same_file(file, lambda: self._download(_file_id(version, file), "changed_files"))
 
-    def _download(self, file_id: str, operation: str) -> bytes:
-        return self.request(
-            "GET",
-            f"/assets/{file_id}",
-            operation,
-            max_bytes=MAX_FILE_BYTES,
-            timeout_s=TRANSFER_TIMEOUT_S,
-        ).body
-
 
 def _field_of(row: Mapping[str, Any]) -> DamField:
     """Return a field of a collection; texts with a list of choices are a choice."""
@@ -285,7 +262,9 @@ def _file_id(version: Version, file: VersionFile) -> str:
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> DirectusDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "token", "collection", "folder", "webhook_secret", "metadata")
+    check_options(
+        options, "base_url", "token", "collection", "folder", "webhook_secret", "metadata", "sources"
+    )
     return DirectusDam(
         context,
         base_url=url_option(options, example="https://dam.example"),
@@ -294,4 +273,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> DirectusDam:
         root_folder=str(options.get("folder", "Product assets")),
         webhook_secret=context.secret(str(options["webhook_secret"])) if "webhook_secret" in options else "",
         metadata=MetadataOption(options),
+        sources=photo_sources_option(options),
     )

@@ -35,6 +35,11 @@ TEXT_FIELDS = (
     "decided_by",
 )
 SECRET_IN_FLOW = "{{$env.CONNECTOR_SECRET}}"
+VERSIONS_FLOW, PHOTOS_FLOW = "Notify dam-connector", "Notify dam-connector of photos"
+BODIES = {  # of the requests that flows send; an upload has one key, a change or a deletion has several
+    VERSIONS_FLOW: '{"collection": "{{$trigger.collection}}", "keys": {{$trigger.keys}}}',
+    PHOTOS_FLOW: "{{$trigger}}",
+}
 BY_HAND = (
     "Give reviewers the role `DAM reviewer` (Settings, Users).",
     "Create a user with the role `DAM connector` and a static token. Store that token where plugin.json "
@@ -117,7 +122,10 @@ def prepare(options: Mapping[str, Any], context: AdapterContext, webhook_url: st
     yield _card_view(client, name)
     for role, permissions in ROLES.items():
         yield from _role(client, role, permissions(name))
-    yield _flow(client, name, webhook_url)
+    yield _flow(client, VERSIONS_FLOW, webhook_url, scope=["items.update"], collections=[name])
+    if options.get("sources"):
+        scope = ["files.upload", "items.update", "items.delete"]
+        yield _flow(client, PHOTOS_FLOW, webhook_url, scope=scope, collections=["directus_files"])
 
 
 def _derived_id(name: str) -> str:
@@ -321,16 +329,19 @@ def _role(client: _SetupClient, role: str, permissions: list[dict[str, Any]]) ->
     yield client.preparation(f"role `{role}`", f"/roles/{role_id}", "/roles", body)
 
 
-def _flow(client: _SetupClient, name: str, webhook_url: str) -> Preparation:
-    """Prepare the flow that calls our webhook when somebody changes a row."""
-    flow_id, operation_id = _derived_id("flow"), _derived_id("operation")
+def _flow(
+    client: _SetupClient, flow_name: str, webhook_url: str, *, scope: list[str], collections: list[str]
+) -> Preparation:
+    """Prepare a flow that calls our webhook when somebody changes rows of some collections."""
+    suffix = "" if flow_name == VERSIONS_FLOW else f":{flow_name}"
+    flow_id, operation_id = _derived_id(f"flow{suffix}"), _derived_id(f"operation{suffix}")
     flow = {
         "id": flow_id,
-        "name": "Notify dam-connector",
+        "name": flow_name,
         "icon": "webhook",
         "status": "active",
         "trigger": "event",
-        "options": {"type": "action", "scope": ["items.update"], "collections": [name]},
+        "options": {"type": "action", "scope": scope, "collections": collections},
     }
     headers = [
         {"header": "X-Webhook-Secret", "value": SECRET_IN_FLOW},
@@ -340,7 +351,7 @@ def _flow(client: _SetupClient, name: str, webhook_url: str) -> Preparation:
         "method": "POST",
         "url": webhook_url,
         "headers": headers,
-        "body": '{"collection": "{{$trigger.collection}}", "keys": {{$trigger.keys}}}',
+        "body": BODIES[flow_name],
     }
     operation = {
         "id": operation_id,
@@ -361,7 +372,7 @@ def _flow(client: _SetupClient, name: str, webhook_url: str) -> Preparation:
         client.request("PATCH", f"/flows/{flow_id}", "setup", json={"operation": operation_id})
 
     return Preparation(
-        description=f"flow `Notify dam-connector`: POST {webhook_url}",
+        description=f"flow `{flow_name}`: POST {webhook_url}",
         exists=client.exists(f"/flows/{flow_id}?filter[operation][_nnull]=true&fields=operation"),
         create=create,
     )

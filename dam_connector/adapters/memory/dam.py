@@ -1,15 +1,26 @@
 """A DAM in memory, for tests of the code that uses the port."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.mixins import NoWebhooks
+from dam_connector.adapters.common.photo_sources import photo_sources_option
 from dam_connector.adapters.memory import FailsOnce
 from dam_connector.domain.event import Decision
+from dam_connector.domain.photo_sources import PhotoFacts
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import NotFound
-from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
+from dam_connector.ports import (
+    Blobs,
+    DamCapabilities,
+    DamPhoto,
+    InboundWebhook,
+    PhotoChange,
+    PushRequest,
+    RemoteState,
+)
 
 
 class MemoryDam(FailsOnce, NoWebhooks):
@@ -23,6 +34,8 @@ class MemoryDam(FailsOnce, NoWebhooks):
         self.remote_states: dict[str, RemoteState] = {}
         self.files_changed_by_hand: tuple[str, ...] = ()
         self._changed_refs: list[str] = []
+        self.photos: dict[str, tuple[PhotoFacts, bytes]] = {}  # of people, by reference
+        self._changed_photos: list[str] = []
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         self._raise_failure()
@@ -67,12 +80,44 @@ class MemoryDam(FailsOnce, NoWebhooks):
         self._raise_failure()
         return self._changed_refs[int(cursor or 0) :], str(len(self._changed_refs))
 
+    def put_photo(self, ref: str, data: bytes, **facts: Any) -> None:
+        """Upload or replace a photo as a person does; `facts` are those of `PhotoFacts`."""
+        self.photos[ref] = (PhotoFacts(**facts), data)
+        self._changed_photos.append(ref)
+
+    def remove_photo(self, ref: str) -> None:
+        """Delete a photo as a person does."""
+        del self.photos[ref]
+        self._changed_photos.append(ref)
+
+    def changed_photos(self, cursor: str) -> tuple[list[PhotoChange], str]:
+        self._raise_failure()
+        refs = list(dict.fromkeys(self._changed_photos[int(cursor or 0) :]))
+        changes = [PhotoChange(ref=ref, photo=self.photo(ref)) for ref in refs]
+        return changes, str(len(self._changed_photos))
+
+    def photo(self, ref: str) -> DamPhoto | None:
+        if ref not in self.photos:
+            return None
+        facts, data = self.photos[ref]
+        return DamPhoto(ref=ref, facts=facts, fingerprint=hashlib.sha256(data).hexdigest())
+
+    def photo_bytes(self, ref: str) -> bytes:
+        self._raise_failure()
+        if ref not in self.photos:
+            raise NotFound("memory", "photo_bytes", ref)
+        return self.photos[ref][1]
+
+    def photo_refs(self, inbound: InboundWebhook) -> list[str]:
+        return [inbound.body.decode()]
+
     def remove(self, ref: str) -> None:
         self.stored.pop(ref, None)
         self.remote_states.pop(ref, None)
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryDam:
-    """Open the adapter, which has no options."""
-    check_options(options)
+    """Open the adapter."""
+    check_options(options, "sources")
+    photo_sources_option(options)
     return MemoryDam()

@@ -12,6 +12,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import brought_models, bulk_review, intake, retries
+from dam_connector.usecases.product_intake import IntakeResult
 from dam_connector.web.api.blueprint import (
     bp,
     idempotent,
@@ -72,11 +73,11 @@ def _ignored_keys() -> list[str]:
     return ignored
 
 
-def _taken(sku: str, ignored: list[str]) -> tuple[dict[str, Any], Callable[[intake.IntakeResult], None]]:
+def _taken(sku: str, ignored: list[str]) -> tuple[dict[str, Any], Callable[[IntakeResult], None]]:
     """Return the body of an answer, and the function that fills and stores it with the result."""
     body: dict[str, Any] = {}
 
-    def record(result: intake.IntakeResult) -> None:
+    def record(result: IntakeResult) -> None:
         body.update(sku=sku, outcome=result.summary, planned=result.planned, ignored=ignored)
         record_response(body, 202)
 

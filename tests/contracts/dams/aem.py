@@ -1,6 +1,7 @@
 """A fake AEM Assets: uploads in three requests, folders, metadata by Sling, events with signatures."""
 
 import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -103,7 +104,7 @@ class FakeAem(FakeDam):
         old_metadata = self.stored.get(f"{folder}/{name}", {"metadata": {}})["metadata"]
         self.stored[f"{folder}/{name}"] = {
             "data": b"".join(parts),
-            "metadata": old_metadata,
+            "metadata": {"dc:format": "image/webp", "sku": "CH123", **old_metadata},
             "by": CONNECTOR_USER,
             "at": self._next_time(),
         }
@@ -118,7 +119,8 @@ class FakeAem(FakeDam):
             return FakeReply(200, found["data"], mime="application/octet-stream")
         if method == "POST":
             self._change(asset, form, CONNECTOR_USER)
-        return FakeReply(200, {"metadata": found["metadata"], "jcr:lastModifiedBy": found["by"]})
+        about = {"jcr:lastModifiedBy": found["by"], "jcr:lastModified": found["at"]}
+        return FakeReply(200, {"metadata": found["metadata"], **about})
 
     def _change(self, path: str, form: dict[str, str], by: str) -> None:
         metadata = self.stored[path]["metadata"]
@@ -135,10 +137,48 @@ class FakeAem(FakeDam):
         return found
 
     def _next_time(self) -> str:
-        self._now += timedelta(seconds=1)
+        self._now += timedelta(seconds=0 if self.in_one_second else 1)
         return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def put_photo(
+        self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
+    ) -> str:
+        path = ref or f"/content/dam/{folder}/{name}"
+        facts = {"dc:format": "image/jpeg", "dam:sha1": hashlib.sha1(data).hexdigest(), "sku": sku}
+        self.stored[path] = {"data": data, "metadata": facts, "by": "rita", "at": self._next_time()}
+        return path
+
+    def remove_photo(self, ref: str) -> None:
+        del self.stored[ref]
+
+    def file_refs(self) -> list[str]:
+        return list(self.stored)
+
+    def photo_webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
+        return self.webhook(ref, context)
+
+    def _all_since(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        """Answer as Query Builder does with `p.hits=selective`: only the properties that are asked for."""
+        names = [name.rpartition("/")[2] for name in query["p.properties"].split(" ")]
+        found = sorted(
+            (a["at"], path)
+            for path, a in self.stored.items()
+            if a["at"] >= query["daterange.lowerBound"] and path.startswith(f"{query['path']}/")
+        )
+        return [
+            {
+                "jcr:path": path,
+                "jcr:content": {
+                    "jcr:lastModified": at,
+                    "metadata": {k: v for k, v in self.stored[path]["metadata"].items() if k in names},
+                },
+            }
+            for at, path in found[: int(query["p.limit"])]
+        ]
+
     def _modified_since(self, query: dict[str, str]) -> list[dict[str, Any]]:
+        if "property" not in query:
+            return self._all_since(query)
         found = [
             (a["at"], p, a["by"])
             for p, a in self.stored.items()

@@ -131,7 +131,7 @@ class FakeBynder(FakeDam):
         self._change(id, form)
 
     def _change(self, id: str, form: dict[str, str]) -> None:
-        self._now += timedelta(seconds=1)
+        self._now += timedelta(seconds=0 if self.in_one_second else 1)
         values = {
             name.removeprefix("metaproperty."): value
             for name, value in form.items()
@@ -143,11 +143,16 @@ class FakeBynder(FakeDam):
     def _media_json(self, media: dict[str, Any]) -> dict[str, Any]:
         items = [{"id": i["id"], "fileName": i["fileName"], "type": "additional"} for i in media["items"]]
         stored_name = {f"property_{name}": media["values"].get(id, "") for name, id in NAMES.items()}
-        stored_name["property_ApprovalState"] = [OPTIONS[media["values"]["p-state"]]]
+        if "p-state" in media["values"]:
+            stored_name["property_ApprovalState"] = [OPTIONS[media["values"]["p-state"]]]
         return {
             "id": media["id"],
             "name": media["name"],
             "dateModified": media["dateModified"],
+            "type": media.get("type", "3d"),
+            "fileSize": len(media["data"]),
+            "extension": [media["fileName"].rpartition(".")[2]],
+            "property_sku": media.get("sku", ""),
             "mediaItems": items,
             **stored_name,
         }
@@ -157,8 +162,27 @@ class FakeBynder(FakeDam):
         rows = [
             self._media_json(m) for m in self.media.values() if external_id in (None, m["values"].get("p-id"))
         ]
-        rows = rows if query.get("page", "1") == "1" else []
-        return sorted(rows, key=lambda row: row["dateModified"], reverse=True)
+        rows = [row for row in rows if query.get("type", row["type"]) == row["type"]]
+        if query.get("orderBy") != "dateCreated asc":
+            rows = sorted(rows, key=lambda row: row["dateModified"], reverse=True)
+        size = int(query.get("limit", "50"))
+        start = (int(query.get("page", "1")) - 1) * size
+        return rows[start : start + size]
+
+    def put_photo(
+        self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
+    ) -> str:
+        id = ref or f"m{len(self.media)}"
+        facts = {"id": id, "items": [], "name": name.rpartition(".")[0], "values": {}, "type": "image"}
+        self.media[id] = {**facts, "fileName": name, "data": data, "sku": sku}
+        self._change(id, {})
+        return id
+
+    def remove_photo(self, ref: str) -> None:
+        del self.media[ref]
+
+    def file_refs(self) -> list[str]:
+        return list(self.media)
 
     def asset_count(self) -> int:
         return len(self.media)

@@ -42,6 +42,8 @@ class FakeCloudinary(FakeDam):
             found = self.stored.get((kind, public_id))
             return FakeReply(200, found["data"], mime="application/octet-stream") if found else MISSING
         rest = request.path.removeprefix(BASE).strip("/")
+        if rest == "resources/search":
+            return self._search(request.json)
         if operation == "push":
             kind, action = rest.split("/")
             fields = {name: data.decode() for name, data in request.parts if name != "file"} or dict(
@@ -102,6 +104,9 @@ class FakeCloudinary(FakeDam):
                 "data": data,
                 "moderation": moderation,
                 "metadata": self._parse_context(fields.get("metadata", "none=none")),
+                "tags": fields.get("tags", "").split(","),
+                "at": self._next_time(),
+                "version": 1,
                 "context": self._parse_context(fields["context"]),
             }
         return FakeReply(200, {**self._asset_json(self.stored[key]), "existing": exists})
@@ -128,7 +133,63 @@ class FakeCloudinary(FakeDam):
             "secure_url": url,
             "moderation": asset["moderation"],
             "context": {"custom": asset["context"]},
+            "tags": asset["tags"],
+            "metadata": asset["metadata"],
+            "format": "jpg",
+            "resource_type": asset["kind"],
+            "version": asset["version"],
+            "uploaded_at": asset["at"],
         }
+
+    def _search(self, body: dict[str, Any]) -> FakeReply:
+        """Answer as the documented `POST /resources/search`: context without `custom`, pages by a cursor."""
+        assert body["sort_by"] == [{"uploaded_at": "asc"}] and "resource_type:image" in body["expression"]
+        since = body["expression"].partition('uploaded_at>="')[2].strip('"')
+        found = sorted(
+            (a for (kind, _), a in self.stored.items() if kind == "image" and a["at"] >= since),
+            key=lambda asset: (asset["at"], asset["public_id"]),
+        )
+        first = int(body.get("next_cursor", "0"))
+        rows = found[first : first + body["max_results"]]
+        answer: dict[str, Any] = {
+            "resources": [{**self._asset_json(a), "context": a["context"]} for a in rows],
+            "total_count": len(found),
+        }
+        if first + len(rows) < len(found):
+            answer["next_cursor"] = str(first + len(rows))
+        return FakeReply(200, answer)
+
+    def _next_time(self) -> str:
+        self._now += timedelta(minutes=0 if self.in_one_second else 5)
+        return self._now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def put_photo(
+        self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
+    ) -> str:
+        public_id = ref or f"{folder}/{name.rpartition('.')[0]}"
+        old = self.stored.get(("image", public_id), {"version": 0})
+        self.stored["image", public_id] = {
+            "public_id": public_id,
+            "kind": "image",
+            "data": data,
+            "moderation": [],
+            "metadata": {"sku": sku},
+            "context": {},
+            "tags": [],
+            "at": self._next_time(),
+            "version": old["version"] + 1,
+        }
+        return public_id
+
+    def remove_photo(self, ref: str) -> None:
+        del self.stored["image", ref]
+
+    def file_refs(self) -> list[str]:
+        return [public_id for kind, public_id in self.stored if kind == "image"]
+
+    def photo_webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
+        facts = {"notification_type": "upload", "public_id": ref, "resource_type": "image", "type": "upload"}
+        return self._signed(json.dumps(facts).encode(), context)
 
     def _moderate(self, asset: dict[str, Any], status: str, by: str) -> None:
         self._now += timedelta(minutes=1)
@@ -166,6 +227,9 @@ class FakeCloudinary(FakeDam):
                 "asset_id": "a1",
             }
         ).encode()
+        return self._signed(body, context)
+
+    def _signed(self, body: bytes, context: AdapterContext) -> InboundWebhook:
         timestamp = str(int(context.clock.now().timestamp()))
         signature = hashlib.sha1(body + timestamp.encode() + b"key_fake").hexdigest()
         return InboundWebhook(

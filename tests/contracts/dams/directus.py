@@ -22,6 +22,17 @@ NOT_UNIQUE = FakeReply(
 )
 REVIEWER = {"id": "u-rita", "first_name": "Rita", "last_name": None, "email": "rita@example.com"}
 CONNECTOR_USER = {"id": "u-us"}
+FILE_COLUMNS = (
+    "id",
+    "filename_download",
+    "folder",
+    "type",
+    "uploaded_on",
+    "modified_on",
+    "uploaded_by",
+    "filesize",
+    "sku",
+)
 
 
 class FakeDirectus(FakeDam):
@@ -32,7 +43,11 @@ class FakeDirectus(FakeDam):
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
         self.files: dict[str, tuple[str, bytes]] = {}
-        self.folders: dict[str, dict[str, Any]] = {}
+        self.folders: dict[str, dict[str, Any]] = {
+            "fo-1": {"id": "fo-1", "name": "Photos", "parent": None},
+            "fo-2": {"id": "fo-2", "name": "CH123", "parent": "fo-1"},
+        }
+        self.photos: dict[str, dict[str, Any]] = {}  # of people, by id
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
 
@@ -41,20 +56,23 @@ class FakeDirectus(FakeDam):
         if request.path == "/users/me":
             return FakeReply(200, {"data": CONNECTOR_USER})
         if kind == "assets":
-            return (
-                FakeReply(200, self.files[rest[0]][1], mime="application/octet-stream")
-                if rest[0] in self.files
-                else FORBIDDEN
-            )
+            stored = {id: data for id, (_, data) in self.files.items()}
+            stored |= {id: row["data"] for id, row in self.photos.items()}
+            found = stored.get(rest[0])
+            return FORBIDDEN if found is None else FakeReply(200, found, mime="application/octet-stream")
         return getattr(self, f"_{kind}")(request, rest)
 
     def _folders(self, request: FakeRequest, rest: list[str]) -> FakeReply:
+        if request.method == "GET":
+            return FakeReply(200, {"data": list(self.folders.values())})
         return self._create(self.folders, request.json["id"], request.json)
 
     def _files(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "DELETE":
             return FakeReply(204, b"") if self.files.pop(rest[0], None) else FORBIDDEN
         if request.method == "GET":
+            if "filter[filename_download][_eq]" not in request.query:
+                return self._library(request.query)
             name = request.query["filter[filename_download][_eq]"]
             return FakeReply(
                 200, {"data": [{"id": id} for id, (known, _) in self.files.items() if known == name][:1]}
@@ -65,6 +83,57 @@ class FakeDirectus(FakeDam):
             return FakeReply(200, {"data": {"id": rest[0]}})
         assert list(form)[-1] == "file"  # fields come before the file
         return self._create(self.files, form["id"].decode(), (form["title"].decode(), form["file"]))
+
+    def _library(self, query: dict[str, str]) -> FakeReply:
+        """Answer as `GET /files` of Directus 11: ours and those of people, by the time of their change."""
+        names = query["fields"].split(",")
+        if unknown := set(names) - set(FILE_COLUMNS):
+            return FakeReply(403, {"errors": [{"message": f"no permission for {unknown}"}]})
+        ours = [
+            {"id": id, "filename_download": name, "folder": self._own_folder(), "uploaded_by": "u-us"}
+            | {"type": "image/webp", "modified_on": "2026-11-20T00:00:00", "sku": "CH123"}
+            for id, (name, _) in self.files.items()
+        ]
+        rows = sorted([*ours, *self.photos.values()], key=lambda row: (row["modified_on"], row["id"]))
+        wanted, since = query.get("filter[id][_eq]"), query.get("filter[modified_on][_gte]", "")
+        rows = [r for r in rows if wanted in (None, r["id"]) and r["modified_on"] >= since]
+        data = [{name: row.get(name) for name in names} for row in rows[: int(query["limit"])]]
+        return FakeReply(200, {"data": data})
+
+    def _own_folder(self) -> str:
+        return next(id for id, folder in self.folders.items() if folder["name"] == "Product assets")
+
+    def put_photo(
+        self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
+    ) -> str:
+        id = ref or f"00000000-0000-4000-8000-{len(self.photos):012d}"
+        self._now += timedelta(seconds=0 if self.in_one_second else 1)
+        now = self._now.strftime("%Y-%m-%dT%H:%M:%S")  # as on SQLite: to the second, without a zone
+        self.photos[id] = {
+            "id": id,
+            "filename_download": name,
+            "folder": "fo-2" if folder.endswith("CH123") else "fo-1",
+            "type": "image/jpeg",
+            "uploaded_on": now,
+            "modified_on": now,
+            "uploaded_by": "u-rita",
+            "sku": sku,
+            "filesize": str(len(data)),
+            "data": data,
+        }
+        return id
+
+    def remove_photo(self, ref: str) -> None:
+        del self.photos[ref]
+
+    def file_refs(self) -> list[str]:
+        return [*self.files, *self.photos]
+
+    def photo_webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
+        body = json.dumps({"event": "files.upload", "collection": "directus_files", "key": ref}).encode()
+        return InboundWebhook(
+            headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=context.clock.now()
+        )
 
     def _fields(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         """Answer as `GET /fields/{collection}` of the API reference of Directus 11."""

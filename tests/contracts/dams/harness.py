@@ -26,6 +26,7 @@ class FakeDam(FakeServer):
         "500": FakeReply(500, {"message": "broken"}),
     }
     signs_bodies = True  # a webhook's signature covers its body
+    in_one_second = False  # all that people do happens in one second
     has_own_versions = False  # all our versions of an asset are one asset there
 
     def __init__(self) -> None:
@@ -69,6 +70,24 @@ class FakeDam(FakeServer):
 
     def metadata_of(self, ref: str) -> Mapping[str, Any]:
         """Return what a person sees in the DAM's own fields of a version."""
+        raise NotImplementedError
+
+    def put_photo(
+        self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
+    ) -> str:
+        """Upload a picture, or replace the one of `ref`, as a person does there; return its reference."""
+        raise NotImplementedError
+
+    def remove_photo(self, ref: str) -> None:
+        """Delete a picture as a person does there."""
+        raise NotImplementedError
+
+    def file_refs(self) -> list[str]:
+        """Return the references that all files have as photos, also those that the connector put there."""
+        raise NotImplementedError
+
+    def photo_webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:
+        """Return the signed webhook that the DAM sends when a picture is uploaded."""
         raise NotImplementedError
 
     def webhook(self, ref: str, context: AdapterContext) -> InboundWebhook:

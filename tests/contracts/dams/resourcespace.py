@@ -12,6 +12,7 @@ KEY = "key_fake"
 USERS = {1: "admin", 2: "connector", 3: "rita"}
 RIGHTS = ("s", "c", "v", "e-1", "e0", "e2", "e4", "f*")  # of the group of our user
 METADATA_FIELDS = {"92": ("season", "3"), "93": ("seats", "0"), "94": ("keywords", "9")}  # name and type
+FIELD_NAMES = {"51": "originalfilename", "88": "externalid", "95": "sku"}
 LONG_AGO, TODAY = "2020-01-01 10:00:00", "2026-08-22 10:00:00"
 AGE_DAYS = {LONG_AGO: 2000, TODAY: 0}
 
@@ -80,6 +81,8 @@ class FakeResourceSpace(FakeDam):
         return int(ref)
 
     def _do_search(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if not params["search"]:
+            return self._all_active(params)
         field, _, wanted = params["search"].partition(":")
         found = [
             r
@@ -94,7 +97,48 @@ class FakeResourceSpace(FakeDam):
         return {"total": len(found), "data": rows} if offset else rows  # the form depends on the numbers
 
     def _row(self, resource: dict[str, Any]) -> dict[str, Any]:
-        return {"ref": int(resource["ref"]), "archive": int(resource["archive"]), "resource_type": 1}
+        name, data = self.files.get((resource["ref"], ""), ("", b""))
+        return {
+            "ref": int(resource["ref"]),
+            "archive": int(resource["archive"]),
+            "resource_type": 1,
+            "created_by": resource.get("created_by", 2),
+            "file_extension": name.rpartition(".")[2],
+            "file_modified": resource.get("file_modified", TODAY),
+            "file_checksum": hashlib.md5(data).hexdigest(),
+            "file_size": len(data),
+        }
+
+    def _all_active(self, params: dict[str, str]) -> Any:
+        assert (params["order_by"], params["sort"], params["archive"]) == ("resourceid", "asc", "0")
+        rows = [self._row(r) for r in self.resources.values() if r["archive"] == "0"]
+        offset, _, count = params["fetchrows"].partition(",")
+        return {"total": len(rows), "data": rows[int(offset) :][: int(count)]}
+
+    def _get_resource_field_data(self, params: dict[str, str], request: FakeRequest) -> Any:
+        resource = self.resources[params["resource"]]
+        values = {"51": self.files.get((resource["ref"], ""), ("",))[0], **resource["metadata"]}
+        return [
+            {"ref": int(number), "name": FIELD_NAMES.get(number, f"field{number}"), "value": value}
+            for number, value in values.items()
+        ]
+
+    def put_photo(
+        self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
+    ) -> str:
+        is_new = not ref
+        ref = ref or str(len(self.resources) + 1)
+        facts = {"ref": ref, "archive": "0", "metadata": {"95": sku}, "created_by": 3}
+        self.resources[ref] = facts if is_new else self.resources[ref]
+        self.files[ref, ""] = (name, data)
+        self._add_to_log(ref, "c" if is_new else "u", "rita", "")
+        return ref
+
+    def remove_photo(self, ref: str) -> None:
+        self.delete(ref, "rita")
+
+    def file_refs(self) -> list[str]:
+        return list(self.resources)
 
     def _upload_multipart(self, params: dict[str, str], request: FakeRequest) -> Any:
         data = request.form["file"]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, ApiClient
+from dam_connector.adapters.bynder.photos import BynderPhotos
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import (
     DECIDED_STATES,
@@ -21,13 +21,13 @@ from dam_connector.adapters.common.dam_helpers import (
 )
 from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption, as_text
 from dam_connector.adapters.common.mixins import NoWebhooks
+from dam_connector.adapters.common.photo_sources import photo_sources_option
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
 from dam_connector.domain.metadata_templates import MetadataValue
-from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused, Unavailable
+from dam_connector.errors import ConfigError, NotFound, Refused, Unavailable
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 DEFAULT_LABELS = {
@@ -50,15 +50,13 @@ DEFAULT_PROPERTIES = {  # Bynder's metaproperties, by our name for them
 }
 CHUNK_BYTES = 5_242_880  # the largest part that an upload may have
 IMPORT_PAUSES_S = (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 4.0)  # an import that times out must be uploaded again
+
 POLL_INTERVAL_S = 30.0
-PAGE_SIZE = 100
-MAX_PAGES = 20
 
 
-class BynderDam(NoWebhooks, ApiClient):
+class BynderDam(NoWebhooks, BynderPhotos):
     """A `Dam` on Bynder. The reference of a version is the id of its media and its number, e.g. `MEDIA@3`."""
 
-    vendor = "bynder"
     capabilities = DamCapabilities(poll_interval_s=POLL_INTERVAL_S)
 
     def __init__(
@@ -70,6 +68,7 @@ class BynderDam(NoWebhooks, ApiClient):
         own_names = {str(name): str(value) for name, value in options.get("properties", {}).items()}
         self._property_names = {**DEFAULT_PROPERTIES, **own_names}
         self._metadata = MetadataOption(options)
+        self._sources = photo_sources_option(options, has_folders=False)
         self._metaproperties: dict[str, dict[str, Any]] = {}  # by Bynder's name; cached after the first use
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
@@ -143,26 +142,11 @@ class BynderDam(NoWebhooks, ApiClient):
         written, label = self._value(media, "written"), self._value(media, "state")
         return any(state.value == written and own_label == label for state, own_label in self._labels.items())
 
-    def _modified_since(self, cursor: str) -> list[dict[str, Any]]:
-        """Return the media modified after the cursor, newest first; without a cursor the newest page only."""
-        found: list[dict[str, Any]] = []
-        for page in range(1, MAX_PAGES + 1 if cursor else 2):
-            query = urlencode({"orderBy": "dateModified desc", "limit": PAGE_SIZE, "page": page})
-            media_page = self._list(f"/api/v4/media/?{query}", "changed_since")
-            newer = [media for media in media_page if str(media.get("dateModified", "")) > cursor]
-            found += newer
-            if len(newer) < PAGE_SIZE:
-                break
-        return found
-
     def _find_version(self, ref: str, operation: str) -> tuple[dict[str, Any], bool]:
         """Return the media of a reference, and whether it shows that version now."""
         media_id, _, number = ref.partition("@")
         media = self._media(media_id, operation)
         return media, self._value(media, "version") == number
-
-    def _media(self, media_id: str, operation: str) -> dict[str, Any]:
-        return self.request_json("GET", f"/api/v4/media/{media_id}/?versions=1", operation)
 
     def _find_media(self, asset_id: str) -> dict[str, Any] | None:
         query = urlencode({f"property_{self._property_names['id']}": asset_id, "limit": 1})
@@ -303,16 +287,6 @@ class BynderDam(NoWebhooks, ApiClient):
             ) from error
         return found
 
-    def _json(self, path: str, operation: str) -> Any:
-        try:
-            return decode_json(self.request("GET", path, operation).body)
-        except ValueError as error:
-            raise BadOutput(self.vendor, operation, "the answer is not JSON") from error
-
-    def _list(self, path: str, operation: str) -> list[dict[str, Any]]:
-        found = self._json(path, operation)
-        return [media for media in found if isinstance(media, dict)] if isinstance(found, list) else []
-
     def _is_unchanged(self, media: Mapping[str, Any], file: VersionFile, version: Version) -> bool:
         attachment_id = ""
         if file != version.ordered_files[0]:
@@ -320,17 +294,6 @@ class BynderDam(NoWebhooks, ApiClient):
             ids = (str(each["id"]) for each in attachments if each.get("fileName") == file.name)
             attachment_id = next(ids, "none")
         return is_same_file(file, lambda: self._download(str(media["id"]), attachment_id, "changed_files"))
-
-    def _download(self, media_id: str, attachment_id: str, operation: str) -> bytes:
-        """Download an additional file of a media, or with an empty `attachment_id` its main file."""
-        below = f"{attachment_id}/" if attachment_id else ""
-        answer = self.request_json("GET", f"/api/v4/media/{media_id}/download/{below}", operation)
-        return self._http.get(str(answer.get("s3_file")), max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
-
-    def _value(self, media: Mapping[str, Any], name: str) -> str:
-        """Return the value of a metaproperty by our name for it; Bynder may give it as a list."""
-        value = media.get(f"property_{self._property_names[name]}", "")
-        return str(value[0] if isinstance(value, list) and value else value or "")
 
 
 def _field_of(row: Mapping[str, Any]) -> DamField:
@@ -342,7 +305,7 @@ def _field_of(row: Mapping[str, Any]) -> DamField:
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> BynderDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "token", "brand", "properties", "states", "metadata")
+    check_options(options, "base_url", "token", "brand", "properties", "states", "metadata", "sources")
     if wrong := [name for name in options.get("properties", {}) if name not in DEFAULT_PROPERTIES]:
         raise ConfigError(f"properties: {wrong[0]!r} is none of {', '.join(DEFAULT_PROPERTIES)}")
     if not options.get("brand"):

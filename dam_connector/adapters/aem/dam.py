@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode, urljoin
+from urllib.parse import quote, urljoin
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -19,19 +19,21 @@ from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient
+from dam_connector.adapters.aem.photos import PAGE_SIZE, AemPhotos
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
 from dam_connector.adapters.common.dam_metadata import MetadataOption, as_text
 from dam_connector.adapters.common.envelopes import parse_json
+from dam_connector.adapters.common.photo_sources import photo_sources_option
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.metadata_templates import MetadataValue
 from dam_connector.domain.outside_values import parse_integer
+from dam_connector.domain.photo_sources import PhotoSources
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import AdapterError, BadOutput, DeliveryError, NotFound, Refused
+from dam_connector.errors import AdapterError, DeliveryError, NotFound, Refused
 from dam_connector.ports import (
     Blobs,
     DamCapabilities,
@@ -54,7 +56,6 @@ KEY_PATH_PATTERN = re.compile(r"/[A-Za-z0-9_./-]{1,200}\.pem")
 MAX_KEY_BYTES = 16_384
 KEYS_MAX_AGE = timedelta(hours=24)
 TYPE_HINTS = {bool: "Boolean", int: "Long", float: "Double"}
-PAGE_SIZE = 200
 POLL_INTERVAL_S = 15.0
 
 
@@ -62,10 +63,9 @@ class FolderExists(Refused):
     """The folder that was to be created exists already."""
 
 
-class AemDam(ApiClient):
+class AemDam(AemPhotos):
     """A `Dam` on AEM Assets. The reference of a version is the path of its main asset."""
 
-    vendor = "aem"
     capabilities = DamCapabilities(poll_interval_s=POLL_INTERVAL_S)
 
     def __init__(
@@ -79,6 +79,7 @@ class AemDam(ApiClient):
         client_id: str,
         keys_url: str,
         metadata: MetadataOption,
+        sources: PhotoSources,
     ) -> None:
         super().__init__(context.http, base_url, {"Authorization": f"Bearer {token}"})
         self._clock = context.clock
@@ -86,6 +87,7 @@ class AemDam(ApiClient):
         self._user = user
         self._client_id = client_id
         self._metadata = metadata
+        self._sources = sources
         self._keys_url = keys_url
         context.http.allow_port(keys_url)
         self._keys: dict[str, tuple[datetime, RSAPublicKey]] = {}  # expiry and key, by path
@@ -184,12 +186,6 @@ class AemDam(ApiClient):
                 return VerifiedWebhook(key=key)
         raise DeliveryError(401, "x-adobe-digital-signature-1 and -2 match none of Adobe's published keys")
 
-    def parse_webhook(self, inbound: InboundWebhook) -> list[str]:
-        event = parse_json(inbound.body, self.vendor)
-        if not isinstance(event, dict):
-            raise BadOutput(self.vendor, "parse_webhook", "/: the body is not a JSON object")
-        return list(dict.fromkeys(_asset_paths(event)))
-
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         path = f"/content/dam/{self._root_folder}"
         query = {"path": path, "type": "dam:Asset", "nodename": name, "p.limit": "1"}
@@ -214,13 +210,6 @@ class AemDam(ApiClient):
         if reply.status == 409:
             return FolderExists(self.vendor, operation, "the folder exists already")
         return super().error_for(reply, operation)
-
-    def _query(self, query: Mapping[str, str], operation: str) -> list[Any]:
-        """Return the hits of a Query Builder search."""
-        return list(
-            self.request_json("GET", f"/bin/querybuilder.json?{urlencode(query)}", operation).get("hits")
-            or ()
-        )
 
     def _create_folders(self, request: PushRequest) -> str:
         """Create the version's folder and those above it where they are missing; return its path."""
@@ -264,11 +253,6 @@ class AemDam(ApiClient):
         complete_url = urljoin(f"{self._base}/", str(upload.get("completeURI")))
         self.request("POST", complete_url, "push", fields=completion)
 
-    def _read_metadata(self, path: str, operation: str) -> tuple[dict[str, Any], str]:
-        """Return the metadata of an asset, and the user who modified the asset last."""
-        content = self.request_json("GET", f"{quote(path)}/_jcr_content.1.json", operation)
-        return dict(content.get("metadata") or {}), str(content.get("jcr:lastModifiedBy") or "")
-
     def _write_metadata(self, path: str, values: Mapping[str, str], operation: str) -> None:
         """Write metadata by Sling POST; an empty value deletes the property."""
         fields = {
@@ -278,15 +262,6 @@ class AemDam(ApiClient):
 
     def _is_unchanged(self, path: str, file: VersionFile) -> bool:
         return is_same_file(file, lambda: self._download(path, "changed_files"))
-
-    def _download(self, path: str, operation: str) -> bytes:
-        return self.request(
-            "GET",
-            f"{quote(path)}/_jcr_content/renditions/original",
-            operation,
-            max_bytes=MAX_FILE_BYTES,
-            timeout_s=TRANSFER_TIMEOUT_S,
-        ).body
 
     def _is_signed(self, body: bytes, signature: str, path: str) -> bool:
         try:
@@ -326,21 +301,11 @@ def _typed(values: Mapping[str, MetadataValue]) -> dict[str, str]:
     return found
 
 
-def _asset_paths(value: Any) -> Iterator[str]:
-    """Yield the asset paths that an event names, at any depth."""
-    if isinstance(value, dict):
-        if isinstance(path := value.get("repo:path"), str):
-            yield path
-        for child in value.values():
-            yield from _asset_paths(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _asset_paths(child)
-
-
 def connect(options: Mapping[str, Any], context: AdapterContext) -> AemDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "token", "folder", "user", "client_id", "keys_url", "metadata")
+    check_options(
+        options, "base_url", "token", "folder", "user", "client_id", "keys_url", "metadata", "sources"
+    )
     return AemDam(
         context,
         base_url=url_option(options, example="https://author-p1-e1.adobeaemcloud.com"),
@@ -350,4 +315,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> AemDam:
         client_id=str(options.get("client_id", "")),
         keys_url=url_option({"keys_url": KEYS_URL, **options}, "keys_url").rstrip("/"),
         metadata=MetadataOption(options),
+        sources=photo_sources_option(options),
     )

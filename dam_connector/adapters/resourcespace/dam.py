@@ -9,9 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote_plus, urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient, excerpt
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.dam_helpers import (
     DECIDED_STATES,
@@ -21,13 +19,21 @@ from dam_connector.adapters.common.dam_helpers import (
 )
 from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption
 from dam_connector.adapters.common.mixins import NoWebhooks
-from dam_connector.adapters.http import FormPart, HttpResponse
+from dam_connector.adapters.common.photo_sources import photo_sources_option
+from dam_connector.adapters.resourcespace.client import (
+    FIRST_POLL_DAYS,
+    FIRST_ROWS,
+    LOG_ROWS,
+    NEEDED_RIGHTS,
+    row_number,
+)
+from dam_connector.adapters.resourcespace.photos import ResourceSpacePhotos
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision
-from dam_connector.domain.outside_values import decode_json, parse_integer
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused
+from dam_connector.errors import BadOutput, ConfigError, NotFound, Refused
 from dam_connector.ports import Blobs, DamCapabilities, PushRequest, RemoteState
 
 DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4 is one that the admin adds
@@ -39,8 +45,6 @@ DEFAULT_LABELS = {  # archive states: -1 pending review, 0 active, 2 archived; 4
     VersionState.WITHDRAWN: "2",
 }
 TITLE_FIELD = "8"
-DELETED = "3"  # the archive state of a deleted resource, which stays readable
-NEEDED_RIGHTS = "s,c,v,e-1,e0,e2,e4,f*"  # of our user's group; with the states of DEFAULT_LABELS
 FIELD_KINDS = {  # types of metadata fields that take no free text
     "2": "list",  # check boxes
     "3": "text",  # a drop-down list; its options are not told
@@ -51,16 +55,12 @@ FIELD_KINDS = {  # types of metadata fields that take no free text
     "10": "date",
 }
 LOG_CODES = "s,x"  # changes of state, deletions
-FIRST_POLL_DAYS = 1
-LOG_ROWS = 500
-_FIRST_ROWS = {"minref": 0, "days": FIRST_POLL_DAYS, "maxrecords": 0}  # all of the first days
 API_NOTE = "archive"  # the note of a state change through the API: the field's name, nobody's words
 
 
-class ResourceSpaceDam(NoWebhooks, ApiClient):
+class ResourceSpaceDam(NoWebhooks, ResourceSpacePhotos):
     """A `Dam` on ResourceSpace. The reference of a version is the number of its resource, e.g. `1234`."""
 
-    vendor = "resourcespace"
     capabilities = DamCapabilities()
 
     def __init__(
@@ -72,19 +72,12 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         private_key: str,
         options: Mapping[str, Any],
     ) -> None:
-        super().__init__(context.http, base_url, {})
-        self._user, self._private_key = user, private_key
+        super().__init__(context.http, base_url, user, private_key)
         self._labels = labels_option(DEFAULT_LABELS, options)
         self._fields = {str(name): str(field) for name, field in options.get("fields", {}).items()}
         self._resource_type = str(options.get("resource_type", 1))
-        self._own_number = ""  # of our user, once it is known
+        self._sources = photo_sources_option(options, has_folders=False)
         self._metadata = MetadataOption(options)
-
-    def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
-        if reply.status == 401:
-            reason = f"the private key is not the one of the user {self._user} ({excerpt(reply)})"
-            return Refused(self.vendor, operation, reason)
-        return super().error_for(reply, operation)
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version = request.version
@@ -121,7 +114,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             return RemoteState(state=state)
         log = self._call_for_rows("get_resource_log", "remote_state", resource=ref)
         changes = [row for row in log if row.get("type") == "s"]
-        last_change = max(changes, key=_row_number, default={})
+        last_change = max(changes, key=row_number, default={})
         user = _user_of(last_change)
         if user == self._user:
             return RemoteState(state=state)
@@ -138,7 +131,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
 
         From a row on, ResourceSpace ignores `days` and answers with the first rows of the rest.
         """
-        params: dict[str, Any] = _FIRST_ROWS
+        params: dict[str, Any] = FIRST_ROWS
         if cursor:  # `minref` is inclusive
             params = {"minref": int(cursor) + 1, "days": FIRST_POLL_DAYS, "maxrecords": LOG_ROWS}
         rows = self._call_for_rows(
@@ -147,9 +140,9 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
         if not rows:
             return [], cursor
         own = self._find_own_number()
-        rows.sort(key=_row_number)
+        rows.sort(key=row_number)
         refs = [str(row["resource"]) for row in rows if str(row.get("user")) != own]
-        return list(dict.fromkeys(refs)), str(_row_number(rows[-1]))
+        return list(dict.fromkeys(refs)), str(row_number(rows[-1]))
 
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         search = f'originalfilename:"{name}"'
@@ -170,7 +163,7 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
     def check_decisions(self, ref: str) -> str:
         """Prove that the log of changes, from which decisions are read, may be read."""
         rows = self._call_for_rows(
-            "resource_log_last_rows", "changed_since", **_FIRST_ROWS, field="", log_code=LOG_CODES
+            "resource_log_last_rows", "changed_since", **FIRST_ROWS, field="", log_code=LOG_CODES
         )
         if not any(str(row.get("resource")) == ref for row in rows):
             reason = (
@@ -259,22 +252,6 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             params["alternative"] = alternative
         self._call("upload_multipart", "push", file=part, **params)
 
-    def _get_resource(self, ref: str, operation: str) -> dict[str, Any]:
-        found = None
-        if parse_integer(ref) is not None:
-            found = self._call("get_resource_data", operation, resource=ref, false_means=NotFound)
-        if not isinstance(found, dict) or not found or str(found.get("archive")) == DELETED:
-            raise NotFound(self.vendor, operation, ref)
-        return found
-
-    def _find_own_number(self) -> str:
-        """Return the number of our user, by which the log names people; empty if we may not see it."""
-        if not self._own_number:
-            users = self._call_for_rows("get_users", "changed_since", find=self._user)
-            own = (str(row.get("ref")) for row in users if row.get("username") == self._user)
-            self._own_number = next(own, "")
-        return self._own_number
-
     def _is_unchanged(self, ref: str, file: VersionFile, version: Version) -> bool:
         extension, alternative = file.name.rpartition(".")[2], ""
         if file != version.ordered_files[0]:
@@ -282,79 +259,10 @@ class ResourceSpaceDam(NoWebhooks, ApiClient):
             alternative = next((str(row["ref"]) for row in rows if row.get("name") == file.name), "none")
         return is_same_file(file, lambda: self._download(ref, extension, alternative, "changed_files"))
 
-    def _download(self, ref: str, extension: str, alternative: str, operation: str) -> bytes:
-        """Download an alternative file of a resource, or with an empty `alternative` its main file."""
-        params: dict[str, Any] = {"ref": ref, "getfilepath": 0, "size": "", "extension": extension}
-        if alternative:
-            params["alternative"] = alternative
-        url = self._call("get_resource_path", operation, **params)
-        if not isinstance(url, str) or not url.startswith(("http://", "https://")):
-            raise NotFound(self.vendor, operation, f"resource {ref} has no such file")
-        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
-
-    def _call_for_rows(self, function: str, operation: str, **params: Any) -> list[dict[str, Any]]:
-        """Call a function of the API that returns a list; any other answer counts as an empty list.
-
-        A search with two numbers for offset and rows returns `{"total": 1, "data": [...]}`.
-        """
-        found = self._call(function, operation, false_means=None, **params)
-        if isinstance(found, dict):
-            found = found.get("data")
-        return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-    def _call(
-        self,
-        function: str,
-        operation: str,
-        *,
-        file: FormPart | None = None,
-        false_means: type[Refused | NotFound] | None = Refused,
-        **params: Any,
-    ) -> Any:
-        """Call a function of the API and return the decoded answer.
-
-        Args:
-            false_means: the error to raise when the answer is `false`; None returns the `false`.
-
-        Raises:
-            BadOutput: the function does not exist, or PHP reported an error, which comes with status 200.
-        """
-        query = urlencode({"user": self._user, "function": function, **params}, quote_via=quote_plus)
-        signature = hashlib.sha256(f"{self._private_key}{query}".encode()).hexdigest()
-        reply = self.request(
-            "POST",
-            "/api/",
-            operation,
-            fields={"query": query, "sign": signature, "user": self._user},
-            files=[file] if file else [],
-            timeout_s=TRANSFER_TIMEOUT_S if file else 0,
-        )
-        if reply.status == 204:
-            return True
-        if not reply.body.strip():
-            reason = f"it has no function {function}, or its API is switched off"
-            raise BadOutput(self.vendor, operation, reason)
-        try:
-            found = decode_json(reply.body)
-        except ValueError as error:
-            excerpt = " ".join(reply.body[:200].decode("utf-8", "replace").split())
-            raise BadOutput(self.vendor, operation, excerpt) from error
-        if found is False and false_means:
-            reason = (
-                f"{function} was refused: the user {self._user} may not, or there is no such resource; "
-                f"its group needs the permissions {NEEDED_RIGHTS}"
-            )
-            raise false_means(self.vendor, operation, reason)
-        return found
-
 
 def _search_id(external_id: str) -> str:
     """Return a hash of an external id that ResourceSpace's search takes as one word."""
     return f"dc{hashlib.sha256(external_id.encode()).hexdigest()[:30]}"
-
-
-def _row_number(row: Mapping[str, Any]) -> int:
-    return parse_integer(row.get("ref")) or 0
 
 
 def _user_of(row: Mapping[str, Any]) -> str:
@@ -364,7 +272,9 @@ def _user_of(row: Mapping[str, Any]) -> str:
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> ResourceSpaceDam:
     """Open the adapter with the options of plugin.json."""
-    check_options(options, "base_url", "user", "private_key", "resource_type", "fields", "states", "metadata")
+    check_options(
+        options, "base_url", "user", "private_key", "resource_type", "fields", "states", "metadata", "sources"
+    )
     if not options.get("user"):
         raise ConfigError('user: the user that the API key belongs to, such as "dam-connector"')
     fields = options.get("fields", {})

@@ -1,0 +1,1 @@
+"""The adapters for AEM Assets, one module per part."""

@@ -1,0 +1,1 @@
+"""The adapter for Bynder, one module per part."""

@@ -1,0 +1,117 @@
+"""Intake of one product: its facts and images are stored, and its runs are planned."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from dam_connector.domain.completeness import product_issues
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.photo_sources import with_photos
+from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.usecases.dam_photos import photo_urls
+from dam_connector.usecases.expiry import restore_when_back
+from dam_connector.usecases.placement import send_changed_texts
+from dam_connector.usecases.run_planning import plan_runs, what_is_made
+from dam_connector.usecases.source_images import store_source_images
+from dam_connector.usecases.stored_facts import store_facts
+from dam_connector.wiring import Services
+
+MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected, and of errors in a summary
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeResult:
+    """The result of taking in one product."""
+
+    summary: str  # for people, e.g. `CH123: 4 runs planned`
+    planned: int  # runs that were not planned before
+    makes_nothing: str = ""  # why the rules make nothing of the product, or empty
+
+
+def ingest_product(
+    services: Services,
+    product: Product,
+    *,
+    connection: str,
+    ref: str,
+    source_time: datetime,
+    last_try: bool = True,
+    batch_id: str = "",
+    bulk: bool = False,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+    keep_model: bool = True,
+) -> IntakeResult:
+    """Store a product and its images, and plan its runs.
+
+    The facts are stored at once. When the images are there, all that follows from them is stored in one
+    transaction. When newer facts of the product or other photos in a DAM arrive meanwhile, e.g. by a second
+    webhook, they are taken in as well, so that the images and issues stored last are those of the newest.
+
+    Args:
+        connection: the PIM's name in plugin.json; empty for products that people add.
+        ref: the PIM's reference of the product.
+        source_time: when the product changed at its source. An older time than the stored one changes
+            nothing.
+        last_try: an image whose server is away becomes an issue instead of an exception.
+        batch_id: the batch that the product belongs to, if it is in one.
+        bulk: the product is one of many; its runs wait behind those of single products.
+        record: is called with the result in the transaction that stores it.
+        keep_model: a model that a person uploaded stays when these facts name none.
+
+    Raises:
+        Unavailable, RateLimited: the server of an image is away, and it is not the last try.
+    """
+    while stored := store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
+        urls = photo_urls(services, stored.sku)
+        product = with_photos(stored, urls)
+        issues = product_issues(product, services.rules.current().products)
+        sources, image_issues = store_source_images(services, product, last_try=last_try)
+        with services.transaction():
+            newest = services.products.lock(product.sku)
+            has_newest = newest is None or newest.source_time <= source_time
+            if has_newest and urls == photo_urls(services, stored.sku):
+                result = _store_findings_and_plan(
+                    services, product, sources, (*issues, *image_issues), batch_id=batch_id, bulk=bulk
+                )
+                record(result)
+                return result
+        product = stored
+        if newest and not has_newest:
+            product, connection, ref = newest.product, newest.connection, newest.ref
+            source_time = newest.source_time
+    result = IntakeResult(f"{product.sku}: older than what is known", 0)
+    record(result)
+    return result
+
+
+def _store_findings_and_plan(
+    services: Services,
+    product: Product,
+    sources: Mapping[str, Sha256],
+    issues: tuple[Issue, ...],
+    *,
+    batch_id: str,
+    bulk: bool,
+) -> IntakeResult:
+    """Store a product's images and issues; plan its runs if it is complete."""
+    required = product_issues(product, services.rules.current().products)
+    is_incomplete = any(i.severity is Severity.ERROR for i in required)
+    services.products.set_findings(product.sku, sources, issues)
+    restore_when_back(services, product)
+    if product.translations:
+        send_changed_texts(services, product)
+    can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
+    planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
+    errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
+    _, nothing = (
+        ([], "")
+        if planned or errors
+        else what_is_made(services, product, set(sources), services.rules.current())
+    )
+    planned_text = nothing or f"{planned} {'run' if planned == 1 else 'runs'} planned"
+    parts = [
+        planned_text if can_run or not errors else "",
+        f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
+    ]
+    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing)
