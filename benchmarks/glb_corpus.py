@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, cast
 from benchmarks.bench_folder import matching_files
 from dam_connector.domain.ids import RunId, Sha256, Sku
 from dam_connector.domain.product import Dimensions, Product
-from dam_connector.domain.rules import BROUGHT, Deliverable
+from dam_connector.domain.rules import BROUGHT, Deliverable, WebBudget
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import InputError
@@ -91,7 +91,11 @@ class MemoryBlobs:
 
 
 def finish(
-    data: bytes, *, dimensions: Dimensions = DIMENSIONS, max_triangles: int = MAX_TRIANGLES
+    data: bytes,
+    *,
+    dimensions: Dimensions = DIMENSIONS,
+    max_triangles: int = MAX_TRIANGLES,
+    web_budget: WebBudget | None = None,
 ) -> tuple[Work, Services]:
     """Return the work of a provider's model after its steps, and the services with its files."""
     services = cast(Services, SimpleNamespace(blobs=MemoryBlobs()))
@@ -99,7 +103,11 @@ def finish(
         run_id=RunId("corpus"),
         product=Product(sku=Sku("A1"), name="", category="", dimensions=dimensions),
         deliverable=Deliverable(
-            name="model", kind=RunKind.MODEL, formats=("glb", "usdz", "web"), max_triangles=max_triangles
+            name="model",
+            kind=RunKind.MODEL,
+            formats=("glb", "usdz", "web"),
+            max_triangles=max_triangles,
+            web_budget=web_budget,
         ),
         slot=1,
         rules_fingerprint="",

@@ -8,7 +8,15 @@ from marshmallow import Schema, ValidationError, fields, validate, validates_sch
 from dam_connector.domain import prompts
 from dam_connector.domain.file_names import LODS
 from dam_connector.domain.product import View
-from dam_connector.domain.rules import CAMERAS, FRAME_COUNTS, PHOTO, Deliverable, GeneratorCondition, Motion
+from dam_connector.domain.rules import (
+    CAMERAS,
+    FRAME_COUNTS,
+    PHOTO,
+    Deliverable,
+    GeneratorCondition,
+    Motion,
+    WebBudget,
+)
 from dam_connector.domain.run import RunKind
 from schemas.common import SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
 
@@ -41,6 +49,40 @@ class WhenSchema(Schema):
         validate=validate.Range(0, 1000),
         metadata={"description": "Only if a task costs at most so many USD by the price list."},
     )
+
+
+class WebBudgetSchema(Schema):
+    """What the web GLB of a model may have at most.
+
+    It is reached by steps in a fixed order, each only as far as needed: packing, `texture_px`,
+    `max_triangles`; for `max_bytes` then half the texture's side, half the triangles, and so on.
+    """
+
+    max_bytes = fields.Integer(
+        strict=True,
+        validate=validate.Range(10_000, 100_000_000),
+        metadata={"description": "Bytes of the file."},
+    )
+    max_triangles = fields.Integer(
+        strict=True, validate=validate.Range(500, 1_000_000), metadata={"description": "Triangles."}
+    )
+    texture_px = fields.Integer(
+        strict=True,
+        validate=validate.OneOf([256, 512, 1024, 2048, 4096]),
+        metadata={"description": "Longer side of each texture, in pixels."},
+    )
+    min_ssim = fields.Float(
+        validate=validate.Range(0.5, 1),
+        metadata={
+            "description": "Least likeness (SSIM) to the plain GLB in renders from five sides. "
+            "A step that would go below it is not taken: `web.over_budget`."
+        },
+    )
+
+    @validates_schema(skip_on_field_errors=True)
+    def has_a_limit(self, data: dict[str, Any], **_: object) -> None:
+        if not set(data) - {"min_ssim"}:
+            raise ValidationError("name at least one of max_bytes, max_triangles, texture_px")
 
 
 class DeliverableSchema(Schema):
@@ -161,7 +203,10 @@ class DeliverableSchema(Schema):
         validate=validate.OneOf([512, 1024, 2048, 4096]),
         metadata={"description": "Side of the model's texture, in pixels."},
     )
-
+    web_budget = fields.Nested(
+        WebBudgetSchema,
+        metadata={"description": "Budget of the format `web`, for channels on the web."},
+    )
     min_confidence = StrictFloat(
         validate=validate.Range(0, 1),
         metadata={
@@ -208,8 +253,10 @@ class DeliverableSchema(Schema):
 def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the fields that contradict other fields, each with the reason."""
     rendered = data.get("made_from", PHOTO) != PHOTO
-    if data["kind"] != "model" and "min_confidence" in data:
-        yield "min_confidence", "this is for models"
+    if data["kind"] != "model":
+        yield from ((f, "this is for models") for f in ("min_confidence", "web_budget") if f in data)
+    elif "web_budget" in data and "web" not in data.get("formats", ()):
+        yield "web_budget", "this is for the format web; name it under `formats`"
     moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
         yield from (
@@ -258,6 +305,12 @@ def build_deliverable(data: dict[str, Any]) -> Deliverable:
     when = {
         name: GeneratorCondition(**lists_to_tuples(found)) for name, found in data.get("when", {}).items()
     }
-    return Deliverable(
-        **lists_to_tuples({**data, "kind": kind, "formats": data.get("formats") or usual, "when": when})
-    )
+    budget = data.get("web_budget")
+    fields_of = {
+        **data,
+        "kind": kind,
+        "formats": data.get("formats") or usual,
+        "when": when,
+        "web_budget": None if budget is None else WebBudget(**budget),
+    }
+    return Deliverable(**lists_to_tuples(fields_of))

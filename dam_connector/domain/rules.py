@@ -66,6 +66,16 @@ class GeneratorCondition:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WebBudget:
+    """What the web GLB of a model may have at most. 0: no limit."""
+
+    max_bytes: int = 0
+    max_triangles: int = 0
+    texture_px: int = 0  # the longer side of each texture
+    min_ssim: float = 0.9  # to the plain GLB, in the worst view: no step goes below it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deliverable:
     """One thing to make for each product."""
 
@@ -95,6 +105,7 @@ class Deliverable:
     frames: int = 24  # of a spin or clip
     max_triangles: int = 30_000
     texture_px: int = 2048
+    web_budget: WebBudget | None = None  # of its web GLB; None: only packed
     min_confidence: float = 0.0  # a local model below this goes to the next generator
 
     def is_for_category(self, category: str) -> bool:

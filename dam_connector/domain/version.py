@@ -13,6 +13,8 @@ CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was o
 
 # views of evidence files, followed by the view of the photo
 CUTOUT_PHOTO, CUTOUT_MASK, LIKENESS_PICTURE = "cutout-", "mask-", "likeness-"
+# view of the evidence file that shows the plain GLB, the web GLB and their difference
+WEB_PICTURE = "web-glb"
 
 
 class VersionState(StrEnum):
@@ -141,6 +143,11 @@ class Version:
     def likeness_files(self) -> tuple[VersionFile, ...]:
         """Return the pictures that compare a model with the photos."""
         return tuple(f for f in self.evidence_files if f.view.startswith(LIKENESS_PICTURE))
+
+    @property
+    def web_picture(self) -> VersionFile | None:
+        """Return the picture that compares the web GLB with the plain one, or None."""
+        return next((f for f in self.evidence_files if f.view == WEB_PICTURE), None)
 
     @property
     def mask(self) -> VersionFile | None:

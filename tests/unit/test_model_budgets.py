@@ -1,27 +1,39 @@
-"""Sizes of finished models: never larger than they came without a reason."""
+"""Sizes of finished models: never larger than they came without a reason, and within a budget."""
 
+import io
+import json
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.glb_corpus import finish
+from dam_connector.domain.rules import Deliverable, WebBudget
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import WEB_PICTURE, Role
+from dam_connector.errors import ConfigError
 from dam_connector.wiring import Services
 from schemas.rules_loader import load_rules
 from tests.support import ROOT
 from tests.support import file_of as made
 from tests.unit.glb_cases import png
 from tests.unit.shapes import ball, unwrapped
-from worker.checks import conformance
+from worker.checks import conformance, web_glb
 from worker.gltf.container import read_json
 from worker.gltf.document import Document
+from worker.gltf.embedded_textures import read_textures
 from worker.gltf.mesh_compression import DRACO
 from worker.gltf.rewriting import GlbRewriter
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.scene_packing import pack_scene
+from worker.modeling.simplify import simplify_mesh
 from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.web_packing import write_web_glb
 from worker.steps.optimise_model import LABEL_BYTES, SMALLER
 from worker.work import Work
 
@@ -113,3 +125,96 @@ def test_a_web_glb_is_never_larger_than_the_plain_one() -> None:
 
 def codes(done: tuple[Work, Services]) -> set[str]:
     return {i.code for i in done[0].issues}
+
+
+NOISE = np.random.default_rng(1).integers(0, 255, (128, 128, 3), np.uint8)
+
+
+def busy() -> bytes:
+    """A ball with a picture of 512 px in fine detail, 1,280 triangles."""
+    picture = png(np.kron(NOISE, np.ones((4, 4, 1), np.uint8)))
+    return write_glb(replace(unwrapped(ball()), texture=picture), "x")
+
+
+def with_budget(glb: bytes, **limits: Any) -> tuple[Work, Services]:
+    return finish(glb, web_budget=WebBudget(**limits))
+
+
+def test_a_budget_is_reached_in_steps_and_shown() -> None:
+    full = finish(busy())
+    size = len(file_of(full, "web"))
+    done = with_budget(busy(), max_bytes=size * 4 // 5, min_ssim=0.5)
+    web = file_of(done, "web")
+    work, services = done
+    assert len(web) <= size * 4 // 5 and not work.issues
+    assert "512 px" in str(work.facts["web_steps"]) and "256 px" in str(work.facts["web_steps"])
+    assert 0.5 <= float(work.facts["web_ssim"] or 0) < 1
+    shown = next(f for f in work.files if f.role is Role.EVIDENCE)
+    picture = Image.open(io.BytesIO(services.blobs.get(shown.sha256)))
+    assert shown.view == WEB_PICTURE and picture.size == (960, 320)
+    assert not [f for f in full[0].files if f.role is Role.EVIDENCE]
+
+
+def test_triangles_and_textures_have_budgets_of_their_own() -> None:
+    plain = write_glb(ball(), "x")
+    done = with_budget(plain, max_triangles=700)
+    web = Document(file_of(done, "web"))
+    assert 500 < sum(len(p.faces) for p in web.primitives) <= 700 and not done[0].issues
+    assert sum(len(p.faces) for p in Document(file_of(done, "glb")).primitives) == 1280
+    web = Document(file_of(with_budget(busy(), texture_px=256, min_ssim=0.5), "web"))
+    assert [max(t.width, t.height) for t in read_textures(web)] == [256]
+    assert sum(len(p.faces) for p in web.primitives) == 1280
+
+
+def test_a_scene_is_brought_within_a_budget_too() -> None:
+    rewriter = GlbRewriter(busy())
+    rewriter.json["materials"][0]["doubleSided"] = True
+    done = with_budget(rewriter.finish(), texture_px=256, min_ssim=0.5)
+    web = Document(file_of(done, "web"))
+    assert web.json["materials"][0]["doubleSided"] and not done[0].issues
+    assert [max(t.width, t.height) for t in read_textures(web)] == [256]
+
+
+def test_a_budget_that_is_met_changes_nothing() -> None:
+    done = with_budget(busy(), max_bytes=10_000_000)
+    assert file_of(done, "web") == file_of(finish(busy()), "web")
+    assert done[0].facts["web_steps"] == "Packed"
+
+
+@pytest.mark.issue("web.over_budget")
+def test_no_step_changes_the_look_more_than_allowed() -> None:
+    done = with_budget(busy(), max_bytes=10_000, min_ssim=0.999)
+    found = next(i for i in done[0].issues if i.code == "web.over_budget")
+    assert "SSIM of 0." in found.message and found.limit == "10,000 bytes"
+    assert len(file_of(done, "web")) == len(file_of(finish(busy()), "web"))
+
+
+def test_the_check_takes_fewer_triangles_only_within_a_budget() -> None:
+    glb, web = busy(), write_web_glb(simplify_mesh(read_glb(busy()), 700), "x")
+    files = (made(glb, "a1.glb", "glb"), made(web, "a1.web.glb", "web"))
+    for budget, found in ((None, {"web.differs"}), (WebBudget(max_triangles=700), set())):
+        deliverable = Deliverable(name="model", kind=RunKind.MODEL, web_budget=budget)
+        subject = CheckSubject(
+            product=None,
+            deliverable=deliverable,
+            slot=1,
+            number=1,
+            files=files,
+            read=lambda file: glb if file.format == "glb" else web,
+        )
+        assert {i.code for i in web_glb.check(subject, RULES)} == found
+
+
+def test_a_budget_in_plugin_json() -> None:
+    rules = json.loads((ROOT / "plugin.json").read_text())
+    model = next(d for d in rules["deliverables"] if d["kind"] == "model")
+    model["web_budget"] = {"max_bytes": 500_000}
+    assert load_rules(json.dumps(rules)).deliverable("model").web_budget == WebBudget(max_bytes=500_000)
+    for wrong, said in (
+        ({"web_budget": {"min_ssim": 0.9}}, "at least one"),
+        ({"web_budget": {"texture_px": 300}}, "texture_px"),
+        ({"formats": ["glb"]}, "for the format web"),
+    ):
+        model_of = [{**d, **wrong} if d is model else d for d in rules["deliverables"]]
+        with pytest.raises(ConfigError, match=said):
+            load_rules(json.dumps({**rules, "deliverables": model_of}))

@@ -140,6 +140,7 @@ IssueCode = Literal[
     "usdz.lost",
     "lod.differs",
     "lod.lost",
+    "web.over_budget",
     "web.differs",
     "naming.pattern",
     "naming.profile",

@@ -137,6 +137,11 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
         "The levels of detail cannot hold all of the model's look. The GLB keeps it.",
         "Compare them with the model, or leave the levels out of `formats`.",
     ),
+    "web.over_budget": IssueSpec(
+        "warning",
+        "The web GLB is over its budget. A further step would have changed its look too much, or was none.",
+        "Raise `web_budget` of the deliverable or lower its `min_ssim`, or supply a lighter model.",
+    ),
     "web.differs": IssueSpec(
         "error",
         "The web GLB does not contain the same model as the plain GLB.",
