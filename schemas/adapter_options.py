@@ -17,6 +17,7 @@ from dam_connector.domain.rules import MAX_CAP_USD
 from schemas.common import LOCALE, StrictBoolean, StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
+from schemas.problem_context import in_plain_words
 from schemas.record_mapping import MappingSchema, SignatureSchema
 from schemas.sheet_columns import COLUMNS
 
@@ -373,4 +374,4 @@ def option_problems(port: str, name: str, adapter: str, options: Mapping[str, An
     errors = schema.validate({"adapter": adapter, **options})
     place = json_pointer(("connections", port, name))
     for line in problem_lines(errors, schema):
-        yield place + line
+        yield place + in_plain_words(line)
