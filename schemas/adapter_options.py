@@ -18,6 +18,7 @@ from schemas.common import LOCALE, StrictBoolean, StrictFloat, json_pointer, pro
 from schemas.image_views import VIEWS
 from schemas.measures import METRES_PER_UNIT
 from schemas.photo_sources import PhotoSourcesSchema
+from schemas.problem_context import in_plain_words
 from schemas.record_mapping import MappingSchema, SignatureSchema
 from schemas.sheet_columns import COLUMNS
 
@@ -384,4 +385,4 @@ def option_problems(port: str, name: str, adapter: str, options: Mapping[str, An
     errors = schema.validate({"adapter": adapter, **options})
     place = json_pointer(("connections", port, name))
     for line in problem_lines(errors, schema):
-        yield place + line
+        yield place + in_plain_words(line)

@@ -15,6 +15,11 @@ SLUG = validate.Regexp(
 LOCALE = validate.Regexp(
     r"^[A-Za-z]{2,3}(?:[-_][A-Za-z0-9]{2,8})?$", error='use a locale, e.g. "de" or "de-AT"'
 )
+# In rules, where no list means all categories.
+CATEGORY = validate.Regexp(
+    r"^(?=.*\S)(?!\s*\*\s*$)", error='name a category; for all of them leave the list out, without "*"'
+)
+NOT_EMPTY = validate.Length(min=1, error="name at least one, or leave it out")
 COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 

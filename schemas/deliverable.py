@@ -18,7 +18,7 @@ from dam_connector.domain.rules import (
     WebBudget,
 )
 from dam_connector.domain.run import RunKind
-from schemas.common import SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
+from schemas.common import CATEGORY, NOT_EMPTY, SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
@@ -38,7 +38,9 @@ class WhenSchema(Schema):
     """When a generator may make a deliverable."""
 
     categories = fields.List(
-        fields.String(), metadata={"description": "Only for these categories; all when absent."}
+        fields.String(validate=CATEGORY),
+        validate=NOT_EMPTY,
+        metadata={"description": "Only for these categories, whatever their case; all when absent."},
     )
     min_views = fields.Integer(
         strict=True,
@@ -96,7 +98,9 @@ class DeliverableSchema(Schema):
         strict=True, validate=validate.Range(1, 4), metadata={"description": "How many slots are made."}
     )
     categories = fields.List(
-        fields.String(), metadata={"description": "Only for these categories; all when absent."}
+        fields.String(validate=CATEGORY),
+        validate=NOT_EMPTY,
+        metadata={"description": "Only for these categories, whatever their case; all when absent."},
     )
     made_from = text_field(
         f"What a rendition is made from: `{PHOTO}`, or the model deliverable of this name."

@@ -7,12 +7,9 @@ from urllib.parse import urlsplit
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from dam_connector.domain.notify import DigestRules, NotifyEvent, NotifyRules, NotifyTarget
-from schemas.common import SLUG, StrictFloat, lists_to_tuples
+from schemas.common import CATEGORY, NOT_EMPTY, SLUG, StrictFloat, lists_to_tuples
 
 _REFERENCE = validate.Regexp(r"^env/[A-Z][A-Z0-9_]*$", error="put it into the environment: env/NAME")
-
-
-_NOT_EMPTY = validate.Length(min=1, error="name at least one, or leave it out")
 
 
 def _is_address(url: str) -> bool:
@@ -42,12 +39,12 @@ class NotifyTargetSchema(Schema):
     )
     events = fields.List(
         fields.String(validate=validate.OneOf([event.value for event in NotifyEvent])),
-        validate=_NOT_EMPTY,
+        validate=NOT_EMPTY,
         metadata={"description": "Events to tell of; all when absent."},
     )
     categories = fields.List(
-        fields.String(validate=validate.Length(1, 150)),
-        validate=_NOT_EMPTY,
+        fields.String(validate=[validate.Length(1, 150), CATEGORY]),
+        validate=NOT_EMPTY,
         metadata={"description": "Only of products of these categories; all when absent."},
     )
 

@@ -13,7 +13,16 @@ from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
-from schemas.common import COLOR, SLUG, StrictBoolean, StrictFloat, nest_message, schema_name, text_field
+from schemas.common import (
+    CATEGORY,
+    COLOR,
+    SLUG,
+    StrictBoolean,
+    StrictFloat,
+    nest_message,
+    schema_name,
+    text_field,
+)
 from schemas.deliverable import DeliverableSchema
 from schemas.naming import NamingSchema
 from schemas.notify import NotifySchema
@@ -33,6 +42,7 @@ PRODUCT_FIELDS = (
     "images",
 )
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
+_NAMED = validate.Regexp(r"^(?=.*\S)", error="must not be empty")
 _ADAPTER_NAME = re.compile(r"[a-z][a-z0-9_]*")
 _FIELD = validate.Regexp(
     rf"^({'|'.join(PRODUCT_FIELDS)}|images\.({'|'.join(v.value for v in View)}|any)"
@@ -117,7 +127,7 @@ class ProductsSchema(Schema):
         fields.String(validate=_FIELD), metadata={"description": "Fields that every product must have."}
     )
     categories = fields.Dict(
-        keys=fields.String(),
+        keys=fields.String(validate=CATEGORY),
         values=fields.Nested(CategorySchema),
         metadata={"description": "Further fields, by category."},
     )
@@ -215,7 +225,9 @@ class ReviewSchema(Schema):
 
     dam = text_field("The DAM connection in which versions are reviewed.")
     owners = fields.Dict(
-        keys=fields.String(), values=fields.String(), metadata={"description": "Who reviews, by category."}
+        keys=fields.String(validate=CATEGORY),
+        values=fields.String(validate=_NAMED),
+        metadata={"description": "Who reviews, by category."},
     )
     stages = fields.Dict(
         keys=fields.String(validate=validate.Length(1, 150)),
@@ -283,8 +295,8 @@ class PluginSchema(Schema):
     """The plugin's manifest and the admin's rules."""
 
     schema_ = fields.String(data_key="$schema", metadata={"description": "Lets editors complete this file."})
-    name = text_field("The plugin's name.", required=True)
-    version = text_field("The plugin's version.", required=True)
+    name = text_field("The plugin's name.", required=True, validate=_NAMED)
+    version = text_field("The plugin's version.", required=True, validate=_NAMED)
     connections = _section(ConnectionsSchema, "Outside systems, by port.", required=True)
     products = _section(ProductsSchema, "Requirements of product records.")
     deliverables = fields.List(

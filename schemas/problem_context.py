@@ -9,6 +9,15 @@ from typing import Any
 MAX_SHOWN_CHARACTERS = 60
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
 _CHOICES = re.compile(r"(?:Must be one of|; known|; known here): (?P<choices>[^;]+?)\.?$")
+# What marshmallow says, and what is to be done.
+_PLAIN = {
+    "Not a valid list.": 'write a list, e.g. ["lamps"], also for one value',
+    "Not a valid integer.": "write a whole number without quotes and unit, e.g. 2048",
+    "Not a valid string.": "write a text in quotes",
+    "Not a valid mapping type.": 'write names with values, e.g. {"lamps": "ann"}',
+    "Invalid input type.": "write an object, { ... }",
+    "Field may not be null.": "write a value, or leave the key out",
+}
 _OTHER_NAMES = {
     "jpg": "jpeg",
     "gltf": "glb",
@@ -31,9 +40,15 @@ def with_context(lines: Iterable[str], raw: object) -> Iterator[str]:
         raw: the whole file as JSON.
     """
     for line in lines:
-        pointer, colon, message = line.partition(": ")
+        pointer, colon, message = in_plain_words(line).partition(": ")
         keys = [key.replace("~1", "/").replace("~0", "~") for key in pointer.split("/")[1:]]
         yield f"{pointer}{colon}{_with_value(message, keys, raw)}{_deliverable_name(keys, raw)}"
+
+
+def in_plain_words(line: str) -> str:
+    """Return a problem with what is to be done in place of a message of the schema library."""
+    pointer, colon, message = line.partition(": ")
+    return f"{pointer}{colon}{_PLAIN.get(message, message)}"
 
 
 def _with_value(message: str, keys: list[str], raw: object) -> str:

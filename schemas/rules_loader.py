@@ -64,21 +64,6 @@ def load_rules(text: str) -> Rules:
     return rules
 
 
-def rules_notes(rules: Rules) -> list[str]:
-    """Return remarks on good rules: what they leave out, and an admin may not have meant."""
-    notes = []
-    folder = rules.naming.folder
-    if folder.startswith("/") or {".", ".."} & set(folder.split("/")):
-        notes.append(
-            f"/naming/folder: {folder} lies below the channel's folder; a slash before it is dropped"
-        )
-    if not rules.channel:
-        notes.append("/connections/channel: there is no channel, so no approved version goes live")
-    elif unpublished := [d.name for d in rules.deliverables if not d.channels]:
-        notes.append(f"/deliverables: no channel is named for {', '.join(unpublished)}: they go live nowhere")
-    return notes
-
-
 def _contradictions(rules: Rules, raw: dict[str, Any]) -> Iterator[str]:
     """Yield limits that contradict each other, and patterns for deliverables that do not exist."""
     names = [d.name for d in rules.deliverables]

@@ -9,7 +9,8 @@ from dam_connector.settings import GENERATED_SECRETS
 from dam_connector.store.users import User
 from dam_connector.wiring import Services, check_rules
 from schemas.common import json_pointer
-from schemas.rules_loader import load_rules, rules_notes
+from schemas.rules_loader import load_rules
+from schemas.rules_notes import rules_notes
 
 PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
 

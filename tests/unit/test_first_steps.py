@@ -8,8 +8,9 @@ from click.testing import CliRunner, Result
 
 from dam_connector.cli import main
 from dam_connector.errors import ConfigError
-from schemas.rules_loader import load_rules, rules_notes
-from tests.support import ENVIRON, MODEL, rules_json
+from schemas.rules_loader import load_rules
+from schemas.rules_notes import rules_notes
+from tests.support import ENVIRON, MODEL, ROOT, rules_json
 
 
 @pytest.fixture
@@ -178,3 +179,78 @@ def test_only_numbers_are_numbers(number: object) -> None:
         ({"deliverables": [deliverable(count=number)]}, "/deliverables/0/count"),
     ):
         assert place in problems(**changes)
+
+
+def notes(**changes: object) -> str:
+    return "\n".join(rules_notes(load_rules(json.dumps(rules_json(**changes)))))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"deliverables": [deliverable(categories="lamps")]}, 'write a list, e.g. ["lamps"]'),
+        ({"deliverables": [deliverable(categories=[])]}, "/categories: name at least one, or leave it out"),
+        ({"deliverables": [deliverable(categories=["*"])]}, "for all of them leave the list out"),
+        ({"deliverables": [deliverable(categories=[" "])]}, "/categories/0: name a category"),
+        ({"deliverables": [deliverable(when={"local": {"categories": []}})]}, "name at least one"),
+        ({"review": {"owners": {"*": "ann"}}}, "/review/owners/*: name a category"),
+        ({"review": {"owners": {"lamps": " "}}}, "/review/owners/lamps: must not be empty"),
+        ({"name": ""}, "/name: must not be empty"),
+        ({"checks": {"max_model_bytes": "5 MB"}}, "without quotes and unit"),
+        ({"checks": {"max_triangles": None}}, "/checks/max_triangles: write a value, or leave the key out"),
+    ],
+)
+def test_what_can_only_be_a_mistake_is_refused(changes: dict, words: str) -> None:
+    assert words in problems(**changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        (
+            {"deliverables": [deliverable(channels=["viewer", "viewer"])]},
+            "0/channels: 'viewer' is given twice",
+        ),
+        ({"deliverables": [deliverable(categories=["Lamps", "lamps"])]}, "'lamps' is given twice"),
+        ({"deliverables": [deliverable(sizes=[400, 400])]}, "0/sizes: 400 is given twice"),
+        (
+            {"deliverables": [deliverable(size_px=800, sizes=[400, 800])]},
+            "0/sizes: 800 is not made: the picture itself has 800 px",
+        ),
+        ({"deliverables": [deliverable(categories=["lamps, sofas"])]}, "write several as several"),
+        ({"deliverables": [deliverable(categories=["all"])]}, "'all': this is one category of this name"),
+        (
+            {"deliverables": [deliverable(max_triangles=900)]},
+            "0/max_triangles: it has no effect on a rendition",
+        ),
+        ({"deliverables": [{**MODEL, "fill": 0.5}]}, "0/fill: it has no effect on a model"),
+        ({"deliverables": [deliverable(prompt="x")]}, "0/prompt: it has no effect: the generator local"),
+        ({"review": {"stages": {"all": [{"name": "a"}]}}}, "/review/stages/all: this is one category"),
+        ({"review": {"reasons": ["a", "b", "a"]}}, "/review/reasons: 'a' is given twice"),
+        (
+            {
+                "deliverables": [
+                    {**MODEL, "categories": ["sofas"]},
+                    deliverable(made_from="model", categories=["lamps"]),
+                ]
+            },
+            "1/categories: nothing is made for lamps: model is not made for them",
+        ),
+        (
+            {
+                "review": {"owners": {"lamps": "anne"}},
+                "notify": {
+                    "digest": {"smtp": "env/X", "from": "a@x.example", "addresses": {"ann": "a@x.example"}}
+                },
+            },
+            "addresses/ann: it owns no category; owners are anne\n/review/owners: anne has no address",
+        ),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_noted(changes: dict, words: str) -> None:
+    assert words in notes(**changes)
+
+
+def test_the_shipped_rules_and_those_of_the_tests_have_no_notes() -> None:
+    shipped = load_rules((ROOT / "plugin.json").read_text())
+    assert rules_notes(shipped) == [] and notes() == ""
