@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
@@ -148,3 +148,43 @@ def resourcespace(
     wrong = {**options["secret_values"], **options["wrong_values"]["no_key"]}
     refused = opened("dam", "resourcespace", {**options, "secret_values": wrong}, context, recorder)
     recorder.run("a wrong key", lambda: refused.remote_state(ref, version), Refused)
+
+
+class Photographer(Protocol):
+    """A person who keeps product photos in a DAM."""
+
+    def put_photo(self, name: str, data: bytes, *, sku: str = "", ref: str = "") -> str:
+        """Upload a photo, or replace the one of `ref`; return its reference."""
+        ...
+
+    def remove_photo(self, ref: str) -> None:
+        """Delete a photo."""
+        ...
+
+
+def resourcespace_photos(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], person: Photographer
+) -> None:
+    """List a photo that is new, replaced and deleted, as source image of a product."""
+    dam = opened("dam", "resourcespace", options, context, recorder)
+    cursor = ""
+    while not cursor.startswith("log "):
+        _, cursor = dam.changed_photos(cursor)
+    _, cursor = dam.changed_photos(cursor)
+    dam._find_own_number()
+    recorder.exchanges.clear()  # it depends on what is there
+    first, other = picture(), picture(size=(440, 400))
+    recorder.run("nothing is new", lambda: dam.changed_photos(cursor))
+    ref = person.put_photo("CH123_front.jpg", first, sku="CH123")
+    (change,), cursor = recorder.run("a new photo", lambda: dam.changed_photos(cursor))
+    assert change.ref == ref and change.photo and change.photo.facts.name == "CH123_front.jpg"
+    assert list(change.photo.facts.fields.values()) == ["CH123"]
+    assert recorder.run("read it", lambda: dam.photo_bytes(ref)) == first
+    person.put_photo("CH123_front.jpg", other, sku="CH123", ref=ref)
+    (replaced,), cursor = recorder.run("a replaced photo", lambda: dam.changed_photos(cursor))
+    assert replaced.photo and replaced.photo.fingerprint != change.photo.fingerprint
+    assert recorder.run("read it again", lambda: dam.photo_bytes(ref)) == other
+    person.remove_photo(ref)
+    (gone,), cursor = recorder.run("a deleted photo", lambda: dam.changed_photos(cursor))
+    assert gone.ref == ref and gone.photo is None
+    recorder.run("read a deleted photo", lambda: dam.photo_bytes(ref), NotFound)

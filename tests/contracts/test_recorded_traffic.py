@@ -14,7 +14,7 @@ from tests.contracts.pim_servers import FakePim
 from tests.contracts.shop_pims import woo
 from tests.contracts.traffic import DATA, Recorder, differences, load
 
-RECORDINGS = ("woocommerce_channel", "woocommerce_pim", "resourcespace")
+RECORDINGS = ("woocommerce_channel", "woocommerce_pim", "resourcespace", "resourcespace_photos")
 
 
 @pytest.fixture
@@ -80,6 +80,24 @@ def test_the_fake_resourcespace_answers_as_the_real_one(context: AdapterContext,
     finally:
         dam.stop()
     assert list(differences(recorder.exchanges, load("resourcespace"))) == []
+
+
+def test_the_fake_resourcespace_answers_about_photos_as_the_real_one(context: AdapterContext) -> None:
+    dam = FakeResourceSpace()
+    try:
+        recorder = Recorder(dam.host)
+        options = {
+            "base_url": dam.base_url,
+            "user": "connector",
+            "private_key": "key",
+            "fields": {"external_id": 88},
+            "sources": {"sku_field": "95"},
+            "secret_values": {"key": KEY},
+        }
+        scenarios.resourcespace_photos(recorder, context, options, dam)
+    finally:
+        dam.stop()
+    assert list(differences(recorder.exchanges, load("resourcespace_photos"))) == []
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

@@ -176,6 +176,18 @@ def test_woocommerce_as_a_pim(rig: dict[str, Any], shop: Shop, context: AdapterC
     settle("woocommerce_pim", recorder)
 
 
+def call_resourcespace(
+    rig: dict[str, Any], user: str, function: str, file: Any = None, **params: Any
+) -> requests.Response:
+    """Call a function of the API of ResourceSpace as one of its people."""
+    about = rig["resourcespace"]
+    query = urlencode({"user": user, "function": function, **params})
+    signature = hashlib.sha256((about["users"][user]["api_key"] + query).encode()).hexdigest()
+    form = {"query": query, "sign": signature, "user": user}
+    files = {"file": file} if file else None
+    return requests.post(about["api"], data=form, files=files, timeout=60)
+
+
 def test_resourcespace(rig: dict[str, Any], context: AdapterContext, blobs: Blobs, tmp_path: Path) -> None:
     about = rig["resourcespace"]
     recorder = Recorder(host(about["url"]))
@@ -190,12 +202,44 @@ def test_resourcespace(rig: dict[str, Any], context: AdapterContext, blobs: Blob
     }
 
     def decide(ref: str) -> None:
-        values = {"user": "reviewer", "function": "put_resource_data", "resource": ref}
-        query = urlencode({**values, "data": '{"archive":4}'})
-        signature = hashlib.sha256((about["users"]["reviewer"]["api_key"] + query).encode()).hexdigest()
-        form = {"query": query, "sign": signature, "user": "reviewer"}
-        assert requests.post(about["api"], data=form, timeout=60).json() is True
+        found = call_resourcespace(rig, "reviewer", "put_resource_data", resource=ref, data='{"archive":4}')
+        assert found.json() is True
 
     external_id = f"CH123:{base64.b32encode(os.urandom(10)).decode()}"
     scenarios.resourcespace(recorder, context, options, blobs, decide, external_id)
     settle("resourcespace", recorder)
+
+
+class Photographer:
+    """An admin of the real ResourceSpace who uploads photos of products."""
+
+    def __init__(self, rig: dict[str, Any]) -> None:
+        self.rig = rig
+
+    def put_photo(self, name: str, data: bytes, *, sku: str = "", ref: str = "") -> str:
+        if not ref:
+            values = json.dumps({"8": name, str(self.rig["resourcespace"]["fields"]["sku"]): sku})
+            more = {"resource_type": 1, "archive": 0, "metadata": values}
+            ref = str(call_resourcespace(self.rig, "admin", "create_resource", **more).json())
+        more = {"ref": ref, "no_exif": 1, "revert": 0}
+        file = (name, data, "image/jpeg")
+        assert call_resourcespace(self.rig, "admin", "upload_multipart", file=file, **more).status_code == 204
+        return ref
+
+    def remove_photo(self, ref: str) -> None:
+        call_resourcespace(self.rig, "admin", "delete_resource", resource=ref)
+
+
+def test_photos_in_resourcespace(rig: dict[str, Any], context: AdapterContext) -> None:
+    about = rig["resourcespace"]
+    recorder = Recorder(host(about["url"]))
+    options = {
+        "base_url": about["url"],
+        "user": "connector",
+        "private_key": "key",
+        "fields": {"external_id": about["fields"]["external_id"]},
+        "sources": {"sku_field": str(about["fields"]["sku"])},
+        "secret_values": {"key": about["users"]["connector"]["api_key"]},
+    }
+    scenarios.resourcespace_photos(recorder, context, options, Photographer(rig))
+    settle("resourcespace_photos", recorder)
