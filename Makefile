@@ -98,7 +98,7 @@ docs: setup ## Write the generated documents
 
 build: setup ## Build the wheel, front-end files included; its bill of materials and its requirements with hashes
 	@$(BIN)/python -m hatchling build -t wheel
-	@$(BIN)/python .ci/sbom.py dist/sbom.cdx.json dist/requirements.txt
+	@$(BIN)/python .ci/sbom.py dist/sbom.cdx.json dist/requirements.txt dist/requirements-web.txt
 
 vulnerabilities: setup ## Look up known vulnerabilities of the dependencies, where that data can be reached
 	@$(BIN)/python .ci/sbom.py dist/requirements.txt
