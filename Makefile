@@ -7,11 +7,12 @@ VENDOR := dam_connector/web/static/vendor
 SCRIPTS := worker/vendor
 DEMO_ARGS ?=
 TEST_ARGS ?=
+SCALE_ARGS ?=
 LIVE := .live
 TEST_JOBS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help setup frontend demo test stress stress-long live lint format bench docs pictures build lock closure vulnerabilities base-image chromium clean
+.PHONY: help setup frontend demo test stress stress-long live lint format bench bench-scale docs pictures build lock closure vulnerabilities base-image chromium clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  \033[1mmake %-10s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,6 +90,9 @@ format: setup ## Format the code
 bench: setup ## Measure, and write figures to benchmarks/results.json (docs/benchmarks.md explains them)
 	@$(BIN)/python -m benchmarks
 
+bench-scale: setup ## Measure one worker and two, and old records; simulate a fleet (SCALE_ARGS="--rows 60 --deliveries 1000000")
+	@$(BIN)/python -m benchmarks.scale $(SCALE_ARGS)
+
 docs: setup ## Write the generated documents
 	@$(BIN)/dam-connector docs
 
@@ -99,7 +103,7 @@ pictures: setup chromium ## Take the pictures in docs/images anew
 
 build: setup ## Build the wheel, front-end files included; its bill of materials and its requirements with hashes
 	@$(BIN)/python -m hatchling build -t wheel
-	@$(BIN)/python .ci/sbom.py dist/sbom.cdx.json dist/requirements.txt
+	@$(BIN)/python .ci/sbom.py dist/sbom.cdx.json dist/requirements.txt dist/requirements-web.txt
 
 vulnerabilities: setup ## Look up known vulnerabilities of the dependencies, where that data can be reached
 	@$(BIN)/python .ci/sbom.py dist/requirements.txt

@@ -2,14 +2,17 @@
 
 Python packages are those that the installed `dam-connector` needs here, with the hashes of constraints.txt.
 The files that are fetched from npm are those of package-lock.json. `python .ci/sbom.py dist/sbom.cdx.json`
-writes the bill; the ending .txt gives the requirements with hashes, for pip; .md the table of licences.
+writes the bill; the ending .txt gives the requirements with hashes, for pip (`-web.txt`: of the web process);
+.md the licences.
 """
 
 import base64
 import json
 import re
 import sys
+import tomllib
 import uuid
+from collections.abc import Container
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -23,14 +26,20 @@ _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
 
-def closure(name: str, extras: tuple[str, ...] = ()) -> dict[str, Distribution]:
-    """Return the installed distributions that one needs, itself included, by normalized name."""
+def closure(name: str, extras: tuple[str, ...] = (), without: Container[str] = ()) -> dict[str, Distribution]:
+    """Return the installed distributions that one needs, itself included, by normalized name.
+
+    Args:
+        name: The distribution.
+        extras: Its extras that are wanted.
+        without: Names that are left out, with all that only they need.
+    """
     found: dict[str, Distribution] = {}
     open_names = [(name, extra) for extra in ("", *extras)]
     seen = set()
     while open_names:
         wanted = open_names.pop()
-        if wanted in seen:
+        if wanted in seen or normalized(wanted[0]) in without:
             continue
         seen.add(wanted)
         try:
@@ -127,9 +136,23 @@ def bill_of_materials() -> dict[str, Any]:
     }
 
 
+def worker_only() -> frozenset[str]:
+    """Return the packages that pyproject.toml names as those of the worker alone."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    return frozenset(settings["tool"]["dam-connector"]["worker-only"])
+
+
+def web_requirements() -> str:
+    """Return the requirements without those of the worker alone."""
+    return _entries(closure(PROJECT, without=worker_only()))
+
+
 def requirements() -> str:
     """Return the entries of constraints.txt that an installation here needs, with their hashes."""
-    names = closure(PROJECT, ("c2pa",)).keys()
+    return _entries(closure(PROJECT, ("c2pa",)))
+
+
+def _entries(names: Container[str]) -> str:
     entries = re.split(r"^(?=[A-Za-z0-9])", (ROOT / "constraints.txt").read_text(), flags=re.MULTILINE)
     return "".join(entry for entry in entries if (pin := _PIN.match(entry)) and normalized(pin[1]) in names)
 
@@ -143,9 +166,12 @@ def licences() -> str:
 
 
 def main(target: Path) -> None:
-    """Write the bill of materials, or by the file's ending the requirements or the table of licences."""
+    """Write the bill of materials, or by the file's ending the requirements or the table of licences.
+
+    A file of requirements whose name ends with `-web` has those of the web process.
+    """
     text = {
-        ".txt": requirements,
+        ".txt": web_requirements if target.stem.endswith("-web") else requirements,
         ".md": licences,
         ".json": lambda: json.dumps(bill_of_materials(), indent=1) + "\n",
     }[target.suffix]()

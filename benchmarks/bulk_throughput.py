@@ -23,6 +23,7 @@ import psutil
 from PIL import Image, ImageEnhance
 
 from dam_connector.settings import Settings
+from dam_connector.store.batch_records import BatchProgress
 from dam_connector.wiring import Services, build_services
 
 ROOT = Path(__file__).parent.parent
@@ -38,29 +39,9 @@ ALL3D_PRODUCTS_AN_HOUR = 600  # its own claim (docs/benchmarks.md)
 def measure(rows: int = ROWS) -> dict[str, Any]:
     """Return products an hour, and CPU-seconds a product by step."""
     with tempfile.TemporaryDirectory() as folder, running(Path(folder), rows) as (services, sheet):
-        started, cpu = time.perf_counter(), _cpu_s()
-        command = [
-            sys.executable,
-            "-m",
-            "dam_connector.cli",
-            "import",
-            str(sheet),
-            "--name",
-            "bench",
-            "--pictures",
-            str(sheet.parent / "photos"),
-            "--json",
-        ]
-        subprocess.run(
-            [*command, "--data-dir", str(services.settings.data_dir)], check=True, stdout=subprocess.DEVNULL
-        )
-        batch = services.batches.get("bench")
-        assert batch is not None
-        while (
-            progress := services.batches.progress(batch.id)
-        ).in_progress and time.perf_counter() - started < TIMEOUT_S:
-            time.sleep(1)
-        seconds, used = time.perf_counter() - started, _cpu_s() - cpu
+        cpu = cpu_s()
+        progress, seconds = import_sheet(services, sheet)
+        used = cpu_s() - cpu
         steps = _steps(services)
         made = progress.in_review
     an_hour = round(made / seconds * 3600)
@@ -83,21 +64,34 @@ def measure(rows: int = ROWS) -> dict[str, Any]:
     }
 
 
+def import_sheet(services: Services, sheet: Path) -> tuple[BatchProgress, float]:
+    """Import a sheet into a running connector; return how it went, and the seconds until nothing is open."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", "dam_connector.cli", "import", str(sheet), "--name", "bench"]
+    command += ["--pictures", str(sheet.parent / "photos"), "--json"]
+    command += ["--data-dir", str(services.settings.data_dir)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    batch = services.batches.get("bench")
+    assert batch is not None
+    while (
+        progress := services.batches.progress(batch.id)
+    ).in_progress and time.perf_counter() - started < TIMEOUT_S:
+        time.sleep(0.5)
+    return progress, time.perf_counter() - started
+
+
 @contextmanager
-def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
+def running(folder: Path, rows: int, *, workers: int = WORKERS) -> Iterator[tuple[Services, Path]]:
     """Run the connector with rules for packshot, lifestyle and model; give its services and a sheet.
+
+    The database is that of DATABASE_URL, or an embedded one.
 
     Args:
         folder: For data, rules and sheet.
         rows: Of the sheet.
+        workers: How many make pictures and models.
     """
-    rules = json.loads((ROOT / "plugin.json").read_text())
-    rules["deliverables"] = [
-        d | {"count": 1} if d["kind"] == "rendition" else d
-        for d in rules["deliverables"]
-        if d["name"] != "cutout"
-    ]
-    (folder / "plugin.json").write_text(json.dumps(rules))
+    (folder / "plugin.json").write_text(json.dumps(rules_of_one_each()))
     sheet = write_sheet(folder, rows)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -111,7 +105,7 @@ def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
         "--data-dir",
         str(folder / "data"),
         "--workers",
-        str(WORKERS),
+        str(workers),
         "--port",
         str(port),
     ]
@@ -120,13 +114,27 @@ def running(folder: Path, rows: int) -> Iterator[tuple[Services, Path]]:
         assert up.stdout is not None and "Ready" in up.stdout.readline()
         yield (
             build_services(
-                Settings.from_env({}, data_dir=folder / "data", plugin_json=folder / "plugin.json")
+                Settings.from_env(_database(), data_dir=folder / "data", plugin_json=folder / "plugin.json")
             ),
             sheet,
         )
     finally:
         up.terminate()
         up.wait(60)
+
+
+def rules_of_one_each() -> dict[str, Any]:
+    """Return the shipped rules with one packshot, one lifestyle picture and one model a product."""
+    rules: dict[str, Any] = json.loads((ROOT / "plugin.json").read_text())
+    wanted = [d for d in rules["deliverables"] if d["name"] != "cutout"]
+    rules["deliverables"] = [d | {"count": 1} if d["kind"] == "rendition" else d for d in wanted]
+    rules["naming"].get("patterns", {}).pop("cutout", None)
+    return rules
+
+
+def _database() -> dict[str, str]:
+    """Return the variables that name the database, of those of this process."""
+    return {name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ}
 
 
 def write_sheet(folder: Path, rows: int) -> Path:
@@ -195,7 +203,7 @@ def _steps(services: Services) -> tuple[float, dict[str, float]]:
     return round(sum(steps.values()), 1), dict(sorted(steps.items(), key=lambda pair: -pair[1]))
 
 
-def _cpu_s() -> float:
+def cpu_s() -> float:
     """Return the CPU-seconds of this process and all below it, ended ones included."""
     total = 0.0
     for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:

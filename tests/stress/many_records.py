@@ -216,14 +216,40 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
-def fill(database: Database, assets: int = ASSETS) -> None:
-    """Insert the records of so many assets, and let the server look at them."""
+# By table with open work: what a record is like after which nothing is left to do, by column.
+_CLOSED: dict[str, dict[str, str]] = {
+    "runs": {"state": "'done'", "lease_until": "NULL", "due_at": "NULL"},
+    "deliveries": {"state": "'handled'", "due_at": "NULL"},
+    "tasks": {"state": "'settled'", "heard": "true"},
+    "batch_rows": {"state": "'taken'"},
+    "versions": {"state": "'published'", "dam_state": "'published'"},
+    "products": {"flagged": "false"},
+}
+
+
+def fill(database: Database, assets: int = ASSETS, *, open_within: int = 0, deliveries: int = 0) -> None:
+    """Insert the records of so many assets, and let the server look at them.
+
+    Args:
+        database: An empty, migrated one on PostgreSQL.
+        assets: How many.
+        open_within: Only so many records of a table may have open work, the newest; 0 means all may, so that
+            open work grows with the records.
+        deliveries: How many there are, 0 for as many as assets.
+    """
     with database._writer.connect() as connection:
         connection.execute(sa.text("SET synchronous_commit = off"))
         for table, (bounds, columns) in TABLES.items():
+            closed = _CLOSED.get(table, {}) if open_within else {}
             names = ", ".join(f'"{name}"' for name in columns)
-            values = ", ".join(columns.values())
-            series = f"generate_series({bounds.format(n=assets)}) AS i"
+            values = ", ".join(
+                f"CASE WHEN i > {open_within} THEN {closed[name]} ELSE {value} END"
+                if name in closed
+                else value
+                for name, value in columns.items()
+            )
+            count = deliveries if deliveries and table == "deliveries" else assets
+            series = f"generate_series({bounds.format(n=count)}) AS i"
             _execute(connection, f'INSERT INTO "{table}" ({names}) SELECT {values} FROM {series}')
         connection.commit()
         _execute(connection, "ANALYZE")

@@ -1,5 +1,6 @@
 """The manifests and compose file keep their promises: hardened, known settings, time and memory that fit."""
 
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -84,3 +85,42 @@ def test_compose_gives_workers_the_time_that_they_drain() -> None:
             >= SETTINGS["DAM_CONNECTOR_DRAIN_S"] + 10
         )
         assert services[name]["mem_limit"] and services[name]["read_only"]
+
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+OVERLAYS = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "deploy/compose").glob("*.yml")}
+CONNECTOR = ("web", "intake", "make", "sweeper")
+
+
+@pytest.mark.parametrize("name", sorted(OVERLAYS))
+def test_an_overlay_of_compose_changes_every_part_alike_and_adds_hardened_ones(name: str) -> None:
+    overlay = OVERLAYS[name]
+    environments = [overlay["services"][part]["environment"] for part in CONNECTOR]
+    assert all(environment == environments[0] for environment in environments)
+    unknown = set(environments[0]) - set(SETTINGS)
+    assert {each for each in unknown if not each.startswith("AWS_")} == set()
+    added = {part: s for part, s in overlay["services"].items() if part not in CONNECTOR}
+    volumes = {*COMPOSE["volumes"], *overlay["volumes"]}
+    for part, service in added.items():
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"]
+        assert re.search(r":[^:/]+$", service["image"]), f"{part} needs a version"
+        assert "healthcheck" in service or service["restart"] == "no"
+        for volume in service.get("volumes", []):
+            source = volume.split(":")[0]
+            assert source in volumes or (ROOT / source).is_file(), volume
+        for other in service.get("depends_on", {}):
+            assert other in {*COMPOSE["services"], *overlay["services"]}
+
+
+def test_parts_are_built_from_stages_that_exist() -> None:
+    stages = re.findall(r"^FROM \S+ AS (\S+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    builds = {part: s["build"]["target"] for part, s in COMPOSE["services"].items() if "build" in s}
+    assert builds == {"web": "web", "intake": "worker", "make": "worker", "sweeper": "worker"}
+    assert set(builds.values()) <= set(stages) and stages[-1] == "worker"  # without --target
+    images = {COMPOSE["services"][part]["image"]: target for part, target in builds.items()}
+    assert len(images) == 2  # one name has one content
+    used = {w["spec"]["template"]["spec"]["containers"][0]["image"] for w in WORKLOADS}
+    assert used == set(images)
+    for workload in WORKLOADS:  # the web image has no worker
+        (container,) = workload["spec"]["template"]["spec"]["containers"]
+        assert container["args"][0] == "dam-connector" or container["image"] == "dam-connector"

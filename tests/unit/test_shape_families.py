@@ -308,3 +308,29 @@ def test_an_antenna_that_leans_beside_the_body_is_no_sheet() -> None:
     )
     built = made(truth, "electronics", View.FRONT, View.RIGHT, View.TOP)
     assert inside(truth, built, (0.15, 0.25, -0.12), (0.15, 0.25, -0.025)) == [False, True]
+
+
+def test_intervals_of_columns_are_those_between_zero_crossings() -> None:
+    from worker.modeling.lofting import column_intervals
+
+    field = np.array(
+        [
+            # begins the line, ends it, two parts, none at all, one cell alone, all of it
+            [1, -1, -1, -1, -1, 2],
+            [1, -3, 1, -1, -1, 2],
+            [-1, 1, -3, 0, 4, 2],
+            [-1, 1, 3, -1, -1, 2],
+        ],
+        np.float32,
+    )
+    expected = [
+        [(-0.5, 1.5)],
+        [(1.75, 3.5)],
+        [(0.5, 1.25), (2.5, 3.5)],
+        [],
+        [(2 - 0.8, 2 + 0.8)],
+        [(-0.5, 3.5)],
+    ]
+    assert [[pytest.approx(pair) for pair in column] for column in expected] == column_intervals(field)
+    assert column_intervals(field) == [column_intervals(field[:, n : n + 1])[0] for n in range(6)]
+    assert column_intervals(np.zeros((0, 3), np.float32)) == [[], [], []]

@@ -63,6 +63,18 @@ class SalientNet:
     def _net(self) -> cv2.dnn.Net:
         return cv2.dnn.readNetFromONNX(str(self.path))
 
+    def load(self) -> None:
+        """Read the net now instead of at the first look. A look before a fork would only cost memory.
+
+        Raises:
+            ConfigError: The file holds no net.
+        """
+        _ = self.sha256  # a part of the name of each stored cut-out
+        try:
+            _ = self._net
+        except cv2.error as error:
+            raise self._not_usable() from error
+
     def check(self) -> None:
         """Prove that the net can be run.
 
@@ -91,14 +103,17 @@ class SalientNet:
             self._net.setInput(np.asarray(planes, np.float32)[None])
             out = np.asarray(self._net.forward(_first_output(self._net)), np.float32).reshape(side, side)
         except (cv2.error, ValueError) as error:
-            raise ConfigError(
-                f"{self.path.name}: not a net of the kind that its name says; fetch the file again, or set "
-                "imaging.net to none"
-            ) from error
+            raise self._not_usable() from error
         if kind.gives_logits:
             return np.asarray(1 / (1 + np.exp(-out)), np.float32)
         low, high = float(out.min()), float(out.max())
         return (out - np.float32(low)) / np.float32(max(high - low, 1e-6))
+
+    def _not_usable(self) -> ConfigError:
+        return ConfigError(
+            f"{self.path.name}: not a net of the kind that its name says; fetch the file again, or set "
+            "imaging.net to none"
+        )
 
 
 def _first_output(net: cv2.dnn.Net) -> str:

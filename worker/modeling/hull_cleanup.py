@@ -16,7 +16,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.lofting import Intervals, inside_intervals
+from worker.modeling.lofting import Intervals, column_intervals
 
 F32 = NDArray[np.float32]
 PairCounts = Counter[tuple[int, int]]
@@ -39,9 +39,7 @@ def remove_phantoms(hull: F32, front: F32, side: F32, top: F32 | None) -> F32:
         side: (nz, ny) signed distance of the side outline.
         top: (nx, nz) signed distance of the top outline, if there is one.
     """
-    across, along = (
-        [inside_intervals(outline[:, n]) for n in range(outline.shape[1])] for outline in (front, side)
-    )
+    across, along = column_intervals(front), column_intervals(side)
     rim_distance = top if top is not None else _box_distance(hull.shape[0], hull.shape[2])
     crossing = _believed_crossings(across, along, rim_distance)
     out = hull.copy()

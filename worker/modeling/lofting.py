@@ -39,8 +39,9 @@ class LoftSlice:
 def loft_slices(across: F32, along: F32, stride: int = 1) -> list[LoftSlice]:
     """Return the slices at each n where `across` (a, n) and `along` (b, n) both have cells inside."""
     found = []
+    by_column = column_intervals(across), column_intervals(along)
     for n in range(0, across.shape[1], stride):
-        first, second = inside_intervals(across[:, n]), inside_intervals(along[:, n])
+        first, second = (intervals[n] for intervals in by_column)
         if first and second:
             (u, half_a), (v, half_b) = (
                 _run_coordinates(len(across), first),
@@ -126,14 +127,29 @@ def outline_form(outline: F32) -> SliceForm:
     return form
 
 
-def inside_intervals(line: F32) -> Intervals:
-    """Return the intervals of positive values on a line, between its zero crossings, in cells."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[0], line > 0, [0]])))
-    found = []
-    for a, b in zip(edges[::2], edges[1::2], strict=True):
-        low = a - (line[a] / (line[a] - line[a - 1]) if a > 0 else 0.5)
-        high = b - 1 + (line[b - 1] / (line[b - 1] - line[b]) if b < len(line) else 0.5)
-        found.append((float(low), float(high)))
+def column_intervals(field: F32) -> list[Intervals]:
+    """Return the intervals of positive values in each column of a field, between zero crossings, in cells.
+
+    All columns at once: one after the other took a tenth of a second a product.
+
+    Args:
+        field: (cells, n); neighbours differ where one is positive and the other is not.
+    """
+    cells, count = field.shape
+    inside = np.zeros((count, cells + 2), np.int8)
+    inside[:, 1:-1] = field.T > 0
+    change = np.diff(inside, axis=1)  # row by row, so that begins and ends come in the same order
+    column, begin = np.nonzero(change > 0)
+    end = np.nonzero(change < 0)[1]
+    first, last = field[begin, column], field[end - 1, column]
+    before = field[np.maximum(begin - 1, 0), column]
+    after = field[np.minimum(end, cells - 1), column]
+    with np.errstate(invalid="ignore", divide="ignore"):  # where the interval begins or ends the line
+        low = begin - np.where(begin > 0, first / (first - before), np.float32(0.5))
+        high = end - 1 + np.where(end < cells, last / (last - after), np.float32(0.5))
+    found: list[Intervals] = [[] for _ in range(count)]
+    for n, pair in zip(column.tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True):
+        found[n].append(pair)
     return found
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from worker.modeling.lofting import inside_intervals
+from worker.modeling.lofting import column_intervals
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ratio, iou
 
 F32 = NDArray[np.float32]
@@ -123,8 +123,8 @@ def _axis_and_radii(front: F32, limit: float) -> tuple[float, F32]:
     left, right = _inside_counts(inside), _inside_counts(inside[::-1])[::-1]
     axis = int(np.argmax(np.minimum(np.minimum(left, right), limit).sum(1)))
     middles, radii, intervals = [], np.zeros(front.shape[1], np.float32), []
-    for row in range(front.shape[1]):
-        interval = next(((a, b) for a, b in inside_intervals(front[:, row]) if a <= axis <= b), None)
+    for found in column_intervals(front):
+        interval = next(((a, b) for a, b in found if a <= axis <= b), None)
         intervals.append(interval)
         if interval is not None and abs((interval[0] + interval[1]) / 2 - axis) < 0.06 * limit + 1:
             middles.append((interval[0] + interval[1]) / 2)
@@ -165,8 +165,8 @@ def _half_widths(side: F32) -> F32:
     """Return half the width of the interval around the middle in each row, (ny,)."""
     centre = (len(side) - 1) / 2
     intervals = (
-        next(((a, b) for a, b in inside_intervals(side[:, row]) if a - 1 <= centre <= b + 1), (0.0, 0.0))
-        for row in range(side.shape[1])
+        next(((a, b) for a, b in found if a - 1 <= centre <= b + 1), (0.0, 0.0))
+        for found in column_intervals(side)
     )
     return np.array([(b - a) / 2 for a, b in intervals], np.float32)
 
@@ -210,8 +210,8 @@ def _protruding_outline(front: F32, axis: float, radii: F32) -> F32:
     """Return the outline of protruding parts: intervals beside the body, or far beyond its radius."""
     reach, middle = MIN_PROTRUSION * float(radii.max()), round(axis)
     out = np.minimum(front, 0)
-    for row in range(front.shape[1]):
-        for a, b in inside_intervals(front[:, row]):
+    for row, found in enumerate(column_intervals(front)):
+        for a, b in found:
             first, last = int(np.ceil(a)), int(b) + 1
             if not a <= axis <= b:
                 out[first:last, row] = front[first:last, row]
@@ -236,10 +236,7 @@ def _parts(evidence: ShapeEvidence, front: F32, axis: float, radii: F32) -> F32:
     if evidence.top is not None:
         outer = np.abs(across) > radii.max() + 1
         thick = np.array(
-            [
-                max((b - a) / 2 for a, b in inside_intervals(line)) if (line > 0).any() else 0
-                for line in evidence.top
-            ]
+            [max(((b - a) / 2 for a, b in found), default=0) for found in column_intervals(evidence.top.T)]
         )
         half = np.minimum(
             np.where(outer[:, None], thick[:, None], thick[outer].max() if outer.any() else half.max()),

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.modeling.lofting import inside_intervals, loft, superellipse_form
+from worker.modeling.lofting import column_intervals, loft, superellipse_form
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal
 from worker.modeling.voxel_grid import MARGIN, VoxelGrid
 
@@ -80,7 +80,7 @@ def corner_legs(grid: VoxelGrid, front: F32, below: float, max_fill: float = MAX
     distance = np.full((1, len(grid.y), len(grid.z)), np.inf, np.float32)
     fill = row_fill(front)
     rows = np.flatnonzero((height < below) & (fill < max_fill) & (fill > 0))
-    widths = [np.median([b - a for a, b in inside_intervals(front[:, row])]) for row in rows]
+    widths = [np.median([b - a for a, b in found]) for found in column_intervals(front[:, rows])]
     is_bar = fill[rows] >= MAX_LEG_ROW_FILL  # between legs, and as thick as they are
     usual = float(np.median(np.array(widths)[~is_bar])) if (~is_bar).any() else 2.0
     for row, width, bar in zip(rows, widths, is_bar, strict=True):
