@@ -19,6 +19,7 @@ from dam_connector.private_files import open_data_dir
 from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
 from dam_connector.rules_file import RulesFile
 from dam_connector.settings import Settings
+from dam_connector.store.ar_counts import ArCounts
 from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
@@ -69,6 +70,7 @@ class Services:
     comments: Comments
     touch_ups: TouchUps
     guest_links: GuestLinks
+    ar_counts: ArCounts
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -181,8 +183,7 @@ def build_services(
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend = Assets(db, clock), Spend(db, clock)
     rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
-    outbox = Outbox(db, clock, _event_filter(rules))
-    history, locks = History(db, clock, outbox), NamedLocks(db, clock)
+    outbox, locks = Outbox(db, clock, _event_filter(rules)), NamedLocks(db, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -198,6 +199,7 @@ def build_services(
         comments=Comments(db, clock),
         touch_ups=TouchUps(db, clock),
         guest_links=GuestLinks(db, clock),
+        ar_counts=ArCounts(db),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),
@@ -205,7 +207,7 @@ def build_services(
         spend=spend,
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock),
-        history=history,
+        history=(history := History(db, clock, outbox)),
         outbox=outbox,
         audit=AuditLog(db, clock),
         locks=locks,

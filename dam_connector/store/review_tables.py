@@ -1,4 +1,7 @@
-"""The tables of comments, guests and touch-ups. `tables` imports them, so that the metadata is complete."""
+"""The tables of comments, guests, touch-ups and counts of shoppers.
+
+`tables` imports them, so that the metadata is complete.
+"""
 
 import sqlalchemy as sa
 
@@ -74,4 +77,14 @@ touch_ups = sa.Table(
     sa.Column("strokes", sa.JSON, nullable=False),
     # whether the earlier touch-ups of the photo no longer count
     sa.Column("replaces", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
+)
+
+# Sums of what shoppers did on the AR page: nothing about who, or when.
+ar_counts = sa.Table(
+    "ar_counts",
+    metadata,
+    id_column("version_id"),
+    sa.Column("sku", sa.String(500), nullable=False, index=True),
+    sa.Column("views", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("ar_starts", sa.Integer, nullable=False, default=0, server_default="0"),
 )
