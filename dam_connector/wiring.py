@@ -20,6 +20,7 @@ from dam_connector.private_files import open_data_dir
 from dam_connector.queue import BackgroundQueue, CommitQueue, RqQueue
 from dam_connector.rules_file import RulesFile
 from dam_connector.settings import Settings
+from dam_connector.store.ar_counts import ArCounts
 from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
@@ -72,6 +73,7 @@ class Services:
     touch_ups: TouchUps
     source_photos: SourcePhotos
     guest_links: GuestLinks
+    ar_counts: ArCounts
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -201,6 +203,7 @@ def build_services(
         touch_ups=TouchUps(db, clock),
         source_photos=SourcePhotos(db, clock),
         guest_links=GuestLinks(db, clock),
+        ar_counts=ArCounts(db),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),

@@ -21,6 +21,7 @@ from worker.modeling.textured_mesh import TexturedMesh
 
 OUTPUT_FOLDER = Path(__file__).parent.parent / "dam_connector" / "samples"
 PHOTO_PX = 1600
+WASHED_OUT_PX, CONTRAST_OF_WASHED_OUT = 1000, 0.06
 FIELD_OF_VIEW_DEG = 14.0
 BACKDROP_LEVELS = (0.74, 0.86)  # of the gradient's ends
 ANGLES = {  # azimuth and elevation of each view, degrees
@@ -106,6 +107,15 @@ def develop(rgb: np.ndarray, seed: int) -> bytes:
     return file.getvalue()
 
 
+def washed_out(name: str, view: str, size: int = WASHED_OUT_PX) -> bytes:
+    """Return a photo that hardly shows where the product ends: white on white."""
+    rgb = np.asarray(Image.open(io.BytesIO(photograph(name, view, size))), np.float32)
+    file = io.BytesIO()
+    faded = 255 - (255 - rgb) * CONTRAST_OF_WASHED_OUT
+    Image.fromarray(faded.round().astype(np.uint8)).save(file, "JPEG", quality=86, optimize=True)
+    return file.getvalue()
+
+
 def main(names: list[str]) -> None:
     """Write the photos of these products, or of all."""
     for name in names or list(VIEWS):
@@ -116,6 +126,8 @@ def main(names: list[str]) -> None:
             path = OUTPUT_FOLDER / f"{name}-{view}.jpg"
             path.write_bytes(data)
             print(f"{path.name}: {len(data) / 1000:.0f} kB")
+    if "vase" in (names or VIEWS):
+        (OUTPUT_FOLDER / "white-vase-hero.jpg").write_bytes(washed_out("vase", "hero"))
 
 
 if __name__ == "__main__":

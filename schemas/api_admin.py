@@ -225,3 +225,27 @@ class AccountOut(Schema):
     role = fields.String(validate=validate.OneOf(ROLES))
     sessions = fields.Integer()
     tokens = fields.List(fields.Nested(TokenOut))
+
+
+class ArCountArgs(Schema):
+    """Whose models."""
+
+    sku = fields.String(load_default="", validate=validate.Length(max=500))
+
+
+class ArCountOut(Schema):
+    """What shoppers did with one version of a model."""
+
+    sku = fields.String()
+    version_id = fields.String()
+    deliverable = fields.String()
+    number = fields.Integer()
+    views = fields.Integer(metadata={"description": "How often it was shown in 3D."})
+    ar_starts = fields.Integer(metadata={"description": "How often the AR button was pressed."})
+
+
+class ArCountsOut(Schema):
+    """What shoppers did with models; at most 1,000 versions."""
+
+    counted = fields.Boolean(metadata={"description": "Whether plugin.json says now that it is counted."})
+    items = fields.List(fields.Nested(ArCountOut))

@@ -264,6 +264,12 @@ class ViewerSchema(Schema):
     brand = text_field(
         "Name above the product; the product's brand when absent.", validate=validate.Length(max=80)
     )
+    count = fields.Boolean(
+        metadata={
+            "description": "Whether views and AR starts are counted; not when absent. Sums for each version "
+            "are stored, nothing about shoppers, and no cookie is set."
+        }
+    )
 
 
 class ChangesSchema(Schema):

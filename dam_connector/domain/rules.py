@@ -245,11 +245,12 @@ class ChangeRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ViewerRules:
-    """The design of the AR page."""
+    """The design of the AR page, and whether it counts."""
 
     accent: str = "#2f5bd3"  # colour of buttons
     background: str = "#f4f4f4"
     brand: str = ""  # above the product's name; empty: the product's brand
+    count: bool = False  # whether views and AR starts are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

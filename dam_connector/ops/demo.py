@@ -22,6 +22,7 @@ from rich.table import Table
 from standardwebhooks import Webhook
 
 from dam_connector.fakes.demo_provider import FAKE_TRIPO, with_fake_tripo
+from dam_connector.ops.demo_states import BLOCKED_PRODUCT, show_states
 from dam_connector.ops.supervisor import Supervisor
 from dam_connector.settings import Settings
 from dam_connector.store.users import UserRole
@@ -93,6 +94,8 @@ class Demo:
             user = services.users.add("demo", UserRole.ADMIN)
             self._token = services.users.add_token(user, "demo", days=1)
             catalog = json.loads(files("dam_connector").joinpath("samples/catalog.json").read_text())
+            if not self.headless:  # people see a blocked product too
+                catalog.append({"expect": "blocked", "product": BLOCKED_PRODUCT})
             for entry in catalog:
                 self._send(entry["product"], photos)
             self._watch_progress(catalog)
@@ -191,8 +194,9 @@ class Demo:
         self.exit_code = int(not self.summary["ok"])
         if self.headless:
             return
+        show_states(services, visitors_sku=catalog[0]["product"]["sku"])
         secret = services.users.add_login_link(services.users.add("demo", UserRole.ADMIN))
-        link = f"{self._base_url}/login/link/{secret}?welcome=1"  # shows the keys once
+        link = f"{self._base_url}/login/link/{secret}?welcome=1"  # shows the keys, until they are dismissed
         waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
         self._console.print(
             f"\n{waiting} versions wait for review. Open this link, which works once, and approve them:"

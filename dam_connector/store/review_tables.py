@@ -1,4 +1,7 @@
-"""The tables of comments, guests, touch-ups and photos in DAMs. `tables` imports them, to be complete."""
+"""The tables of comments, guests, touch-ups, photos in DAMs and counts of shoppers.
+
+`tables` imports them, so that the metadata is complete.
+"""
 
 import sqlalchemy as sa
 
@@ -99,4 +102,14 @@ source_photos = sa.Table(
     sa.Column("taken_in", sa.Boolean, nullable=False, default=False, server_default=sa.false()),
     sa.Column("at", UtcDateTime, nullable=False),
     sa.Index(None, "dam", "taken_in", "at"),
+)
+
+# Sums of what shoppers did on the AR page: nothing about who, or when.
+ar_counts = sa.Table(
+    "ar_counts",
+    metadata,
+    id_column("version_id"),
+    sa.Column("sku", sa.String(500), nullable=False, index=True),
+    sa.Column("views", sa.Integer, nullable=False, default=0, server_default="0"),
+    sa.Column("ar_starts", sa.Integer, nullable=False, default=0, server_default="0"),
 )

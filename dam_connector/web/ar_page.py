@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -22,12 +23,15 @@ from werkzeug.exceptions import HTTPException
 
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Role, Version, VersionFile, VersionState
+from dam_connector.store.ar_counts import ArEvent
 from dam_connector.store.products import ProductRecord
 from dam_connector.web.languages import Reader, requested_reader
-from dam_connector.web.request_context import error_response, services
+from dam_connector.web.rate_limit import limit_rate
+from dam_connector.web.request_context import csrf, error_response, services
 
 bp = Blueprint("viewer", __name__)
 CHANNEL_ADAPTER = "viewer"
+COUNTS_PER_MINUTE = 120  # of one address
 EMBED_CACHE_S = 3600  # shops take a new release of the script within an hour
 SIDES = ("hero", "front", "right", "back", "left", "top")  # previews that shoppers see
 
@@ -49,6 +53,7 @@ def page(sku: str) -> ResponseReturnValue:
         plain_glb=_url(model.file("glb")),
         is_packed=web is not None,
         usdz=_url(model.file("usdz")),
+        model=model,
         poster=_url(model.file(role=Role.PREVIEW, view="hero") or model.list_picture),
         pictures=[_url(f) for f in frames or _previews(model)],
         is_spin=bool(frames),
@@ -56,6 +61,26 @@ def page(sku: str) -> ResponseReturnValue:
         address=address,
         linked_data=json.dumps(_linked_data(product, model, address)).replace("<", "\\u003c"),
     )
+
+
+@bp.post("/ar/<path:sku>/count")
+@csrf.exempt
+def count(sku: str) -> ResponseReturnValue:
+    """Count that the page showed a model or that a shopper pressed the AR button; nothing else is stored.
+
+    Browsers that ask not to be tracked are not counted, although a sum tells of nobody.
+    """
+    limit_rate(COUNTS_PER_MINUTE)
+    if not services().rules.current().viewer.count:
+        abort(404)
+    event = {"view": ArEvent.VIEW, "ar": ArEvent.START}.get(request.args.get("event", ""))
+    _, versions = _live_versions(sku)
+    version = next((v for v in versions if v.id == request.args.get("version")), None)
+    if event is None or version is None:
+        abort(404)
+    if "1" not in (request.headers.get("DNT"), request.headers.get("Sec-GPC")):
+        services().ar_counts.add(version, event)
+    return "", 204
 
 
 @bp.get("/embed/dam-viewer.js")
@@ -105,9 +130,14 @@ def _previews(model: Version) -> list[VersionFile]:
 
 
 def _size_labels(product: Product, reader: Reader) -> list[dict[str, str]]:
-    """Return the known sizes of a product as words, by axis."""
+    """Return the known sizes of a product as words by axis, in the reader's units and in the other ones."""
+    other = replace(reader, imperial=not reader.imperial)
     return [
-        {"axis": axis, "text": f"{reader.texts[axis]} {reader.length(value)}"}
+        {
+            "axis": axis,
+            "text": f"{reader.texts[axis]} {reader.length(value)}",
+            "other": f"{reader.texts[axis]} {other.length(value)}",
+        }
         for axis in ("width", "height", "depth")
         if (value := getattr(product.dimensions, f"{axis}_m"))
     ]

@@ -58,7 +58,9 @@ def use_link(secret: str) -> ResponseReturnValue:
         )
         return render_template("login.html", **login_context("")), 401
     _start_session(user, "link")
-    return redirect(url_for("versions.queue", welcome=1 if "welcome" in request.args else None))
+    if "welcome" in request.args and services().notes.get(f"welcome:{user.id}") is None:
+        services().notes.set(f"welcome:{user.id}", "open")  # until the user dismisses it
+    return redirect(url_for("versions.queue"))
 
 
 @bp.post("/logout")

@@ -14,6 +14,7 @@ from flask import request
 FOLDER = Path(__file__).parent / "languages"
 DEFAULT = "en"
 INCHES_PER_M = 1 / 0.0254
+MAX_MM_M = 0.1  # shorter lengths are in millimetres
 IMPERIAL_REGIONS = ("US", "LR", "MM")
 
 
@@ -30,8 +31,13 @@ class Reader:
         return load_texts(self.language)
 
     def length(self, metres: float) -> str:
-        """Return a length, e.g. `85.2 cm`, `85,2 cm` or `33.5 in`."""
-        number, unit = (metres * INCHES_PER_M, "in") if self.imperial else (metres * 100, "cm")
+        """Return a length, e.g. `85.2 cm`, `85,2 cm`, `64 mm` or `33.5 in`."""
+        if self.imperial:
+            number, unit = metres * INCHES_PER_M, "in"
+        elif metres < MAX_MM_M:
+            number, unit = metres * 1000, "mm"
+        else:
+            number, unit = metres * 100, "cm"
         return f"{number:.1f}".removesuffix(".0").replace(".", self.texts["decimal"]) + f" {unit}"
 
 

@@ -10,6 +10,7 @@ from dam_connector.domain.brought_model import BROUGHT_MODEL, MAX_MODEL_BYTES
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import InputError
+from dam_connector.store.ar_counts import ArCount
 from dam_connector.store.gallery import VersionCard
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
@@ -119,11 +120,18 @@ def _product_page(
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
         live=live,
+        ar_counts=_ar_counts(record.product.sku),
         base_url=services().settings.base_url,
         version_names={v.id: _version_name(v) for group in by_asset.values() for v in group},
         runs=services().runs.page(sku=record.product.sku, limit=30),
         history=services().history.entries(sku=record.product.sku, limit=40),
     )
+
+
+def _ar_counts(sku: str) -> list[ArCount]:
+    """Return what shoppers did with a product's models, for admins, if it is counted."""
+    is_admin = signed_in_user().role.includes(UserRole.ADMIN)
+    return services().ar_counts.of(sku) if is_admin and services().rules.current().viewer.count else []
 
 
 def _version_name(version: Version) -> str:

@@ -49,13 +49,26 @@ def queue() -> ResponseReturnValue:
         state=state,
         deliverable=deliverable,
         query=requested_query(),
-        welcome="welcome" in request.args,
+        welcome=services().notes.get(_welcome_note()) == "open",
         has_stages=bool(services().rules.current().review.stages),
         states=list(VersionState),
         by_state=services().assets.counts(),
         deliverables=[d.name for d in services().rules.current().deliverables],
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
+
+
+@bp.post("/review/welcome")
+@requires(UserRole.VIEWER)
+def dismiss_welcome() -> ResponseReturnValue:
+    """Show the guide to the first review no more."""
+    services().notes.set(_welcome_note(), "dismissed")
+    return redirect(url_for("versions.queue"))
+
+
+def _welcome_note() -> str:
+    """Return the name of the note that says whether the user still sees the guide to the first review."""
+    return f"welcome:{signed_in_user().id}"
 
 
 @bp.get("/versions/<version_id>")

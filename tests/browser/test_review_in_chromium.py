@@ -28,6 +28,8 @@ from tests.unit.test_adoption import textured_chair
 from worker.modeling.usdz_export import convert_glb
 
 pytestmark = needs_chromium
+LINES_ARE_DRAWN = """() => [...document.querySelectorAll("svg.lines line")].every(({ x1, y1, x2, y2 }) =>
+  Math.hypot(x1.baseVal.value - x2.baseVal.value, y1.baseVal.value - y2.baseVal.value) > 1)"""
 MODEL_WITH_WEB = {**MODEL, "formats": ["glb", "web", "usdz"]}
 
 
@@ -83,6 +85,8 @@ def test_from_the_queue_to_the_ar_page(
     services: Services,
     photos: PhotoServer,
     drain: Callable[[], int],
+    write_rules: Callable[..., None],
+    eventually: Callable[..., None],
 ) -> None:
     expect(page.locator(".card")).to_have_count(2)
     page.locator(".card", has_text="model").click()
@@ -116,7 +120,9 @@ def test_from_the_queue_to_the_ar_page(
     services.clock.forward(60)  # type: ignore[attr-defined]
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
     drain()
+    write_rules(deliverables=[rules_json()["deliverables"][0], MODEL_WITH_WEB], viewer={"count": True})
     the_ar_page_shows_the_web_model(page)
+    eventually(lambda: [(c.views, c.ar_starts) for c in services.ar_counts.of("CH123")] == [(1, 1)])
     a_shop_on_another_origin_shows_it(chromium, site, photos)
     the_ar_page_needs_no_javascript(chromium, site)
     a_missing_product_speaks_to_shoppers(chromium, site)
@@ -195,7 +201,17 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
     expect(page.get_by_role("heading", name="Modern Dining Chair")).to_be_visible()
     page.get_by_role("button", name="Show size").click()
     expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
+    expect(page.locator("svg.lines line")).to_have_count(9)  # of each size, and a mark at its ends
+    page.wait_for_function(LINES_ARE_DRAWN)
+    page.get_by_role("button", name="Show in cm").click()
+    expect(page.locator(".size", has_text="Height 85.2 cm")).to_be_visible()
+    expect(page.locator(".measures")).to_contain_text("Width 46 cm")
+    page.get_by_role("button", name="Show in in").click()
+    expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
     assert serious_violations(page) == []
+    page.get_by_role("button", name="Hide size").click()
+    expect(page.locator("svg.lines")).to_be_hidden()
+    page.evaluate("document.querySelector('button.ar').click()")  # hidden where there is no AR
     page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"
     expect(page.locator("#pictures")).to_be_hidden()

@@ -54,6 +54,7 @@ PAGES = {
     "comments.add": "comment",
     "comments.mentions": SHOWS,
     "comments.settle": "resolve_comment reopen_comment",
+    "versions.dismiss_welcome": OF_BROWSERS,
     "guests.create": "add_guest_link",
     "guests.index": "guest_links",
     "guests.revoke": "revoke_guest_link",

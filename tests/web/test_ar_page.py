@@ -29,6 +29,8 @@ def test_the_languages_of_the_biggest_markets_are_there() -> None:
         ("en-GB", "en", "85.2 cm"),
         ("zh-CN", "zh", "85.2 cm"),
         ("sv,nl;q=0.5", "nl", "85,2 cm"),
+        ("es-MX", "es", "85,2 cm"),
+        ("es-US", "es", "33,5 in"),
         ("sv", "en", "85.2 cm"),
         ("", "en", "85.2 cm"),
         ("\\x00,;q=x", "en", "85.2 cm"),

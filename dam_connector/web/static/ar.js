@@ -1,8 +1,9 @@
 // The AR page: the poster is there already; the viewer comes after it, and only where it can work.
-import { turnLightWithCamera } from "./viewers.js";
+import { stopTurning, turnLightWithCamera } from "./viewers.js";
 
 const viewer = document.getElementById("model");
 const { src, plain, decoder, script } = viewer.dataset;
+const WIDE_VIEW = "130%";  // of the distance at which the model fills the view: room for its sizes
 const decoderFiles = viewer.hasAttribute("data-packed") ? ["draco_wasm_wrapper.js", "draco_decoder.wasm"] : [];
 
 const hasWebGL = () => {
@@ -48,28 +49,62 @@ const sceneViewerAddress = () => {
     + `S.browser_fallback_url=${encodeURIComponent(location.href)};end;`;
 };
 
-// Put each size beside its edge of the model's box: the width below the front, the depth below the right side,
-// the height at the left edge of the front.
-const placeSizes = () => {
+// The ends of the line of each size, a little off the model's box: the width before the front, the depth beside the
+// right side, the height at the left edge of the front. The third value is the way of the marks at its ends.
+const sizeLines = () => {
   const size = viewer.getDimensions();
   const middle = viewer.getBoundingBoxCenter();
+  const off = Math.max(size.x, size.y, size.z) * 0.06;
   const [left, right] = [middle.x - size.x / 2, middle.x + size.x / 2];
-  const [bottom, front] = [middle.y - size.y / 2, middle.z + size.z / 2];
-  const places = {
-    width: [middle.x, bottom, front],
-    height: [left, middle.y, front],
-    depth: [right, bottom, middle.z],
+  const [bottom, top] = [middle.y - size.y / 2, middle.y + size.y / 2];
+  const [back, front] = [middle.z - size.z / 2, middle.z + size.z / 2];
+  const mark = off / 2;
+  return {
+    width: [[left, bottom, front + off], [right, bottom, front + off], [0, 0, mark]],
+    height: [[left - off, bottom, front], [left - off, top, front], [mark, 0, 0]],
+    depth: [[right + off, bottom, back], [right + off, bottom, front], [mark, 0, 0]],
   };
-  for (const label of viewer.querySelectorAll(".size")) {
-    viewer.updateHotspot({ name: label.slot, position: places[label.dataset.axis].map((x) => `${x}m`).join(" ") });
-  }
 };
 
-const showSizes = (button) => {
+const drawSizes = async () => {
+  const { addOverlay } = await import("./overlay.js");
+  const overlay = addOverlay(viewer);
+  const draw = (from, to) => overlay.addLine("size", overlay.addPoint("size", from), overlay.addPoint("size", to));
+  const lines = sizeLines();
+  for (const label of viewer.querySelectorAll(".size")) {
+    const [from, to, way] = lines[label.dataset.axis];
+    draw(from, to);
+    for (const end of [from, to]) draw(end.map((each, i) => each - way[i]), end.map((each, i) => each + way[i]));
+    const position = from.map((each, i) => `${(each + to[i]) / 2}m`).join(" ");
+    viewer.updateHotspot({ name: label.slot, position });
+  }
+  return viewer.querySelector("svg.lines");
+};
+
+let lines = null;
+const showSizes = async (button) => {
   const isOn = button.getAttribute("aria-expanded") !== "true";
   button.setAttribute("aria-expanded", String(isOn));
   [button.textContent, button.dataset.hide] = [button.dataset.hide, button.textContent];
+  stopTurning(viewer);  // lines follow the camera, not a model that turns by itself
+  lines ??= await drawSizes();
+  lines.classList.toggle("off", !isOn);
+  const { theta, phi } = viewer.getCameraOrbit();
+  viewer.cameraOrbit = `${theta}rad ${phi}rad ${isOn ? WIDE_VIEW : "auto"}`;
   for (const label of viewer.querySelectorAll(".size")) label.hidden = !isOn;
+};
+
+// Change all lengths between centimetres and inches.
+const changeUnits = () => {
+  for (const each of document.querySelectorAll("[data-other]")) {
+    [each.textContent, each.dataset.other] = [each.dataset.other, each.textContent.trim()];
+  }
+};
+
+// Count a view or a press of the AR button, where the shop's brand counts: no cookie, nothing about the shopper.
+const count = (event) => {
+  const address = viewer.dataset.count;
+  if (address) fetch(`${address}&event=${event}`, { method: "POST", keepalive: true }).catch(() => {});
 };
 
 const start = async () => {
@@ -87,12 +122,14 @@ const start = async () => {
       link.href = sceneViewerAddress();
       link.hidden = false;
     }
-    placeSizes();
-    const button = document.getElementById("sizes");
-    if (button) {
-      button.hidden = false;
-      button.addEventListener("click", () => showSizes(button));
+    const [sizes, units] = ["sizes", "units"].map((id) => document.getElementById(id));
+    if (sizes) {
+      sizes.hidden = units.hidden = false;
+      sizes.addEventListener("click", () => showSizes(sizes));
+      units.addEventListener("click", changeUnits);
     }
+    count("view");
+    for (const each of document.querySelectorAll(".ar")) each.addEventListener("click", () => count("ar"));
   }, { once: true });
   viewer.addEventListener("error", showPictures);
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) viewer.removeAttribute("auto-rotate");

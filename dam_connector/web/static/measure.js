@@ -1,7 +1,7 @@
 // Tools of the viewer: distances between two places, the product's box, and views of the surface without texture.
+import { addOverlay } from "./overlay.js";
 import { modelScene } from "./viewers.js";
 
-const SVG = "http://www.w3.org/2000/svg";
 const EDGES = [[0, 1], [1, 3], [3, 2], [2, 0], [4, 5], [5, 7], [7, 6], [6, 4], [0, 4], [1, 5], [2, 6], [3, 7]];
 const CLICK_PX = 5;  // a longer way of the pointer turns the model
 const CHECKER_PX = 512;
@@ -23,54 +23,6 @@ export function addTools(page) {
   measureByClicks(viewer, overlay, () => toggle("measure").getAttribute("aria-pressed") === "true", tools);
   tools.querySelector("select[data-surface]").addEventListener("change", (event) => showSurface(viewer, event.target.value));
   tools.hidden = false;
-}
-
-// Lines and labels over the model, which follow it: each end is a hotspot of the viewer.
-function addOverlay(viewer) {
-  const svg = document.createElementNS(SVG, "svg");
-  svg.classList.add("lines");
-  svg.setAttribute("aria-hidden", "true");
-  viewer.parentElement.append(svg);
-  const lines = [];
-  let count = 0;
-  const addPoint = (group, [x, y, z], text = "") => {
-    const point = document.createElement("div");
-    point.slot = `hotspot-tool-${count += 1}`;
-    point.dataset.position = `${x} ${y} ${z}`;
-    point.dataset.group = group;
-    point.className = text ? "length" : "end";
-    point.textContent = text;
-    viewer.append(point);
-    return point;
-  };
-  const draw = () => {
-    svg.toggleAttribute("hidden", viewer.hidden);
-    for (const { line, from, to } of lines) {
-      const [a, b] = [from, to].map((each) => viewer.queryHotspot(each.slot)?.canvasPosition);
-      if (!a || !b) continue;
-      for (const [name, value] of Object.entries({ x1: a.x, y1: a.y, x2: b.x, y2: b.y })) line.setAttribute(name, value);
-    }
-  };
-  viewer.addEventListener("camera-change", draw);
-  new ResizeObserver(() => requestAnimationFrame(draw)).observe(viewer);
-  return {
-    addPoint,
-    addLine(group, from, to) {
-      const line = document.createElementNS(SVG, "line");
-      line.dataset.group = group;
-      svg.append(line);
-      lines.push({ line, from, to });
-      requestAnimationFrame(() => requestAnimationFrame(draw));  // the viewer knows new hotspots in the next frame
-    },
-    clear(group) {
-      for (const each of viewer.querySelectorAll(`[data-group=${group}]`)) each.remove();
-      for (let i = lines.length - 1; i >= 0; i -= 1) {
-        if (lines[i].line.dataset.group !== group) continue;
-        lines[i].line.remove();
-        lines.splice(i, 1);
-      }
-    },
-  };
 }
 
 const lengthText = (metres) => `${Math.round(metres * 1000).toLocaleString("en")} mm`;
