@@ -4,6 +4,7 @@ A request needs a bearer token, or the session of a login with its CSRF token.
 """
 
 from dam_connector.web.api import (
+    adoption,
     audit,
     bulk_actions,
     comments,
@@ -20,6 +21,7 @@ from dam_connector.web.api.blueprint import bp
 
 # the modules add their endpoints to the blueprint
 __all__ = [
+    "adoption",
     "audit",
     "bp",
     "bulk_actions",
