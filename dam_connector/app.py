@@ -35,6 +35,7 @@ from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.usecases.batch_rows import issue_text
 from dam_connector.web import (
     admin,
+    adoption,
     api,
     api_page,
     ar_page,
@@ -90,6 +91,7 @@ PAGES = (
     metrics.bp,
     api_page.bp,
     touch_ups.bp,
+    adoption.bp,
     version_actions.bp,
     comments.bp,
     guests.bp,

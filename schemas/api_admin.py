@@ -249,3 +249,41 @@ class ArCountsOut(Schema):
 
     counted = fields.Boolean(metadata={"description": "Whether plugin.json says now that it is counted."})
     items = fields.List(fields.Nested(ArCountOut))
+
+
+class AdoptionProgressOut(Schema):
+    """How far an adoption came; without keys if none was ever begun."""
+
+    by = fields.String()
+    adopted = fields.Integer(metadata={"description": "Files that became first versions."})
+    done = fields.Boolean()
+    problem = fields.String(
+        metadata={"description": "Why it does not go on, or ended; empty if all is well."}
+    )
+
+
+class AdoptionOut(Schema):
+    """The adoption that was begun last."""
+
+    progress = fields.Nested(AdoptionProgressOut)
+
+
+class AdoptableOut(Schema):
+    """A finished file of a product."""
+
+    sku = fields.String()
+    deliverable = fields.String()
+    where = fields.String(metadata={"description": "The DAM, or `record` for a picture in the record."})
+    name = fields.String()
+    ref = fields.String(metadata={"description": "The DAM's reference of the file."})
+    by = fields.String(metadata={"description": "Who approved it; empty if the DAM does not tell."})
+    problem = fields.String(metadata={"description": "Why it would not be adopted; empty if it would."})
+
+
+class AdoptionPlanOut(Schema):
+    """What would be adopted."""
+
+    files = fields.Integer(metadata={"description": "Finished files of known products."})
+    adoptable = fields.Integer(metadata={"description": "Those of them that would become V1."})
+    rows = fields.List(fields.Nested(AdoptableOut), metadata={"description": "The first of them."})
+    problem = fields.String(metadata={"description": "Why they could not be listed; empty if they were."})

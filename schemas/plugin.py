@@ -13,6 +13,7 @@ from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import KEEP, MAX_CAP_USD, WITHDRAW, Apply
 from schemas.adapter_options import OPTIONS, definition_name, key_choices, options_schema
+from schemas.adoption import AdoptSchema
 from schemas.common import (
     CATEGORY,
     COLOR,
@@ -326,6 +327,11 @@ class PluginSchema(Schema):
     viewer = _section(ViewerSchema, "Design of the AR page.")
     changes = _section(ChangesSchema, "How changes of this file take effect.")
     reconcile = _section(ReconcileSchema, "Comparison of PIMs, DAMs and channels with the records here.")
+    adopt = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(AdoptSchema),
+        metadata={"description": "By deliverable: where finished files are that become first versions."},
+    )
     sign_on = _section(SignOnSchema, "Single sign-on by OpenID Connect; nobody uses it when absent.")
 
 

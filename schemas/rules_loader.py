@@ -30,6 +30,7 @@ from dam_connector.domain.rules import (
 )
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError
+from schemas.adoption import build_adoption
 from schemas.common import json_pointer, lists_to_tuples, problem_lines
 from schemas.deliverable import build_deliverable
 from schemas.notify import build_notify
@@ -125,6 +126,7 @@ def _build(data: dict[str, Any], text: str) -> Rules:
         imaging=ImagingRules(**data.get("imaging", {})),
         changes=ChangeRules(**data.get("changes", {})),
         reconcile=ReconcileRules(**data.get("reconcile", {})),
+        adopt=build_adoption(data.get("adopt", {})),
         sign_on=build_sign_on(data["sign_on"]) if "sign_on" in data else None,
         profiles={name: build_profile(p) for name, p in data.get("profiles", {}).items()},
     )
@@ -147,6 +149,13 @@ def _reference_problems(rules: Rules) -> list[str]:
     found = [
         problem for number in range(len(rules.deliverables)) for problem in _of_deliverable(rules, number)
     ]
+    for name, rule in rules.adopt.items():
+        where = json_pointer(("adopt", name))
+        if rules.deliverable(name) is None:
+            known = ", ".join(d.name for d in rules.deliverables)
+            found.append(f"{where}: there is no deliverable {name!r}; known: {known}")
+        if rule.dam and rule.dam not in rules.dam:
+            found.append(f"{where}/dam: there is no DAM {rule.dam!r} under /connections/dam")
     if rules.review.dam not in rules.dam:
         found.append(f"/review/dam: there is no DAM {rules.review.dam!r} under /connections/dam")
     found += _doubled_categories(rules)

@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -12,8 +13,10 @@ from dam_connector.cli.tried_text import tried_json, tried_lines
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import connections, reconciliation
+from dam_connector.usecases.adoption import Adoptable
 from dam_connector.usecases.backfill import BackfillProgress
 from dam_connector.usecases.backfill import backfill as steps
+from dam_connector.usecases.known_adoption import adopt_known, adoptable_json, adoptable_line
 from dam_connector.wiring import Services
 
 PROGRESS_EVERY = 25  # products between two lines of progress
@@ -200,13 +203,19 @@ class DateTimeParam(click.ParamType[datetime]):
 
 
 @click.command()
-@click.option("--connection", required=True, help="Name of the PIM connection in plugin.json.")
+@click.option("--connection", default="", help="Name of the PIM connection in plugin.json.")
+@click.option(
+    "--adopt",
+    is_flag=True,
+    help="Take over finished pictures and models as V1, by `adopt` of plugin.json. Without --connection: for "
+    "the products that are known here.",
+)
 @click.option(
     "--since",
     type=DateTimeParam(),
     help="Only products changed since then. Default: where the last backfill stopped, else all.",
 )
-@click.option("--dry-run", is_flag=True, help="Count the products and add none.")
+@click.option("--dry-run", is_flag=True, help="Count the products, and what would be adopted; add none.")
 @click.option(
     "--per-minute",
     type=click.FloatRange(min=0.1),
@@ -217,6 +226,7 @@ class DateTimeParam(click.ParamType[datetime]):
 @report_errors
 def backfill(
     connection: str,
+    adopt: bool,
     since: datetime | None,
     dry_run: bool,
     per_minute: float | None,
@@ -227,9 +237,20 @@ def backfill(
 
     A backfill that was stopped goes on where it was.
     """
+    if not connection and not adopt:
+        raise click.UsageError("--connection: name a PIM, or adopt for known products with --adopt")
     services, progress = open_services(data_dir), BackfillProgress()
+
+    def show(file: Adoptable) -> None:
+        click.echo(adoptable_json(file) if json_output else adoptable_line(file, dry_run=dry_run))
+
+    more: dict[str, Any] = {"dry_run": dry_run, "adopt": adopt, "show": show}
     try:
-        for progress in steps(services, connection, since=since, dry_run=dry_run, per_minute=per_minute or 0):
+        for progress in (
+            steps(services, connection, since=since, per_minute=per_minute or 0, **more)
+            if connection
+            else adopt_known(services, dry_run=dry_run, show=show)
+        ):
             if progress.seen % PROGRESS_EVERY == 0 and not json_output:
                 counts = f"{progress.seen} read, {progress.added} added, {progress.failed} failed"
                 click.echo(f"{counts}; last: {progress.last_ref}", err=True)
@@ -237,7 +258,16 @@ def backfill(
         raise ConfigError(
             f"/connections/pim/{connection}: {error}; {progress.added} products were added. "
             "Run the same command again to go on."
+            if connection
+            else f"/adopt: {error}; {progress.adopted} files were adopted. Run the command again to go on."
         ) from error
+    _show_backfill(connection, progress, adopt=adopt, dry_run=dry_run, json_output=json_output)
+
+
+def _show_backfill(
+    connection: str, progress: BackfillProgress, *, adopt: bool, dry_run: bool, json_output: bool
+) -> None:
+    """Print the result of a backfill."""
     if json_output:
         result = {
             "connection": connection,
@@ -246,9 +276,15 @@ def backfill(
             "failed": progress.failed,
             "seconds_of_making": round(progress.generation_s),
             "dry_run": dry_run,
+            **({"adopted": progress.adopted} if adopt else {}),
         }
         click.echo(json.dumps(result))
-    elif dry_run:
+        return
+    if adopt:
+        click.echo(f"{progress.adopted} files {'would be' if dry_run else 'were'} adopted as V1")
+    if adopt and not connection:
+        return
+    if dry_run:
         hours, minutes = divmod(round(progress.generation_s / 60), 60)
         click.echo(
             f"{progress.seen} products would be added; making all their assets takes about "

@@ -7,6 +7,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from dam_connector.domain.categories import is_among, of_category
 from dam_connector.domain.issue_codes import IssueCode
@@ -14,6 +15,9 @@ from dam_connector.domain.model_profiles import MODEL_PROFILES, ModelProfile
 from dam_connector.domain.notify import NotifyRules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.sign_on import SignOnRules
+
+if TYPE_CHECKING:  # it needs products, which need rules
+    from dam_connector.domain.adoption import AdoptRule
 
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 OTHER_CATEGORIES = "*"  # the stages of categories that have none of their own
@@ -274,6 +278,7 @@ class Rules:
     changes: ChangeRules = ChangeRules()
     notify: NotifyRules = NotifyRules()
     imaging: ImagingRules = ImagingRules()
+    adopt: "Mapping[str, AdoptRule]" = field(default_factory=dict)  # by deliverable
     sign_on: SignOnRules | None = None  # None: no single sign-on
     profiles: Mapping[str, ModelProfile] = field(default_factory=dict)  # the admin's own
 

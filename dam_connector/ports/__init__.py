@@ -6,7 +6,13 @@ Adapters implement them; `dam_connector/adapters/` has one for each vendor.
 from dam_connector.ports.channel import Channel
 from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
 from dam_connector.ports.infrastructure import Blobs, BlobStream, Clock, LibraryStore, Queue, StoredBlob
-from dam_connector.ports.photo_source import DamPhoto, PhotoChange, SuppliesPhotos
+from dam_connector.ports.photo_source import (
+    DamPhoto,
+    FinishedFile,
+    ListsFinished,
+    PhotoChange,
+    SuppliesPhotos,
+)
 from dam_connector.ports.pim import Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
@@ -29,9 +35,11 @@ __all__ = [
     "Dam",
     "DamCapabilities",
     "DamPhoto",
+    "FinishedFile",
     "GenerationRequest",
     "InboundWebhook",
     "LibraryStore",
+    "ListsFinished",
     "PhotoChange",
     "Pim",
     "PimCapabilities",

@@ -78,3 +78,38 @@ class SuppliesPhotos(Protocol):
             BadOutput: the body does not have this DAM's format.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedFile:
+    """A picture or a GLB in a DAM that the connector did not put there and that counts as approved there."""
+
+    # The file.
+    file: DamPhoto
+    # Who approved it; empty: the DAM does not tell.
+    approved_by: str = ""
+
+
+@runtime_checkable
+class ListsFinished(Protocol):
+    """A DAM whose finished files can be adopted. Their bytes are read with `SuppliesPhotos.photo_bytes`."""
+
+    def finished_files(self, cursor: str, fields: Sequence[str]) -> tuple[Sequence[FinishedFile], str]:
+        """List the approved pictures and models, a page at a time.
+
+        Args:
+            cursor: what the last call returned; empty for the first call.
+            fields: the fields of the DAM to be read.
+
+        Returns:
+            The files, and the cursor of the next page; empty after the last one.
+
+        Raises:
+            Refused: do not retry.
+            Unavailable, RateLimited: retry later.
+        """
+        ...
+
+    def photo_bytes(self, ref: str) -> bytes:
+        """Return the bytes of a file; see `SuppliesPhotos.photo_bytes`."""
+        ...

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from dam_connector.domain.ids import RunId, new_id
 from dam_connector.domain.run import (
+    ALL_STEPS_DONE,
     GENERATION_KINDS,
     OPEN_STATES,
     TRANSITIONS,
@@ -53,6 +54,21 @@ class Runs(RunQueries):
                 )
                 added += [run_id] if run_id else []
         return added
+
+    def add_done(self, run: NewRun) -> RunId | None:
+        """Store a run whose version exists already, as done; return its id.
+
+        Later news with the same input make nothing. Return None if the slot has a run already.
+        """
+        of_slot = is_generation(run.sku, run.deliverable, run.slot)
+        with self._db.write() as c:
+            if c.execute(newest_generation(of_slot)).first():
+                return None
+            run_id = self._insert(c, run, run.input_hash)
+            done = {"state": RunState.DONE.value, "next_step": ALL_STEPS_DONE, "due_at": None}
+            values = {**done, "finished_at": self._clock.now(), "lease_until": None}
+            c.execute(sa.update(t).where(t.c.id == run_id).values(values))
+        return run_id
 
     def _add_generation(self, c: sa.Connection, run: NewRun) -> RunId | None:
         of_slot = is_generation(run.sku, run.deliverable, run.slot)

@@ -8,13 +8,26 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import structlog
 
 from dam_connector.domain.event import Event
-from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, RateLimited, Unavailable
+from dam_connector.errors import (
+    RETRYABLE,
+    AdapterError,
+    BadOutput,
+    ConfigError,
+    NotFound,
+    RateLimited,
+    Refused,
+    Unavailable,
+    Unsupported,
+)
+from dam_connector.usecases.adoption import Adoptable, FoundFiles, adoptable, find_finished
 from dam_connector.usecases.estimates import estimate_seconds
-from dam_connector.usecases.intake import ingest_event
+from dam_connector.usecases.intake import fetch_products, ingest_event
+from dam_connector.usecases.product_intake import IntakeResult
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -32,6 +45,8 @@ class BackfillProgress:
     seen: int = 0
     # Products taken in.
     added: int = 0
+    # First versions that were adopted, or with `dry_run` would be.
+    adopted: int = 0
     # Products that could not be fetched or read.
     failed: int = 0
     # The PIM's reference of the last product.
@@ -47,6 +62,8 @@ def backfill(
     since: datetime | None = None,
     dry_run: bool = False,
     per_minute: float = 0,
+    adopt: bool = False,
+    show: Callable[[Adoptable], object] = lambda _: None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[BackfillProgress]:
     """Take in all products that changed in a PIM since a moment; yield the progress after each one.
@@ -59,6 +76,8 @@ def backfill(
         since: the moment; None: where the last backfill was stopped, or else all products.
         dry_run: only list the products.
         per_minute: the most products in a minute; 0: as many as the PIM allows.
+        adopt: finished files become first versions by the section `adopt` of plugin.json.
+        show: is called with each finished file of the products, before it is adopted.
         sleep: replaced by tests.
 
     Raises:
@@ -71,13 +90,15 @@ def backfill(
     begin = since or (datetime.fromisoformat(stopped_at) if stopped_at else EARLIEST)
     per_product = {d.name: d.count for d in services.rules.current().deliverables}
     product_s = estimate_seconds(services, per_product)
-    progress = BackfillProgress()
+    progress, finished = BackfillProgress(), find_finished(services) if adopt else None
     for event in services.pim(connection).changed_since(begin):
         progress.seen += 1
         progress.last_ref = event.ref
         progress.generation_s += product_s
+        if finished is not None:
+            _show_adoptable(services, connection, event, finished, progress if dry_run else None, show)
         if not dry_run:
-            _ingest_with_retries(services, connection, event, progress, sleep)
+            _ingest_with_retries(services, connection, event, progress, sleep, finished)
             services.notes.set(note, event.at.isoformat())
             if per_minute:
                 sleep(60 / per_minute)
@@ -86,16 +107,42 @@ def backfill(
         services.notes.set(note, None)
 
 
+def _show_adoptable(
+    services: Services,
+    connection: str,
+    event: Event,
+    finished: FoundFiles,
+    count_in: BackfillProgress | None,
+    show: Callable[[Adoptable], object],
+) -> None:
+    """Show the finished files of an event's products; of products that cannot be read none."""
+    try:
+        products = fetch_products(services, connection, event)
+    except (NotFound, Refused, BadOutput, Unsupported):
+        return
+    for product in products:
+        for file in adoptable(services, product, finished):
+            show(file)
+            if count_in and not file.problem:
+                count_in.adopted += 1
+
+
 def _ingest_with_retries(
     services: Services,
     connection: str,
     event: Event,
     progress: BackfillProgress,
     sleep: Callable[[float], None],
+    finished: FoundFiles | None,
 ) -> None:
+    def count(result: IntakeResult) -> None:
+        progress.adopted += result.adopted
+
     for attempt in range(1, MAX_ATTEMPTS + 1):
         try:
-            ingest_event(services, connection, event, last_try=attempt == MAX_ATTEMPTS, bulk=True)
+            last_try = attempt == MAX_ATTEMPTS
+            more: dict[str, Any] = {"bulk": True, "finished": finished, "record": count}
+            ingest_event(services, connection, event, last_try=last_try, **more)
             progress.added += 1
             return
         except (RateLimited, Unavailable) as error:

@@ -9,6 +9,7 @@ each deliverable. Below them: the same started by people.
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -28,6 +29,7 @@ from dam_connector.errors import (
 from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.request_origin import work_origin
+from dam_connector.usecases.adoption import FoundFiles
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.photo_sync import photo_supplier, sync_photo
 from dam_connector.usecases.product_intake import MAX_CAUSE_CHARACTERS, IntakeResult, ingest_product
@@ -155,6 +157,8 @@ def ingest_event(
     last_try: bool = True,
     bulk: bool = False,
     received_at: datetime | None = None,
+    finished: FoundFiles | None = None,
+    record: Callable[[IntakeResult], object] = lambda _: None,
 ) -> str:
     """Take in the products that an event of a PIM names, or mark them as deleted.
 
@@ -163,6 +167,7 @@ def ingest_event(
         last_try: see `ingest_product`.
         bulk: the event is one of many; its runs wait behind those of single products.
         received_at: when it came, for a time that is too far ahead; None: now.
+        finished, record: as in `ingest_product`.
 
     Returns:
         A summary for people.
@@ -174,17 +179,18 @@ def ingest_event(
     """
     if event.problem:
         raise BadOutput(connection, "normalize", event.problem)
+    more = {"last_try": last_try, "bulk": bulk, "finished": finished, "record": record}
     at = limit_to_clock(event.at, received_at or services.clock.now())
     if at < event.at:
         note = (
             f" (its time, {event.at:%Y-%m-%d %H:%M} UTC, is ahead of our clock; it counts as {at:%H:%M:%S})"
         )
-        return _ingest(services, connection, replace(event, at=at), last_try=last_try, bulk=bulk) + note
-    return _ingest(services, connection, event, last_try=last_try, bulk=bulk)
+        return _ingest(services, connection, replace(event, at=at), **more) + note
+    return _ingest(services, connection, event, **more)
 
 
-def _ingest(services: Services, connection: str, event: Event, *, last_try: bool, bulk: bool) -> str:
-    """Take in an event whose time is believed; see `ingest_event`."""
+def _ingest(services: Services, connection: str, event: Event, **more: Any) -> str:
+    """Take in an event whose time is believed; `more` goes to `ingest_product`. See `ingest_event`."""
     if event.kind is EventKind.DELETED and services.pim(connection).capabilities.can_fetch:
         # A header that no signature covers may have said so. The source knows: a product that is there stays.
         event = replace(event, kind=EventKind.UPDATED)
@@ -204,8 +210,7 @@ def _ingest(services: Services, connection: str, event: Event, *, last_try: bool
             connection=connection,
             ref=event.ref,
             source_time=event.at,
-            last_try=last_try,
-            bulk=bulk,
+            **more,
         )
         for product in products
     ]

@@ -9,6 +9,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.photo_sources import with_photos
 from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.usecases.adoption import FoundFiles, ReadyFile, adopt_files, read_files
 from dam_connector.usecases.dam_photos import photo_urls
 from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.placement import send_changed_texts
@@ -27,6 +28,7 @@ class IntakeResult:
     summary: str  # for people, e.g. `CH123: 4 runs planned`
     planned: int  # runs that were not planned before
     makes_nothing: str = ""  # why the rules make nothing of the product, or empty
+    adopted: int = 0  # first versions that were taken over
 
 
 def ingest_product(
@@ -41,6 +43,7 @@ def ingest_product(
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
     keep_model: bool = True,
+    finished: FoundFiles | None = None,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -58,6 +61,7 @@ def ingest_product(
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
         keep_model: a model that a person uploaded stays when these facts name none.
+        finished: files that become the first versions of its assets, from `adoption.find_finished`.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -67,12 +71,13 @@ def ingest_product(
         product = with_photos(stored, urls)
         issues = product_issues(product, services.rules.current().products)
         sources, image_issues = store_source_images(services, product, last_try=last_try)
+        ready = read_files(services, product, sources, finished) if finished is not None else {}
         with services.transaction():
             newest = services.products.lock(product.sku)
             has_newest = newest is None or newest.source_time <= source_time
             if has_newest and urls == photo_urls(services, stored.sku):
                 result = _store_findings_and_plan(
-                    services, product, sources, (*issues, *image_issues), batch_id=batch_id, bulk=bulk
+                    services, product, sources, (*issues, *image_issues), ready, batch_id=batch_id, bulk=bulk
                 )
                 record(result)
                 return result
@@ -90,17 +95,19 @@ def _store_findings_and_plan(
     product: Product,
     sources: Mapping[str, Sha256],
     issues: tuple[Issue, ...],
+    ready: Mapping[str, ReadyFile | str],
     *,
     batch_id: str,
     bulk: bool,
 ) -> IntakeResult:
-    """Store a product's images and issues; plan its runs if it is complete."""
+    """Store a product's images and issues, adopt what is ready, and plan its runs if it is complete."""
     required = product_issues(product, services.rules.current().products)
     is_incomplete = any(i.severity is Severity.ERROR for i in required)
     services.products.set_findings(product.sku, sources, issues)
     restore_when_back(services, product)
     if product.translations:
         send_changed_texts(services, product)
+    adopted = adopt_files(services, product, sources, ready)
     can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
@@ -113,5 +120,7 @@ def _store_findings_and_plan(
     parts = [
         planned_text if can_run or not errors else "",
         f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
+        f"adopted: {' and '.join(adopted)}" if adopted else "",
+        *(f"not adopted: {each}" for each in ready.values() if isinstance(each, str)),
     ]
-    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing)
+    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing, len(adopted))

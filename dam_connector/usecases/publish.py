@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import structlog
 
+from dam_connector.domain.adoption import ADOPTED
 from dam_connector.domain.asset_texts import alt_text
 from dam_connector.domain.channel_names import channel_names
 from dam_connector.domain.file_names import product_folder
@@ -225,20 +226,30 @@ def lock_listing(services: Services, channel: str, sku: str) -> Iterator[None]:
 def can_roll_back(services: Services, version: Version) -> bool:
     """Return whether a rollback to this version is possible."""
     was_live = version.state in (VersionState.SUPERSEDED, VersionState.WITHDRAWN)
-    return was_live and services.decisions.is_approved(version)
+    return (was_live or is_waiting_adopted(services, version)) and services.decisions.is_approved(version)
+
+
+def is_waiting_adopted(services: Services, version: Version) -> bool:
+    """Return whether a version was adopted as approved and nobody asked for it to be live yet."""
+    is_adopted = version.provenance.get("generator") == ADOPTED and version.state is VersionState.APPROVED
+    return is_adopted and not services.live_requests.of_version(version)
 
 
 def rollback(services: Services, version: Version, *, by: str) -> None:
     """Make an earlier approved version live again in every channel of its deliverable.
 
+    An adopted version, which was approved elsewhere and never asked to be live, goes live by it too.
+
     Raises:
-        StateConflict: the version was not approved, is neither superseded nor withdrawn, or its product was
-            deleted.
+        StateConflict: the version was not approved, is neither superseded nor withdrawn nor adopted, or its
+            product was deleted.
     """
     with services.transaction():
         require_product(services, version)
         services.assets.lock_asset(version.asset.id)
-        services.decisions.reinstate(version)
+        current = services.assets.get(version.id) or version
+        if not (is_waiting_adopted(services, current) and services.decisions.is_approved(current)):
+            services.decisions.reinstate(version)
         services.assets.set_go_live_at(version.id, None)
         services.live_requests.add(version, goes_live=True, by=by)
         services.history.add(

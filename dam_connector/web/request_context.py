@@ -24,6 +24,7 @@ PAGE_BLUEPRINTS = (
         "comments",
         "touch_ups",
         "admin",
+        "adoption",
         "products",
         "gallery",
         "batches",

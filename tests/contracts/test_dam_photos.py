@@ -18,7 +18,7 @@ from dam_connector.errors import (
     Refused,
     Unavailable,
 )
-from dam_connector.ports import Blobs, PhotoChange
+from dam_connector.ports import Blobs, FinishedFile, PhotoChange
 from dam_connector.store.blobs import open_blobs
 from tests.contracts.dams.harness import FakeDam
 from tests.contracts.test_dams import FAKES, push
@@ -196,3 +196,68 @@ def test_the_folder_of_a_photo_can_name_its_product(server: FakeDam, context: Ad
     (change,) = listed(dam)[0].values()
     assert change.ref == ref and change.photo
     assert place_of(change.photo.facts, sources).sku == "CH123"
+
+
+FINISHED = ["aem", "bynder", "directus", "resourcespace"]
+
+
+def finished(dam: Any, *fields: str) -> dict[str, FinishedFile]:
+    """All finished files by their names, page by page."""
+    found, cursor = {}, ""
+    for _ in range(20):
+        files, cursor = dam.finished_files(cursor, fields)
+        found |= {each.file.facts.name: each for each in files}
+        if not cursor:
+            return found
+    raise AssertionError("it lists for ever")
+
+
+@pytest.mark.parametrize("server", FINISHED, indirect=True)
+def test_finished_pictures_and_models_are_listed_without_ours(
+    server: FakeDam, context: AdapterContext, blobs: Blobs
+) -> None:
+    dam: Any = server.open(context)
+    push(dam, blobs)
+    glb = b"glTF" + bytes(40)
+    refs = [
+        server.put_photo("CH123_packshot.jpg", PHOTO, sku="CH123"),
+        server.put_photo("CH123_3d.glb", glb, sku="CH123"),
+    ]
+    server.put_photo("CH123.pdf", b"%PDF", sku="CH123") if server.vendor == "resourcespace" else None
+    for ref in refs:
+        server.approve_file(ref)
+    found = finished(dam, "sku")
+    assert set(found) == {"CH123_packshot.jpg", "CH123_3d.glb"}
+    model = found["CH123_3d.glb"]
+    assert model.file.facts.fields == {"sku": "CH123"} and dam.photo_bytes(model.file.ref) == glb
+    if server.vendor in ("aem", "resourcespace"):
+        assert model.approved_by == "rita"
+
+
+@pytest.mark.parametrize("server", FINISHED, indirect=True)
+def test_more_finished_files_than_a_page_holds_are_all_listed(
+    server: FakeDam, context: AdapterContext
+) -> None:
+    dam: Any = server.open(context)
+    for n in range(MANY):
+        server.approve_file(server.put_photo(f"S{n}_packshot.jpg", PHOTO, sku=f"S{n}"))
+    assert len(finished(dam)) == MANY
+
+
+@pytest.mark.parametrize("server", ["aem"], indirect=True)
+def test_what_nobody_approved_in_aem_is_not_finished(server: FakeDam, context: AdapterContext) -> None:
+    server.put_photo("CH123_packshot.jpg", PHOTO, sku="CH123")
+    assert finished(server.open(context)) == {}
+
+
+@pytest.mark.parametrize("server", FINISHED, indirect=True)
+@pytest.mark.parametrize(("fault", "error"), [("429", RateLimited), ("500", Unavailable), ("403", Refused)])
+def test_a_failure_of_the_list_of_finished_files_says_what_to_do_next(
+    server: FakeDam, context: AdapterContext, fault: str, error: type[AdapterError]
+) -> None:
+    server.approve_file(server.put_photo("CH123_packshot.jpg", PHOTO, sku="CH123"))
+    dam: Any = server.open(context)
+    server.faults["read"] = [fault]
+    with pytest.raises(error):
+        finished(dam)
+    assert set(finished(dam)) == {"CH123_packshot.jpg"}

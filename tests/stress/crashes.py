@@ -40,6 +40,10 @@ REMOTE_METHODS = frozenset(
         "submit",
         "poll",
         "find_lost_task",
+        "changed_photos",
+        "photo",
+        "photo_bytes",
+        "finished_files",
         "cancel",
     ]
 )

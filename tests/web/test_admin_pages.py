@@ -1,12 +1,15 @@
 """The pages for admins: failures by cause, connections and their test, refused rules in the navigation."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
 
 from dam_connector.domain.run import RunState
+from dam_connector.errors import Unavailable
 from dam_connector.usecases import intake
+from dam_connector.usecases.known_adoption import continue_adoption
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product
 
@@ -83,3 +86,40 @@ def test_the_effect_of_rules_is_shown_and_applied_by_an_admin(
     assert effect["anew"] == {} and not effect["is_pending"]
     asked = {"fingerprint": effect["fingerprint"]}
     assert machine.post("/api/v1/rules/apply", json=asked).status_code == 403
+
+
+def test_finished_files_are_shown_and_adopted_by_an_admin(
+    browser_like: Visitor, api: Visitor, services: Services
+) -> None:
+    client, machine = browser_like("admin"), api("admin")
+    assert "has no section" in client.get("/adoption").text
+    assert "Not begun: /adopt" in client.post("/adoption", follow_redirects=True).text
+    assert machine.get("/api/v1/adoption/plan").json["problem"].startswith("/adopt: say where")
+    assert machine.post("/api/v1/adoption").status_code == 409
+    rules = json.loads(services.settings.plugin_json.read_text())
+    rules["connections"]["dam"]["shelf"] = {"adapter": "memory"}
+    rules["adopt"] = {"packshot": {"dam": "shelf", "names": ["{sku}_shot"]}}
+    services.settings.plugin_json.write_text(json.dumps(rules))
+    services.dam("shelf").put_photo("1", picture(), name="CH123_shot.jpg")  # type: ignore[attr-defined]
+    services.products.upsert(product(), connection="", ref="CH123", source_time=services.clock.now())
+    assert "Show what would be adopted" in client.get("/adoption").text
+    page = client.get("/adoption?files=1").text
+    assert "1 of 1 finished files" in page and "CH123_shot.jpg" in page and "<td>rita</td>" in page
+    plan = machine.get("/api/v1/adoption/plan").json
+    assert plan["adoptable"] == 1 and plan["rows"][0]["name"] == "CH123_shot.jpg"
+    assert machine.post("/api/v1/adoption").json["progress"]["done"] is False
+    assert machine.post("/api/v1/adoption").status_code == 409  # under way
+    assert "They are being adopted" in client.get("/adoption").text
+    while continue_adoption(services):
+        pass
+    assert machine.get("/api/v1/adoption").json["progress"] == {
+        "by": "admin",
+        "adopted": 1,
+        "done": True,
+        "problem": "",
+    }
+    (version,) = services.assets.of_product("CH123")
+    assert "Make V1 live<" in client.get(f"/versions/{version.id}").text
+    services.dam("shelf").fail_with = Unavailable("shelf", "finished_files", "away")
+    assert "away" in client.get("/adoption?files=1").text
+    assert browser_like("reviewer").post("/adoption").status_code == 403

@@ -26,6 +26,8 @@ PAGES = {
     "auth.use_link": OF_BROWSERS,
     "sign_on.begin": OF_BROWSERS,
     "sign_on.finish": OF_BROWSERS,
+    "adoption.begin": "begin_adoption",
+    "adoption.index": "adoption plan_adoption",
     "admin.connections": "list_connections reconciliation_result",
     "admin.deliveries": "deliveries",
     "admin.delivery": "delivery",

@@ -1,6 +1,6 @@
 """Assets in AEM, and those of them that are product photos: pictures outside of the connector's folder."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -9,7 +9,7 @@ from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.photo_sources import row_key
 from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.errors import BadOutput, NotFound
-from dam_connector.ports import DamPhoto, InboundWebhook, PhotoChange
+from dam_connector.ports import DamPhoto, FinishedFile, InboundWebhook, PhotoChange
 
 ROOT = "/content/dam/"
 PAGE_SIZE = 200
@@ -54,6 +54,31 @@ class AemPhotos(ApiClient):
         keys = [row_key(hit) for hit in hits if _changed_at(_content_of(hit)) == last]
         return changes, " ".join([last, *keys])
 
+    def finished_files(self, cursor: str, fields: Sequence[str]) -> tuple[list[FinishedFile], str]:
+        """List the pictures and models whose review status is approved."""
+        first = int(cursor or 0)
+        names = ("dc:format", "dam:sha1", "connector:id", *fields)
+        properties = ["jcr:path", "jcr:content/jcr:lastModified", "jcr:content/jcr:lastModifiedBy"]
+        query = {
+            "path": ROOT.rstrip("/"),
+            "type": "dam:Asset",
+            "property": "jcr:content/metadata/dam:status",
+            "property.value": "approved",
+            "orderby": "path",
+            "p.offset": str(first),
+            "p.limit": str(PAGE_SIZE),
+            "p.hits": "selective",
+            "p.properties": " ".join([*properties, *(f"jcr:content/metadata/{name}" for name in names)]),
+        }
+        hits = [hit for hit in self._query(query, "finished_files") if isinstance(hit, dict)]
+        found = []
+        for hit in hits:
+            content = _content_of(hit)
+            if file := self._photo(str(hit["jcr:path"]), content, fields, models=True):
+                by = str(content.get("jcr:lastModifiedBy") or "")
+                found.append(FinishedFile(file=file, approved_by=by))
+        return found, str(first + len(hits)) if len(hits) == PAGE_SIZE else ""
+
     def photo(self, ref: str) -> DamPhoto | None:
         if not ref.startswith(ROOT):
             return None
@@ -75,18 +100,27 @@ class AemPhotos(ApiClient):
             raise BadOutput(self.vendor, "parse_webhook", "/: the body is not a JSON object")
         return list(dict.fromkeys(_asset_paths(event)))
 
-    def _photo(self, path: str, content: Mapping[str, Any]) -> DamPhoto | None:
+    def _photo(
+        self,
+        path: str,
+        content: Mapping[str, Any],
+        fields: Sequence[str] | None = None,
+        *,
+        models: bool = False,
+    ) -> DamPhoto | None:
         """Return an asset as a photo; None if it is no picture, or ours: in our folder, or with our id."""
         metadata = content.get("metadata") or {}
         if path.startswith(f"{ROOT}{self._root_folder}/") or "connector:id" in metadata:
             return None
-        if not str(metadata.get("dc:format") or "").startswith("image/"):
+        is_model = models and path.lower().endswith(".glb")
+        if not is_model and not str(metadata.get("dc:format") or "").startswith("image/"):
             return None
         folder, _, name = path.removeprefix(ROOT).rpartition("/")
-        fields = {field: _first(metadata.get(field)) for field in self._sources.fields}
+        wanted = self._sources.fields if fields is None else fields
+        values = {field: _first(metadata.get(field)) for field in wanted}
         fingerprint = str(metadata.get("dam:sha1") or _changed_at(content))
         return DamPhoto(
-            ref=path, facts=PhotoFacts(name=name, folder=folder, fields=fields), fingerprint=fingerprint
+            ref=path, facts=PhotoFacts(name=name, folder=folder, fields=values), fingerprint=fingerprint
         )
 
     def _content(self, path: str, operation: str) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Media in Bynder, and those that are product photos: pictures that the connector did not put there."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ from dam_connector.adapters.common.photo_sources import row_key
 from dam_connector.domain.outside_values import decode_json, parse_integer, parse_timestamp
 from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.errors import BadOutput, NotFound
-from dam_connector.ports import DamPhoto, InboundWebhook, PhotoChange
+from dam_connector.ports import DamPhoto, FinishedFile, InboundWebhook, PhotoChange
 
 PAGE_SIZE = 100
 MAX_PAGES = 20
@@ -63,19 +63,32 @@ class BynderPhotos(ApiClient):
     def photo_bytes(self, ref: str) -> bytes:
         return self._download(ref, "", "photo_bytes")
 
+    def finished_files(self, cursor: str, fields: Sequence[str]) -> tuple[list[FinishedFile], str]:
+        """List pictures and models in the order of their creation; archived media are left out."""
+        page = parse_integer(cursor) or 1
+        query = urlencode({"orderBy": "dateCreated asc", "limit": PAGE_SIZE, "page": page})
+        rows = self._list(f"/api/v4/media/?{query}", "finished_files")
+        files = [self._photo(row, fields, models=True) for row in rows]
+        following = str(page + 1) if len(rows) == PAGE_SIZE else ""
+        return [FinishedFile(file=file) for file in files if file], following
+
     def photo_refs(self, inbound: InboundWebhook) -> list[str]:
         return list(NoWebhooks().parse_webhook(inbound))
 
-    def _photo(self, media: Mapping[str, Any]) -> DamPhoto | None:
+    def _photo(
+        self, media: Mapping[str, Any], fields: Sequence[str] | None = None, *, models: bool = False
+    ) -> DamPhoto | None:
         """Return a media as a photo; None if it is no picture, archived, or ours."""
-        if media.get("type", "image") != "image" or media.get("archive") == 1 or self._value(media, "id"):
+        is_wanted = media.get("type", "image") in ("image", *(("3d",) if models else ()))
+        if not is_wanted or media.get("archive") == 1 or self._value(media, "id"):
             return None
+        wanted_fields = self._sources.fields if fields is None else fields
         extensions = media.get("extension") or ("",)
         extension = extensions[0] if isinstance(extensions, list | tuple) else extensions
         name = str(media.get("name") or "")
         facts = PhotoFacts(
             name=name if not extension or name.endswith(f".{extension}") else f"{name}.{extension}",
-            fields={field: _first(media.get(f"property_{field}")) for field in self._sources.fields},
+            fields={field: _first(media.get(f"property_{field}")) for field in wanted_fields},
         )
         return DamPhoto(
             ref=str(media["id"]),

@@ -1,7 +1,7 @@
 """Product photos in the file library of Directus: all pictures that are not in the connector's own folder."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +10,7 @@ from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.photo_sources import row_key
 from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
 from dam_connector.errors import BadOutput
-from dam_connector.ports import DamPhoto, InboundWebhook, PhotoChange
+from dam_connector.ports import DamPhoto, FinishedFile, InboundWebhook, PhotoChange
 
 FILES = "directus_files"
 PHOTO_PAGE_SIZE = 100
@@ -60,6 +60,16 @@ class DirectusLibrary(ApiClient):
     def photo_bytes(self, ref: str) -> bytes:
         return self._download(ref, "photo_bytes")
 
+    def finished_files(self, cursor: str, fields: Sequence[str]) -> tuple[list[FinishedFile], str]:
+        """List pictures and models page by page; the library of Directus knows no approval of its own."""
+        page = int(cursor or 1)
+        query = f"sort=id&limit={PHOTO_PAGE_SIZE}&page={page}"
+        rows = self._file_rows(query, "finished_files", fields)
+        folders = self._folder_paths() if rows else {}
+        files = [self._photo(row, folders, fields, models=True) for row in rows]
+        following = str(page + 1) if len(rows) == PHOTO_PAGE_SIZE else ""
+        return [FinishedFile(file=file) for file in files if file], following
+
     def photo_refs(self, inbound: InboundWebhook) -> list[str]:
         message = self._message(inbound)
         return keys_of(message) if message.get("collection") == FILES else []
@@ -77,26 +87,39 @@ class DirectusLibrary(ApiClient):
             raise BadOutput(self.vendor, "parse_webhook", reason)
         return dict(message)
 
-    def _photo(self, row: Mapping[str, Any], folders: Mapping[str, str]) -> DamPhoto | None:
+    def _photo(
+        self,
+        row: Mapping[str, Any],
+        folders: Mapping[str, str],
+        fields: Sequence[str] | None = None,
+        *,
+        models: bool = False,
+    ) -> DamPhoto | None:
         """Return a file as a photo; None if it is no picture, or ours: in our folder, or uploaded by us."""
         folder = folders.get(str(row.get("folder") or ""), "")
         own_root = self._root_folder.strip("/")
         is_ours = folder == own_root or folder.startswith(f"{own_root}/")
         if is_ours or row.get("uploaded_by") == self._own_user_id():
             return None
-        if not str(row.get("type") or "").startswith("image/"):
+        is_model = models and str(row.get("filename_download") or "").lower().endswith(".glb")
+        if not is_model and not str(row.get("type") or "").startswith("image/"):
             return None
         facts = PhotoFacts(
             name=str(row.get("filename_download") or ""),
             folder=folder,
-            fields={name: _text(row.get(name)) for name in self._sources.fields},
+            fields={name: _text(row.get(name)) for name in self._wanted(fields)},
         )
         return DamPhoto(
             ref=str(row["id"]), facts=facts, fingerprint=f"{row.get('uploaded_on')} {row.get('filesize')}"
         )
 
-    def _file_rows(self, query: str, operation: str) -> list[dict[str, Any]]:
-        names = ",".join((*FILE_FIELDS, *self._sources.fields))
+    def _wanted(self, fields: Sequence[str] | None) -> Sequence[str]:
+        return self._sources.fields if fields is None else fields
+
+    def _file_rows(
+        self, query: str, operation: str, fields: Sequence[str] | None = None
+    ) -> list[dict[str, Any]]:
+        names = ",".join((*FILE_FIELDS, *self._wanted(fields)))
         return self._list(f"/files?fields={quote(names, safe=',')}&{query}", operation)
 
     def _folder_paths(self) -> dict[str, str]:

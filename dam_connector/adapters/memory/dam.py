@@ -1,7 +1,7 @@
 """A DAM in memory, for tests of the code that uses the port."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
@@ -16,6 +16,7 @@ from dam_connector.ports import (
     Blobs,
     DamCapabilities,
     DamPhoto,
+    FinishedFile,
     InboundWebhook,
     PhotoChange,
     PushRequest,
@@ -107,6 +108,11 @@ class MemoryDam(FailsOnce, NoWebhooks):
         if ref not in self.photos:
             raise NotFound("memory", "photo_bytes", ref)
         return self.photos[ref][1]
+
+    def finished_files(self, cursor: str, fields: Sequence[str]) -> tuple[list[FinishedFile], str]:
+        self._raise_failure()
+        found = [self.photo(ref) for ref in sorted(self.photos)]
+        return [FinishedFile(file=file, approved_by="rita") for file in found if file], ""
 
     def photo_refs(self, inbound: InboundWebhook) -> list[str]:
         return [inbound.body.decode()]

@@ -4,6 +4,7 @@ A request needs a bearer token, or the session of a login with its CSRF token.
 """
 
 from dam_connector.web.api import (
+    adoption,
     ar_counts,
     audit,
     bulk_actions,
@@ -21,6 +22,7 @@ from dam_connector.web.api.blueprint import bp
 
 # the modules add their endpoints to the blueprint
 __all__ = [
+    "adoption",
     "ar_counts",
     "audit",
     "bp",

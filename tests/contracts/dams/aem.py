@@ -148,6 +148,9 @@ class FakeAem(FakeDam):
         self.stored[path] = {"data": data, "metadata": facts, "by": "rita", "at": self._next_time()}
         return path
 
+    def approve_file(self, ref: str) -> None:
+        self._change(ref, {"./dam:status": "approved"}, "rita")
+
     def remove_photo(self, ref: str) -> None:
         del self.stored[ref]
 
@@ -179,6 +182,14 @@ class FakeAem(FakeDam):
     def _modified_since(self, query: dict[str, str]) -> list[dict[str, Any]]:
         if "property" not in query:
             return self._all_since(query)
+        if query["property"] == "jcr:content/metadata/dam:status":
+            asked = {**query, "daterange.lowerBound": "", "p.limit": "10000"}
+            hits = [
+                {**hit, "jcr:content": {**hit["jcr:content"], "jcr:lastModifiedBy": self.stored[path]["by"]}}
+                for hit in self._all_since(asked)
+                if self.stored[path := hit["jcr:path"]]["metadata"].get("dam:status") == "approved"
+            ]
+            return hits[int(query["p.offset"]) :][: int(query["p.limit"])]
         found = [
             (a["at"], p, a["by"])
             for p, a in self.stored.items()

@@ -97,8 +97,9 @@ class FakeDirectus(FakeDam):
         rows = sorted([*ours, *self.photos.values()], key=lambda row: (row["modified_on"], row["id"]))
         wanted, since = query.get("filter[id][_eq]"), query.get("filter[modified_on][_gte]", "")
         rows = [r for r in rows if wanted in (None, r["id"]) and r["modified_on"] >= since]
-        data = [{name: row.get(name) for name in names} for row in rows[: int(query["limit"])]]
-        return FakeReply(200, {"data": data})
+        data = [{name: row.get(name) for name in names} for row in rows]
+        size = int(query["limit"])
+        return FakeReply(200, {"data": data[(int(query.get("page", "1")) - 1) * size :][:size]})
 
     def _own_folder(self) -> str:
         return next(id for id, folder in self.folders.items() if folder["name"] == "Product assets")

@@ -78,6 +78,9 @@ class FakeDam(FakeServer):
         """Upload a picture, or replace the one of `ref`, as a person does there; return its reference."""
         raise NotImplementedError
 
+    def approve_file(self, ref: str) -> None:
+        """Approve a file that a person uploaded, where the DAM has such a state."""
+
     def remove_photo(self, ref: str) -> None:
         """Delete a picture as a person does there."""
         raise NotImplementedError

@@ -1,0 +1,34 @@
+"""Adoption: finished pictures and models that exist already become first versions of assets."""
+
+from dataclasses import dataclass
+
+from dam_connector.domain.photo_sources import PhotoFacts, PhotoPlace, PhotoSources, place_of
+from dam_connector.domain.product import View
+
+MODEL_VIEW = "model"  # `AdoptRule.view` of the model that a product's record names
+ADOPTABLE_VIEWS = (*(view.value for view in View), MODEL_VIEW)
+ADOPTED = "adopted"  # in provenance, the generator of an adopted version; the event in its history
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptRule:
+    """Where the finished files of one deliverable are. They are in a DAM, or in the records of products."""
+
+    dam: str = ""  # the DAM connection; empty: they are in the records
+    view: str = ""  # which picture of the record it is, or `MODEL_VIEW`: the shop has it live already
+    files: PhotoSources = PhotoSources()  # how the SKU of a file in the DAM is found
+    approved_field: str = ""  # the DAM's field that says whether a file is approved; empty: its own state
+    approved_values: tuple[str, ...] = ()  # values of that field that mean so
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Return the fields of the DAM that are read."""
+        return tuple(dict.fromkeys(filter(None, (*self.files.fields, self.approved_field))))
+
+    def place_of(self, facts: PhotoFacts) -> PhotoPlace:
+        """Return the product of a file; none where the DAM's field does not say that it is approved."""
+        if self.approved_field:
+            value = facts.fields.get(self.approved_field, "")
+            if value.casefold() not in [each.casefold() for each in self.approved_values]:
+                return PhotoPlace(problem=f"its field {self.approved_field} is {value or 'empty'!r}")
+        return place_of(facts, self.files)

@@ -1,0 +1,262 @@
+"""Adoption: finished pictures and models that exist already are taken over as V1, with their decision.
+
+They are found by the section `adopt` of plugin.json: in a DAM, or in the records of products. They are stored
+in the transaction that takes in their product, before its runs are planned, so that nothing is made in their
+place. An adopted version is approved, and live nowhere until a person asks for it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dam_connector.domain.adoption import ADOPTED, MODEL_VIEW, AdoptRule
+from dam_connector.domain.brought_model import BROUGHT_MODEL
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.file_names import EXTENSIONS, file_stem
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Report
+from dam_connector.domain.product import SIGNATURE_BYTES, Product, picture_mime
+from dam_connector.domain.rules import Deliverable, Rules
+from dam_connector.domain.run import RunKind
+from dam_connector.domain.version import Role, VersionFile, VersionState
+from dam_connector.errors import ConfigError, NotFound, Refused
+from dam_connector.ports import FinishedFile, ListsFinished
+from dam_connector.store.run_records import NewRun
+from dam_connector.usecases.run_planning import needed_runs
+from dam_connector.wiring import Services
+
+FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/webp": "webp"}  # of pictures that are adopted
+GLB_MIME, GLB_SIGNATURE = "model/gltf-binary", b"glTF"
+MAX_PAGES = 10_000  # of one DAM's list
+SLOT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoptable:
+    """A finished file that becomes the first version of an asset, or the reason why it does not."""
+
+    sku: str
+    deliverable: str
+    where: str  # the DAM, or `record` for a picture in the product's record
+    name: str  # of the file
+    ref: str = ""  # the DAM's reference of it
+    by: str = ""  # who approved it; empty: not known
+    problem: str = ""  # why it is not adopted
+
+    @property
+    def approver(self) -> str:
+        """Return who counts as having decided."""
+        return self.by or ("the shop" if self.where == "record" else f"somebody in {self.where}")
+
+
+FoundFiles = Mapping[str, Mapping[str, Adoptable]]  # by SKU, then by deliverable
+
+
+def find_finished(services: Services) -> FoundFiles:
+    """List the finished files in all DAMs that `adopt` names; return them by SKU and deliverable.
+
+    Of several files of one asset, the last one that the DAM lists counts.
+
+    Raises:
+        ConfigError: plugin.json has no section `adopt`, or a DAM cannot list its files.
+        Refused: do not retry.
+        Unavailable, RateLimited: retry later.
+    """
+    rules = services.rules.current()
+    if not rules.adopt:
+        raise ConfigError("/adopt: say where finished files are; docs/photos.md shows how")
+    found: dict[str, dict[str, Adoptable]] = {}
+    for dam in dict.fromkeys(rule.dam for rule in rules.adopt.values() if rule.dam):
+        of_dam = {name: rule for name, rule in rules.adopt.items() if rule.dam == dam}
+        for finished in _all_files(services, dam, of_dam):
+            for deliverable, rule in of_dam.items():
+                if sku := rule.place_of(finished.file.facts).sku:
+                    found.setdefault(sku, {})[deliverable] = Adoptable(
+                        sku=sku,
+                        deliverable=deliverable,
+                        where=dam,
+                        name=finished.file.facts.name,
+                        ref=finished.file.ref,
+                        by=finished.approved_by,
+                    )
+                    break
+    return found
+
+
+def _all_files(services: Services, dam: str, rules: Mapping[str, AdoptRule]) -> Iterator[FinishedFile]:
+    adapter = services.dam(dam)
+    if not isinstance(adapter, ListsFinished):
+        raise ConfigError(f"/adopt: the adapter of {dam} cannot list finished files; docs/photos.md")
+    fields = tuple(dict.fromkeys(field for rule in rules.values() for field in rule.fields))
+    cursor = ""
+    for _ in range(MAX_PAGES):
+        files, cursor = adapter.finished_files(cursor, fields)
+        yield from files
+        if not cursor:
+            return
+
+
+def adoptable(services: Services, product: Product, found: FoundFiles) -> Iterator[Adoptable]:
+    """Yield what would be adopted for a product, models first; with the problem if it would not be."""
+    rules = services.rules.current()
+    for deliverable in _models_first(rules):
+        rule = rules.adopt.get(deliverable.name)
+        file = _file_of(product, deliverable, rule, found) if rule else None
+        if file is None:
+            continue
+        if not deliverable.is_for_category(product.category):
+            problem = f"{deliverable.name} is not for the category {product.category or 'of this product'}"
+        else:
+            problem = _taken(services, product.sku, deliverable)
+        yield Adoptable(**{**_plain(file), "problem": problem})
+
+
+def _plain(file: Adoptable) -> dict[str, str]:
+    return {name: getattr(file, name) for name in Adoptable.__dataclass_fields__}
+
+
+def _models_first(rules: Rules) -> list[Deliverable]:
+    return sorted(rules.deliverables, key=lambda each: each.kind is not RunKind.MODEL)
+
+
+def _file_of(
+    product: Product, deliverable: Deliverable, rule: AdoptRule, found: FoundFiles
+) -> Adoptable | None:
+    if rule.dam:
+        return found.get(product.sku, {}).get(deliverable.name)
+    images = {image.view.value: image.url for image in product.images}
+    address = product.model_url if rule.view == MODEL_VIEW else images.get(rule.view, "")
+    if not address:
+        return None
+    return Adoptable(sku=product.sku, deliverable=deliverable.name, where="record", name=f"its {rule.view}")
+
+
+def _taken(services: Services, sku: str, deliverable: Deliverable) -> str:
+    """Return why the asset of a product takes no first version any more; empty if it does."""
+    newest = services.runs.newest_input(sku, deliverable.name, SLOT)
+    has_version = any(
+        v.asset.deliverable == deliverable.name and v.asset.slot == SLOT
+        for v in services.assets.of_product(sku)
+    )
+    if has_version:
+        return f"{deliverable.name} has a version already"
+    return f"{deliverable.name} is being made already" if newest else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyFile:
+    """A file to be adopted, whose bytes are stored."""
+
+    found: Adoptable
+    sha256: Sha256
+    bytes: int
+    mime: str
+
+
+def read_files(
+    services: Services, product: Product, sources: Mapping[str, Sha256], found: FoundFiles
+) -> dict[str, ReadyFile | str]:
+    """Store the bytes of the files to be adopted for a product.
+
+    Returns:
+        By deliverable the file, or why it cannot be adopted.
+
+    Raises:
+        Unavailable, RateLimited: retry later.
+    """
+    ready: dict[str, ReadyFile | str] = {}
+    for file in adoptable(services, product, found):
+        if file.problem:
+            continue
+        try:
+            ready[file.deliverable] = _read(services, file, sources)
+        except (NotFound, Refused) as error:
+            ready[file.deliverable] = f"{file.name}: {error}"
+    return ready
+
+
+def _read(services: Services, file: Adoptable, sources: Mapping[str, Sha256]) -> ReadyFile | str:
+    rules = services.rules.current()
+    deliverable, rule = rules.deliverable(file.deliverable), rules.adopt[file.deliverable]
+    if rule.dam:
+        adapter = services.dam(rule.dam)
+        data = adapter.photo_bytes(file.ref) if isinstance(adapter, ListsFinished) else b""
+    else:
+        sha256 = sources.get(BROUGHT_MODEL if rule.view == MODEL_VIEW else rule.view)
+        if sha256 is None:
+            return f"{file.name}: it could not be fetched"
+        data = services.blobs.get(sha256)
+    mime = picture_mime(data[:SIGNATURE_BYTES])
+    is_model = deliverable is not None and deliverable.kind is RunKind.MODEL
+    if is_model and data.startswith(GLB_SIGNATURE):
+        return ReadyFile(file, services.blobs.put(data), len(data), GLB_MIME)
+    if not is_model and mime in FORMATS:
+        return ReadyFile(file, services.blobs.put(data), len(data), mime)
+    wanted = "GLB" if is_model else "JPEG, PNG or WebP"
+    return f"{file.name}: it is no {wanted}"
+
+
+def adopt_files(
+    services: Services, product: Product, sources: Mapping[str, Sha256], ready: Mapping[str, ReadyFile | str]
+) -> list[str]:
+    """Store the first versions of a product's assets from finished files, in the open transaction.
+
+    Args:
+        sources: the product's stored images by view: the same ones make nothing anew later.
+        ready: from `read_files`.
+
+    Returns:
+        The deliverables whose first version was adopted.
+    """
+    rules = services.rules.current()
+    done = []
+    for deliverable in _models_first(rules):
+        file = ready.get(deliverable.name)
+        if isinstance(file, ReadyFile) and not _taken(services, product.sku, deliverable):
+            input_hash = next(
+                (
+                    run.input_hash
+                    for run in needed_runs(services, product, sources, rules)
+                    if run.deliverable.name == deliverable.name and run.slot == SLOT
+                ),
+                f"{file.sha256}~adopted:{product.sku}"[:160],
+            )
+            if _adopt(services, product, deliverable, file, input_hash):
+                done.append(deliverable.name)
+    return done
+
+
+def _adopt(
+    services: Services, product: Product, deliverable: Deliverable, file: ReadyFile, input_hash: str
+) -> bool:
+    rules, found = services.rules.current(), file.found
+    place: dict[str, Any] = {"sku": product.sku, "deliverable": deliverable.name, "slot": SLOT}
+    run = NewRun(**place, kind=deliverable.kind, input_hash=input_hash, rules_fingerprint=rules.fingerprint)
+    run_id = services.runs.add_done(run)
+    if run_id is None:
+        return False
+    version_id, number = services.assets.assign_version(
+        **place, kind=deliverable.kind.value, run_id=run_id, rules_fingerprint=rules.fingerprint
+    )
+    format = FORMATS.get(file.mime, "glb")
+    stem = file_stem(format, product, deliverable, SLOT, number, rules)
+    version_file = VersionFile(
+        name=f"{stem}.{EXTENSIONS.get(format, format)}",
+        format=format,
+        role=Role.PRIMARY,
+        view="",
+        mime=file.mime,
+        sha256=file.sha256,
+        bytes=file.bytes,
+    )
+    made = {"generator": ADOPTED, "adopted_from": f"{found.where}: {found.name}", "adopted_ref": found.ref}
+    services.assets.seal(version_id, (version_file,), Report(), made)
+    services.assets.transition(version_id, VersionState.IN_REVIEW)
+    version = services.assets.get(version_id)
+    assert version is not None
+    decision = Decision(verdict=Verdict.APPROVED, by=found.approver, note=f"adopted from {found.where}")
+    services.decisions.record(version, decision, found.where)
+    services.history.add(
+        ADOPTED, sku=product.sku, version_id=version_id, by=found.approver, detail=made["adopted_from"]
+    )
+    return True

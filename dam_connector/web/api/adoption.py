@@ -1,0 +1,45 @@
+"""Endpoints of the API for finished files that become first versions."""
+
+from typing import Any
+
+from flask import abort
+
+from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.store.users import UserRole
+from dam_connector.usecases import known_adoption
+from dam_connector.web.api.blueprint import bp
+from dam_connector.web.request_context import requires, services, signed_in_user
+from schemas import api_admin as s
+
+MOST_ROWS = 2000
+
+
+@bp.get("/adoption")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.AdoptionOut)
+def adoption() -> dict[str, Any]:
+    """Return how far the adoption of finished files came that was begun last."""
+    return {"progress": known_adoption.adoption_progress(services())}
+
+
+@bp.get("/adoption/plan")
+@requires(UserRole.VIEWER)
+@bp.response(200, s.AdoptionPlanOut)
+def plan_adoption() -> dict[str, Any]:
+    """Return which finished files would become V1 of the known products. Nothing changes."""
+    try:
+        return {**known_adoption.preview(services(), most_rows=MOST_ROWS), "problem": ""}
+    except (AdapterError, ConfigError) as error:
+        return {"files": 0, "adoptable": 0, "rows": [], "problem": str(error)}
+
+
+@bp.post("/adoption")
+@requires(UserRole.ADMIN)
+@bp.response(202, s.AdoptionOut)
+def begin_adoption() -> dict[str, Any]:
+    """Adopt finished files for the known products in the background; a repeat adopts nothing twice."""
+    try:
+        known_adoption.request_adoption(services(), by=signed_in_user().name)
+    except ConfigError as error:
+        abort(409, str(error))
+    return {"progress": known_adoption.adoption_progress(services())}
