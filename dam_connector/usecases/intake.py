@@ -53,6 +53,7 @@ class IntakeResult:
     summary: str  # for people, e.g. `CH123: 4 runs planned`
     planned: int  # runs that were not planned before
     makes_nothing: str = ""  # why the rules make nothing of the product, or empty
+    errors: str = ""  # why the product is flagged, or empty
 
 
 def handle_delivery(services: Services, delivery_id: str) -> None:
@@ -313,7 +314,7 @@ def _store_findings_and_plan(
         planned_text if can_run or not errors else "",
         f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
     ]
-    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing)
+    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing, errors)
 
 
 def add_product(
