@@ -33,13 +33,13 @@ def rules_notes(rules: Rules) -> list[str]:
     notes += _repeated("/products/required", rules.products.required)
     notes += _repeated("/review/reasons", rules.review.reasons)
     notes += _repeated("/review/checklist", rules.review.checklist)
-    for keys, named in (
+    for section, named in (
         (("review", "stages"), rules.review.stages),
         (("review", "owners"), rules.review.owners),
         (("products", "categories"), rules.products.required_by_category),
     ):
-        other = ', "*" means all others' if keys[1] == "stages" else ""
-        notes += [f"{json_pointer((*keys, c))}: {text}{other}" for c, text in _odd_categories(named)]
+        other = ', "*" means all others' if section[1] == "stages" else ""
+        notes += [f"{json_pointer((*section, c))}: {text}{other}" for c, text in _odd_categories(named)]
     return [*notes, *_owner_notes(rules)]
 
 

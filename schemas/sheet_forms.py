@@ -1,7 +1,6 @@
 """The forms of spreadsheets: CSV and XLSX as lines of cells; other forms are refused by their names."""
 
 import csv
-import datetime
 import io
 import itertools
 import re
@@ -13,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dam_connector.errors import InputError
-from schemas.measures import NumberCell
 from schemas.text_decoding import decode_text
+from schemas.workbook_cells import cell_text, read_remarks, with_remarks
 
 MAX_BYTES = 100_000_000
 MAX_UNPACKED_BYTES = 500_000_000  # of an XLSX file, which is a ZIP
@@ -28,6 +27,7 @@ DELIMITER_SAMPLE_LINES = 30  # lines that the separator is recognised by
 Line = tuple[int, list[str]]  # the number of a row in its file, and its cells
 _ZIP = b"PK\x03\x04"
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?[ ,;\t]*\r?(?:\n|$)', re.IGNORECASE)
+_FORMULA_OF_TEXT = re.compile(r'="([^"]*)"')
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _SAVE_AS = "Open it in the program that made it and save it as XLSX or CSV (UTF-8)."
 
@@ -91,13 +91,19 @@ def _csv_lines(text: str) -> Iterator[Line]:
     try:
         for cells in reader:
             if not (named and first_line == 1):
-                yield first_line, cells
+                yield first_line, [_without_formula_of_text(cell) for cell in cells]
             last_line, first_line = first_line, reader.line_num + 1
     except csv.Error as error:
         message = f"The CSV is not valid: {error}."
         raise InputError("sheet.unreadable", message, pointer=f"/rows/{reader.line_num}") from error
     if any("\n" in cell or "\r" in cell for cell in cells):
         _refuse_open_quote(text, last_line, delimiter)
+
+
+def _without_formula_of_text(cell: str) -> str:
+    """Return `0042` for `="0042"`, by which texts are kept from becoming numbers."""
+    found = _FORMULA_OF_TEXT.fullmatch(cell) if cell.startswith("=") else None
+    return found[1] if found else cell
 
 
 def _refuse_open_quote(text: str, line: int, delimiter: str) -> None:
@@ -142,7 +148,7 @@ def _workbook_tables(data: bytes) -> list[Table]:
     with _workbook_errors():
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True)
         shown = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
-    return [Table(name=sheet.title, lines=_workbook_lines_of(sheet)) for sheet in shown]
+        return [_workbook_table(sheet) for sheet in shown]
 
 
 def _zip_form(names: set[str], package: zipfile.ZipFile) -> str:
@@ -155,6 +161,14 @@ def _zip_form(names: set[str], package: zipfile.ZipFile) -> str:
     return "a ZIP, and no workbook: unpack it and upload the sheet in it"
 
 
+def _workbook_table(sheet: Any) -> Table:
+    with sheet._get_source() as xml:  # openpyxl leaves these out where it reads a piece at a time
+        remarks = read_remarks(xml)
+    lines = _workbook_lines_of(sheet)
+    notes = tuple(remarks.notes())
+    return Table(name=sheet.title, lines=lambda: with_remarks(lines(), remarks), notes=notes)
+
+
 def _workbook_lines_of(sheet: Any) -> Callable[[], Iterator[Line]]:
     def lines() -> Iterator[Line]:
         with _workbook_errors():
@@ -162,7 +176,7 @@ def _workbook_lines_of(sheet: Any) -> Callable[[], Iterator[Line]]:
             for number, cells in enumerate(sheet.iter_rows(), 1):
                 if number > MAX_LINES:
                     raise InputError("sheet.unreadable", f"The workbook has more than {MAX_LINES} lines.")
-                yield number, [_cell_text(cell) for cell in cells[:MAX_CELLS]]
+                yield number, [cell_text(cell) for cell in cells[:MAX_CELLS]]
 
     return lines
 
@@ -176,18 +190,3 @@ def _workbook_errors() -> Iterator[None]:
     except Exception as error:
         message = f"The workbook cannot be read ({type(error).__name__})."
         raise InputError("sheet.unreadable", message) from error
-
-
-def _cell_text(cell: Any) -> str:
-    """Return a cell as a person reads it: 46.0 is `46`, and 123 in the format 00000 is `00123`."""
-    value = cell.value
-    if value is None:
-        return ""
-    if isinstance(value, datetime.datetime) and value.time() == datetime.time():
-        return str(value.date())
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return str(value)
-    if isinstance(value, float) and not value.is_integer():
-        return NumberCell(value)
-    zeros = re.fullmatch("0+", cell.number_format or "")
-    return NumberCell(str(int(value)).zfill(len(zeros[0])) if zeros else int(value))

@@ -32,6 +32,8 @@ from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
 from schemas.sheet_table import Sheet
 from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
 from schemas.text_decoding import BAD_CHARACTER
+from schemas.text_doubts import DoubtfulTexts
+from schemas.workbook_cells import UNCALCULATED
 
 _TEXTS = {
     "product_name": "name",
@@ -42,6 +44,7 @@ _TEXTS = {
     "style_tags": "style_tags",
 }
 _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
+_UNITS_IN_HEADER = "put the unit into the name of the column: Width (cm)"
 _ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
 
 
@@ -52,6 +55,7 @@ class SheetFacts:
     marks: Mapping[str, str]  # the decimal mark of a size, if the column or the others show it
     units: Mapping[str, str]  # the unit that the header of a size names
     combined_column: str = ""  # its column of sizes in one cell, if it has one
+    unit_row: int = 0  # the row that holds units in place of sizes, or 0
     makes_skus: bool = False  # the sheet has none: they are made from the names
     notes: tuple[str, ...] = ()  # for people
 
@@ -69,21 +73,28 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
     shown: dict[str, set[str]] = {axis: set() for axis in AXES if axis in mapping}
     units, lengths = _header_units(mapping), SkuLengths()
     combined, totals = CombinedCells(mapping.get("dimensions", "")), TotalLines()
-    without_unit = 0
+    without_unit = unit_row = 0
+    texts = DoubtfulTexts()
     for line, cells in sheet.rows:
         lengths.add(line, cells.get(mapping.get("sku", ""), ""))
         sizes = {axis: cell for axis in shown if (cell := cells.get(mapping[axis], ""))}
         for axis, cell in sizes.items():
             shown[axis] |= shown_marks([cell])
+        if sizes and not cells.get(mapping.get("sku", ""), "") and all(map(unit_name, sizes.values())):
+            unit_row = unit_row or line
+            continue
+        texts.add(line, (cells.get(mapping[c], "") for c in _TEXTS if c in mapping))
         unit_cell = cells.get(mapping.get("unit", ""), "")
         without_unit += not unit_cell and any(
             not units.get(axis) and not _own_unit(cell) for axis, cell in sizes.items()
         )
         combined.add(cells.get(mapping.get("dimensions", ""), ""))
         totals.add(line, cells, mapping)
-    notes = [note for note in (lengths.note(), combined.note(), totals.note()) if note]
+    notes = [note for note in (lengths.note(), combined.note(), totals.note(), texts.note()) if note]
     without_unit += combined.without_unit
-    if without_unit:
+    if unit_row:
+        notes.append(f"Row {unit_row} holds units, which are not read there: {_UNITS_IN_HEADER}.")
+    elif without_unit:
         unit = UNIT_NAMES[DEFAULT_UNIT]
         notes.append(f"{without_unit} rows have sizes without a unit; they are read in {unit}.")
     if makes_skus := "sku" not in mapping:
@@ -92,6 +103,7 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         marks=_marks(combined.shown_with(shown)),
         units=units,
         combined_column=mapping.get("dimensions", ""),
+        unit_row=unit_row,
         makes_skus=makes_skus,
         notes=tuple(notes),
     )
@@ -137,6 +149,11 @@ def read_row(
         row["sku"] = sku_from_name(row.get("product_name", ""))
     if problem := getattr(cells, "problem", ""):
         return None, [issue("row.shifted", f"{problem}.")]
+    if is_header_again(row, mapping):
+        return None, [issue("row.value", "The row repeats the names of the columns; delete it.")]
+    if not row.get("sku") and _holds_units(row):
+        message = "The row holds units and no product; delete it."
+        return None, [issue("row.value", message, limit=_UNITS_IN_HEADER)]
     sizes, issues = _read_sizes(row, facts)
     if issues := [*_cell_issues(row), *issues]:
         return None, issues
@@ -157,6 +174,19 @@ def read_row(
     except ValidationError as error:
         return None, [issue("row.value", line) for line in problem_lines(error.messages, ProductSchema())]
     return product.with_request(_request(row)), []
+
+
+def is_header_again(row: Mapping[str, str], mapping: Mapping[str, str]) -> bool:
+    """Return whether the cells of a row are the names of their columns, as where exports were joined."""
+    filled = {column: cell for column, cell in row.items() if cell and column in mapping}
+    return len(filled) > 1 and all(
+        cell.casefold() == mapping[column].casefold() for column, cell in filled.items()
+    )
+
+
+def _holds_units(row: Mapping[str, str]) -> bool:
+    sizes = [row[axis] for axis in AXES if row.get(axis)]
+    return bool(sizes) and all(map(unit_name, sizes))
 
 
 def sku_from_name(name: str) -> str:
@@ -218,6 +248,8 @@ def _read_size(axis: str, cell: str, row_unit: str, facts: SheetFacts) -> float 
                 f"{UNIT_NAMES.get(unit, unit)} in the {p}" for p, unit in named.items() if unit
             )
             return _wrong(axis, f"{axis} has two units: {places}.", cell, "one unit")
+        if facts.unit_row and not any(named.values()):
+            return _wrong(axis, f"Its unit is in row {facts.unit_row} only.", cell, _UNITS_IN_HEADER)
         metres = read_length(cell, facts.marks.get(axis, ""), row_unit or header or DEFAULT_UNIT)
     except AmbiguousNumber as doubt:
         message = f"{axis} can be read in two ways, and no other cell shows which mark is for decimals."
@@ -243,6 +275,9 @@ def _cell_issues(row: Mapping[str, str]) -> Iterator[Issue]:
         if BAD_CHARACTER in cell:
             message = f"{column} has a character that cannot be read."
             yield _wrong(column, message, cell, "a file in UTF-8")
+        elif cell == UNCALCULATED:
+            message = f"{column} is a formula that was never calculated: save the workbook in a spreadsheet."
+            yield _wrong(column, message, cell, "a value")
         elif is_cell_error(cell):
             yield _wrong(column, f"{column} is the error of a formula.", cell, "a value")
     yield from _request_issues(row)

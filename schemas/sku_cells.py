@@ -4,6 +4,8 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
+from schemas.measures import NumberCell
+
 _EXPONENT = re.compile(r"\d(?:[.,]\d+)?E\+\d{1,3}", re.IGNORECASE)
 _MONTH = r"(?:jan|feb|m[aä]r|mrz|apr|ma[yi]|jun|jul|aug|sep|o[ck]t|nov|de[cz])[a-zä]{0,6}\.?"
 _DATE = re.compile(
@@ -23,10 +25,13 @@ def sku_doubt(sku: str) -> str:
     """Return why a SKU is probably not the one that was typed; empty if nothing shows it."""
     if _EXPONENT.fullmatch(sku):
         return f"A spreadsheet has changed this SKU into a number and dropped digits. {_AS_TEXT}"
-    if sku.isdigit() and len(sku) > MAX_NUMBER_DIGITS and not int(sku[MAX_NUMBER_DIGITS:]):
-        return (
-            f"A spreadsheet stores {MAX_NUMBER_DIGITS} digits of a number; the others are now 0. {_AS_TEXT}"
-        )
+    is_number = isinstance(sku, NumberCell) or (sku.isdigit() and not int(sku[MAX_NUMBER_DIGITS:] or 1))
+    if is_number and len(sku) > MAX_NUMBER_DIGITS:
+        return f"A spreadsheet stores {MAX_NUMBER_DIGITS} digits of a number; the others are lost. {_AS_TEXT}"
+    if sku in ("TRUE", "FALSE"):
+        return f"A spreadsheet has changed this SKU into a truth value. {_AS_TEXT}"
+    if sku.startswith("'"):
+        return "It begins with an apostrophe, by which spreadsheets mark texts; remove it"
     if _DATE.fullmatch(sku):
         return f"A spreadsheet has changed this SKU into a date. {_AS_TEXT}"
     return ""

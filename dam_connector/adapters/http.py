@@ -280,7 +280,9 @@ class HttpClient:
             return host, False
         if port not in PUBLIC_PORTS and (host, port) not in self._own_ports:
             raise AddressBlocked(
-                vendor, "get", f"port {port} is not one of the web; DAM_CONNECTOR_ALLOW_HOSTS allows it"
+                vendor,
+                "get",
+                f"port {port} is not one of the web; DAM_CONNECTOR_ALLOW_HOSTS={host}:{port} allows it",
             )
         return host, True
 

@@ -1,6 +1,7 @@
 """Commands for products: product add, name preview."""
 
 import json
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def product_add(file: Path, model: Path | None, data_dir: Path | None, json_outp
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
     Photos and models are addresses, or files by their path from the folder of FILE. A spin may be a folder
-    with its frames.
+    with its frames. Exit code 1: the product is stored and nothing is made of it, since it is flagged or
+    has no rule.
     """
     try:
         data = load_json(file.read_text(encoding="utf-8-sig"))
@@ -111,6 +113,7 @@ def product_add(file: Path, model: Path | None, data_dir: Path | None, json_outp
     facts = {"sku": record.sku, "outcome": taken.summary, "planned": taken.planned, "ignored": ignored}
     note = f"\nnote: ignored, since they are no keys of ours: {', '.join(ignored)}" if ignored else ""
     click.echo(json.dumps(facts) if json_output else taken.summary + note)
+    sys.exit(int(bool(taken.makes_nothing or (taken.errors and not taken.planned))))
 
 
 @click.group()

@@ -11,6 +11,11 @@ MAX_PLAUSIBLE_M = 100.0  # a shed is 10 m; ten times that is a wrong unit
 MIN_PLAUSIBLE_M = 0.0005  # half a millimetre: paper
 
 
+def _demanded_by(field: str, category: str, rules: ProductRules) -> str:
+    """Return what demands a field, if it is the product's category; else an empty text."""
+    return "" if field in rules.required else f", which plugin.json demands for the category {category}"
+
+
 def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
     """Yield the issues that a person must correct in the product's record before assets are made."""
     if problem := sku_problem(product.sku):
@@ -24,7 +29,7 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
         if not has_field(product, field):
             yield issue(
                 "product.field_missing",
-                f"The field {field} is missing.",
+                f"The field {field} is missing{_demanded_by(field, product.category, rules)}.",
                 pointer="/" + field.replace(".", "/"),
             )
     for axis in ("width_m", "height_m", "depth_m"):

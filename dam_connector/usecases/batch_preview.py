@@ -14,7 +14,7 @@ from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import what_is_made
-from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, image_urls
+from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
 from schemas.sheet_rows import survey_sheet
 from schemas.sheet_table import Sheet
@@ -98,7 +98,7 @@ def preview_batch(
         for row in image_check.check(chunk):
             preview.add_row(row)
             if row.state is RowState.WAITING and row.product:
-                made, _ = what_is_made(services, row.product, set(image_urls(row.product)), rules)
+                made, _ = what_is_made(services, row.product, expected_images(row.product), rules)
                 for deliverable in made:
                     preview.add_versions(deliverable, *first_generator(services, deliverable, row.product))
     preview.unchecked_rows = image_check.unchecked_rows

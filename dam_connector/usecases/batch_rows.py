@@ -15,7 +15,7 @@ from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.run_planning import what_is_made
-from dam_connector.usecases.source_images import HELD_PREFIX, image_urls, is_image_url
+from dam_connector.usecases.source_images import HELD_PREFIX, expected_images, is_image_url
 from dam_connector.wiring import Services
 from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
@@ -167,7 +167,7 @@ def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewB
     """Return a row; a good one of whose product the rules make nothing says so."""
     if row.state is not RowState.WAITING or row.product is None:
         return row
-    _, reason = what_is_made(services, row.product, set(image_urls(row.product)), rules)
+    _, reason = what_is_made(services, row.product, expected_images(row.product), rules)
     if not reason:
         return row
     found = issue("row.makes_nothing", reason)

@@ -28,6 +28,7 @@ class IntakeResult:
     summary: str  # for people, e.g. `CH123: 4 runs planned`
     planned: int  # runs that were not planned before
     makes_nothing: str = ""  # why the rules make nothing of the product, or empty
+    errors: str = ""  # why the product is flagged, or empty
     adopted: int = 0  # first versions that were taken over
 
 
@@ -123,4 +124,5 @@ def _store_findings_and_plan(
         f"adopted: {' and '.join(adopted)}" if adopted else "",
         *(f"not adopted: {each}" for each in ready.values() if isinstance(each, str)),
     ]
-    return IntakeResult(f"{product.sku}: {', '.join(filter(None, parts))}", planned, nothing, len(adopted))
+    summary = f"{product.sku}: {', '.join(filter(None, parts))}"
+    return IntakeResult(summary, planned, nothing, errors, len(adopted))

@@ -86,6 +86,13 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     return urls
 
 
+def expected_images(product: Product) -> set[str]:
+    """Return the keys of `store_source_images` if all images of a product can be fetched."""
+    keys = set(image_urls(product))
+    has_photo = keys & {view.value for view in View}
+    return keys if has_photo or spin_key(1) not in keys else keys | {View.FRONT.value}
+
+
 def store_source_images(
     services: Services, product: Product, *, last_try: bool
 ) -> tuple[dict[str, Sha256], list[Issue]]:

@@ -9,7 +9,9 @@ from click.testing import CliRunner
 
 from dam_connector.cli import batches as commands
 from dam_connector.cli import main
+from dam_connector.cli import products as product_commands
 from dam_connector.cli import service as service_commands
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.usecases import batches, exports, intake
 from dam_connector.wiring import Services
@@ -108,6 +110,29 @@ def test_a_single_product_says_so_too(services: Services, lamp_rules: None, phot
     assert repeated.summary == "T2: 0 runs planned" and not repeated.makes_nothing
 
 
+def test_product_add_ends_with_1_when_nothing_is_made(
+    services: Services,
+    lamp_rules: None,
+    photos: PhotoServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    photos.files["a.jpg"] = picture()
+    monkeypatch.setattr(product_commands, "open_services", lambda folder: services)
+    file, url = tmp_path / "p.json", photos.url("a.jpg")
+    for sku, category, image, code in (
+        ("L1", "lamps", url, 0),
+        ("L1", "lamps", url, 0),  # unchanged
+        ("S1", "sofas", url, 1),
+        ("L2", "lamps", photos.url("none.jpg"), 1),
+    ):
+        record = {"sku": sku, "name": "n", "category": category, "images": {"front": image}}
+        file.write_text(json.dumps(record))
+        ran = CliRunner().invoke(main, ["product", "add", str(file)])
+        assert ran.exit_code == code, ran.output
+        assert services.products.get(sku) is not None
+
+
 def test_the_command_run_says_so_too(
     services: Services, lamp_rules: None, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,4 +154,5 @@ def test_a_row_without_what_the_rules_start_from_makes_nothing() -> None:
     assert "need the model model; the product has front" in why_nothing(sofa, ["front"], rules)
     assert [d.name for d in expected_deliverables(sofa, ["front"], rules, ["model"])] == ["turned"]
     pictures = load_rules(json.dumps(rules_json(deliverables=[lamps_only()])))
-    assert "need a photo; the product has spin-01" in why_nothing(lamp, ["spin-01"], pictures)
+    assert not expected_deliverables(lamp, [BROUGHT_MODEL], pictures)
+    assert "need a photo; the product has model" in why_nothing(lamp, [BROUGHT_MODEL], pictures)

@@ -59,7 +59,7 @@ def test_the_documents_examples_are_good_and_fit_the_json_schema() -> None:
 @pytest.mark.parametrize(
     ("port", "options", "problem"),
     [
-        ("provider", {"adapter": "tripo", "concurrency": "10"}, "/concurrency: Not a valid integer."),
+        ("provider", {"adapter": "tripo", "concurrency": "10"}, "/concurrency: write a whole number"),
         ("provider", {"adapter": "tripo", "texture_quality": "best"}, "/texture_quality: Must be one of"),
         ("provider", {"adapter": "tripo", "modle": "x"}, '/modle: unknown key, did you mean "model"?'),
         ("provider", {"adapter": "meshy", "usd_per_credit": -1}, "/usd_per_credit: Must be greater"),
