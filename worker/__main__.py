@@ -40,6 +40,7 @@ from worker.tools.check_command import check
 from worker.tools.cutout_command import cutout
 from worker.tools.render_command import render
 from worker.tools.rendition_command import rendition
+from worker.tools.variants_command import variants
 
 log = structlog.get_logger()
 SWEEP_S = 2.0
@@ -190,7 +191,7 @@ def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
     broker.close()
 
 
-for tool in (adopt, build, check, cutout, rendition, render):
+for tool in (adopt, build, check, cutout, rendition, render, variants):
     main.add_command(tool)
 
 

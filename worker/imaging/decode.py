@@ -71,7 +71,14 @@ class Photo:
         return self.rgb.shape[1], self.rgb.shape[0]
 
 
-def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int = MAX_SIDE_PX) -> Photo:
+def decode(
+    data: bytes,
+    *,
+    max_pixels: int,
+    pointer: str = "",
+    max_side_px: int = MAX_SIDE_PX,
+    min_side_px: int = MIN_SIDE_PX,
+) -> Photo:
     """Decode a picture file.
 
     Args:
@@ -79,6 +86,7 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int 
         max_pixels: Width times height that is accepted.
         pointer: JSON pointer of the photo in the product, for the error.
         max_side_px: A longer picture is reduced to this on its longer side.
+        min_side_px: The shorter side that is accepted, e.g. less for a swatch.
 
     Raises:
         InputError: `source.not_an_image`, `source.too_large`, `source.damaged` or `source.too_small`.
@@ -96,13 +104,13 @@ def decode(data: bytes, *, max_pixels: int, pointer: str = "", max_side_px: int 
     width, height = image.size
     if width * height > max_pixels:
         raise _too_large(pointer, max_pixels, f"{width} x {height}")
-    if min(width, height) < MIN_SIDE_PX:
+    if min(width, height) < min_side_px:
         raise InputError(
             "source.too_small",
             f"The picture has {width} x {height} pixels.",
             pointer=pointer,
             measured=f"{min(width, height)} px",
-            limit=f"{MIN_SIDE_PX} px",
+            limit=f"{min_side_px} px",
         )
     try:
         with warnings.catch_warnings():

@@ -79,6 +79,8 @@ IssueCode = Literal[
     "model.low_confidence",
     "model.below_threshold",
     "model.over_budget",
+    "variant.impossible",
+    "variant.colour",
     "model.larger",
     "model.look_changed",
     "model.converted",

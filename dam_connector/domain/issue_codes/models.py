@@ -95,6 +95,17 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "The model has something that our own pictures of it do not show; KTX2 not in the viewer either.",
         "Look at the GLB in a viewer that shows it before you approve it.",
     ),
+    # colour variants
+    "variant.impossible": IssueSpec(
+        "error",
+        "The model's colours cannot be changed. The message says why.",
+        "Make the variants in a 3D tool: a GLB with KHR_materials_variants passes through unharmed.",
+    ),
+    "variant.colour": IssueSpec(
+        "error",
+        "A colour variant differs from its photo or swatch.",
+        "Supply a photo in plain light, or the colour as #rrggbb. Metal and glass keep their own colour.",
+    ),
     # the mesh
     "geometry.not_watertight": IssueSpec(
         "error",
