@@ -2,7 +2,8 @@
 
 Python packages are those that the installed `dam-connector` needs here, with the hashes of constraints.txt.
 The files that are fetched from npm are those of package-lock.json. `python .ci/sbom.py dist/sbom.cdx.json`
-writes the bill; the ending .txt gives the requirements with hashes, for pip (`-web.txt`: of the web process); .md the licences.
+writes the bill; the ending .txt gives the requirements with hashes, for pip (`-web.txt`: of the web process);
+.md the table of licences.
 """
 
 import base64
@@ -20,6 +21,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "dam-connector"
+EXTRAS = ("c2pa", "otel")  # that images have
 NPM_PACKAGES = ("@google/model-viewer", "swagger-ui-dist", "gltf-validator", "meshoptimizer", "draco3dgltf")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -114,7 +116,7 @@ def npm_component(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def bill_of_materials() -> dict[str, Any]:
     """Return the bill of materials."""
-    packages, hashes = closure(PROJECT, ("c2pa",)), locked_hashes()
+    packages, hashes = closure(PROJECT, EXTRAS), locked_hashes()
     own = packages.pop(PROJECT)
     npm = json.loads((ROOT / "package-lock.json").read_text())["packages"]
     components = [
@@ -143,12 +145,12 @@ def worker_only() -> frozenset[str]:
 
 def web_requirements() -> str:
     """Return the requirements without those of the worker alone."""
-    return _entries(closure(PROJECT, without=worker_only()))
+    return _entries(closure(PROJECT, ("otel",), without=worker_only()))
 
 
 def requirements() -> str:
     """Return the entries of constraints.txt that an installation here needs, with their hashes."""
-    return _entries(closure(PROJECT, ("c2pa",)))
+    return _entries(closure(PROJECT, EXTRAS))
 
 
 def _entries(names: Container[str]) -> str:
