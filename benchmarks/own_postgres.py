@@ -27,6 +27,12 @@ class OwnPostgres:
             connection.execute(f"CREATE DATABASE {name}")
         return self.uri.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
+    def size_mb(self, name: str) -> float:
+        """Return the size of a database with its indexes."""
+        with psycopg.connect(self.uri, autocommit=True) as connection:
+            found: Any = connection.execute("SELECT pg_database_size(%s)", [name]).fetchone()
+        return round(float(found[0]) / 1e6, 1)
+
     def work_of(self, name: str) -> dict[str, float]:
         """Return what one database did so far.
 

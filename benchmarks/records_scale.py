@@ -67,6 +67,7 @@ def measure(sizes: tuple[int, ...] = SIZES, deliveries: int = 0, rounds: int = R
             stack.callback(services.db.close)
             timed[size] = _actions(services, stack)
         figures = _in_turns(timed, rounds)
+        database_mb = {str(size): postgres.size_mb(f"s{size}") for size in sizes}
     first, last = figures[sizes[0]], figures[sizes[-1]]
     growth = {name: round(last[name] / first[name], 2) for name in first}
     groups = ("pages", "batch list", "run", "sweep", "broker", "scrape")
@@ -76,6 +77,7 @@ def measure(sizes: tuple[int, ...] = SIZES, deliveries: int = 0, rounds: int = R
     }
     return {
         "deliveries": deliveries or sizes[-1],
+        "database_mb": database_mb,
         "ms": by_group,
         "growth": {g: round(by_group[str(sizes[-1])][g] / by_group[str(sizes[0])][g], 2) for g in groups},
         "page_ms": {str(size): _members(each, "pages") for size, each in figures.items()},

@@ -67,7 +67,7 @@ def _with_workers(postgres: OwnPostgres, rows: int, workers: int) -> dict[str, A
         progress, seconds = import_sheet(services, sheet)
         used = cpu_s() - cpu
         done = _above_idle(idle_from, before, work())
-        row_ms = _row_ms(services)
+        row_ms, files = _row_ms(services), _bytes_in(services.settings.data_dir / "files")
     runs = progress.total * RUNS_A_PRODUCT
     return {
         "products": progress.in_review,
@@ -82,6 +82,7 @@ def _with_workers(postgres: OwnPostgres, rows: int, workers: int) -> dict[str, A
         "queue_cpu_ms_a_run": round(done["queue_cpu_s"] / runs * 1000, 2),
         "queue_commands_a_run": round(done["queue_commands"] / runs, 1),
         "row_ms": row_ms,
+        "files_mb_a_product": round(files / rows / 1e6, 1),
     }
 
 
@@ -95,6 +96,10 @@ def _above_idle(
     share = (after["at"] - before["at"]) / (before["at"] - idle_from["at"])
     idle = {key: 0.0 if key == "wal_bytes" else (before[key] - idle_from[key]) * share for key in after}
     return {key: after[key] - before[key] - idle[key] for key in after}
+
+
+def _bytes_in(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _queue_work(redis: Redis) -> dict[str, float]:

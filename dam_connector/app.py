@@ -15,7 +15,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from dam_connector import logs
+from dam_connector import logs, tracing
 from dam_connector.domain.outside_values import decode_json
 from dam_connector.errors import (
     AdapterError,
@@ -311,6 +311,7 @@ def create_from_env() -> Flask:
     use_private_umask()
     settings = ensure_secrets(Settings.from_env())
     logs.configure_logging(settings.log_format)
+    tracing.start("web", settings.otlp_endpoint)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
     services.counters.send_in_background("web")

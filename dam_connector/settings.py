@@ -204,6 +204,12 @@ class Settings:
         "An RFC 3161 time stamp authority. Empty: signatures carry no time.",
     )
     log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.")
+    otlp_endpoint: str = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "Where a collector of OpenTelemetry takes traces by HTTP, such as `http://collector:4318`. It needs "
+        "the extra `otel`. Empty: nothing is traced.",
+    )
     # All environment variables, including secrets.
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
 

@@ -12,7 +12,7 @@ import click
 import structlog
 from rq.serializers import JSONSerializer
 
-from dam_connector import logs
+from dam_connector import logs, tracing
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
 from dam_connector.errors import StorageUnavailable
@@ -86,6 +86,7 @@ def run(queue_name: str, burst: bool) -> None:
     cv2.setNumThreads(1)
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
+    tracing.start(queue_name, settings.otlp_endpoint)
     wait_for_schema(jobs.services())
     if queue_name in MAKE_KINDS:
         jobs.warm()
@@ -120,6 +121,7 @@ def sweep() -> None:
     use_private_umask()
     settings = Settings.from_env()
     logs.configure_logging(settings.log_format)
+    tracing.start("sweep", settings.otlp_endpoint)
     services = build_services(settings)
     wait_for_schema(services)
     owner = f"{socket.gethostname()}:{os.getpid()}"

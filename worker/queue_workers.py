@@ -15,6 +15,7 @@ import structlog
 from rq import Queue, SimpleWorker, Worker
 from rq.job import Job
 
+from dam_connector import tracing
 from dam_connector.counters import SharedCounters, resident_bytes
 from dam_connector.errors import StorageUnavailable
 from dam_connector.queue import FAIRNESS_INTERVAL
@@ -97,6 +98,12 @@ class MakeWorker(_FairWorker, Worker):
 
     The check process is started before the fork, so that each job finds it running.
     """
+
+    def perform_job(self, job: Job, queue: Queue) -> bool:
+        """Perform a job, in its own process; send its traces before that ends."""
+        done = super().perform_job(job, queue)
+        tracing.flush()
+        return bool(done)
 
     def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
         """Wait until the job's process has ended; count it if it died, and the most memory that it had."""

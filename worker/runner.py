@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import structlog
 
+from dam_connector import tracing
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.notify import NotifyEvent
@@ -87,7 +88,18 @@ def advance(services: Services, run_id: str) -> None:
     )
     token = work_origin.set(run.origin)
     try:
-        with _heartbeat(services, run), services.db.guarded(services.runs.fence(run)):
+        with (
+            tracing.span(
+                "run",
+                origin=run.origin,
+                run_id=run.id,
+                run_kind=run.kind.value,
+                sku=run.sku,
+                deliverable=run.deliverable,
+            ),
+            _heartbeat(services, run),
+            services.db.guarded(services.runs.fence(run)),
+        ):
             _run_steps(services, run)
     except StateConflict as error:
         log.warning("run_lost", error=str(error))
@@ -126,7 +138,8 @@ def _run_steps(services: Services, run: RunRecord) -> None:
             return
         started, began = time.process_time(), time.monotonic()
         try:
-            work = step(work, services)
+            with tracing.span(f"step {name}", expected=(Park,), step=name):
+                work = step(work, services)
         except Park as park:
             parked = to_plain(park.work or work)
             services.runs.checkpoint(run, step=name, next_step=name, work=parked, timings=timings)
@@ -251,6 +264,7 @@ def _fail(services: Services, run: RunRecord, message: str) -> None:
 
 def _count_end(services: Services, run: RunRecord, outcome: str) -> None:
     """Count that this worker left a run; `run_seconds` counts only those that are over."""
+    tracing.note(run_outcome=outcome)
     services.counters.add("runs_ended", kind=run.kind.value, outcome=outcome)
     if outcome in ("done", "failed"):
         seconds = (services.clock.now() - run.created_at).total_seconds()

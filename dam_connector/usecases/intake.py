@@ -13,6 +13,7 @@ from typing import Any
 
 import structlog
 
+from dam_connector import tracing
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import limit_to_clock
@@ -50,7 +51,10 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
     """
     token = work_origin.set(delivery_id)
     try:
-        with structlog.contextvars.bound_contextvars(origin=delivery_id, delivery_id=delivery_id):
+        with (
+            structlog.contextvars.bound_contextvars(origin=delivery_id, delivery_id=delivery_id),
+            tracing.span("delivery", origin=delivery_id, delivery_id=delivery_id),
+        ):
             _handle_once(services, delivery_id)
     finally:
         work_origin.reset(token)
@@ -88,6 +92,7 @@ def _handle_once(services: Services, delivery_id: str) -> None:
 
 
 def _count_end(services: Services, record: DeliveryRecord, outcome: str) -> None:
+    tracing.note(connection=record.connection, delivery_outcome=outcome)
     services.counters.add("deliveries_ended", connection=record.connection, outcome=outcome)
     if outcome in ("handled", "failed"):
         seconds = (services.clock.now() - record.inbound.received_at).total_seconds()

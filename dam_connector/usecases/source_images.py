@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from urllib.parse import quote, urljoin, urlsplit
 
+from dam_connector import tracing
 from dam_connector.adapters.common.http_session import Slots
 from dam_connector.adapters.http import AddressBlocked, ResponseTooLarge
 from dam_connector.domain.brought_model import (
@@ -164,7 +165,7 @@ def _map_at_once(store: Callable[[str], Sha256 | Issue], names: list[str]) -> li
     if len(names) < 2:
         return [store(name) for name in names]
     with ThreadPoolExecutor(IMAGES_AT_ONCE, thread_name_prefix="image") as pool:
-        return list(pool.map(store, names))
+        return list(pool.map(tracing.carried(store), names))
 
 
 def _host(url: str) -> str:

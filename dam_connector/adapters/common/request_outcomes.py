@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol, TypeVar
 
+from dam_connector import tracing
 from dam_connector.errors import BadOutput, Busy, NotFound, RateLimited, Refused
 
 
@@ -45,7 +46,8 @@ def observed(on_request: OnRequest, system: str) -> Iterator[Callable[[Response]
         return response
 
     try:
-        yield note
+        with tracing.span(f"request {system}", is_outgoing=True, system=system):
+            yield note
     except Exception as error:
         outcome = next((name for kind, name in _OUTCOMES.items() if isinstance(error, kind)), "unavailable")
         raise
