@@ -186,7 +186,6 @@ def build_services(
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
     rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
-    history = History(db, clock, outbox := Outbox(db, clock, _event_filter(rules)))
     return Services(
         settings=settings,
         clock=clock,
@@ -211,8 +210,8 @@ def build_services(
         spend=spend,
         tasks=Tasks(db, clock, spend),
         users=Users(db, clock, settings.sign_on_max_age_days),
-        history=history,
-        outbox=outbox,
+        outbox=(outbox := Outbox(db, clock, _event_filter(rules))),
+        history=(history := History(db, clock, outbox)),
         audit=AuditLog(db, clock),
         locks=locks,
         notes=Notes(db, clock),
