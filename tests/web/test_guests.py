@@ -233,6 +233,7 @@ def test_a_comment_over_the_limit_is_refused_with_it_and_shown_again(
         assert pin.replace('"', "&#34;") in answer.text
         note = client.post(f"{address}/{version.id}/decide", data={"verdict": "approved", "note": "x" * 2001})
         assert note.status_code == 422 and "At most 2,000 characters" in note.text
+        assert ('href="/guest/review"' in note.text) == (client is guest)  # the way back is a guest's own
     assert services.comments.of_version(version) == [] and state(services, version.id) == "in_review"
     guest.post(f"/guest/versions/{version.id}/comment", data={"comment": "x\r\n" * 999 + "xx"})
     (stored,) = services.comments.of_version(version)
