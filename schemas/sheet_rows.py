@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import ValidationError
@@ -30,6 +30,12 @@ from schemas.sheet_columns import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
 from schemas.sheet_dates import date_remedy, read_date
 from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
 from schemas.sheet_table import Sheet
+from schemas.sheet_translations import (
+    read_translations,
+    translation_columns,
+    translation_issues,
+    translations_note,
+)
 from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
 from schemas.text_decoding import BAD_CHARACTER
 
@@ -52,6 +58,8 @@ class SheetFacts:
     marks: Mapping[str, str]  # the decimal mark of a size, if the column or the others show it
     units: Mapping[str, str]  # the unit that the header of a size names
     combined_column: str = ""  # its column of sizes in one cell, if it has one
+    # field and locale of each column with texts in another language
+    translations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     makes_skus: bool = False  # the sheet has none: they are made from the names
     notes: tuple[str, ...] = ()  # for people
 
@@ -81,7 +89,9 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         )
         combined.add(cells.get(mapping.get("dimensions", ""), ""))
         totals.add(line, cells, mapping)
-    notes = [note for note in (lengths.note(), combined.note(), totals.note()) if note]
+    translations = translation_columns(sheet.header, mapping.values())
+    found = (lengths.note(), combined.note(), totals.note(), translations_note(translations))
+    notes = [note for note in found if note]
     without_unit += combined.without_unit
     if without_unit:
         unit = UNIT_NAMES[DEFAULT_UNIT]
@@ -92,6 +102,7 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         marks=_marks(combined.shown_with(shown)),
         units=units,
         combined_column=mapping.get("dimensions", ""),
+        translations=translations,
         makes_skus=makes_skus,
         notes=tuple(notes),
     )
@@ -132,13 +143,15 @@ def read_row(
             marks=_marks(shown),
             units=_header_units(mapping),
             combined_column=mapping.get("dimensions", ""),
+            translations=translation_columns(cells.keys(), mapping.values()),
         )
     if facts.makes_skus:
         row["sku"] = sku_from_name(row.get("product_name", ""))
     if problem := getattr(cells, "problem", ""):
         return None, [issue("row.shifted", f"{problem}.")]
     sizes, issues = _read_sizes(row, facts)
-    if issues := [*_cell_issues(row), *issues]:
+    spoiled = translation_issues(cells, facts.translations)
+    if issues := [*_cell_issues(row), *spoiled, *issues]:
         return None, issues
     record: dict[str, Any] = {
         "sku": str(row.get("sku", "")),
@@ -151,6 +164,7 @@ def read_row(
     for column in MOMENTS:
         moment = read_date(row.get(column, ""))
         record[column] = moment.isoformat() if moment else None
+    record["translations"] = read_translations(cells, facts.translations)
     record["dimensions"] = {**sizes, "unit": "m"} if sizes else None
     try:
         product = load_product(record)
