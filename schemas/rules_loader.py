@@ -11,6 +11,7 @@ from dam_connector.domain.categories import doubled_categories
 from dam_connector.domain.channel_names import UNVERSIONED_ADAPTERS
 from dam_connector.domain.file_names import file_stem
 from dam_connector.domain.ids import Sku
+from dam_connector.domain.photo_sources import read_photo_sources
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import (
@@ -149,6 +150,11 @@ def _reference_problems(rules: Rules) -> list[str]:
     found = [
         problem for number in range(len(rules.deliverables)) for problem in _of_deliverable(rules, number)
     ]
+    for name, connection in rules.dam.items():
+        try:  # a product's photos depend on it, so that no wrong one may be in force
+            read_photo_sources(connection.options)
+        except ValueError as error:
+            found.append(f"{json_pointer(('connections', 'dam', name))}/{error}")
     for name, rule in rules.adopt.items():
         where = json_pointer(("adopt", name))
         if rules.deliverable(name) is None:

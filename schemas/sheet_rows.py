@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from marshmallow import ValidationError
@@ -30,6 +30,12 @@ from schemas.sheet_columns import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
 from schemas.sheet_dates import date_remedy, read_date
 from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
 from schemas.sheet_table import Sheet
+from schemas.sheet_translations import (
+    read_translations,
+    translation_columns,
+    translation_issues,
+    translations_note,
+)
 from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
 from schemas.text_decoding import BAD_CHARACTER
 from schemas.text_doubts import DoubtfulTexts
@@ -56,6 +62,8 @@ class SheetFacts:
     units: Mapping[str, str]  # the unit that the header of a size names
     combined_column: str = ""  # its column of sizes in one cell, if it has one
     unit_row: int = 0  # the row that holds units in place of sizes, or 0
+    # field and locale of each column with texts in another language
+    translations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     makes_skus: bool = False  # the sheet has none: they are made from the names
     notes: tuple[str, ...] = ()  # for people
 
@@ -90,7 +98,9 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         )
         combined.add(cells.get(mapping.get("dimensions", ""), ""))
         totals.add(line, cells, mapping)
-    notes = [note for note in (lengths.note(), combined.note(), totals.note(), texts.note()) if note]
+    translations = translation_columns(sheet.header, mapping.values())
+    found = (lengths.note(), combined.note(), totals.note(), texts.note(), translations_note(translations))
+    notes = [note for note in found if note]
     without_unit += combined.without_unit
     if unit_row:
         notes.append(f"Row {unit_row} holds units, which are not read there: {_UNITS_IN_HEADER}.")
@@ -104,6 +114,7 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         units=units,
         combined_column=mapping.get("dimensions", ""),
         unit_row=unit_row,
+        translations=translations,
         makes_skus=makes_skus,
         notes=tuple(notes),
     )
@@ -144,6 +155,7 @@ def read_row(
             marks=_marks(shown),
             units=_header_units(mapping),
             combined_column=mapping.get("dimensions", ""),
+            translations=translation_columns(cells.keys(), mapping.values()),
         )
     if facts.makes_skus:
         row["sku"] = sku_from_name(row.get("product_name", ""))
@@ -155,7 +167,8 @@ def read_row(
         message = "The row holds units and no product; delete it."
         return None, [issue("row.value", message, limit=_UNITS_IN_HEADER)]
     sizes, issues = _read_sizes(row, facts)
-    if issues := [*_cell_issues(row), *issues]:
+    spoiled = translation_issues(cells, facts.translations)
+    if issues := [*_cell_issues(row), *spoiled, *issues]:
         return None, issues
     record: dict[str, Any] = {
         "sku": str(row.get("sku", "")),
@@ -168,6 +181,7 @@ def read_row(
     for column in MOMENTS:
         moment = read_date(row.get(column, ""))
         record[column] = moment.isoformat() if moment else None
+    record["translations"] = read_translations(cells, facts.translations)
     record["dimensions"] = {**sizes, "unit": "m"} if sizes else None
     try:
         product = load_product(record)

@@ -1,6 +1,7 @@
 """Commands for connections: connect, connection test, reconcile, backfill."""
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,7 +157,8 @@ def connect(
             "--token: a secret is not accepted here; put it into the environment and refer to it as env/NAME"
         )
     services, name = open_services(data_dir), name or adapter
-    options = {"base_url": url, **({"token": token} if token else {})}
+    options = {**_options_in_file(services, port, name), "base_url": url}
+    options |= {"token": token} if token else {}
     try:
         preparations = list(
             connections.list_preparations(services, port, name, Connection(adapter=adapter, options=options))
@@ -186,6 +188,14 @@ def connect(
         f'\nIn plugin.json, set "review": {{"dam": "{name}"}}, and add this under /connections/{port}:'
         f"\n  {json.dumps(entry)}"
     )
+
+
+def _options_in_file(services: Services, port: str, name: str) -> dict[str, object]:
+    """Return the options of a connection that is in plugin.json already: they say what it needs."""
+    with suppress(ConfigError):
+        known = getattr(services.rules.current(), port).get(name)
+        return dict(known.options) if known else {}
+    return {}
 
 
 class DateTimeParam(click.ParamType[datetime]):

@@ -16,7 +16,7 @@ from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
-from schemas.sheet_rows import survey_sheet
+from schemas.sheet_rows import SheetFacts, survey_sheet
 from schemas.sheet_table import Sheet
 
 CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
@@ -89,7 +89,7 @@ def preview_batch(
             be stored yet.
     """
     facts = survey_sheet(sheet, mapping)
-    notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping))
+    notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
     preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
     image_check = _ImageCheck(services, {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()})
     rules = services.rules.current()
@@ -106,9 +106,10 @@ def preview_batch(
     return preview
 
 
-def _unused_columns(sheet: Sheet, mapping: Mapping[str, str]) -> Iterator[str]:
+def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:
     """Yield a note about the columns that nothing is read from; an export's are known, and many."""
-    unused = [name for name in sheet.header if name and name not in mapping.values()]
+    used = (*mapping.values(), *facts.translations)
+    unused = [name for name in sheet.header if name and name not in used]
     if unused and not any(note.startswith("This is an export of") for note in sheet.notes):
         more = f" and {len(unused) - MAX_NAMED_COLUMNS} more" if len(unused) > MAX_NAMED_COLUMNS else ""
         yield f"Columns that are not used: {', '.join(unused[:MAX_NAMED_COLUMNS])}{more}."

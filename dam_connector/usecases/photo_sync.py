@@ -30,8 +30,10 @@ MAX_REF_LENGTH = 500
 
 def photo_supplier(services: Services, dam: str) -> SuppliesPhotos | None:
     """Return the adapter of a DAM whose photos are sources, else None."""
+    if sources_option(services, dam) is None:
+        return None
     adapter = services.dam(dam)
-    return adapter if isinstance(adapter, SuppliesPhotos) and sources_option(services, dam) else None
+    return adapter if isinstance(adapter, SuppliesPhotos) else None
 
 
 def sync_photo(

@@ -173,6 +173,7 @@ def edit(product_id: str) -> ResponseReturnValue:
         dimensions=edited.dimensions if resized else before.dimensions,
         attributes=before.attributes,
         spin_images=before.spin_images,
+        translations=before.translations,
         description=request.form.get("description", "").strip()[:5000],
     )
     taken = intake.edit_product(services(), record, changed, by=signed_in_user().name)

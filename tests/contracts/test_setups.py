@@ -1,7 +1,7 @@
 """Tests of the setup of a Directus: records are listed first, created once, and found the second time."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from dam_connector.adapters import load_setup
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.cli import connections
 from dam_connector.errors import ConfigError, Refused
+from dam_connector.wiring import Services
 from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.support import http_to
 
@@ -59,9 +60,9 @@ def server(system: FakeSystemCollections) -> Iterator[FakePim]:
     found.stop()
 
 
-def prepare(context: AdapterContext, server: FakePim) -> list[Any]:
+def prepare(context: AdapterContext, server: FakePim, **more: Any) -> list[Any]:
     own = replace(context, http=http_to(server.host, context), secret=lambda _: "token")
-    options = {"base_url": server.url, "token": "env/T"}
+    options = {"base_url": server.url, "token": "env/T", **more}
     return list(load_setup("dam", "directus").prepare(options, own, "https://dam.example/webhooks/directus"))
 
 
@@ -117,3 +118,32 @@ def test_a_setup_that_must_be_done_by_hand_is_reported() -> None:
         connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"]
     )
     assert result.exit_code == 1 and "env/NAME" in result.output and "the-secret-itself" not in result.output
+
+
+def test_with_photos_as_sources_a_second_flow_tells_of_them(
+    context: AdapterContext, server: FakePim, system: FakeSystemCollections
+) -> None:
+    for each in prepare(context, server):
+        each.create()
+    missing = [each for each in prepare(context, server, sources={"sku_field": "sku"}) if not each.exists]
+    assert [each.description for each in missing] == [
+        "flow `Notify dam-connector of photos`: POST https://dam.example/webhooks/directus"
+    ]
+    missing[0].create()
+    _, flow = next(each for each in reversed(system.created) if each[0] == "/flows")
+    assert flow["options"] == {
+        "type": "action",
+        "scope": ["files.upload", "items.update", "items.delete"],
+        "collections": ["directus_files"],
+    }
+    assert all(each.exists for each in prepare(context, server, sources={"sku_field": "sku"}))
+
+
+def test_the_command_knows_the_options_of_a_connection_that_is_in_plugin_json(
+    services: Services, write_rules: Callable[..., None]
+) -> None:
+    own = {"adapter": "directus", "base_url": "https://old.example", "sources": {"sku_field": "sku"}}
+    rules = json.loads(services.settings.plugin_json.read_text())["connections"]
+    write_rules(connections={**rules, "dam": {**rules["dam"], "directus": own}})
+    assert connections._options_in_file(services, "dam", "directus")["sources"] == {"sku_field": "sku"}
+    assert connections._options_in_file(services, "dam", "other") == {}

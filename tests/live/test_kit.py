@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlencode, urlsplit
@@ -21,9 +21,12 @@ from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.clock import SystemClock
 from dam_connector.ports import Blobs, LibraryStore
 from dam_connector.store.blobs import open_blobs
+from dam_connector.usecases.connections import check_connection
+from dam_connector.usecases.photo_sync import poll_photos
+from dam_connector.wiring import Services
 from tests.contracts import scenarios
 from tests.contracts.traffic import Recorder, differences, load, save
-from tests.support import picture
+from tests.support import ENVIRON, TestClock, picture, product
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 KIT = os.environ.get("LIVE_KIT", "")
@@ -243,3 +246,53 @@ def test_photos_in_resourcespace(rig: dict[str, Any], context: AdapterContext) -
     }
     scenarios.resourcespace_photos(recorder, context, options, Photographer(rig))
     settle("resourcespace_photos", recorder)
+
+
+@pytest.fixture
+def allow_hosts(rig: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> str:
+    """The services of this module may ask the kit, and have the key of our user there."""
+    key = rig["resourcespace"]["users"]["connector"]["api_key"]
+    monkeypatch.setitem(ENVIRON, "RESOURCESPACE_KEY", key)
+    return host(rig["resourcespace"]["url"])
+
+
+def test_a_photo_in_resourcespace_starts_a_product_s_packshot_and_its_next_version(
+    rig: dict[str, Any],
+    services: Services,
+    drain: Callable[[], int],
+    write_rules: Callable[..., None],
+    clock: TestClock,
+) -> None:
+    about, sku = rig["resourcespace"], f"P{base64.b32encode(os.urandom(5)).decode()}"
+    fields = about["fields"]
+    shelf = {
+        "adapter": "resourcespace",
+        "base_url": about["url"],
+        "user": "connector",
+        "fields": {"external_id": fields["external_id"], "sku": fields["sku"]},
+        "sources": {"sku_field": str(fields["sku"])},
+    }
+    rules = json.loads(services.settings.plugin_json.read_text())
+    write_rules(
+        connections={**rules["connections"], "dam": {"rs": shelf}},
+        review={"dam": "rs"},
+        deliverables=rules["deliverables"][:1],
+    )
+    person = Photographer(rig)
+    ref = person.put_photo(f"{sku}_front.jpg", picture(), sku=sku)
+    services.products.upsert(product(sku), connection="", ref=sku, source_time=clock.now())
+    assert any(f"is of {sku}" in line or "have an SKU" in line for line in check_connection(services, "rs"))
+
+    def states() -> list[str]:
+        for _ in range(4):
+            poll_photos(services)
+            drain()
+        return [f"V{v.number} {v.state.value}" for v in services.assets.of_product(sku)]
+
+    assert states() == ["V1 in_review"]  # and our push there starts nothing
+    person.put_photo(f"{sku}_front.jpg", picture(size=(440, 400)), sku=sku, ref=ref)
+    assert states() == ["V2 in_review", "V1 superseded"]
+    person.remove_photo(ref)
+    assert len(states()) == 2 and not services.products.get(sku).sources  # type: ignore[union-attr]
+    for version in services.assets.of_product(sku):
+        services.dam("rs").remove(version.dam_ref)

@@ -319,6 +319,21 @@ def test_each_mistake_in_the_option_has_its_place(sources: dict[str, Any], probl
     assert len(found) == 1 and f"/connections/dam/shelf{problem}" in found[0]
 
 
+def test_a_wrong_option_never_comes_into_force(
+    services: Services, shelf: Any, drain: Drain, write_rules: Callable[..., None]
+) -> None:
+    take_in(services, drain)
+    upload(shelf)
+    poll_photos(services)
+    rules = json.loads(services.settings.plugin_json.read_text())
+    rules["connections"]["dam"]["shelf"]["sources"] = {"names": ["no placeholder"]}
+    write_rules(**rules)
+    take_in(services, drain, color="green")
+    assert set(services.products.get("CH123").sources) == {"front"}
+    problem = services.rules.problem
+    assert problem and "/connections/dam/shelf/sources/names: 'no placeholder' needs one" in str(problem)
+
+
 def test_a_file_that_is_gone_when_it_is_read_is_no_source(
     services: Services, shelf: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

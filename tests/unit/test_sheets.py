@@ -13,8 +13,9 @@ from dam_connector.domain.row_request import RowRequest, apply_request, request_
 from dam_connector.errors import InputError
 from schemas.sheet_columns import COLUMNS, guess_columns
 from schemas.sheet_reader import read_sheet
-from schemas.sheet_rows import product_row, read_row
+from schemas.sheet_rows import product_row, read_row, survey_sheet
 from schemas.sheet_template import csv_text, sheet_template
+from schemas.sheet_translations import translation_columns
 from tests.support import product
 from tests.unit.test_checks import RULES
 
@@ -236,3 +237,55 @@ def test_a_cell_as_long_as_a_book_is_no_header_and_is_passed_in_one_pass() -> No
     book = "x" * 200_000  # looking for a unit in it as in a header took minutes
     sheet = read_sheet(f"sku,name,image_url\nA1,{book},a.jpg\n".encode())
     assert [cells["sku"] for _, cells in sheet.rows] == ["A1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("name_de", ("name", "de")),
+        ("Name (fr)", ("name", "fr")),
+        ("product_name@de-AT", ("name", "de-AT")),
+        ("Title de_CH", ("name", "de-CH")),
+        ("description_fr", ("description", "fr")),
+        ("Description [pt-BR]", ("description", "pt-BR")),
+        ("colour.it", ("color", "it")),
+        ("Farbe EN", ("color", "en")),
+        ("material-nl", ("material", "nl")),
+        ("name_id-ID", ("name", "id-ID")),
+        ("name_id", None),
+        ("color_no", None),
+        ("material_code", None),
+        ("brand_de", None),
+        ("de", None),
+        ("name", None),
+        ("name_xx", None),
+    ],
+)
+def test_columns_in_other_languages_are_recognised(name: str, found: tuple[str, str] | None) -> None:
+    assert translation_columns([name], []) == ({name: found} if found else {})
+    assert translation_columns([name], [name]) == {}
+
+
+def test_texts_in_other_languages_become_the_product_s_translations() -> None:
+    sheet = read_sheet(
+        b"sku,name,image_url,name_de,description_fr,color (de),name_id\n"
+        b"A,Chair,u,Stuhl,Une chaise,rot,77\nB,Table,u,,,,\n"
+    )
+    mapping = guess_columns(sheet.header)
+    facts = survey_sheet(sheet, mapping)
+    first, second = (read_row(cells, mapping, facts)[0] for _, cells in sheet.rows)
+    assert first and first.translations == {
+        "de": {"name": "Stuhl", "color": "rot"},
+        "fr": {"description": "Une chaise"},
+    }
+    assert second and second.translations == {}
+    assert (
+        "Texts in other languages: name_de as name in de, description_fr as description in fr, "
+        "color (de) as color in de." in facts.notes
+    )
+
+
+def test_a_spoiled_text_in_another_language_is_told_with_its_column() -> None:
+    cells = {"sku": "A", "name_de": "#NAME?"}
+    product, issues = read_row(cells, {"sku": "sku"})
+    assert product is None and [(i.pointer, i.measured) for i in issues] == [("/name_de", "#NAME?")]

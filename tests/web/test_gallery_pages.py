@@ -249,3 +249,14 @@ def test_a_batch_sends_its_progress(
         "B1,Chair" in client.get(f"{where}/status.csv").text
         and client.get(f"{where}/assets.zip").data[:2] == b"PK"
     )
+
+
+def test_an_edit_keeps_the_texts_in_other_languages(services: Services, browser_like: Visitor) -> None:
+    german = {"de": {"name": "Stuhl"}}
+    intake.add_product(services, product("A1", translations=german), by="test")
+    record = services.products.get("A1")
+    assert record
+    form = {"product_name": "Mug", "category": "decor", "unit": "cm"}
+    assert browser_like("merchandiser").post(f"/products/{record.id}/edit", data=form).status_code == 302
+    edited = services.products.get("A1")
+    assert edited and edited.product.name == "Mug" and edited.product.translations == german
