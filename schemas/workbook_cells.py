@@ -13,13 +13,13 @@ MAX_REMARKS = 100_000  # of each kind, in one sheet
 _CHUNK_BYTES = 1_048_576
 _OVERLAP_BYTES = 8_192  # longer elements are not seen
 # The attributes of a tag have few characters; longer tags are passed over, so that no tag costs much time.
-_ROW = rb'<row\b[^>]{0,200}?\br="(?P<row>\d{1,7})"[^>]{0,200}?\bhidden="(?:1|true)"'
+_ROW = rb'<row\b[^<>]{0,200}?\br="(?P<row>\d{1,7})"[^<>]{0,200}?\bhidden="(?:1|true)"'
 _MERGED = (
-    rb'<mergeCell\b[^>]{0,99}?\bref="(?P<column>[A-Z]{1,3})(?P<first>\d{1,7}):[A-Z]{1,3}(?P<last>\d{1,7})"'
+    rb'<mergeCell\b[^<>]{0,99}?\bref="(?P<column>[A-Z]{1,3})(?P<first>\d{1,7}):[A-Z]{1,3}(?P<last>\d{1,7})"'
 )
 _FORMULA = (
-    rb'<c\b(?![^>]{0,200}\bt="str")[^>]{0,200}?\br="(?P<formula>[A-Z]{1,3}\d{1,7})"[^>]{0,200}>\s{0,99}'
-    rb"<f\b(?:[^>]{0,200}/>|[^>]{0,200}>[^<]{0,4000}</f>)\s{0,99}(?:<v\s?/>|<v>\s{0,99}</v>)?\s{0,99}</c>"
+    rb'<c\b(?![^<>]{0,200}\bt="str")[^<>]{0,200}?\br="(?P<formula>[A-Z]{1,3}\d{1,7})"[^<>]{0,200}>\s{0,99}'
+    rb"<f\b(?:[^<>]{0,200}/>|[^<>]{0,200}>[^<]{0,4000}</f>)\s{0,99}(?:<v\s?/>|<v>\s{0,99}</v>)?\s{0,99}</c>"
 )
 _REMARK = re.compile(b"|".join((_ROW, _MERGED, _FORMULA)))
 # A number with texts around it, e.g. `0.0" mm"` or `"SKU-"000`; other formats change no meaning.
