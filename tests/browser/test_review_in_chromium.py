@@ -288,6 +288,7 @@ def test_a_model_with_colours_has_a_choice_for_reviewers_and_shoppers(
     page.goto("/review")
     page.locator(".card", has_text="model").click()
     assert model_is_shown(page, "model-viewer")
+    expect(page.get_by_text("no photo", exact=True)).to_be_visible()
     colours_can_be_chosen(page)
     assert serious_violations(page) == []
     page.keyboard.press("a")
