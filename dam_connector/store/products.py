@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
@@ -35,7 +36,11 @@ class ProductRecord:
     @property
     def photos(self) -> dict[str, Sha256]:
         """Return its fetched photos and its inspiration image, by view: all pictures but a spin's."""
-        return {view: sha256 for view, sha256 in self.sources.items() if not is_spin_key(view)}
+        return {
+            view: sha256
+            for view, sha256 in self.sources.items()
+            if view != BROUGHT_MODEL and not is_spin_key(view)
+        }
 
     @property
     def spin(self) -> dict[str, Sha256]:

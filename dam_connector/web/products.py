@@ -114,7 +114,7 @@ def _product_page(
         cells=cells,
         form_issues=issues,
         model_issues=model_issues,
-        photos={view: sha for view, sha in record.photos.items() if view != BROUGHT_MODEL},
+        photos=record.photos,
         brought_model=record.sources.get(BROUGHT_MODEL),
         columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,

@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -25,6 +26,9 @@ from tests.browser.conftest import (
 )
 from tests.support import MODEL, PhotoServer, product, rules_json
 from tests.unit.test_adoption import textured_chair
+from tests.unit.test_colour_variants import GREEN, RED, seat
+from worker.imaging.main_colours import to_lab
+from worker.modeling.colour_variants import WantedColour, add_variants
 from worker.modeling.usdz_export import convert_glb
 
 pytestmark = needs_chromium
@@ -289,6 +293,57 @@ def test_from_an_uploaded_model_to_the_ar_page(
     drain()
     page.goto("/ar/BENCH")
     assert model_is_shown(page, "model-viewer")
+
+
+@pytest.mark.parametrize("deliverables", [[{**MODEL, "categories": ["bench"]}]], ids=["of benches"])
+def test_a_model_with_colours_has_a_choice_for_reviewers_and_shoppers(
+    page: Page, services: Services, drain: Callable[[], int]
+) -> None:
+    green = WantedColour("Green", plain=to_lab(np.array(GREEN, np.uint8)))
+    glb, _ = add_variants(seat(RED), "Red", [green])
+    record = product("BENCH", category="bench", images={}, dimensions={"height": 0.9, "unit": "m"})
+    intake.add_product(services, record, by="test")
+    page.goto(f"/products/{services.products.get('BENCH').id}")
+    file = {"name": "seat.glb", "mimeType": "model/gltf-binary", "buffer": glb}
+    page.get_by_label("GLB, glTF, USDZ").set_input_files(file)
+    page.get_by_role("button", name="Make the model from this file").click()
+    expect(page.get_by_text("The model is stored.")).to_be_visible()
+    drain()
+    page.goto("/review")
+    page.locator(".card", has_text="model").click()
+    assert model_is_shown(page, "model-viewer")
+    expect(page.get_by_text("no photo", exact=True)).to_be_visible()
+    colours_can_be_chosen(page)
+    assert serious_violations(page) == []
+    page.keyboard.press("a")
+    page.get_by_text("approved").first.wait_for()
+    services.clock.forward(60)  # type: ignore[attr-defined]
+    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
+    drain()
+    page.goto("/ar/BENCH")
+    assert model_is_shown(page, "model-viewer")
+    colours_can_be_chosen(page)
+    assert serious_violations(page) == []
+
+
+def colours_can_be_chosen(page: Page) -> None:
+    group = page.get_by_role("group", name="Colours")
+    expect(group.get_by_role("button")).to_have_text(["Red", "Green"])
+    red, green = group.get_by_role("button").all()
+    expect(red).to_have_attribute("aria-pressed", "true")
+    green.click()
+    expect(green).to_have_attribute("aria-pressed", "true")
+    expect(red).to_have_attribute("aria-pressed", "false")
+    # The scene is asked what it draws: a picture takes seconds without a graphics card.
+    page.wait_for_function(
+        """() => {
+          const viewer = document.querySelector("model-viewer");
+          const scene = viewer[Object.getOwnPropertySymbols(viewer).find((s) => s.description === "scene")];
+          const drawn = [];
+          scene.traverse((node) => { if (node.isMesh) drawn.push(node.material.name); });
+          return drawn.some((name) => name.includes("Green"));
+        }"""
+    )
 
 
 def test_product_and_theme(page: Page, services: Services) -> None:

@@ -218,3 +218,19 @@ def test_a_budget_in_plugin_json() -> None:
         model_of = [{**d, **wrong} if d is model else d for d in rules["deliverables"]]
         with pytest.raises(ConfigError, match=said):
             load_rules(json.dumps({**rules, "deliverables": model_of}))
+
+
+def test_a_triangle_without_area_may_be_missing_in_the_web_glb() -> None:
+    model = unwrapped(ball())
+    model = replace(model, faces=np.vstack([model.faces, [[0, 0, 1]]]).astype(np.uint32))
+    files = {"glb": write_glb(model, "x"), "web": write_web_glb(model, "x")}
+    subject = CheckSubject(
+        product=None,
+        deliverable=None,
+        slot=1,
+        number=1,
+        files=tuple(made(data, f"a1.{kind}", kind) for kind, data in files.items()),
+        read=lambda file: files[file.format],
+    )
+    assert not list(web_glb.check(subject, RULES))
+    assert subject.facts["web_triangles"] == len(model.faces) - 1

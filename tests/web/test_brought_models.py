@@ -33,6 +33,8 @@ def test_a_model_is_uploaded_shown_and_removed(api: Api, services: Services, sku
     taken = client.post(url, data=file(glb))
     assert taken.status_code == 202 and taken.json["sku"] == sku, taken.text
     stored = services.products.get(sku)
+    assert "model" in stored.sources and "model" not in stored.photos
+    assert f"/sources/{stored.id}/model" not in client.get("/products").text
     assert client.get(f"/api/v1/products/{sku}").json["product"]["model_url"] == stored.product.model_url
     answer = client.get(f"/sources/{stored.id}/model")
     assert answer.data == glb and answer.mimetype == "model/gltf-binary"

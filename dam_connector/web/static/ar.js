@@ -1,5 +1,5 @@
 // The AR page: the poster is there already; the viewer comes after it, and only where it can work.
-import { stopTurning, turnLightWithCamera } from "./viewers.js";
+import { offerColours, stopTurning, turnLightWithCamera } from "./viewers.js";
 
 const viewer = document.getElementById("model");
 const { src, plain, decoder, script } = viewer.dataset;
@@ -134,6 +134,7 @@ const start = async () => {
   viewer.addEventListener("error", showPictures);
   if (matchMedia("(prefers-reduced-motion: reduce)").matches) viewer.removeAttribute("auto-rotate");
   turnLightWithCamera(viewer);
+  offerColours(viewer);
   await loading;
   viewer.src = src;
 };

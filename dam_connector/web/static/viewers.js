@@ -26,10 +26,37 @@ export function stopTurning(viewer) {
   viewer.resetTurntableRotation?.();
 }
 
+// Offer the colours of a model that has variants (KHR_materials_variants): a button each, where the page has a place.
+export function offerColours(viewer) {
+  const place = viewer.querySelector("[data-colours]");
+  if (!place) return;
+  const show = (name) => {
+    viewer.variantName = name;
+    for (const button of place.children) button.setAttribute("aria-pressed", String(button.textContent === name));
+  };
+  const offer = () => {
+    const names = viewer.availableVariants ?? [];
+    place.hidden = names.length < 2;
+    if (place.hidden) return;
+    place.replaceChildren(...names.map((name) => {
+      const button = document.createElement("button");
+      Object.assign(button, { type: "button", className: "chip", textContent: name });
+      button.addEventListener("click", () => show(name));
+      return button;
+    }));
+    show(names.includes(viewer.variantName) ? viewer.variantName : names[0]);
+  };
+  viewer.addEventListener("load", offer);
+  if (viewer.loaded) offer();
+}
+
 // Turn all models when a person turns one.
 export function lockTogether(viewers) {
   for (const viewer of viewers) {
-    customElements.whenDefined("model-viewer").then(() => turnLightWithCamera(viewer));
+    customElements.whenDefined("model-viewer").then(() => {
+      turnLightWithCamera(viewer);
+      offerColours(viewer);
+    });
     if (reducesMotion || viewers.length > 1) viewer.removeAttribute("auto-rotate");
     viewer.addEventListener("camera-change", (event) => {
       if (event.detail.source !== "user-interaction") return;
