@@ -25,7 +25,7 @@ from dam_connector.wiring import Services, build_services
 from tests.stress.many_records import fill
 
 SIZES = (1_000, 10_000, 100_000)
-ROUNDS = 15
+ROUNDS = 30
 STEPS = 8  # checkpoints of a run of pictures
 BATCH_LIST = "/batches"
 PAGES = (
