@@ -54,7 +54,6 @@ FLAT_PENALTY = 0.02  # of a three-quarter photo rectified as if it were flat
 FURNITURE_BONUS = 0.06  # of coverage, for furniture: a flat picture covers its own outline too easily
 MAX_OPEN_FILL = 0.68  # of its convex hull; the outline of a sofa or a cabinet fills more
 MAX_BLOCKS_COVERAGE = 0.75  # blocks that cover more are near enough
-MAX_TABLE_COVERAGE = 0.55  # the same of a table, which stands on legs as blocks too
 OPEN_GAIN = 0.04  # of coverage, by which open furniture must be better than blocks
 SAME_SIDES = 0.02  # relative difference of width and depth: such products are often round
 SECTION_EXPONENTS = (2.0, 3.0, 6.0)  # that are tried
@@ -200,8 +199,8 @@ def _furniture_in(
     """
     blocks = fit_furniture(small, size)
     is_table = blocks.piece.body_top == 1 and blocks.piece.legs_top >= MIN_TABLE_LEGS
-    enough = MAX_TABLE_COVERAGE if is_table else MAX_BLOCKS_COVERAGE
-    if blocks.coverage < enough and _hull_fill(small) < MAX_OPEN_FILL:
+    # A table stands on legs as blocks too.
+    if not is_table and blocks.coverage < MAX_BLOCKS_COVERAGE and _hull_fill(small) < MAX_OPEN_FILL:
         thin = fit_open_furniture(photo, size)
         if thin.overlap > blocks.coverage + OPEN_GAIN:
             factor = photo.alpha.shape[1] / thin.picture_width
