@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dam_connector.errors import ConfigError
-from schemas.rules_loader import load_rules, rules_notes
+from schemas.rules_loader import load_rules
+from schemas.rules_notes import rules_notes
 from schemas.strict_json import load_json
 from tests.support import rules_json
 

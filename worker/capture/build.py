@@ -30,6 +30,7 @@ from worker.modeling.build import LOW_CONFIDENCE, ModelBuild
 from worker.modeling.delighting import dielectric_colours, metal_colours
 from worker.modeling.material_estimate import MaterialEstimate, estimate_material
 from worker.modeling.mesh_extraction import closed_surface, separate_touching_vertices
+from worker.modeling.model_evidence import outline_complexity
 from worker.modeling.photo_projection import photo_projector
 from worker.modeling.texture import MAX_PROJECTORS, texture_from_photos
 from worker.modeling.textured_mesh import TexturedMesh
@@ -49,6 +50,10 @@ MIN_USABLE = 0.7  # of the frames that must agree
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 GOOD_COVERAGE = 0.97
+# Of the usual outline, and what share of the confidence more intricate ones leave: of eight measured spins,
+# four were below the first and had an envelope IoU of .89 or more, four above it had .77 or less.
+INTRICACIES, THIN_CONFIDENCE = (4.35, 4.7), 0.2
+CONTRADICTING = "The outlines of the frames contradict each other."
 MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 
 
@@ -89,7 +94,8 @@ def build_from_spin(
     used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in usable.numbers]
     mesh = _textured(vertices, faces, used, placement, texture_px, material)
 
-    confidence, issues = _judge(fitted, coverage, placement, len(usable.numbers))
+    intricacy = float(np.median([_intricacy(alphas[n]) for n in usable.numbers]))
+    confidence, issues = _judge(fitted, coverage, placement, len(usable.numbers), intricacy)
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
 
 
@@ -185,13 +191,25 @@ def _textured(
     )
 
 
+def _intricacy(alpha: U8) -> float:
+    """Return how intricate the outline of a frame is; 0 where it shows nothing."""
+    rows, columns = np.flatnonzero((alpha > 127).any(1)), np.flatnonzero((alpha > 127).any(0))
+    if not len(rows):
+        return 0.0
+    cropped = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return outline_complexity(np.asarray(cropped / np.float32(255), np.float32))
+
+
 def _judge(
-    fitted: FittedRig, coverage: float, placement: Placement, frame_count: int
+    fitted: FittedRig, coverage: float, placement: Placement, frame_count: int, intricacy: float
 ) -> tuple[float, list[Issue]]:
     """Return the confidence, 0 to 1, and what a reviewer should know."""
     issues = []
     confidence = min(1.0, coverage / GOOD_COVERAGE) * (1 - min(0.5, fitted.error / MAX_RIG_ERROR / 2))
     confidence *= min(1.0, frame_count / ENOUGH_FRAMES) ** 0.5
+    left = float(np.interp(intricacy, INTRICACIES, (1.0, THIN_CONFIDENCE)))
+    why = CONTRADICTING if confidence < left else "The product is thin or open."
+    confidence *= left
     if placement.size.guessed:
         issues.append(
             issue(
@@ -215,7 +233,7 @@ def _judge(
         issues.append(
             issue(
                 "model.low_confidence",
-                "The outlines of the frames contradict each other.",
+                why,
                 measured=confidence,
                 limit=LOW_CONFIDENCE,
             )

@@ -13,10 +13,11 @@ from worker.modeling.furniture_fitting import build_furniture
 from worker.modeling.material_estimate import estimate_material
 from worker.modeling.mesh_extraction import extract_mesh
 from worker.modeling.model_evidence import ModelEvidence, gather_evidence
+from worker.modeling.open_furniture import OpenPiece, build_open_furniture
 from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_outline, max_aspect_mismatch
 from worker.modeling.photo_camera import carve
 from worker.modeling.pose_search import RectifiedViews, rectify_views
-from worker.modeling.shape import build_shape
+from worker.modeling.shape import Shape, build_shape
 from worker.modeling.texture import texture_mesh
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.view_recognition import recognise_views
@@ -86,11 +87,7 @@ def build_model(
     actual_views = recognise_views(named, size)
     outlines = {actual_views.get(view, view): o for view, o in named.items()}
     views = rectify_views(outlines, size, description)
-    shape = (
-        build_shape(views.outlines, size, description)
-        if views.furniture is None
-        else build_furniture(views.furniture, size, TOTAL_CELLS)
-    )
+    shape = _shape_of(views, size, description)
     is_fitted = shape.family.startswith(("turned", "joinery"))  # to the outline, so nothing lies beyond
     if View.HERO in views.posed_photos and views.coverage > MIN_CARVING_COVERAGE and not is_fitted:
         shape = carve(shape, views.posed_photos[View.HERO], CARVING_TOLERANCE)
@@ -114,6 +111,15 @@ def build_model(
         issues=tuple(issues),
         actual_views=actual_views,
     )
+
+
+def _shape_of(views: RectifiedViews, size: ProductSize, description: str) -> Shape:
+    """Return the piece of furniture that was fitted to the photo, or the shape that the outlines show."""
+    if views.furniture is None:
+        return build_shape(views.outlines, size, description)
+    if isinstance(views.furniture, OpenPiece):
+        return build_open_furniture(views.furniture, size, TOTAL_CELLS)
+    return build_furniture(views.furniture, size, TOTAL_CELLS)
 
 
 def _confidence_issues(

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
 from worker.modeling.model_probability import INTERCEPT, WEIGHTS
@@ -12,6 +13,8 @@ from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.pose_search import RectifiedViews
 from worker.modeling.shape import Shape
 from worker.modeling.shape_evidence import iou
+
+F32 = NDArray[np.float32]
 
 GUESSES = ("inflation", "slab", "side like the front")  # families that know nothing of the product
 FURNITURE_GUESSES = ("seat", "legs", "carcass", "joinery")  # families that know furniture alone
@@ -64,7 +67,7 @@ def gather_evidence(
     """
     has_side = bool({View.FRONT, View.BACK} & set(seen)) and bool({View.RIGHT, View.LEFT} & set(seen))
     has_top = View.TOP in seen
-    complexity = max(_complexity(outline) for outline in seen.values())
+    complexity = max(outline_complexity(outline.alpha) for outline in seen.values())
     return ModelEvidence(
         has_side=has_side,
         has_top=has_top,
@@ -98,9 +101,14 @@ def _overlap(shape: Shape, outlines: Mapping[View, Outline]) -> float:
     return min(found)
 
 
-def _complexity(outline: Outline) -> float:
-    factor = min(1.0, MEASURED_PX / max(outline.alpha.shape))
-    mask = (cv2.resize(outline.alpha, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) > 0.5).astype(
+def outline_complexity(alpha: F32) -> float:
+    """Return how intricate an outline is: the logarithm of its length squared over its area.
+
+    Args:
+        alpha: (h, w), 0 to 1, cropped to the product.
+    """
+    factor = min(1.0, MEASURED_PX / max(alpha.shape))
+    mask = (cv2.resize(alpha, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA) > 0.5).astype(
         np.uint8
     )
     rim = np.pad(mask, 1) - cv2.erode(np.pad(mask, 1), np.ones((3, 3), np.uint8))

@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from dam_connector.domain.product import View
 from worker.modeling.cross_sections import Section, candidate_sections, front_view
 from worker.modeling.families.revolved import ROUND_WORDS
-from worker.modeling.furniture_fitting import FURNITURE_WORDS, FurniturePiece, fit_furniture
+from worker.modeling.furniture_fitting import (
+    FURNITURE_WORDS,
+    MIN_TABLE_LEGS,
+    FurniturePiece,
+    fit_furniture,
+)
+from worker.modeling.open_furniture import OpenPiece, fit_open_furniture
 from worker.modeling.outlines import Outline, ProductSize, aspect_mismatch
 from worker.modeling.photo_camera import (
     COARSE_CELLS,
@@ -46,6 +52,9 @@ LEVEL_PENALTY = 0.01  # of orthographic cameras, in coverage as are the next two
 INFLATION_PENALTY = 0.08  # of the family that follows any outline
 FLAT_PENALTY = 0.02  # of a three-quarter photo rectified as if it were flat
 FURNITURE_BONUS = 0.06  # of coverage, for furniture: a flat picture covers its own outline too easily
+MAX_OPEN_FILL = 0.68  # of its convex hull; the outline of a sofa or a cabinet fills more
+MAX_BLOCKS_COVERAGE = 0.75  # blocks that cover more are near enough
+OPEN_GAIN = 0.04  # of coverage, by which open furniture must be better than blocks
 SAME_SIDES = 0.02  # relative difference of width and depth: such products are often round
 SECTION_EXPONENTS = (2.0, 3.0, 6.0)  # that are tried
 RECTIFIED_PX = 1024  # longer side of rectified photos: several pixels to a cell of the grid
@@ -92,7 +101,7 @@ class RectifiedViews:
     outlines: dict[View, Outline]  # orthographic
     coverage: float  # 0 to 1: how well a coarse shape covers the photos; 1 if no camera had to be guessed
     posed_photos: dict[View, PosedPhoto]  # the photos as they are, with the guessed cameras
-    furniture: FurniturePiece | None = None  # the fitted piece, if it explains the photo best
+    furniture: FurniturePiece | OpenPiece | None = None  # the fitted piece, if it explains the photo best
 
 
 def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: str) -> RectifiedViews:
@@ -162,15 +171,15 @@ def _rectify_three_quarter(
         else [_flat_guesses(), _section_guesses(size, round_body=is_round)]
     )
     best = max((_search(small, size, words, guesses) for guesses in searches), key=lambda t: t.score)
-    fit = fit_furniture(small[view], size) if is_furniture and View.TOP not in small else None
-    if fit is not None and fit.coverage > best.score - FURNITURE_BONUS:
-        photo_camera = fit.photo_camera.scaled(_scale_of(photo, small[view]))
+    piece = _furniture_in(photo, small[view], size) if is_furniture and View.TOP not in small else None
+    if piece is not None and piece[1] > best.score - FURNITURE_BONUS:
+        found, share_covered, photo_camera = piece
         rectified = rectify_onto_plane(photo, photo_camera, size, 0.0, max(photo.alpha.shape))
         return RectifiedViews(
             outlines={View.FRONT: rectified},
-            coverage=fit.coverage,
+            coverage=share_covered,
             posed_photos={view: PosedPhoto(outline=photo, photo_camera=photo_camera)},
-            furniture=fit.piece,
+            furniture=found,
         )
     photo_camera = best.cameras[view].scaled(_scale_of(photo, small[view]))
     rectified = _rectify(view, photo, photo_camera, size, best.guess, max(photo.alpha.shape))
@@ -179,6 +188,34 @@ def _rectify_three_quarter(
         coverage=best.coverage,
         posed_photos={view: PosedPhoto(outline=photo, photo_camera=photo_camera)},
     )
+
+
+def _furniture_in(
+    photo: Outline, small: Outline, size: ProductSize
+) -> tuple[FurniturePiece | OpenPiece, float, PhotoCamera]:
+    """Return the piece that covers a three-quarter photo best, how well it does, and the photo's camera.
+
+    Where blocks cover it badly and much of its convex hull is air, the piece may be thin and open.
+    """
+    blocks = fit_furniture(small, size)
+    is_table = blocks.piece.body_top == 1 and blocks.piece.legs_top >= MIN_TABLE_LEGS
+    # A table stands on legs as blocks too.
+    if not is_table and blocks.coverage < MAX_BLOCKS_COVERAGE and _hull_fill(small) < MAX_OPEN_FILL:
+        thin = fit_open_furniture(photo, size)
+        if thin.overlap > blocks.coverage + OPEN_GAIN:
+            factor = photo.alpha.shape[1] / thin.picture_width
+            return thin.piece, thin.overlap, thin.photo_camera.scaled(factor)
+    return blocks.piece, blocks.coverage, blocks.photo_camera.scaled(_scale_of(photo, small))
+
+
+def _hull_fill(photo: Outline) -> float:
+    """Return the share of its convex hull that an outline fills."""
+    inside = photo.alpha > 0.5
+    corners = np.argwhere(inside)[:, ::-1].astype(np.int32)
+    if len(corners) < 3:
+        return 1.0
+    hull = cv2.fillConvexPoly(np.zeros(inside.shape, np.uint8), cv2.convexHull(corners), 1)
+    return float(inside.sum() / max(1, int(hull.sum())))
 
 
 def _scale_of(photo: Outline, small: Outline) -> float:
