@@ -9,7 +9,7 @@ WINDOW_S = 60
 
 
 class RateLimiter:
-    """Counts of requests in the current minute, by endpoint and address.
+    """Counts of requests by endpoint and address, each in a minute that begins with its first request.
 
     Tried and given up: the in-memory storage of the package `limits`. It starts a timer thread for every few
     hits, and two requests that start the same timer at once are answered with a 500.
@@ -17,18 +17,21 @@ class RateLimiter:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._minute = 0
-        self._counts: dict[tuple[str, str], int] = {}
+        self._swept_s = 0.0
+        self._windows: dict[tuple[str, str], tuple[float, int]] = {}  # begin and number of requests
 
     def allow(self, endpoint: str, address: str, limit: int, now_s: float) -> bool:
         """Count one more request; return False when there are more than `limit` in this minute."""
-        minute = int(now_s // WINDOW_S)
         key = endpoint, address
         with self._lock:
-            if minute != self._minute:
-                self._minute, self._counts = minute, {}
-            count = self._counts[key] = self._counts.get(key, 0) + 1
-        return count <= limit
+            if now_s - self._swept_s >= WINDOW_S:
+                open_ones = ((k, w) for k, w in self._windows.items() if now_s - w[0] < WINDOW_S)
+                self._swept_s, self._windows = now_s, dict(open_ones)
+            begin_s, count = self._windows.get(key, (now_s, 0))
+            if now_s - begin_s >= WINDOW_S:
+                begin_s, count = now_s, 0
+            self._windows[key] = begin_s, count + 1
+        return count < limit
 
 
 def limit_rate(per_minute: int, *, account: str = "") -> None:

@@ -127,6 +127,7 @@ def addresses_of_users(services: Services) -> list[str]:
     chair, flagged = services.products.get("CH123"), services.products.get("FLAG1")
     assert chair and flagged
     return [
+        "/adoption",
         *("/review?welcome=1", "/review?state=approved", "/review?state=rejected"),
         *(f"/versions/{version.id}", f"/versions/{other.id}", f"/versions/{version.id}?with={other.id}"),
         *("/gallery", "/gallery?category=none", f"/compare?v={version.id}&v={other.id}", "/mentions"),

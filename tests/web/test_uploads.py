@@ -21,7 +21,7 @@ from tests.support import picture
 
 Visitor = Callable[[str], FlaskClient]
 # Views that a stranger may call with a body: the login, and the logout of whoever is logged in.
-OPEN_WRITES = {"auth.log_in", "auth.use_link", "auth.logout", "guests.enter"}
+OPEN_WRITES = {"auth.log_in", "auth.use_link", "auth.logout", "guests.enter", "viewer.count"}
 SHEET = b"sku,name,image_url,category\nA1,Chair,a.jpg,seating\n"
 
 
