@@ -2,6 +2,7 @@
 
 from marshmallow import Schema, fields, validate
 
+from dam_connector.domain.guest_link import DEFAULT_DAYS, MAX_DAYS, GuestScope
 from schemas.common import StrictBoolean
 
 
@@ -11,14 +12,14 @@ class GuestLinkIn(Schema):
     name = fields.String(
         required=True, validate=validate.Length(1, 80), metadata={"description": "The guest's name."}
     )
-    scope = fields.String(required=True, validate=validate.OneOf(["batch", "category", "sku"]))
+    scope = fields.String(required=True, validate=validate.OneOf([s.value for s in GuestScope]))
     value = fields.String(
         required=True,
         validate=validate.Length(1, 500),
         metadata={"description": "The id or name of the batch, the category or the SKU."},
     )
     may_decide = StrictBoolean(load_default=False)
-    days = fields.Integer(strict=True, load_default=14, validate=validate.Range(1, 90))
+    days = fields.Integer(strict=True, load_default=DEFAULT_DAYS, validate=validate.Range(1, MAX_DAYS))
     stage = fields.String(
         load_default="",
         validate=validate.Length(max=40),

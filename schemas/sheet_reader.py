@@ -15,9 +15,9 @@ from dam_connector.errors import InputError
 from schemas.formula_guard import restore
 from schemas.measures import NumberCell
 from schemas.sheet_columns import guess_columns, identifies_products
-from schemas.sheet_exports import adapt_export
 from schemas.sheet_forms import DELIMITERS, Line, Table, read_tables
 from schemas.sheet_table import Sheet, SheetCells, SheetRow
+from schemas.shop_exports import adapt_export
 
 MAX_ROWS = 200_000  # that are not empty, without the header
 MAX_CELL_CHARS = 20_000  # longer cells are cut

@@ -4,26 +4,16 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.domain.guest_link import GuestScope
 from dam_connector.domain.ids import new_id
 from dam_connector.ports import Clock
 from dam_connector.store.audit import insert_entry
 from dam_connector.store.database import Database
 from dam_connector.store.review_tables import guest_links as t
-
-MAX_DAYS = 90
-
-
-class GuestScope(StrEnum):
-    """What a link opens: the versions of one batch, category or SKU."""
-
-    BATCH = "batch"
-    CATEGORY = "category"
-    SKU = "sku"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,11 @@
 
 from dam_connector.domain.comment import Anchor, Comment
 from dam_connector.domain.event import Decision
+from dam_connector.domain.guest_link import GuestScope
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import NotFound, Refused, StateConflict
 from dam_connector.store.gallery import GalleryFilter, VersionCard
-from dam_connector.store.guest_links import GuestLink, GuestScope
+from dam_connector.store.guest_links import GuestLink
 from dam_connector.usecases import comments, review, stages
 from dam_connector.wiring import Services
 

@@ -6,8 +6,8 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.guest_link import DEFAULT_DAYS, MAX_DAYS, GuestScope
 from dam_connector.errors import ProductDeleted, Refused, StateConflict
-from dam_connector.store.guest_links import MAX_DAYS, GuestScope
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import guests, stages
 from dam_connector.web.comments import Draft, requested_anchor, requested_draft
@@ -37,7 +37,7 @@ def _index_page(form: Mapping[str, str]) -> str:
         links=s.guest_links.all(),
         now=s.clock.now(),
         stages=sorted(stages),
-        form={"scope": "category", "days": 14, **form},
+        form={"scope": "category", "days": DEFAULT_DAYS, **form},
         scopes=list(GuestScope),
         max_days=MAX_DAYS,
     )
@@ -48,7 +48,7 @@ def _index_page(form: Mapping[str, str]) -> str:
 def create() -> ResponseReturnValue:
     """Create a guest link and show it once."""
     form = request.form
-    name, days = form.get("name", "").strip()[:80], form.get("days", "14")
+    name, days = form.get("name", "").strip()[:80], form.get("days", str(DEFAULT_DAYS))
     if not name or form.get("scope") not in set(GuestScope):
         abort(400, "a guest link needs a name and a scope")
     if not days.isdecimal() or not 1 <= int(days) <= MAX_DAYS:

@@ -14,9 +14,9 @@ from werkzeug.routing import RequestRedirect
 
 from dam_connector.app import create_app
 from dam_connector.domain.comment import PictureAnchor
+from dam_connector.domain.guest_link import GuestScope
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
-from dam_connector.store.guest_links import GuestScope
 from dam_connector.usecases import comments, guests, intake, receipt
 from dam_connector.wiring import Services
 from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from dam_connector.domain.guest_link import GuestScope
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.store.guest_links import GuestScope
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import comments, guests, intake
 from dam_connector.wiring import Services

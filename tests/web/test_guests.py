@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.domain.comment import PictureAnchor
-from dam_connector.store.guest_links import GuestScope
+from dam_connector.domain.guest_link import GuestScope
 from dam_connector.usecases import comments, guests, intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, product, rules_json

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import abort
 
-from dam_connector.store.guest_links import GuestScope
+from dam_connector.domain.guest_link import GuestScope
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import guests
 from dam_connector.web.api.blueprint import answers_with_secret, bp, idempotent
