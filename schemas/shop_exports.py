@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from urllib.parse import urlsplit
 
+from dam_connector.domain.outside_values import parse_integer
 from schemas.image_views import images_by_view
 from schemas.sheet_columns import AXES
 from schemas.sheet_table import Sheet, SheetCells, SheetRow
@@ -117,9 +118,7 @@ def _shopify_product(rows: list[tuple[int, _Row]]) -> Iterator[SheetRow]:
     """Yield the rows of one product that are variants, with the facts and images of the product."""
     first = rows[0][1]
     pictures = [row for _, row in rows if row.get("image src", "product image url")]
-    pictures.sort(
-        key=lambda row: int(row.get("image position")) if row.get("image position").isdigit() else 0
-    )
+    pictures.sort(key=lambda row: parse_integer(row.get("image position")) or 0)
     texts = {row.get("image src", "product image url"): row.get("image alt text") for row in pictures}
     category = first.get("type") or _last(first.get("product category"))
     for line, row in rows:

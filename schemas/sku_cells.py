@@ -25,7 +25,7 @@ def sku_doubt(sku: str) -> str:
     """Return why a SKU is probably not the one that was typed; empty if nothing shows it."""
     if _EXPONENT.fullmatch(sku):
         return f"A spreadsheet has changed this SKU into a number and dropped digits. {_AS_TEXT}"
-    is_number = isinstance(sku, NumberCell) or (sku.isdigit() and not int(sku[MAX_NUMBER_DIGITS:] or 1))
+    is_number = isinstance(sku, NumberCell) or (sku.isdigit() and not sku[MAX_NUMBER_DIGITS:].strip("0"))
     if is_number and len(sku) > MAX_NUMBER_DIGITS:
         return f"A spreadsheet stores {MAX_NUMBER_DIGITS} digits of a number; the others are lost. {_AS_TEXT}"
     if sku in ("TRUE", "FALSE"):

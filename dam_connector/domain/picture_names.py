@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+MAX_DIGITS = 18  # of a number in a name; a longer one is a text
 _UNMARKED = "cp437"  # how zipfile decodes names whose encoding a ZIP does not mark
 _ZIP_ENCODINGS = ("utf-8", "cp1252", "cp850")  # what they are in truth
 File = TypeVar("File")
@@ -70,7 +71,7 @@ class FoundFolder(Generic[File]):
 def natural_order(name: str) -> list[tuple[int, str]]:
     """Return the key that sorts names by the numbers in them: `2.jpg` before `10.jpg`."""
     parts = re.split(r"(\d+)", name.casefold())
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in parts]
+    return [(int(part), "") if part.isdecimal() and len(part) <= MAX_DIGITS else (-1, part) for part in parts]
 
 
 class PictureFinder(Generic[File]):

@@ -322,6 +322,10 @@ def web_command(settings: Settings) -> list[str]:
         "--backlog",
         "2048",
         "--no-control-socket",
+        # By default anybody behind a proxy on this machine may send a header SCRIPT_NAME: it changes routes
+        # and the addresses of redirects.
+        "--forwarder-headers",
+        "",
         "dam_connector.app:create_from_env()",
     ]
 

@@ -11,6 +11,7 @@ An address is one of:
 import posixpath
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from urllib.parse import quote, urljoin, urlsplit
 
@@ -213,8 +214,9 @@ def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
     """Fetch and store an image; return its hash, or the issue of its address. RETRYABLE errors are raised."""
     if url.startswith(HELD_PREFIX):
         held = Sha256(url.removeprefix(HELD_PREFIX))
-        if services.blobs.has(held):
-            return held
+        with suppress(NotFound):  # it is no hash
+            if services.blobs.has(held):
+                return held
         message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes

@@ -126,6 +126,7 @@ def safe_target(target: str) -> str:
     parts = urlsplit(target)
     is_own_path = (
         target.startswith("/")
+        and target.isprintable()  # a line break in a header is a 500
         and not target.startswith(("//", "/\\"))
         and not parts.netloc
         and not parts.scheme

@@ -3,6 +3,7 @@
 from flask import Request, abort, request
 
 MAX_PART = 255  # bytes of a part of a path, as in file systems; a file with a longer name is an OSError
+MAX_PATH = 2048  # bytes of a path; file systems take 4096, with the folders above
 _REFUSAL = "the request holds a NUL character; send clean text"
 
 
@@ -21,8 +22,9 @@ class CheckedRequest(Request):
 
 
 def check_address() -> None:
-    """Refuse a path or query with a NUL, and a path with a part that is too long for a file's name."""
-    if any(len(part.encode("utf-8", "replace")) > MAX_PART for part in request.path.split("/")):
+    """Refuse a path or query with a NUL, and a path that is too long for a file system, or a part of it."""
+    path = request.path.encode("utf-8", "replace")
+    if len(path) > MAX_PATH or any(len(part) > MAX_PART for part in path.split(b"/")):
         abort(404)
     if "\0" in request.path or any("\0" in text for pair in request.args.items(multi=True) for text in pair):
         abort(400, _REFUSAL)

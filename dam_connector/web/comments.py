@@ -1,6 +1,5 @@
 """The actions of people on comments: write, reply, resolve, open again."""
 
-import json
 from dataclasses import dataclass
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -8,6 +7,7 @@ from flask.typing import ResponseReturnValue
 from marshmallow import ValidationError
 
 from dam_connector.domain.comment import Anchor
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.version import Version
 from dam_connector.errors import Refused
 from dam_connector.store.users import UserRole
@@ -79,7 +79,7 @@ def requested_anchor() -> Anchor | None:
     if not (text := request.form.get("anchor", "")):
         return None
     try:
-        anchor: Anchor = AnchorSchema().load(json.loads(text[:2000]))
+        anchor: Anchor = AnchorSchema().load(decode_json(text[:2000]))
     except (ValueError, ValidationError):
         abort(400, "the pin of the comment cannot be read; place it again")
     return anchor

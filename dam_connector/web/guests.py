@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.guest_link import DEFAULT_DAYS, MAX_DAYS, GuestScope
+from dam_connector.domain.outside_values import parse_integer
 from dam_connector.errors import ProductDeleted, Refused, StateConflict
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import guests, stages
@@ -48,10 +49,11 @@ def _index_page(form: Mapping[str, str]) -> str:
 def create() -> ResponseReturnValue:
     """Create a guest link and show it once."""
     form = request.form
-    name, days = form.get("name", "").strip()[:80], form.get("days", str(DEFAULT_DAYS))
+    name = form.get("name", "").strip()[:80]
+    days = parse_integer(form.get("days", str(DEFAULT_DAYS)), most=MAX_DAYS)
     if not name or form.get("scope") not in set(GuestScope):
         abort(400, "a guest link needs a name and a scope")
-    if not days.isdecimal() or not 1 <= int(days) <= MAX_DAYS:
+    if not days:
         flash(f"A guest link is valid for 1 to {MAX_DAYS} days.", "error")
         return _index_page(form), 422
     try:
@@ -61,7 +63,7 @@ def create() -> ResponseReturnValue:
             scope=GuestScope(form["scope"]),
             value=form.get("value", "").strip()[:500],
             may_decide=form.get("right") == "decide",
-            days=int(days),
+            days=days,
             by=signed_in_user().name,
             stage=form.get("stage", ""),
         )

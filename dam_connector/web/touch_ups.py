@@ -1,12 +1,12 @@
 """The page's action on the mask of a version: strokes correct it, and the next version is made with it."""
 
-import json
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from marshmallow import ValidationError
 
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.errors import Refused
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import touch_ups
@@ -36,7 +36,7 @@ def touch_up(version_id: str) -> ResponseReturnValue:
 def _requested_strokes() -> dict[str, Any]:
     """Return the strokes in the form of the request, or abort with 400."""
     try:
-        strokes = json.loads(request.form.get("strokes", "") or "[]")
+        strokes = decode_json(request.form.get("strokes", "") or "[]")
         replaces = request.form.get("replaces", "") == "yes"
         data: dict[str, Any] = TouchUpIn().load({"strokes": strokes, "replaces": replaces})
     except (ValueError, ValidationError):

@@ -76,7 +76,7 @@ class PatientWorker(ThreadWorker):
             keeps_open = not fs.cancelled() and bool(fs.result())
         except Exception:  # noqa: BLE001 - whatever it is, gunicorn logged it
             keeps_open = False
-        if keeps_open and (rest := conn.parser.unreader.take_buffered()):
+        if keeps_open and (rest := conn.parser.unreader.take_buffered() + conn.sock.take_early()):
             self._await_request(conn, rest)
         elif keeps_open:
             super().finish_request(conn, fs)
@@ -89,7 +89,7 @@ class PatientWorker(ThreadWorker):
             conn.init()
         except OSError:
             return False
-        conn.parser.unreader.unread(conn.request.data)
+        conn.sock.put_back(conn.request.data)
         conn.request = ReceivedRequest()
         conn.sock.begin_request()
         return super().handle(conn)

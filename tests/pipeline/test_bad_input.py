@@ -59,6 +59,7 @@ def test_bad_pictures_become_issues_and_the_rest_of_the_catalog_goes_on(
         ("file:///etc/passwd", "source.url_refused"),
         ("http://[::1]/x", "source.url_refused"),
         ("not a url", "source.url_refused"),
+        ("held:../../secrets.env", "source.not_found"),
         ("{photos}/missing.jpg", "source.not_found"),
         ("{photos}/login.jpg", "source.not_found"),
     ],

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dam_connector.domain.picture_names import PictureFinder, clean_path, is_picture_name, zip_names
+from dam_connector.domain.picture_names import (
+    PictureFinder,
+    clean_path,
+    is_picture_name,
+    natural_order,
+    zip_names,
+)
 
 
 @pytest.mark.parametrize(
@@ -30,6 +36,11 @@ from dam_connector.domain.picture_names import PictureFinder, clean_path, is_pic
 )
 def test_a_file_is_found_however_its_name_is_written(path: str, cell: str) -> None:
     assert PictureFinder({path: "it", "other.jpg": "other"}).find(cell).file == "it"
+
+
+def test_names_are_sorted_by_their_numbers_whatever_these_are() -> None:
+    names = ["10.jpg", "9.jpg", "1" * 5000 + ".jpg"]
+    assert sorted(names, key=natural_order)[-2:] == ["9.jpg", "10.jpg"]
 
 
 @pytest.mark.parametrize("cell", ["front.jpg", "FRONT.jpg"])

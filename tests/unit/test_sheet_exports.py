@@ -1,5 +1,7 @@
 """Sheets of catalog systems, and product exports of shops and PIMs, exactly as they are written."""
 
+import pytest
+
 from dam_connector.domain.product import Product
 from tests.unit.test_sheet_cases import images, one, read, sizes
 
@@ -73,6 +75,16 @@ def test_an_export_of_shopify() -> None:
     }
     assert (blue.sku, blue.name, blue.color) == ("A2", "Chair", "Blue")
     assert images(blue)["front"] == "https://cdn.example/blue.jpg" and lamp.color == ""
+
+
+@pytest.mark.parametrize("position", ["²", "1" * 5000, "-1", "x"])
+def test_a_position_that_is_none_stops_no_export(position: str) -> None:
+    data = (
+        "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Image Src,Image Position\n"
+        f"chair,Chair,Color,Red,A1,https://cdn.example/a.jpg,{position}\n"
+        "chair,,,,,https://cdn.example/b.jpg,2\n"
+    )
+    assert images(one(data))["front"] == "https://cdn.example/a.jpg"
 
 
 def test_an_export_of_magento() -> None:

@@ -8,6 +8,7 @@ import openpyxl
 import pytest
 from openpyxl.worksheet.worksheet import Worksheet
 
+from schemas.sku_cells import sku_doubt
 from schemas.text_doubts import typed_text
 from schemas.workbook_cells import read_remarks
 from tests.unit.test_sheet_cases import one, read, refusal, sizes
@@ -31,6 +32,11 @@ def formatted(cell: str, number_format: str, value: object) -> bytes:
         sheet[cell].number_format = number_format
 
     return book(["A1", "Chair", "a.jpg", "lamps", 46, None], change=change)
+
+
+@pytest.mark.parametrize("sku", ["1" * 5000, "1" * 15 + "²", "²" * 16, "1" * 15 + "0"])
+def test_a_sku_of_many_digits_stops_no_sheet(sku: str) -> None:
+    assert bool(sku_doubt(sku)) == sku.endswith("0")
 
 
 @pytest.mark.parametrize(

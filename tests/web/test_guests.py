@@ -195,6 +195,21 @@ def test_links_by_api_and_page_name_what_exists(
     assert "there is no category" in told.text.replace("&#39;", "'")
 
 
+@pytest.mark.parametrize("days", ["9" * 5000, "0", "91", "²", ""])
+def test_days_that_are_none_are_refused(days: str, browser_like: Callable[[str], FlaskClient]) -> None:
+    form = {"name": "Red", "scope": "category", "value": "seating", "days": days}
+    answer = browser_like("admin").post("/guests", data=form)
+    assert answer.status_code == 422 and "1 to 90 days" in answer.text
+
+
+def test_a_pin_that_cannot_be_read_is_refused(
+    made: dict[str, str], enter: Enter, browser_like: Callable[[str], FlaskClient]
+) -> None:
+    form = {"comment": "darker", "anchor": "[" * 2000}
+    for client, address in ((enter(), "/guest/versions"), (browser_like("reviewer"), "/versions")):
+        assert client.post(f"{address}/{made['A1']}/comment", data=form).status_code == 400
+
+
 @pytest.mark.parametrize("name", ["Blue", " Blue ", "\n", " ", "x\u202ey"])
 def test_each_link_has_a_visible_name_of_its_own_and_reads_no_thread_of_another(
     name: str, made: dict[str, str], enter: Enter, api: Callable[[str], FlaskClient]

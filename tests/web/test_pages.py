@@ -230,7 +230,11 @@ def test_logins_are_limited(services: Services) -> None:
 
 
 @pytest.mark.parametrize(
-    "target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""]
+    "target",
+    [
+        *("https://evil.example", "//evil.example", "/\\evil.example", "javascript:alert(1)", ""),
+        "/review\r\nSet-Cookie: a=b",
+    ],
 )
 def test_the_login_leads_nowhere_else(target: str, app: Flask, services: Services) -> None:
     app.config["WTF_CSRF_ENABLED"] = False

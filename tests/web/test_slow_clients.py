@@ -5,12 +5,17 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import BoundedSemaphore
 
 import pytest
+from gunicorn.config import Config
+from gunicorn.workers.gthread import ThreadWorker
 
 from dam_connector.ops.supervisor import web_command
 from dam_connector.settings import Settings
 from dam_connector.web_server.received_request import MAX_BODY_BYTES, MAX_HEADER_BYTES, ReceivedRequest
+from dam_connector.web_server.timed_socket import TimedSocket
+from dam_connector.web_server.worker import Connection, PatientWorker
 from tests.processes import free_port
 from tests.web.patient_server import LARGE
 
@@ -193,6 +198,18 @@ def test_a_request_behind_a_chunked_one_is_answered(impatient_port: int) -> None
     assert [part[-1:] for part in received.split(b"HTTP/1.1 200 OK")[1:]] == [b"3", b"2"]
 
 
+def test_a_thread_gets_a_request_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """gunicorn copies all that it has for each chunk: a megabyte of tiny chunks took eight seconds."""
+    monkeypatch.setattr(ThreadWorker, "handle", lambda self, conn: conn.parser.unreader.read())
+    near, far = socket.socketpair()
+    with near, far:
+        conn = Connection(Config(), TimedSocket(near, BoundedSemaphore()), ("", 0), ("", 0))
+        whole = CHUNKED + b"1\r\na\r\n" * 20_000 + b"0\r\n\r\n"
+        conn.request = ReceivedRequest(whole)
+        piece = PatientWorker.__new__(PatientWorker).handle(conn)
+        assert len(piece) <= 8192 and piece + conn.sock.take_early() == whole
+
+
 def test_a_client_that_waits_for_a_word_gets_it(port: int) -> None:
     head = HEAD + b"Content-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n"
     with connect(port, head) as client:
@@ -221,3 +238,4 @@ def test_large_requests_are_recognised_by_their_headers() -> None:
 def test_the_service_runs_under_this_worker() -> None:
     command = web_command(Settings())
     assert "dam_connector.web_server.worker.PatientWorker" in command and "--no-sendfile" in command
+    assert command[command.index("--forwarder-headers") + 1] == ""  # no client sets SCRIPT_NAME

@@ -37,6 +37,14 @@ def newest(services: Services) -> Version:
     return max(services.assets.of_product("A1"), key=lambda v: v.number)
 
 
+@pytest.mark.parametrize("text", ["[" * 50_000, "[" * 200 + "]" * 200, "9" * 5000, "[NaN]"])
+def test_strokes_that_cannot_be_read_are_refused(
+    text: str, version: Version, browser_like: Callable[[str], FlaskClient]
+) -> None:
+    address = f"/versions/{version.id}/touch-up"
+    assert browser_like("reviewer").post(address, data={"strokes": text}).status_code == 400
+
+
 def test_the_page_stores_strokes_and_the_next_versions_are_made_with_them(
     version: Version,
     browser_like: Callable[[str], FlaskClient],
