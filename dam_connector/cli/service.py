@@ -89,7 +89,11 @@ def web() -> None:
 
 
 @click.command()
-@data_dir_option
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The data directory. Default: a new one, which is removed at the end.",
+)
 @click.option("--headless", is_flag=True, help="Approve all versions, print a JSON summary and stop.")
 @click.option("--workers", type=click.IntRange(1, 64), default=os.cpu_count() or 2, show_default=True)
 @click.option(

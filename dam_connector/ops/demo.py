@@ -200,7 +200,8 @@ class Demo:
         waiting = len(self._get("/versions", state="in_review", limit="200").get("items", []))
         self._console.print(
             f"\n{waiting} versions wait for review. Open this link, which works once, and approve them:"
-            f"\n  [bold]{link}[/bold]"
+            f"\n  [bold]{link}[/bold]",
+            soft_wrap=True,  # a link that is broken into two lines cannot be opened
         )
         self._console.print(
             f"Review queue  {self._base_url}/review\n"
@@ -273,10 +274,7 @@ def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
     for heading in ("SKU", "Product", "Assets", "Now"):
         table.add_column(heading)
     for row in rows:
-        assets = "  ".join(
-            f"{a['deliverable']} V{a['latest']} {a['versions'][0]['state'].replace('_', ' ')}"
-            for a in row["assets"]
-        )
+        assets = "  ".join(_asset_text(asset) for asset in row["assets"])
         working = [r for r in row["runs"] if r["state"] in OPEN_STATES]
         now = ", ".join(f"{r['deliverable']}: {r['step'].replace('_', ' ') or 'queued'}" for r in working[:2])
         if row["flagged"]:
@@ -292,3 +290,10 @@ def _table(rows: list[dict[str, Any]], seconds: float) -> Table:
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the summary as JSON on standard output."""
     click.echo(json.dumps(summary, indent=2))
+
+
+def _asset_text(asset: dict[str, Any]) -> str:
+    """Return an asset and its state, e.g. `lifestyle 2 V1 in review`."""
+    slot = f" {asset['slot']}" if asset["slot"] > 1 else ""
+    state = asset["versions"][0]["state"].replace("_", " ")
+    return f"{asset['deliverable']}{slot} V{asset['latest']} {state}"

@@ -84,7 +84,7 @@ class GuestLinks:
             "expires_at": now + timedelta(days=days),
         }
         right = "comment and decide" if may_decide else "comment"
-        detail = f"{link_id}: {right} on {scope.value} {value}, valid for {days} days"
+        detail = f"{link_id}: {right} on {scope.value} {value}, valid for {days} day{'s' * (days != 1)}"
         with self._db.write() as c:
             c.execute(sa.insert(t).values(values))
             insert_entry(c, self._clock, "guest_link_added", by=by, subject=name, detail=detail)

@@ -258,7 +258,7 @@ class Users:
             by: the name of whoever does it.
         """
         with self._db.write() as c:
-            self._audit(c, "token_added", by, user.name, f"{label}, valid for {days} days")
+            self._audit(c, "token_added", by, user.name, f"{label}, valid for {days} day{'s' * (days != 1)}")
             return self._insert_credential(c, user, "token", label, timedelta(days=days), TOKEN_PREFIX)
 
     def tokens(self) -> list[Token]:

@@ -183,7 +183,7 @@ def fail_row(row: NewBatchRow, issues: list[Issue]) -> NewBatchRow:
 def issue_text(found: Issue) -> str:
     """Return an issue in one line, e.g. `images/front: No such file (a.jpg), wanted: ...`."""
     place = f"{found.pointer.strip('/')}: " if found.pointer else ""
-    measured = f" ({found.measured})" if found.measured else ""
+    measured = f" ({found.measured})" if found.measured and found.measured not in found.message else ""
     limit = f", wanted: {found.limit}" if found.limit else ""
     return f"{place}{found.message.rstrip('.')}{measured}{limit}"
 

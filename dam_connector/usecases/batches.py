@@ -156,7 +156,7 @@ def control(services: Services, batch: Batch, action: str) -> str:
             retried += bool(rerun_product(services, sku, batch_id=batch.id))
         _resume(services, batch)
         if retried:
-            return f"{retried} rows are retried"
+            return "1 row is retried" if retried == 1 else f"{retried} rows are retried"
         return "no row can be retried: correct the failed rows in the sheet and upload it again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
 

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.comment import Comment
 from dam_connector.domain.outside_values import decode_json
+from dam_connector.domain.product import Dimensions
 from dam_connector.store.database import MAX_COUNT
 
 # Names of steps for people; the others read well with spaces instead of underscores.
@@ -90,7 +91,9 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Return a number of bytes in kB or MB."""
+    """Return a number of bytes with its unit: B below 1 kB, MB from 1 MB on."""
+    if count < 1000:
+        return f"{count} B"
     return f"{count / 1e6:.2f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
@@ -99,6 +102,18 @@ def metres(value: float | None) -> str:
     if value is None:
         return "not known"
     return f"{value * 100:.4g} cm" if value < 3 else f"{value:.4g} m"
+
+
+def box_size(dimensions: Dimensions) -> str:
+    """Return width, height and depth, e.g. `46 × 85.2 × 48.9 cm`; each with its unit where they differ."""
+    sides = (dimensions.width_m, dimensions.height_m, dimensions.depth_m)
+    if sides == (None, None, None):
+        return "not known"
+    texts = [metres(side) for side in sides]
+    unit = texts[0][texts[0].rindex(" ") :]
+    if dimensions.complete and all(text.endswith(unit) for text in texts):
+        return " × ".join(text.removesuffix(unit) for text in texts) + unit
+    return " × ".join(texts)
 
 
 def pretty_body(body: bytes) -> str:

@@ -196,7 +196,7 @@ def test_retry_takes_failed_rows_again(
     drain()
     assert services.batches.progress(batch.id).failed == 1
     photos.files["late.jpg"] = picture()
-    assert batches.control(services, batches.find(services, batch.id), "retry") == "1 rows are retried"
+    assert batches.control(services, batches.find(services, batch.id), "retry") == "1 row is retried"
     drain()
     assert services.batches.progress(batch.id).in_review == 1
 

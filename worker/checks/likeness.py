@@ -141,7 +141,7 @@ def _measured_text(c: PhotoComparison) -> str:
     return (
         f"outline {c.outline_iou * 100:.1f} %, proportions {c.aspect_error * 100:+.1f} %, "
         f"colour {c.colour_difference:.1f}, "
-        f"seen from {c.camera.azimuth:.0f}° around and {c.camera.elevation:.0f}° above"
+        f"seen from {round(c.camera.azimuth)}° around and {round(c.camera.elevation)}° above"
     )
 
 

@@ -121,7 +121,7 @@ def decode(
     except (OSError, ValueError, SyntaxError, MemoryError, EOFError, KeyError, IndexError) as error:
         raise InputError(
             "source.damaged",
-            f"The picture cannot be decoded to its end ({type(error).__name__}).",
+            "The picture is damaged: it cannot be decoded to its end.",
             pointer=pointer,
         ) from error
 

@@ -15,6 +15,14 @@ for (const button of document.querySelectorAll("[data-theme-switch]")) {
   });
 }
 
+// On phones the navigation is wider than the screen.
+const navigation = document.querySelector(".bar nav");
+const here = navigation?.querySelector("[aria-current]");
+if (here) {
+  const start = here.offsetLeft - navigation.offsetLeft;
+  navigation.scrollLeft = start - (navigation.clientWidth - here.offsetWidth) / 2;
+}
+
 for (const message of document.querySelectorAll(".message")) {
   const { vanish } = message.dataset;  // seconds
   setTimeout(() => message.remove(), vanish === undefined ? MESSAGE_MS : Number(vanish) * 1000);
