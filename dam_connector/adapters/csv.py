@@ -7,6 +7,7 @@ The rows of a sheet are products, as in a bulk upload. They count from the time 
 changed. A row that is wrong is skipped and logged; the others are read.
 """
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -73,8 +74,8 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
 
     def fetch_picture(self, name: str) -> bytes:
         """Read an image or a model beside the sheets, by its file name or relative path."""
-        path = (self._root / name).resolve()
-        if not path.is_relative_to(self._root) or not path.is_file():
+        path = (self._root / name).resolve() if "\0" not in name else self._root
+        if not path.is_relative_to(self._root) or not os.path.isfile(path):  # Path raises for a long name
             path = self._find_picture(name)
         limit = MAX_IMAGE_BYTES if is_picture_name(name) else MAX_MODEL_BYTES
         if path.stat().st_size > limit:
