@@ -109,7 +109,9 @@ def _store_findings_and_plan(
     if product.translations:
         send_changed_texts(services, product)
     adopted = adopt_files(services, product, sources, ready)
-    can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete
+    # A row of a sheet fails as a whole, as its check says: a person corrects it and uploads it again.
+    is_failed_row = bool(batch_id) and any(i.severity is Severity.ERROR for i in issues)
+    can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete and not is_failed_row
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
     _, nothing = (

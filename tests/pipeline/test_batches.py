@@ -255,6 +255,26 @@ def test_what_breaks_one_row_leaves_the_others(
     assert "RuntimeError" in exports.failed_csv(services, batch)
 
 
+def test_a_row_with_one_missing_photo_of_two_makes_nothing_and_is_given_back(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path
+) -> None:
+    photos.files["right.jpg"] = picture()
+    file = tmp_path / "two.csv"
+    file.write_text(
+        "sku,product_name,image_url,image_url_right,category\n"
+        f"R1,Chair,{photos.url('none.jpg')},{photos.url('right.jpg')},seating\n"
+    )
+    batch, preview = import_sheet(services, file)
+    assert batch is not None and preview.counts[RowState.FAILED] == 1
+    drain()
+    assert versions(services, "R1") == {} and services.batches.progress(batch.id).failed == 1
+    assert "R1" in exports.failed_csv(services, batch)
+    photos.files["none.jpg"] = picture()
+    batches.control(services, batch, "retry")
+    drain()
+    assert versions(services, "R1") and services.batches.progress(batch.id).in_review == 1
+
+
 def test_what_a_batch_asks_for_waits_in_a_lane_of_its_own(
     services: Services, photos: PhotoServer, tmp_path: Path
 ) -> None:

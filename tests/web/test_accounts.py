@@ -258,6 +258,14 @@ def test_commands_for_users_and_tokens(services: Services) -> None:
     assert "command line (" in log
 
 
+def test_a_command_that_takes_the_role_of_the_only_admin_says_so(services: Services) -> None:
+    assert run(services, "user", "add", "ann", "--role", "admin", "--no-password").startswith("ann is admin")
+    said = run(services, "user", "add", "ann", "--no-password")
+    assert "ann was admin, is now reviewer" in said and "no admin is left" in said
+    run(services, "user", "add", "bob", "--role", "admin", "--no-password")
+    assert "no admin is left" not in run(services, "user", "add", "ann", "--role", "viewer", "--no-password")
+
+
 def test_the_link_of_the_demo_shows_the_keys_once(
     client: FlaskClient, app: Flask, services: Services
 ) -> None:
