@@ -57,7 +57,7 @@ def user_add(name: str, role: str, password_stdin: bool, no_password: bool, data
         raise ConfigError(str(error)) from error
     was = f"was {before.role.value}, " if before and before.role is not added.role else ""
     click.echo(f"{added.name} {was}is {'now ' if was else ''}{added.role.value}")
-    if was and not any(u.active and u.role is UserRole.ADMIN for u in services.users.all()):
+    if was and not any(u.role is UserRole.ADMIN for u in services.users.all()):
         click.echo("no admin is left: dam-connector user add NAME --role admin makes one", err=True)
     if no_password:
         click.echo(_login_link(services, added))
