@@ -224,6 +224,9 @@ class ServiceUnderKills:
             assert [v.id for v in live] == self._wanted(sku), (sku, self.words.get(sku), states)
             assert self.shop.versions(sku) == [v.number for v in live], sku
             for version in versions:
+                if not version.files:  # newer facts came before its run had sealed it
+                    assert version.state.value in ("draft", "superseded"), states
+                    continue
                 is_public = s.assets.find_file(version.files[0].sha256, public=True) is not None
                 assert is_public <= bool(live)
                 assert all(s.blobs.has(f.sha256) for f in version.files)
