@@ -23,8 +23,11 @@ FEED_HEAD = (
 )
 FEED_TAIL = "</channel></rss>\n"
 MAX_EXTRA_IMAGES = 10  # Google's limit of additional_image_link
-# one reader at a time: the feed of a large catalog takes long, and its address is public
-_reader_lock = threading.Lock()
+# The feed of a large catalog takes long, and its address is public: one reader of an address, and few in all,
+# so that a slow one does not keep out Merchant Center.
+MAX_READERS = 4
+_readers: dict["_Reading", str] = {}  # who reads now, and from where
+_reading_lock = threading.Lock()
 
 
 @bp.get("/feeds/<channel>.xml")
@@ -38,22 +41,39 @@ def feed(channel: str) -> ResponseReturnValue:
     headers = {"Cache-Control": "no-cache"}
     if request.method == "HEAD":  # the lines are never read, so that nothing would release the lock
         return Response(mimetype="application/xml", headers=headers)
-    if not _reader_lock.acquire(blocking=False):
+    reading = _Reading()
+    if not reading.begin(request.remote_addr or ""):
         return Response(
-            "the feed is being read by somebody else; try again in a minute",
+            "the feed is being read by you or by several others; try again in a minute",
             status=503,
             headers={"Retry-After": "60"},
         )
-    lines = _release_after(_lines(services(), channel, lifestyle))
-    return Response(lines, mimetype="application/xml", headers=headers)
+    lines = _ending(reading, _lines(services(), channel, lifestyle))
+    response = Response(lines, mimetype="application/xml", headers=headers)
+    response.call_on_close(reading.end)  # nobody may ever ask for the first line
+    return response
 
 
-def _release_after(lines: Iterator[str]) -> Iterator[str]:
-    """Yield the lines, then let the next reader in, also when the connection is lost."""
+class _Reading:
+    """One reading of a feed, which ends once."""
+
+    def begin(self, address: str) -> bool:
+        with _reading_lock:
+            may_read = address not in _readers.values() and len(_readers) < MAX_READERS
+            if may_read:
+                _readers[self] = address
+        return may_read
+
+    def end(self) -> None:
+        with _reading_lock:
+            _readers.pop(self, None)
+
+
+def _ending(reading: _Reading, lines: Iterator[str]) -> Iterator[str]:
     try:
         yield from lines
     finally:
-        _reader_lock.release()
+        reading.end()
 
 
 def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ import pytest
 from flask.testing import FlaskClient
 from obstore.store import LocalStore, MemoryStore
 from standardwebhooks import Webhook
+from werkzeug.test import TestResponse
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
@@ -160,6 +161,30 @@ def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
         next(f for f in made["packshot"].files if f.format == "jpeg").sha256
     )
     assert client.get("/feeds/nothing.xml").status_code == 404
+
+
+def test_slow_readers_of_a_feed_keep_nobody_else_out(
+    services: Services, write_rules: Callable[..., None]
+) -> None:
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    channels = {**connections["channel"], "google": {"adapter": "google_merchant"}}
+    write_rules(connections={**connections, "channel": channels})
+    app = create_app(services)
+
+    def begin(number: int) -> TestResponse:
+        """Return a response whose lines nobody has read yet."""
+        address = {"REMOTE_ADDR": f"192.0.2.{number}"}
+        return app.test_client().get("/feeds/google.xml", environ_base=address, buffered=False)
+
+    slow = [begin(n) for n in range(4)]
+    assert [r.status_code for r in slow] == [200] * 4 and begin(9).status_code == 503  # few in all
+    slow[1].close()
+    assert begin(0).status_code == 503  # one of an address
+    other = begin(9)
+    assert other.status_code == 200 and b"</rss>" in other.data
+    for response in (*slow, other):
+        response.close()
+    assert b"</rss>" in begin(0).data
 
 
 def _entries(client: FlaskClient) -> list[dict[str, str]]:
