@@ -6,7 +6,7 @@ place. An adopted version is approved, and live nowhere until a person asks for 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dam_connector.domain.adoption import ADOPTED, MODEL_VIEW, AdoptRule
@@ -108,11 +108,7 @@ def adoptable(services: Services, product: Product, found: FoundFiles) -> Iterat
             problem = f"{deliverable.name} is not for the category {product.category or 'of this product'}"
         else:
             problem = _taken(services, product.sku, deliverable)
-        yield Adoptable(**{**_plain(file), "problem": problem})
-
-
-def _plain(file: Adoptable) -> dict[str, str]:
-    return {name: getattr(file, name) for name in Adoptable.__dataclass_fields__}
+        yield replace(file, problem=problem)
 
 
 def _models_first(rules: Rules) -> list[Deliverable]:
