@@ -1,6 +1,7 @@
 """Shared parts of the schemas: fields, and problems with JSON pointers and suggestions."""
 
 import difflib
+import itertools
 from collections.abc import Iterator, Mapping
 from datetime import UTC
 from typing import Any
@@ -20,6 +21,10 @@ CATEGORY = validate.Regexp(
     r"^(?=.*\S)(?!\s*\*\s*$)", error='name a category; for all of them leave the list out, without "*"'
 )
 NOT_EMPTY = validate.Length(min=1, error="name at least one, or leave it out")
+# A hostile body may have a problem in each of a million keys.
+MAX_PROBLEMS = 100
+MAX_PROBLEM_CHARACTERS = 2000
+MAX_KEY_CHARACTERS = 60  # for which a near name is looked for
 COLOR = validate.Regexp(r"^#[0-9a-fA-F]{6}$", error='use "#rrggbb"')
 
 
@@ -39,7 +44,7 @@ def json_pointer(path: tuple[str | int, ...]) -> str:
 
 
 def problem_lines(messages: Any, schema: Schema | None, path: tuple[str | int, ...] = ()) -> Iterator[str]:
-    """Yield marshmallow's nested messages as lines of pointer and message.
+    """Yield marshmallow's nested messages as lines of pointer and message, `MAX_PROBLEMS` at most.
 
     An example: `/deliverables/0/sise_px: unknown key, did you mean "size_px"?`
 
@@ -48,17 +53,24 @@ def problem_lines(messages: Any, schema: Schema | None, path: tuple[str | int, .
         schema: The schema that was loaded, for suggestions; None: no suggestions.
         path: The path of the messages.
     """
+    lines = _all_problem_lines(messages, schema, path)
+    yield from (line[:MAX_PROBLEM_CHARACTERS] for line in itertools.islice(lines, MAX_PROBLEMS))
+    if next(lines, None) is not None:
+        yield f"{json_pointer(path)}: there are more than these {MAX_PROBLEMS} problems; correct them first"
+
+
+def _all_problem_lines(messages: Any, schema: Schema | None, path: tuple[str | int, ...]) -> Iterator[str]:
     if isinstance(messages, Mapping):
         for key, below in messages.items():
             step = () if key in ("_schema", "key", "value") else (key,)
             if below == ["Unknown field."]:
                 yield f"{json_pointer((*path, key))}: unknown key{suggestion(str(key), schema)}"
             else:
-                yield from problem_lines(below, schema_below(schema, key), path + step)
+                yield from _all_problem_lines(below, schema_below(schema, key), path + step)
     else:
         for message in messages if isinstance(messages, list) else [messages]:
             yield from (
-                problem_lines(message, schema, path)
+                _all_problem_lines(message, schema, path)
                 if isinstance(message, Mapping)
                 else (f"{json_pointer(path)}: {message}",)
             )
@@ -77,7 +89,7 @@ def suggestion(key: str, schema: Any) -> str:
     if not isinstance(schema, Schema):
         return ""
     known = [f.data_key or name for name, f in schema.fields.items()]
-    near = difflib.get_close_matches(key, known, n=1)
+    near = difflib.get_close_matches(key[:MAX_KEY_CHARACTERS], known, n=1)
     return f', did you mean "{near[0]}"?' if near else f"; known here: {', '.join(sorted(known))}"
 
 

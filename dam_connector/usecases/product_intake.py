@@ -71,7 +71,9 @@ def ingest_product(
         urls = photo_urls(services, stored.sku)
         product = with_photos(stored, urls)
         issues = product_issues(product, services.rules.current().products)
-        sources, image_issues = store_source_images(services, product, last_try=last_try)
+        sources, image_issues = store_source_images(
+            services, product, connection=connection, last_try=last_try
+        )
         ready = read_files(services, product, sources, finished) if finished is not None else {}
         with services.transaction():
             newest = services.products.lock(product.sku)

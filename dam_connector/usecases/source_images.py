@@ -6,6 +6,9 @@ An address is one of:
 - `dam:FILE` or `dam:CONNECTION/FILE`, a file in a DAM;
 - `pim:CONNECTION/FILE`, a file that only the connection of its PIM can fetch;
 - `held:SHA256`, a blob that was uploaded beside a sheet.
+
+A record names files of its own PIM, of the DAM in which versions are reviewed, and of DAMs with the option
+`sources`. Files of other connections stay closed to whoever sends records: they may be another team's.
 """
 
 import posixpath
@@ -27,6 +30,7 @@ from dam_connector.domain.brought_model import (
 )
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.photo_sources import read_photo_sources
 from dam_connector.domain.product import (
     INSPIRATION,
     MAX_SPIN_FRAMES,
@@ -96,11 +100,12 @@ def expected_images(product: Product) -> set[str]:
 
 
 def store_source_images(
-    services: Services, product: Product, *, last_try: bool
+    services: Services, product: Product, *, connection: str, last_try: bool
 ) -> tuple[dict[str, Sha256], list[Issue]]:
     """Fetch and store a product's images; those of an incomplete product too, since its page shows them.
 
     Args:
+        connection: the PIM of the record; empty for products that people add.
         last_try: an image whose server is away becomes an issue instead of an exception.
 
     Returns:
@@ -119,7 +124,7 @@ def store_source_images(
         url, pointer = urls[name]
         try:
             with _SLOTS.hold(_host(url), "picture", "fetch", wait_s):
-                return _store_image(services, url, pointer)
+                return _store_image(services, connection, url, pointer)
         except StorageUnavailable:  # ours, and no fault of the image
             raise
         except RETRYABLE as error:
@@ -187,15 +192,15 @@ def _as_optional(found: Issue) -> Issue:
 
 
 def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
-    """Check an image's address by reading the first bytes behind it; return the issue, or None if it is
-    usable.
+    """Check an image's address in a sheet by reading the first bytes behind it; return the issue, or None if
+    it is usable.
 
     Args:
         pointer: the JSON pointer of the field that holds the address.
     """
     try:
         if url.startswith((HELD_PREFIX, DAM_PREFIX, PIM_PREFIX)):
-            found = _store_image(services, url, pointer)
+            found = _store_image(services, "", url, pointer)
             return found if isinstance(found, Issue) else None
         head = services.http.get_first_bytes(
             url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=CHECK_TIMEOUT_S
@@ -210,8 +215,15 @@ def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
     return None
 
 
-def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
-    """Fetch and store an image; return its hash, or the issue of its address. RETRYABLE errors are raised."""
+def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256 | Issue:
+    """Fetch and store an image; return its hash, or the issue of its address. RETRYABLE errors are raised.
+
+    Args:
+        pim: the connection of the record that names the address.
+    """
+    if not _may_name(services, pim, url):
+        message = f"{_field_name(pointer)}: this record may not use files of the connection."
+        return issue("source.other_connection", message, pointer=pointer, measured=url[:200])
     if url.startswith(HELD_PREFIX):
         held = Sha256(url.removeprefix(HELD_PREFIX))
         with suppress(NotFound):  # it is no hash
@@ -236,6 +248,18 @@ def _store_image(services: Services, url: str, pointer: str) -> Sha256 | Issue:
     if pointer == MODEL_POINTER and not model_format(data):
         return _not_a_model(url)
     return services.blobs.put(data)
+
+
+def _may_name(services: Services, pim: str, url: str) -> bool:
+    """Return whether a record of a PIM may name this address."""
+    if url.startswith(PIM_PREFIX):
+        return url.removeprefix(PIM_PREFIX).partition("/")[0] == pim != ""
+    name, slash, _ = url.removeprefix(DAM_PREFIX).partition("/")
+    if not url.startswith(DAM_PREFIX) or not slash:
+        return True
+    rules = services.rules.current()
+    dam = rules.dam.get(name)
+    return dam is not None and (name == rules.review.dam or read_photo_sources(dam.options) is not None)
 
 
 def _not_a_model(url: str) -> Issue:

@@ -1,6 +1,8 @@
 """Bad input becomes an issue with its place and remedy, and the rest of the catalog goes on."""
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 
 import cv2
 import pytest
@@ -9,8 +11,9 @@ from dam_connector.domain.issue import Severity
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.usecases import intake
+from dam_connector.usecases.source_images import check_image_url, store_source_images
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import Drain, chair, send, versions
+from tests.pipeline.helpers import Drain, Rules, chair, send, versions
 from tests.support import (
     MODEL,
     PhotoServer,
@@ -18,6 +21,7 @@ from tests.support import (
     huge_png,
     inbound,
     picture,
+    product,
     record,
     rules_json,
     signed,
@@ -86,6 +90,58 @@ def test_a_redirect_into_a_private_network_is_not_followed(
     send(services, record("BAD1", images={"front": photos.url("away.jpg")}))
     drain()
     assert [i.code for i in services.products.get("BAD1").issues] == ["source.url_refused"]
+
+
+@pytest.fixture
+def neighbours(services: Services, write_rules: Rules, tmp_path: Path) -> None:
+    """Connections beside the record's own: another team's sheets, a closed DAM, a DAM with sources."""
+    (tmp_path / "front.jpg").write_bytes(picture())
+    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
+    sheets = {"adapter": "csv", "path": str(tmp_path)}
+    write_rules(
+        connections={
+            **connections,
+            "pim": {**connections["pim"], "sheets": sheets},
+            "dam": {
+                **connections["dam"],
+                "closed": {"adapter": "memory"},
+                "photos": {"adapter": "memory", "sources": {}},
+            },
+        }
+    )
+    for dam in ("closed", "photos"):
+        services.dam(dam).stored["x"] = {"Photos/front.jpg": picture()}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "pim:sheets/front.jpg",
+        "pim:none/front.jpg",
+        "pim:",
+        "dam:closed/front.jpg",
+        "dam:none/front.jpg",
+        "dam:/front.jpg",
+    ],
+)
+@pytest.mark.usefixtures("neighbours")
+@pytest.mark.issue("source.other_connection")
+def test_a_record_may_not_name_files_of_other_connections(url: str, services: Services, drain: Drain) -> None:
+    send(services, record("BAD1", images={"front": url}))
+    drain()
+    assert [i.code for i in services.products.get("BAD1").issues] == ["source.other_connection"]
+    assert check_image_url(services, url, "/images/front").code == "source.other_connection"
+    brought = product("BAD2", images={}, model_url=url)
+    _, issues = store_source_images(services, brought, connection="main", last_try=True)
+    assert [i.code for i in issues] == ["source.other_connection"]
+
+
+@pytest.mark.usefixtures("neighbours")
+def test_a_record_names_files_of_its_own_pim_and_of_dams_with_sources(services: Services) -> None:
+    images = {"front": "pim:sheets/front.jpg", "back": "dam:photos/front.jpg"}
+    own = product("OWN1", images=images)
+    sources, issues = store_source_images(services, own, connection="sheets", last_try=True)
+    assert not issues and set(sources) == {"front", "back"}
 
 
 @pytest.mark.parametrize("sku", ["../../etc", "/a", "x" * 65, ".hidden", "tab\tsku", "CON..TROL"])

@@ -54,7 +54,7 @@ def test_the_pictures_of_a_product_are_fetched_at_once(services: Services, slow:
     for number, view in enumerate(views):
         slow.files[f"{view}.jpg"] = picture(ground=200 + number)
     facts = product(images={view: slow.url(f"{view}.jpg") for view in views})
-    sources, issues = store_source_images(services, facts, last_try=True)
+    sources, issues = store_source_images(services, facts, connection="main", last_try=True)
     assert list(sources) == list(views) and len(set(sources.values())) == 4 and issues == []
 
 
@@ -62,7 +62,7 @@ def test_one_bad_picture_changes_nothing_about_the_others(services: Services, ph
     photos.files["a.jpg"], photos.files["b.jpg"] = picture(), picture(ground=200)
     photos.statuses["b.jpg"] = 404
     images = {"front": photos.url("a.jpg"), "back": photos.url("b.jpg"), "left": photos.url("a.jpg")}
-    sources, issues = store_source_images(services, product(images=images), last_try=True)
+    sources, issues = store_source_images(services, product(images=images), connection="main", last_try=True)
     assert list(sources) == ["front", "left"]
     assert [(i.code, i.pointer) for i in issues] == [("source.not_found", "/images/back")]
 

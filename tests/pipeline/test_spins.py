@@ -86,18 +86,18 @@ def test_a_spin_counts_only_as_a_whole(services: Services, photos: PhotoServer) 
     photos.files["front.jpg"] = PLAIN
     urls = served(photos, [PLAIN] * 8)
     product = Product(sku=Sku("A1"), spin_images=(*urls[:3], photos.url("none.jpg"), *urls[4:]))
-    sources, issues = store_source_images(services, product, last_try=True)
+    sources, issues = store_source_images(services, product, connection="main", last_try=True)
     assert not sources
     assert [(i.code, i.pointer) for i in issues] == [("source.spin", "/spin_images/3")]
     assert "1 of 8 frames" in issues[0].message and "frame 4" in issues[0].message
     few = Product(sku=Sku("A1"), spin_images=tuple(urls[:5]))
-    sources, issues = store_source_images(services, few, last_try=True)
+    sources, issues = store_source_images(services, few, connection="main", last_try=True)
     assert not sources and issues[0].code == "source.spin" and issues[0].limit == "8 to 72"
 
 
 def test_the_same_frame_twice_is_two_frames(services: Services, photos: PhotoServer) -> None:
     product = Product(sku=Sku("A1"), spin_images=tuple(served(photos, [PLAIN] * 8)))
-    sources, issues = store_source_images(services, product, last_try=True)
+    sources, issues = store_source_images(services, product, connection="main", last_try=True)
     assert len(spin_frames(sources)) == 8 and list(named_photos(sources)) == ["front"] and not issues
 
 

@@ -5,8 +5,10 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from marshmallow import Schema, fields
 
 from dam_connector.errors import ConfigError
+from schemas.common import MAX_PROBLEM_CHARACTERS, MAX_PROBLEMS, problem_lines
 from schemas.rules_loader import load_rules
 from schemas.rules_notes import rules_notes
 from schemas.strict_json import load_json
@@ -63,3 +65,13 @@ def test_a_list_of_what_is_known_names_the_nearest() -> None:
     rules = rules_json(products={"required": ["sku", "nmae"]})
     with pytest.raises(ConfigError, match='did you mean "name"'):
         load_rules(json.dumps(rules))
+
+
+def test_a_hostile_body_gets_a_short_list_of_its_problems() -> None:
+    schema = Schema.from_dict({"sku": fields.String(required=True)})()
+    problems = schema.validate({f"k{number}{'x' * 5000}": 1 for number in range(20_000)})
+    lines = list(problem_lines(problems, schema))
+    assert len(lines) == MAX_PROBLEMS + 1 and max(map(len, lines)) <= MAX_PROBLEM_CHARACTERS
+    assert lines[-1] == f"/: there are more than these {MAX_PROBLEMS} problems; correct them first"
+    few = {"x": ["Unknown field."], "images": {"front": ["no"]}}
+    assert [line.partition(":")[0] for line in problem_lines(few, schema)] == ["/x", "/images/front"]

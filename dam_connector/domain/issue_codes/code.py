@@ -19,6 +19,7 @@ IssueCode = Literal[
     "row.picture",
     # source_images.py
     "source.url_refused",
+    "source.other_connection",
     "source.not_found",
     "source.unreachable",
     "source.too_large",

@@ -9,6 +9,12 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The connector may not fetch from the picture's URL.",
         "Use a public http(s) URL, or add the host to DAM_CONNECTOR_ALLOW_HOSTS.",
     ),
+    "source.other_connection": IssueSpec(
+        "error",
+        "The address names a file of a connection that this record may not use.",
+        "Name a file of the record's own PIM, of the DAM in which versions are reviewed, or of a DAM with"
+        " `sources` in plugin.json.",
+    ),
     "source.not_found": IssueSpec(
         "error",
         "There is no picture at this URL.",
