@@ -16,7 +16,7 @@ from dam_connector.domain.product import View
 from dam_connector.domain.rules import MAX_CAP_USD
 from schemas.common import LOCALE, StrictBoolean, StrictFloat, json_pointer, problem_lines
 from schemas.image_views import VIEWS
-from schemas.measures import METRES_PER_UNIT
+from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.photo_sources import PhotoSourcesSchema
 from schemas.problem_context import in_plain_words
 from schemas.record_mapping import MappingSchema, SignatureSchema

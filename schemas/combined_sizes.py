@@ -6,7 +6,7 @@ Which number is the width is never guessed: labels in the cell say it, or the or
 import re
 from collections.abc import Mapping
 
-from schemas.measures import UNITS, unit_name
+from schemas.numbers_and_units import UNITS, unit_name
 
 NAMES = frozenset(
     [

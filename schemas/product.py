@@ -12,7 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import TRANSLATED_FIELDS, Dimensions, Product, SourceImage, View
 from schemas.common import LOCALE, MomentField
-from schemas.measures import METRES_PER_UNIT, unit_name
+from schemas.numbers_and_units import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
 NEAR_KEY = 0.8  # similarity of names from which on a key looks mistyped

@@ -7,7 +7,7 @@ from dam_connector.domain.product import TRANSLATED_FIELDS
 from schemas.common import text_field
 from schemas.image_views import VIEWS
 from schemas.json_paths import PathField
-from schemas.measures import METRES_PER_UNIT
+from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.product import TEXT_FIELDS
 
 FIELDS = ("sku", *TEXT_FIELDS, "width", "height", "depth", *VIEWS, "spin_images", "inspiration_image")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dam_connector.domain.name_pattern_syntax import ascii_words
 from schemas.combined_sizes import is_combined_size
-from schemas.measures import METRES_PER_UNIT, UNITS, unit_name
+from schemas.numbers_and_units import METRES_PER_UNIT, UNITS, unit_name
 
 MAX_IMAGES = 4
 AXES = ("height", "width", "depth")

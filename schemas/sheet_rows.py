@@ -14,7 +14,7 @@ from dam_connector.domain.product import Product, View
 from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.sku_tokens import MAX_SKU_LENGTH
 from schemas.common import problem_lines
-from schemas.measures import (
+from schemas.numbers_and_units import (
     METRES_PER_UNIT,
     UNIT_NAMES,
     AmbiguousNumber,

@@ -14,7 +14,7 @@ from schemas.combined_sizes import (
     read_sizes,
     unit_of,
 )
-from schemas.measures import NotANumber, shown_marks, split_unit
+from schemas.numbers_and_units import NotANumber, shown_marks, split_unit
 from schemas.sheet_columns import AXES
 
 _TOTALS = re.compile(r"(grand )?total|sum|summe|gesamt|somme|totale|totaal|suma", re.IGNORECASE)

@@ -17,7 +17,7 @@ from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
 from dam_connector.model_siblings import with_siblings
 from dam_connector.watched_process import DAMAGED_ARCHIVE, limit_this_process
-from schemas.measures import NumberCell
+from schemas.numbers_and_units import NumberCell
 from schemas.sheet_reader import read_sheet
 from schemas.uploads import FRAME, INPUT_ERROR_CODE, SHEET_LIMITS, ZIP_LIMITS
 

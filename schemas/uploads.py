@@ -10,7 +10,7 @@ from typing import IO
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import Busy, InputError
 from dam_connector.watched_process import WAIT_S, ProcessFailed, ProcessLimits, TooManyProcesses, run_module
-from schemas.measures import NumberCell
+from schemas.numbers_and_units import NumberCell
 from schemas.sheet_table import Sheet, SheetCells, SheetRow
 
 SHEET_LIMITS = ProcessLimits(cpu_s=30, memory_bytes=1_000_000_000, output_bytes=1_000_000_000)

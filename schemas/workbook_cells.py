@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from schemas.measures import NumberCell, plain_number
+from schemas.numbers_and_units import NumberCell, plain_number
 
 UNCALCULATED = "#UNCALCULATED!"  # the text of a cell whose formula has no value
 MAX_REMARKS = 100_000  # of each kind, in one sheet

@@ -20,11 +20,11 @@ from dam_connector.private_files import use_private_umask
 from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
+from dam_connector.usecases.adopt_known_products import continue_adoption
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, withdraw_expired
-from dam_connector.usecases.known_adoption import continue_adoption
 from dam_connector.usecases.notify import remind_of_overdue, send_digests, send_notifications
 from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due

@@ -24,7 +24,7 @@ from dam_connector.domain.picture_names import is_picture_name
 from dam_connector.errors import AdapterError, ConfigError, InputError
 from dam_connector.model_siblings import read_model
 from dam_connector.store.batch_records import Batch, BatchState, RowState
-from dam_connector.usecases import batch_preview, batch_rows, batches, exports
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows, batches
 from dam_connector.wiring import Services
 from schemas.sheet_template import sheet_template
 from schemas.uploads import list_pictures, read_uploaded_sheet
@@ -169,21 +169,25 @@ def export(
     if file_format in ("zip", "folder") and out is None:
         raise ConfigError(f"--format {file_format} needs --out, the place for the files")
     if file_format == "folder" and out:
-        count = exports.write_folder(services, exports.exported_versions(services, batch), out)
-        (out / "manifest.jsonl").write_text("".join(exports.json_lines(exports.manifest(services, batch))))
+        count = batch_exports.write_folder(services, batch_exports.exported_versions(services, batch), out)
+        (out / "manifest.jsonl").write_text(
+            "".join(batch_exports.json_lines(batch_exports.manifest(services, batch)))
+        )
         return {"files": count, "output": str(out)}
     if file_format == "zip" and out:
-        lines = exports.json_lines(exports.manifest(services, batch))
+        lines = batch_exports.json_lines(batch_exports.manifest(services, batch))
         with out.open("wb") as file:
-            file.writelines(exports.stream_zip(services, exports.exported_versions(services, batch), lines))
+            file.writelines(
+                batch_exports.stream_zip(services, batch_exports.exported_versions(services, batch), lines)
+            )
         return {"bytes": out.stat().st_size, "output": str(out)}
     with out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout) as text:
         if file_format == "csv":
-            text.writelines(exports.status_csv(services, batch))
+            text.writelines(batch_exports.status_csv(services, batch))
             return {"output": str(out or "-")}
         counts: Counter[str] = Counter()
-        for record in follow_manifest(services, batch) if follow else exports.manifest(services, batch):
-            text.writelines(exports.json_lines([record]))
+        for record in follow_manifest(services, batch) if follow else batch_exports.manifest(services, batch):
+            text.writelines(batch_exports.json_lines([record]))
             text.flush()
             counts[record["status"]] += 1
         names = ("completed", "failed", "makes_nothing")
@@ -197,7 +201,7 @@ def follow_manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]
     while True:
         state, progress = batches.find(services, batch.id).state, services.batches.progress(batch.id)
         over = not progress.in_progress or state in STOPPED_STATES
-        for record in exports.manifest(services, batch):
+        for record in batch_exports.manifest(services, batch):
             if record["row"] not in exported_rows:
                 exported_rows.add(record["row"])
                 yield record
@@ -380,7 +384,7 @@ def batch_list(data_dir: Path | None, json_output: bool) -> None:
 def batch_failed(name: str, data_dir: Path | None) -> None:
     """Print the failed rows as CSV, with the reasons; correct them and import them again."""
     services = open_services(data_dir)
-    click.echo(exports.failed_csv(services, batches.find(services, name)), nl=False)
+    click.echo(batch_exports.failed_csv(services, batches.find(services, name)), nl=False)
 
 
 @batch.command("do")

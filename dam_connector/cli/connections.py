@@ -14,10 +14,10 @@ from dam_connector.cli.tried_text import tried_json, tried_lines
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import connections, reconciliation
+from dam_connector.usecases.adopt_known_products import adopt_known, adoptable_json, adoptable_line
 from dam_connector.usecases.adoption import Adoptable
 from dam_connector.usecases.backfill import BackfillProgress
 from dam_connector.usecases.backfill import backfill as steps
-from dam_connector.usecases.known_adoption import adopt_known, adoptable_json, adoptable_line
 from dam_connector.wiring import Services
 
 PROGRESS_EVERY = 25  # products between two lines of progress

@@ -13,7 +13,7 @@ from dam_connector.fakes.tripo import API_KEY, FakeTripo
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
-from schemas.measures import METRES_PER_UNIT
+from schemas.numbers_and_units import METRES_PER_UNIT
 
 FAKE_TRIPO = "fake-tripo"
 TASK_S = 6.0  # how long a task takes

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import make_private_dir
-from dam_connector.store.servers import open_postgresql, open_sqlite
+from dam_connector.store.sql_connections import open_postgresql, open_sqlite
 
 MAX_CONNECTIONS = 30  # of one process to PostgreSQL
 MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others read

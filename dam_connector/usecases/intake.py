@@ -35,7 +35,7 @@ from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.photo_sync import photo_supplier, sync_photo
 from dam_connector.usecases.product_intake import MAX_CAUSE_CHARACTERS, IntakeResult, ingest_product
 from dam_connector.usecases.provider_orders import poll_task_now
-from dam_connector.usecases.receipt import receive_webhook  # noqa: F401 - both halves are found here
+from dam_connector.usecases.webhook_receipt import receive_webhook  # noqa: F401 - both halves are found here
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()

@@ -10,9 +10,9 @@ from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.photo_sources import with_photos
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.usecases.adoption import FoundFiles, ReadyFile, adopt_files, read_files
+from dam_connector.usecases.changed_channels import send_changed_texts
 from dam_connector.usecases.dam_photos import photo_urls
 from dam_connector.usecases.expiry import restore_when_back
-from dam_connector.usecases.placement import send_changed_texts
 from dam_connector.usecases.run_planning import plan_runs, what_is_made
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.usecases.stored_facts import store_facts

@@ -18,12 +18,12 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound
 from dam_connector.usecases.backfill import EARLIEST
+from dam_connector.usecases.consistency_checks import check_records, repair_records
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.intake import ingest_event
 from dam_connector.usecases.publish import build_listing, lock_listing, send_listing
-from dam_connector.usecases.record_checks import check_records, repair_records
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()

@@ -19,9 +19,9 @@ from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.catalog_state import Slot
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.rules_archive import changed_keys
+from dam_connector.usecases.changed_channels import known_input_hash
+from dam_connector.usecases.consistency_checks import check_records, repair_records
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
-from dam_connector.usecases.placement import known_input_hash
-from dam_connector.usecases.record_checks import check_records, repair_records
 from dam_connector.usecases.run_planning import needed_runs, plan_runs
 from dam_connector.wiring import Services
 

@@ -9,7 +9,7 @@ from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.version import VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.store.run_records import NewRun
-from dam_connector.usecases.placement import bring_live_version_in_line, known_input_hash
+from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
 from dam_connector.wiring import Services
 
 

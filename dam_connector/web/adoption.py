@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.errors import AdapterError, ConfigError, StateConflict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import known_adoption
+from dam_connector.usecases import adopt_known_products
 from dam_connector.web.request_context import requires, services, signed_in_user
 
 bp = Blueprint("adoption", __name__)
@@ -19,7 +19,7 @@ def index() -> ResponseReturnValue:
     found, problem = None, ""
     if "files" in request.args:
         try:
-            found = known_adoption.preview(services(), most_rows=MOST_ROWS)
+            found = adopt_known_products.preview(services(), most_rows=MOST_ROWS)
         except (AdapterError, ConfigError) as error:
             problem = str(error)
     return render_template(
@@ -27,7 +27,7 @@ def index() -> ResponseReturnValue:
         rules=services().rules.current().adopt,
         found=found,
         problem=problem,
-        progress=known_adoption.adoption_progress(services()),
+        progress=adopt_known_products.adoption_progress(services()),
     )
 
 
@@ -36,7 +36,7 @@ def index() -> ResponseReturnValue:
 def begin() -> ResponseReturnValue:
     """Adopt finished files for the known products in the background."""
     try:
-        known_adoption.request_adoption(services(), by=signed_in_user().name)
+        adopt_known_products.request_adoption(services(), by=signed_in_user().name)
     except (ConfigError, StateConflict) as error:
         flash(f"Not begun: {error}", "error")
     else:

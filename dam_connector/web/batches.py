@@ -28,7 +28,7 @@ from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_preview, batch_rows, exports
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_columns import COLUMNS
@@ -286,7 +286,9 @@ def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
 @requires(UserRole.VIEWER)
 def failed(batch_id: str) -> ResponseReturnValue:
     """Send the failed rows with the reasons as CSV, to be corrected and uploaded again."""
-    return _csv_download(["\ufeff", exports.failed_csv(services(), _batch(batch_id))], "failed_rows.csv")
+    return _csv_download(
+        ["\ufeff", batch_exports.failed_csv(services(), _batch(batch_id))], "failed_rows.csv"
+    )
 
 
 @bp.get("/<batch_id>/status.csv")
@@ -294,7 +296,7 @@ def failed(batch_id: str) -> ResponseReturnValue:
 def status(batch_id: str) -> ResponseReturnValue:
     """Send the uploaded sheet with the status of each row as CSV."""
     found = _batch(batch_id)
-    return _csv_download(chain(["\ufeff"], exports.status_csv(services(), found)), "status.csv")
+    return _csv_download(chain(["\ufeff"], batch_exports.status_csv(services(), found)), "status.csv")
 
 
 def _csv_download(text: Iterable[str], name: str) -> Response:
@@ -309,7 +311,9 @@ def _csv_download(text: Iterable[str], name: str) -> Response:
 @requires(UserRole.VIEWER)
 def manifest(batch_id: str) -> ResponseReturnValue:
     """Send a record for each settled row, one a line."""
-    lines = stream_with_context(exports.json_lines(exports.manifest(services(), _batch(batch_id))))
+    lines = stream_with_context(
+        batch_exports.json_lines(batch_exports.manifest(services(), _batch(batch_id)))
+    )
     return Response(
         lines,
         mimetype="application/jsonl",
@@ -322,8 +326,10 @@ def manifest(batch_id: str) -> ResponseReturnValue:
 def package(batch_id: str) -> ResponseReturnValue:
     """Send the newest usable version of each asset as a ZIP, in its folders, with the manifest."""
     s, found = services(), _batch(batch_id)
-    data = exports.stream_zip(
-        s, exports.exported_versions(s, found), manifest=exports.json_lines(exports.manifest(s, found))
+    data = batch_exports.stream_zip(
+        s,
+        batch_exports.exported_versions(s, found),
+        manifest=batch_exports.json_lines(batch_exports.manifest(s, found)),
     )
     return Response(
         stream_with_context(data),

@@ -19,7 +19,7 @@ from flask.typing import ResponseReturnValue
 from dam_connector.domain.version import VersionState
 from dam_connector.store.gallery import VISIBLE_STATES, GalleryFilter
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import exports
+from dam_connector.usecases import batch_exports
 from dam_connector.web.request_context import PAGE_SIZE, requires, services
 
 bp = Blueprint("gallery", __name__)
@@ -92,7 +92,7 @@ def download() -> ResponseReturnValue:
         return back_to_gallery()
     headers = {"Content-Disposition": "attachment; filename=assets.zip"}
     return Response(
-        stream_with_context(exports.stream_zip(services(), cards)),
+        stream_with_context(batch_exports.stream_zip(services(), cards)),
         mimetype="application/zip",
         headers=headers,
     )

@@ -16,7 +16,7 @@ from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import brought_models, bulk_review, intake, retries
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
-from schemas.measures import METRES_PER_UNIT
+from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.sheet_columns import COLUMNS
 from schemas.sheet_rows import product_row, read_row
 

@@ -8,7 +8,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from dam_connector.ports import InboundWebhook
-from dam_connector.usecases.receipt import receive_webhook
+from dam_connector.usecases.webhook_receipt import receive_webhook
 from dam_connector.web.rate_limit import limit_rate
 from dam_connector.web.request_context import error_response, services
 

@@ -17,7 +17,7 @@ from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.guest_link import GuestScope
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
-from dam_connector.usecases import comments, guests, intake, receipt
+from dam_connector.usecases import comments, guests, intake, webhook_receipt
 from dam_connector.wiring import Services
 from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
 from tests.browser.sites import page_of_ann, shared_site
@@ -72,7 +72,7 @@ def add_records(services: Services) -> None:
     services.settings.plugin_json.write_text(json.dumps(raw))
     now = services.clock.now()
     body = event_body(record("NEW1"), at=now)
-    receipt.receive_webhook(services, "main", inbound(body, signed(body, at=now), now))
+    webhook_receipt.receive_webhook(services, "main", inbound(body, signed(body, at=now), now))
     intake.add_product(services, product("FAILED", images={"front": "http://127.0.0.1:1/a.jpg"}), by="test")
     for run in services.runs.page(sku="FAILED"):
         leased = services.runs.lease(run.id, "test", 60)

@@ -13,14 +13,14 @@ from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict, Unavailable
 from dam_connector.fakes.server import MINIMAL_GLB
 from dam_connector.usecases import adoption, publish, reconciliation
-from dam_connector.usecases.backfill import backfill
-from dam_connector.usecases.known_adoption import (
+from dam_connector.usecases.adopt_known_products import (
     adopt_known,
     adoption_progress,
     continue_adoption,
     preview,
     request_adoption,
 )
+from dam_connector.usecases.backfill import backfill
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, in_channel, newest, send, versions, work
 from tests.support import MODEL, PhotoServer, TestClock, picture, product, record

@@ -11,7 +11,7 @@ from dam_connector.cli.batches import run_import
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batch_records import BatchState, RowState
-from dam_connector.usecases import batches, exports, intake, maintenance
+from dam_connector.usecases import batch_exports, batches, intake, maintenance
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
 from tests.support import PhotoServer, TestClock, picture, product, rules_json
@@ -83,7 +83,7 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
         "row.duplicate",
         "source.url_refused",
     }
-    mended = exports.failed_csv(services, batch)
+    mended = batch_exports.failed_csv(services, batch)
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert (
         "The SKU is missing" in mended
@@ -252,7 +252,7 @@ def test_what_breaks_one_row_leaves_the_others(
     assert (progress.in_review, progress.failed) == (2, 1) and batches.find(
         services, batch.id
     ).state is BatchState.DONE
-    assert "RuntimeError" in exports.failed_csv(services, batch)
+    assert "RuntimeError" in batch_exports.failed_csv(services, batch)
 
 
 def test_a_row_with_one_missing_photo_of_two_makes_nothing_and_is_given_back(
@@ -268,7 +268,7 @@ def test_a_row_with_one_missing_photo_of_two_makes_nothing_and_is_given_back(
     assert batch is not None and preview.counts[RowState.FAILED] == 1
     drain()
     assert versions(services, "R1") == {} and services.batches.progress(batch.id).failed == 1
-    assert "R1" in exports.failed_csv(services, batch)
+    assert "R1" in batch_exports.failed_csv(services, batch)
     photos.files["none.jpg"] = picture()
     batches.control(services, batch, "retry")
     drain()

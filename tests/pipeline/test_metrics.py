@@ -21,7 +21,7 @@ from dam_connector.counters import COUNTERS, COUNTERS_KEY, PROCESSES_KEY, Shared
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import NotFound, Unavailable
 from dam_connector.queue import connect
-from dam_connector.usecases import intake, receipt
+from dam_connector.usecases import intake, webhook_receipt
 from dam_connector.usecases.metrics import Metrics
 from dam_connector.wiring import Services, build_services
 from tests.pipeline.helpers import Drain, approve, chair, newest, send, work
@@ -88,7 +88,7 @@ def test_all_lines_of_the_log_and_all_runs_name_the_delivery_that_began_it(
     )
     monkeypatch.setattr(worker.runner, "log", listening)
     monkeypatch.setattr(intake, "log", listening)
-    monkeypatch.setattr(receipt, "log", listening)
+    monkeypatch.setattr(webhook_receipt, "log", listening)
     delivery, _ = send(services, chair(photos))
     drain()
     approve(services, newest(services))  # from a request, or from another delivery: of the DAM

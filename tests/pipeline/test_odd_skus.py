@@ -11,7 +11,7 @@ from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.sku_tokens import sku_of_token
 from dam_connector.domain.version import ApprovedVersion, VersionState
 from dam_connector.store.gallery import GalleryFilter
-from dam_connector.usecases import exports, intake
+from dam_connector.usecases import batch_exports, intake
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
 from tests.support import PhotoServer, picture, product
@@ -40,7 +40,7 @@ def test_two_skus_that_differ_in_case_are_exported_apart(
     drain()
     cards = services.gallery.page(GalleryFilter(), limit=20)
     paths: dict[str, set[str]] = {"AB1": set(), "ab1": set()}
-    for path, file in exports.exported_files(services, cards):
+    for path, file in batch_exports.exported_files(services, cards):
         paths[file.name[:3]].add(str(path).lower())
     assert paths["AB1"] and paths["ab1"] and not paths["AB1"] & paths["ab1"]
 

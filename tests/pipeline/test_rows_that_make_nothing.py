@@ -13,7 +13,7 @@ from dam_connector.cli import products as product_commands
 from dam_connector.cli import service as service_commands
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
-from dam_connector.usecases import batches, exports, intake
+from dam_connector.usecases import batch_exports, batches, intake
 from dam_connector.wiring import Services
 from schemas.rules_loader import load_rules
 from tests.pipeline.helpers import Drain, versions
@@ -73,10 +73,10 @@ def test_they_end_as_such_and_a_rule_that_comes_later_makes_them(
     batch = services.batches.page(limit=1)[0]
     progress = services.batches.progress(batch.id)
     assert (progress.in_review, progress.makes_nothing, progress.failed, progress.total) == (2, 3, 0, 5)
-    sofa = next(r for r in exports.manifest(services, batch) if r["sku"] == "S1")
+    sofa = next(r for r in batch_exports.manifest(services, batch) if r["sku"] == "S1")
     assert sofa["status"] == "makes_nothing" and "no rule for category sofas" in sofa["error"]
-    assert "Makes nothing" in "".join(exports.status_csv(services, batch))
-    assert "S1" not in exports.failed_csv(services, batch)
+    assert "Makes nothing" in "".join(batch_exports.status_csv(services, batch))
+    assert "S1" not in batch_exports.failed_csv(services, batch)
     assert services.products.get("S1") is not None
     write_rules(deliverables=[lamps_only(categories=["Lamps", "Sofas"])])
     assert "are retried" in batches.control(services, batches.find(services, batch.id), "retry")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from dam_connector.usecases.known_adoption import adopt_known, continue_adoption, request_adoption
+from dam_connector.usecases.adopt_known_products import adopt_known, continue_adoption, request_adoption
 from dam_connector.usecases.photo_sync import poll_photos
 from tests.stress.scenarios import RULES, Scenario
 from tests.support import picture, product

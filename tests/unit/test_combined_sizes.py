@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from dam_connector.errors import InputError
 from dam_connector.usecases.batch_rows import map_columns
 from schemas.combined_sizes import is_combined_size, looks_combined, order_of, read_sizes, unit_of
-from schemas.measures import METRES_PER_UNIT
+from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.sheet_reader import read_sheet
 from tests.unit.test_sheet_cases import one, read, refusal, sizes
 

@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
 from dam_connector.usecases import intake
-from dam_connector.usecases.known_adoption import continue_adoption
+from dam_connector.usecases.adopt_known_products import continue_adoption
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product
 

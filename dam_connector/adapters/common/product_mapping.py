@@ -12,7 +12,7 @@ from dam_connector.domain.product import TRANSLATED_FIELDS, Product
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.common import problem_lines
 from schemas.image_views import VIEWS, images_by_view
-from schemas.measures import METRES_PER_UNIT, NotANumber, NumberCell, read_length, unit_name
+from schemas.numbers_and_units import METRES_PER_UNIT, NotANumber, NumberCell, read_length, unit_name
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")

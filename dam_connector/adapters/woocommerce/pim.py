@@ -30,7 +30,7 @@ from dam_connector.domain.outside_values import parse_integer, parse_timestamp, 
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound, Refused
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
-from schemas.measures import METRES_PER_UNIT
+from schemas.numbers_and_units import METRES_PER_UNIT
 
 DEFAULT_ATTRIBUTES = {
     "name": "name",

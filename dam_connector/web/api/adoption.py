@@ -6,7 +6,7 @@ from flask import abort
 
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import known_adoption
+from dam_connector.usecases import adopt_known_products
 from dam_connector.web.api.blueprint import bp
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas import api_admin as s
@@ -19,7 +19,7 @@ MOST_ROWS = 2000
 @bp.response(200, s.AdoptionOut)
 def adoption() -> dict[str, Any]:
     """Return how far the adoption of finished files came that was begun last."""
-    return {"progress": known_adoption.adoption_progress(services())}
+    return {"progress": adopt_known_products.adoption_progress(services())}
 
 
 @bp.get("/adoption/plan")
@@ -28,7 +28,7 @@ def adoption() -> dict[str, Any]:
 def plan_adoption() -> dict[str, Any]:
     """Return which finished files would become V1 of the known products. Nothing changes."""
     try:
-        return {**known_adoption.preview(services(), most_rows=MOST_ROWS), "problem": ""}
+        return {**adopt_known_products.preview(services(), most_rows=MOST_ROWS), "problem": ""}
     except (AdapterError, ConfigError) as error:
         return {"files": 0, "adoptable": 0, "rows": [], "problem": str(error)}
 
@@ -39,7 +39,7 @@ def plan_adoption() -> dict[str, Any]:
 def begin_adoption() -> dict[str, Any]:
     """Adopt finished files for the known products in the background; a repeat adopts nothing twice."""
     try:
-        known_adoption.request_adoption(services(), by=signed_in_user().name)
+        adopt_known_products.request_adoption(services(), by=signed_in_user().name)
     except ConfigError as error:
         abort(409, str(error))
-    return {"progress": known_adoption.adoption_progress(services())}
+    return {"progress": adopt_known_products.adoption_progress(services())}

@@ -6,7 +6,7 @@ from flask import Response, abort, stream_with_context
 
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import bulk_review, exports
+from dam_connector.usecases import batch_exports, bulk_review
 from dam_connector.web.api.blueprint import bp, idempotent
 from dam_connector.web.api.versions import gallery_filter
 from dam_connector.web.request_context import requires, services, signed_in_user
@@ -85,7 +85,9 @@ def comment_many(data: dict[str, Any]) -> dict[str, Any]:
 def download_many(data: dict[str, Any]) -> Response:
     """Return the files of some versions as a ZIP, in their folders."""
     cards = services().gallery.cards(_selected(data)[0]) or abort(404, "none of these versions exists")
-    return Response(stream_with_context(exports.stream_zip(services(), cards)), mimetype="application/zip")
+    return Response(
+        stream_with_context(batch_exports.stream_zip(services(), cards)), mimetype="application/zip"
+    )
 
 
 def _selected(data: dict[str, Any]) -> tuple[list[str], bool]:

@@ -14,7 +14,7 @@ from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import InputError, NotFound
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_preview, batch_rows, exports
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows
 from dam_connector.usecases import batches as bulk
 from dam_connector.usecases.source_images import HELD_PREFIX
 from dam_connector.web.api.blueprint import (
@@ -179,13 +179,13 @@ def export_batch(args: dict[str, Any], batch_id: str) -> Response:
     """Return the results of a batch: manifest, sheet with states, failed rows, or the files as a ZIP."""
     sv, found = services(), _batch(batch_id)
     if args["format"] == "csv":
-        return _text(["\ufeff"], exports.status_csv(sv, found), MIME["csv"])
+        return _text(["\ufeff"], batch_exports.status_csv(sv, found), MIME["csv"])
     if args["format"] == "failed":
-        return _text(["\ufeff"], [exports.failed_csv(sv, found)], MIME["csv"])
-    lines = exports.json_lines(exports.manifest(sv, found))
+        return _text(["\ufeff"], [batch_exports.failed_csv(sv, found)], MIME["csv"])
+    lines = batch_exports.json_lines(batch_exports.manifest(sv, found))
     if args["format"] == "jsonl":
         return _text([], lines, "application/jsonl")
-    data = exports.stream_zip(sv, exports.exported_versions(sv, found), manifest=lines)
+    data = batch_exports.stream_zip(sv, batch_exports.exported_versions(sv, found), manifest=lines)
     return Response(stream_with_context(data), mimetype="application/zip")
 
 

@@ -17,7 +17,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.batch_records import Batch
 from dam_connector.store.gallery import GalleryFilter
-from dam_connector.usecases import batches, bulk_review, exports, intake, review
+from dam_connector.usecases import batch_exports, batches, bulk_review, intake, review
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
 from tests.support import PhotoServer, picture, product, rules_json
@@ -46,7 +46,7 @@ def batch(
 
 
 def test_the_manifest_lists_every_row(batch: Batch, services: Services) -> None:
-    made, lost, blank = exports.manifest(services, batch)
+    made, lost, blank = batch_exports.manifest(services, batch)
     assert (made["sku"], made["status"], made["image_count"], made["row"]) == (
         "A1",
         "completed",
@@ -70,7 +70,7 @@ def test_the_manifest_lists_every_row(batch: Batch, services: Services) -> None:
         and "images" in lost["error"]
         and "cutout.empty" in blank["error"]
     )
-    lines = list(exports.json_lines(exports.manifest(services, batch)))
+    lines = list(batch_exports.json_lines(batch_exports.manifest(services, batch)))
     assert [json.loads(line)["sku"] for line in lines] == ["A1", "A2", "A3"] and all(
         line.count("\n") == 1 for line in lines
     )
@@ -83,7 +83,7 @@ def test_a_picture_counts_once_whatever_formats_and_versions_there_are(
     services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
     review.regenerate(services, version, note="", by="ann")
     drain()
-    made = next(exports.manifest(services, batch))
+    made = next(batch_exports.manifest(services, batch))
     assert [v["version"] for v in made["versions"]] == [2, 1] and len(
         {f.format for f in version.channel_files}
     ) > 1
@@ -92,7 +92,7 @@ def test_a_picture_counts_once_whatever_formats_and_versions_there_are(
 
 def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Services) -> None:
     def statuses() -> dict[str, tuple[str, str]]:
-        rows = csv.DictReader(io.StringIO("".join(exports.status_csv(services, batch))))
+        rows = csv.DictReader(io.StringIO("".join(batch_exports.status_csv(services, batch))))
         return {row["sku"]: (row["Status"], row["title"]) for row in rows}
 
     assert statuses() == {
@@ -108,7 +108,7 @@ def test_the_sheet_comes_back_with_each_rows_status(batch: Batch, services: Serv
 
 
 def test_failed_rows_hold_those_that_could_not_be_made(batch: Batch, services: Services) -> None:
-    rows = list(csv.DictReader(io.StringIO(exports.failed_csv(services, batch))))
+    rows = list(csv.DictReader(io.StringIO(batch_exports.failed_csv(services, batch))))
     assert (
         [row["sku"] for row in rows] == ["A2", "A3"]
         and all(row["error"] for row in rows)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.measures import (
+from schemas.numbers_and_units import (
     METRES_PER_UNIT,
     AmbiguousNumber,
     NotANumber,
