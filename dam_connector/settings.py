@@ -137,6 +137,11 @@ class Settings:
         10,
         "Login attempts from one address in a minute, before the answer is 429.",
     )
+    session_hours: int = _setting(
+        "DAM_CONNECTOR_SESSION_HOURS",
+        12,
+        "Hours after a login in which a browser stays logged in.",
+    )
     sign_on_max_age_days: int = _setting(
         "DAM_CONNECTOR_SIGN_ON_MAX_AGE_DAYS",
         30,

@@ -16,6 +16,7 @@ from dam_connector import tracing
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.notify import NotifyEvent
+from dam_connector.domain.retry_policy import FOLLOW_UP_RETRIES, RUN_RETRIES, RetryPolicy
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import ALL_STEPS_DONE, COMPUTE_KINDS, RunKind, RunState
@@ -41,13 +42,7 @@ log = structlog.get_logger()
 
 RUN_LEASE_S = 20.0
 HEARTBEAT_S = 5.0
-MAX_ATTEMPTS = 8  # tries of one step, including those that ended with the worker's death
-MAX_FOLLOW_UP_ATTEMPTS = (
-    440  # of runs that follow from a decision, for an outside system that is away: 3 days
-)
 DISK_RETRY_S = 30.0  # until a run looks again whether there is enough free disk
-FIRST_RETRY_S = 4.0  # doubles with each try
-MAX_RETRY_S = 600.0
 # Of this machine: its disk, memory, files and network. Whatever the step does, they pass.
 PASSING_ERRNOS = frozenset(
     getattr(errno, name)
@@ -126,7 +121,7 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         _fail(services, run, str(error))
         return
     names = [*(step.__name__ for step in steps), ALL_STEPS_DONE]
-    if run.attempts > _max_attempts(run):
+    if run.attempts > _retries(run).max_attempts:
         _fail(services, run, f"the worker died {run.attempts} times at {names[0]}")
         return
     work = from_plain(Work, run.work) if run.work else _start_work(services, run)
@@ -228,14 +223,14 @@ def _flag_product(services: Services, run: RunRecord, error: InputError) -> None
 
 
 def _retry_or_fail(services: Services, run: RunRecord, step: str, error: ConnectorError) -> None:
-    """Park the run for another try when that may help; else, or after MAX_ATTEMPTS tries, fail it."""
+    """Park the run for another try when that may help; else, or after the last try, fail it."""
     message = f"{step}: {error}"
     counts_not = isinstance(error, (Busy, StorageUnavailable))
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
         _count_end(services, run, "retried")
-    elif isinstance(error, RETRYABLE) and (counts_not or run.attempts + 1 < _max_attempts(run)):
-        backoff = min(MAX_RETRY_S, FIRST_RETRY_S * 2 ** min(run.attempts, 10))
+    elif isinstance(error, RETRYABLE) and (counts_not or not _retries(run).is_last(run.attempts)):
+        backoff = _retries(run).wait_s(run.attempts)
         wait = error.retry_after_s if isinstance(error, RateLimited) else backoff
         services.runs.park(
             run,
@@ -249,9 +244,8 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
         _fail(services, run, message)
 
 
-def _max_attempts(run: RunRecord) -> int:
-    """Return how often a step is tried while an outside system is away."""
-    return MAX_ATTEMPTS if run.kind in COMPUTE_KINDS else MAX_FOLLOW_UP_ATTEMPTS
+def _retries(run: RunRecord) -> RetryPolicy:
+    return RUN_RETRIES if run.kind in COMPUTE_KINDS else FOLLOW_UP_RETRIES
 
 
 def _fail(services: Services, run: RunRecord, message: str) -> None:

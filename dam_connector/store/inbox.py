@@ -9,13 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import DeliveryId, new_id
+from dam_connector.domain.retry_policy import DELIVERY_RETRIES
 from dam_connector.errors import StorageUnavailable
 from dam_connector.ports import Clock, InboundWebhook
 from dam_connector.store.database import Database
 from dam_connector.store.tables import deliveries as t
 
-MAX_ATTEMPTS = 8  # then a delivery is failed
-FIRST_RETRY_S = 5.0  # doubled after each further attempt
 _STORED_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "ce-")
 
 
@@ -94,15 +93,16 @@ class Inbox:
             )
 
     def retry_later(self, delivery_id: str, error: str) -> bool:
-        """Make a delivery due again after a back-off; return False if it is now failed after MAX_ATTEMPTS."""
+        """Make a delivery due again after a back-off; return False if it is now failed for good."""
         with self._db.write() as c:
-            tried = c.execute(sa.select(t.c.attempts).where(t.c.id == delivery_id)).scalar_one() + 1
-            again = tried < MAX_ATTEMPTS
-            due = self._clock.now() + timedelta(seconds=FIRST_RETRY_S * 2 ** (tried - 1)) if again else None
+            before = c.execute(sa.select(t.c.attempts).where(t.c.id == delivery_id)).scalar_one()
+            again = not DELIVERY_RETRIES.is_last(before)
+            wait = timedelta(seconds=DELIVERY_RETRIES.wait_s(before))
+            due = self._clock.now() + wait if again else None
             c.execute(
                 sa.update(t)
                 .where(t.c.id == delivery_id)
-                .values(attempts=tried, error=error, due_at=due, state="received" if again else "failed")
+                .values(attempts=before + 1, error=error, due_at=due, state="received" if again else "failed")
             )
         return bool(again)
 

@@ -28,7 +28,6 @@ __all__ = ["Token", "User", "UserRole", "Users"]
 TOKEN_PREFIX = "damc_"
 SIGN_ON = "single sign-on"  # who did what follows from a login through the OpenID provider
 LINK_LIFETIME = timedelta(hours=24)
-SESSION_LIFETIME = timedelta(hours=12)
 DEFAULT_TOKEN_DAYS = 90
 # compared with if there is no such user, so that the answer takes equally long
 _NOBODY_HASH = generate_password_hash(secrets.token_hex())
@@ -59,9 +58,17 @@ class Token:
 class Users:
     """The tables of users and credentials. Each change is in the audit log, in the same transaction."""
 
-    def __init__(self, db: Database, clock: Clock, sign_on_max_age_days: int = 0) -> None:
-        """Open the tables; `sign_on_max_age_days` is that of `is_known_by_provider`."""
+    def __init__(
+        self, db: Database, clock: Clock, session_hours: int = 12, sign_on_max_age_days: int = 0
+    ) -> None:
+        """Open the tables.
+
+        Args:
+            session_hours: hours after a login in which a session counts.
+            sign_on_max_age_days: that of `is_known_by_provider`.
+        """
         self._db, self._clock, self._max_age_days = db, clock, sign_on_max_age_days
+        self._session_lifetime = timedelta(hours=session_hours)
 
     def add(self, name: str, role: UserRole, password: str | None = None, *, by: str = COMMAND_LINE) -> User:
         """Add a user, or change role and password of the user with this name.
@@ -160,7 +167,7 @@ class Users:
         """
         with self._db.write() as c:
             self._audit(c, "login", user.name, user.name, how)
-            return self._insert_credential(c, user, "session", how, SESSION_LIFETIME)
+            return self._insert_credential(c, user, "session", how, self._session_lifetime)
 
     def sign_on(self, subject: str, name: str, role: UserRole) -> str:
         """Log in a person whom the OpenID provider vouches for; return the session's secret.
@@ -203,7 +210,7 @@ class Users:
             c.execute(sa.update(t).where(t.c.subject == subject).values(signed_on_at=now))
             user = _user(c.execute(sa.select(t).where(t.c.subject == subject)).one())
             self._audit(c, "login", user.name, user.name, SIGN_ON)
-            return self._insert_credential(c, user, "session", SIGN_ON, SESSION_LIFETIME)
+            return self._insert_credential(c, user, "session", SIGN_ON, self._session_lifetime)
 
     def end_sign_on(self, subject: str) -> None:
         """Remove the user of a person to whom the provider grants no role any more, with all credentials."""

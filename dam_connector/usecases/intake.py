@@ -18,6 +18,7 @@ from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import limit_to_clock
 from dam_connector.domain.product import Product
+from dam_connector.domain.retry_policy import DELIVERY_RETRIES
 from dam_connector.errors import (
     RETRYABLE,
     AdapterError,
@@ -27,7 +28,7 @@ from dam_connector.errors import (
     NotFound,
     StorageUnavailable,
 )
-from dam_connector.store.inbox import MAX_ATTEMPTS, DeliveryRecord
+from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.request_origin import work_origin
 from dam_connector.usecases.adoption import FoundFiles
@@ -46,7 +47,7 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
     """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist.
 
     An exception that nobody expected is a bug of ours: its traceback is logged, and it counts as an attempt.
-    So the delivery is failed after `MAX_ATTEMPTS`, and cannot be repeated for ever. All lines of the log
+    So the delivery is failed after the tries of `DELIVERY_RETRIES`, and cannot be repeated for ever. All lines of the log
     about it have its id as `origin`, and so have those about the runs that follow.
     """
     token = work_origin.set(delivery_id)
@@ -106,7 +107,7 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
         return poll_task_now(services, name, services.provider(name).parse_webhook(record.inbound))
     if name in rules.dam:
         return _handle_from_dam(services, record)
-    last_try = record.attempts + 1 >= MAX_ATTEMPTS
+    last_try = DELIVERY_RETRIES.is_last(record.attempts)
     events = services.pim(name).normalize(record.inbound)
     done = _ingest_each(services, name, events, record.inbound.received_at, last_try)
     return done or "no event about a product; it is ignored"
@@ -114,7 +115,7 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
 
 def _handle_from_dam(services: Services, record: DeliveryRecord) -> str:
     """Read the versions and the photos that a DAM reports as changed; return a summary for people."""
-    name, last_try = record.connection, record.attempts + 1 >= MAX_ATTEMPTS
+    name, last_try = record.connection, DELIVERY_RETRIES.is_last(record.attempts)
     supplier = photo_supplier(services, name)
     photos = supplier.photo_refs(record.inbound) if supplier else []
     versions = services.dam(name).parse_webhook(record.inbound)

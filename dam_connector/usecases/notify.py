@@ -1,19 +1,19 @@
-"""Notifications: events go from the outbox to webhooks and chats; owners get e-mails about what waits."""
+"""Sending notifications: events go from the outbox to webhooks and chats, e-mails to owners of categories."""
 
 import json
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 import structlog
 
 from dam_connector.adapters.common.webhook_signatures import make_signer
 from dam_connector.adapters.smtp import send_mail
-from dam_connector.domain.notify import MEANINGS, DigestRules, NotifyEvent, NotifyTarget
+from dam_connector.domain.notify import DigestRules, NotifyEvent, NotifyTarget
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import AdapterError, ConfigError, Refused
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.outbox import OutboxMessage
+from dam_connector.usecases.notification_texts import category_of, chat_body, digest_text, webhook_data
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -30,7 +30,7 @@ def send_notifications(services: Services) -> int:
     """
     targets = services.rules.current().notify.targets
     for event in services.outbox.undistributed(BATCH):
-        category = _category(services, event.sku)
+        category = category_of(services, event.sku)
         wanted = [name for name, target in targets.items() if target.wants(event.event, category)]
         services.outbox.distribute(event, wanted)
     sent = 0
@@ -56,9 +56,13 @@ def _send(services: Services, target: NotifyTarget, message: OutboxMessage) -> N
     body: dict[str, Any]
     headers = {"Content-Type": "application/json"}
     if target.kind == "webhook":
-        body = {"type": message.event, "timestamp": message.at.isoformat(), "data": _data(services, message)}
+        body = {
+            "type": message.event,
+            "timestamp": message.at.isoformat(),
+            "data": webhook_data(services, message),
+        }
     else:
-        body = _chat_body(target.kind, message_text(services, message), _address(services, message))
+        body = chat_body(services, target.kind, message)
     content = json.dumps(body, ensure_ascii=False)
     if target.kind == "webhook":
         at = services.clock.now()
@@ -81,75 +85,6 @@ def _send(services: Services, target: NotifyTarget, message: OutboxMessage) -> N
     )
     if reply.status >= 300:
         raise Refused(f"notify {message.target}", "send", f"HTTP {reply.status}")
-
-
-def _data(services: Services, message: OutboxMessage) -> dict[str, Any]:
-    """Return the data of a webhook: what happened to which version, and where people look at it."""
-    version = services.assets.get(message.version_id) if message.version_id else None
-    data: dict[str, Any] = {
-        "sku": message.sku,
-        "category": _category(services, message.sku),
-        "by": message.by,
-        "detail": message.detail,
-        "url": _address(services, message),
-    }
-    if version:
-        data |= {
-            "version_id": version.id,
-            "deliverable": version.asset.deliverable,
-            "slot": version.asset.slot,
-            "number": version.number,
-            "state": version.state.value,
-            "stage": version.stage,
-        }
-    return data
-
-
-def message_text(services: Services, message: OutboxMessage) -> str:
-    """Return a message for people, e.g. `CH123 packshot V2 was rejected by ann: colour`."""
-    version = services.assets.get(message.version_id) if message.version_id else None
-    subject = message.sku
-    if version:
-        subject += f" {version.asset.deliverable} V{version.number}"
-    text = " ".join(filter(None, [subject, MEANINGS[NotifyEvent(message.event)]]))
-    text += f" by {message.by}" if message.by else ""
-    return f"{text}: {message.detail}" if message.detail else text
-
-
-def _chat_body(kind: str, text: str, address: str) -> dict[str, Any]:
-    if kind == "slack":
-        plain = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return {"text": f"{plain}\n<{address}>"}
-    card = {
-        "type": "AdaptiveCard",
-        "version": "1.4",
-        "body": [{"type": "TextBlock", "text": text, "wrap": True}],
-        "actions": [{"type": "Action.OpenUrl", "title": "Open", "url": address}],
-    }
-    attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
-    return {"type": "message", "attachments": [attachment]}
-
-
-def _address(services: Services, message: OutboxMessage) -> str:
-    base = services.settings.base_url
-    if message.version_id:
-        return f"{base}/versions/{message.version_id}"
-    if message.event == NotifyEvent.RUN_FAILED:
-        return f"{base}/runs?state=failed"
-    if message.event == NotifyEvent.BATCH_DONE:
-        return f"{base}/batches"
-    return f"{base}/review"
-
-
-def _category(services: Services, sku: str) -> str:
-    record = services.products.get(sku) if sku else None
-    return record.product.category if record else ""
-
-
-def queue_address(services: Services, category: str) -> str:
-    """Return the address of the versions of a category that wait for a decision."""
-    query = urlencode({"state": VersionState.IN_REVIEW.value, "category": category})
-    return f"{services.settings.base_url}/gallery?{query}"
 
 
 def waiting_by_category(services: Services) -> dict[str, list[str]]:
@@ -213,17 +148,14 @@ def _send_digest(services: Services, digest: DigestRules, owner: str, found: dic
     address = digest.addresses.get(owner)
     if address is None:
         return False
-    total = sum(map(len, found.values()))
-    lines = [
-        f"{category}: {len(ids)}\n{queue_address(services, category)}" for category, ids in found.items()
-    ]
+    subject, text = digest_text(services, found)
     try:
         send_mail(
             services.settings.secret(digest.smtp),
             sender=digest.sender,
             to=address,
-            subject=f"{total} {'version waits' if total == 1 else 'versions wait'} for a decision",
-            text="\n\n".join(lines) + "\n",
+            subject=subject,
+            text=text,
         )
     except (AdapterError, ConfigError) as error:
         log.warning("digest_not_sent", owner=owner, error=str(error))

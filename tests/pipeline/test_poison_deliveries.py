@@ -7,8 +7,9 @@ import pytest
 from structlog.testing import CapturingLogger
 
 import worker.jobs
+from dam_connector.domain.retry_policy import DELIVERY_RETRIES
 from dam_connector.errors import StateConflict
-from dam_connector.store.inbox import MAX_ATTEMPTS, Inbox
+from dam_connector.store.inbox import Inbox
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import chair, send
@@ -53,10 +54,10 @@ def test_it_is_failed_after_its_attempts_and_its_neighbour_is_handled(
     (crash,) = [call for call in log.calls if call.method_name == "exception"]
     assert crash.args == ("delivery_crashed",)  # with its traceback
     assert crash.kwargs["delivery_id"] == bad
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(DELIVERY_RETRIES.max_attempts):
         worker.jobs.handle_deliveries(bad)
     stored = services.inbox.get(bad)
-    assert (stored.state, stored.attempts, stored.due_at) == ("failed", MAX_ATTEMPTS, None)
+    assert (stored.state, stored.attempts, stored.due_at) == ("failed", DELIVERY_RETRIES.max_attempts, None)
     assert type(error).__name__ in stored.error and str(error) in stored.error
 
 
@@ -72,7 +73,7 @@ def test_a_delivery_that_cannot_be_read_stops_no_other(
         return get(inbox, delivery_id)
 
     monkeypatch.setattr(Inbox, "get", faulty)
-    for _ in range(MAX_ATTEMPTS):
+    for _ in range(DELIVERY_RETRIES.max_attempts):
         worker.jobs.handle_deliveries(bad, good)
     monkeypatch.undo()
     assert services.inbox.get(good).state == "handled" and services.inbox.get(bad).state == "failed"

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.retry_policy import RUN_RETRIES
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import Version
 from dam_connector.errors import StateConflict, StorageUnavailable, Unavailable
@@ -34,7 +35,7 @@ from tests.pipeline.helpers import (
 )
 from tests.support import PhotoServer, TestClock, product
 from worker import pipeline
-from worker.runner import MAX_ATTEMPTS, advance
+from worker.runner import advance
 from worker.work import Work
 
 
@@ -52,7 +53,7 @@ def test_a_version_that_a_channel_never_took_can_be_taken_off_the_others(
     shop: Services, half_published: Version, drain: Drain
 ) -> None:
     feed = shop.channel("feed")
-    for _ in range(2 * MAX_ATTEMPTS):  # it is tried for days
+    for _ in range(2 * RUN_RETRIES.max_attempts):  # it is tried for days
         feed.fail_with = Unavailable("feed", "publish", "away")  # type: ignore[attr-defined]
         work(shop, drain, rounds=1)
         shop.clock.forward(600)  # type: ignore[attr-defined]
@@ -136,7 +137,7 @@ def test_a_fault_that_passes_fails_no_run_however_long_it_lasts(
     def broken(work: Work, services: Services) -> Work:
         nonlocal tries
         tries += 1
-        if tries <= 2 * MAX_ATTEMPTS:
+        if tries <= 2 * RUN_RETRIES.max_attempts:
             if isinstance(fault, sa.exc.SQLAlchemyError):
                 with services.db.read():
                     raise fault
@@ -146,8 +147,8 @@ def test_a_fault_that_passes_fails_no_run_however_long_it_lasts(
     steps = {**pipeline.PIPELINES, RunKind.PUBLISH: (broken, *pipeline.PUBLISH)}
     monkeypatch.setattr(pipeline, "PIPELINES", steps)
     approve(shop, first)
-    work(shop, drain, rounds=2 * MAX_ATTEMPTS + 2)
-    assert tries > 2 * MAX_ATTEMPTS and states(shop) == ["V1 published"]
+    work(shop, drain, rounds=2 * RUN_RETRIES.max_attempts + 2)
+    assert tries > 2 * RUN_RETRIES.max_attempts and states(shop) == ["V1 published"]
 
 
 def test_a_worker_whose_lease_was_taken_over_writes_nothing_more(

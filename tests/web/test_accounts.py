@@ -15,7 +15,7 @@ from dam_connector.app import create_app
 from dam_connector.cli import main
 from dam_connector.domain.passwords import password_problem
 from dam_connector.store.rules_archive import changed_keys
-from dam_connector.store.users import UserRole
+from dam_connector.store.users import UserRole, Users
 from dam_connector.web import auth
 from dam_connector.wiring import Services
 from tests.support import TestClock
@@ -49,6 +49,17 @@ def copied(app: Flask, client: FlaskClient) -> FlaskClient:
 
 def is_logged_in(client: FlaskClient) -> bool:
     return client.get("/review").status_code == 200
+
+
+def test_a_session_ends_after_the_hours_of_the_settings(services: Services, clock: TestClock) -> None:
+    services.users.add("ann", UserRole.REVIEWER, PASSWORD)
+    users = Users(services.db, clock, session_hours=2)
+    user = users.authenticate("ann", PASSWORD)
+    session = users.begin_session(user, "password")
+    clock.forward(2 * 3600 - 1)
+    assert users.by_session(session) is not None
+    clock.forward(2)
+    assert users.by_session(session) is None
 
 
 def test_logout_ends_the_session_and_not_those_of_other_devices(app: Flask, browser_like: Visitor) -> None:

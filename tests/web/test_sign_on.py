@@ -94,7 +94,7 @@ def test_tokens_of_a_person_who_no_longer_logs_in_end(
     )
     log_in(app, server)
     assert working() == {ann.name, "robot"}
-    forever = Users(services.db, clock, 0)
+    forever = Users(services.db, clock)
     clock.forward(40 * 86_400)
     assert working() == {"robot"} and forever.by_token(tokens[ann.name]) is not None
     assert services.users.deactivate(ann.name) and forever.by_token(tokens[ann.name]) is None

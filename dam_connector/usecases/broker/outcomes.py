@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from dam_connector.domain.codec import to_plain
+from dam_connector.domain.retry_policy import TASK_RETRIES
 from dam_connector.domain.run import job_name
 from dam_connector.errors import (
     BadOutput,
@@ -23,8 +24,6 @@ from dam_connector.usecases.provider_orders import GeneratedFiles
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
-MAX_TRIES = 8
-FIRST_RETRY_S, MAX_RETRY_S = 4.0, 300.0  # the time between two tries doubles
 
 
 def later(services: Services, seconds: float) -> datetime:
@@ -106,12 +105,12 @@ class TaskOutcomes:
         self.wake_run(task)
 
     def retry(self, task: TaskRecord, error: str) -> None:
-        """Submit a task again later, at most `MAX_TRIES` times: a failure in which nothing was started."""
-        if task.attempts + 1 >= MAX_TRIES:
+        """Submit a task again later, as `TASK_RETRIES` says: a failure in which nothing was started."""
+        if TASK_RETRIES.is_last(task.attempts):
             self._services.tasks.postpone(task, self._services.clock.now(), error)
-            self.release(task, f"{error} (tried {MAX_TRIES} times)")
+            self.release(task, f"{error} (tried {TASK_RETRIES.max_attempts} times)")
             return
-        retry_at = later(self._services, min(MAX_RETRY_S, FIRST_RETRY_S * 2**task.attempts))
+        retry_at = later(self._services, TASK_RETRIES.wait_s(task.attempts))
         self._services.tasks.postpone(task, retry_at, error, failed_try=True)
         self._count(task, "retried")
         self._services.runs.set_wait_reason(task.run_id, error)
@@ -124,7 +123,9 @@ class TaskOutcomes:
 
     def wait_for_configuration(self, tasks: list[TaskRecord], error: ConfigError) -> None:
         """Delay tasks whose provider is missing in plugin.json, or its API key in the environment."""
-        self._services.tasks.set_due_at([task.id for task in tasks], later(self._services, MAX_RETRY_S))
+        self._services.tasks.set_due_at(
+            [task.id for task in tasks], later(self._services, TASK_RETRIES.max_wait_s)
+        )
         for task in tasks:
             self._services.runs.set_wait_reason(task.run_id, str(error))
 
