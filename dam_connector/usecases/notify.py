@@ -13,7 +13,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.errors import AdapterError, ConfigError, Refused
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.outbox import OutboxMessage
-from dam_connector.usecases.notification_texts import category_of, chat_body, digest_text, webhook_data
+from dam_connector.usecases.notify_texts import category_of, chat_body, digest_text, webhook_data
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
