@@ -1,4 +1,4 @@
-"""How often what failed is tried again, and after how long: runs, deliveries, paid tasks, notifications."""
+"""How often what failed is tried again, and after how long: runs, deliveries, paid tasks, messages."""
 
 from dataclasses import dataclass
 
@@ -38,4 +38,4 @@ FOLLOW_UP_RETRIES = RetryPolicy(max_attempts=440, first_wait_s=4, max_wait_s=600
 DELIVERY_RETRIES = RetryPolicy(max_attempts=8, first_wait_s=5, max_wait_s=640)
 # Of a provider's submission in which nothing was started.
 TASK_RETRIES = RetryPolicy(max_attempts=8, first_wait_s=4, max_wait_s=300)
-NOTIFICATION_RETRIES = RetryPolicy(max_attempts=16, first_wait_s=30, max_wait_s=6 * 3600)  # three days
+MESSAGE_RETRIES = RetryPolicy(max_attempts=16, first_wait_s=30, max_wait_s=6 * 3600)  # three days

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import new_id
-from dam_connector.domain.retry_policy import NOTIFICATION_RETRIES
+from dam_connector.domain.retry_policy import MESSAGE_RETRIES
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.review_tables import notifications as t
@@ -88,10 +88,10 @@ class Outbox:
 
     def put_off(self, message: OutboxMessage) -> bool:
         """Try a message again later, each time after twice as long; return False when it is given up."""
-        if NOTIFICATION_RETRIES.is_last(message.attempts):
+        if MESSAGE_RETRIES.is_last(message.attempts):
             self.delete(message.id)
             return False
-        wait_s = NOTIFICATION_RETRIES.wait_s(message.attempts)
+        wait_s = MESSAGE_RETRIES.wait_s(message.attempts)
         values = {"attempts": message.attempts + 1, "due_at": self._clock.now() + timedelta(seconds=wait_s)}
         with self._db.write() as c:
             c.execute(sa.update(t).where(t.c.id == message.id).values(values))

@@ -47,8 +47,8 @@ def handle_delivery(services: Services, delivery_id: str) -> None:
     """Do what a stored delivery asks for. Do nothing when it was handled before or does not exist.
 
     An exception that nobody expected is a bug of ours: its traceback is logged, and it counts as an attempt.
-    So the delivery is failed after the tries of `DELIVERY_RETRIES`, and cannot be repeated for ever. All lines
-    of the log about it have its id as `origin`, and so have those about the runs that follow.
+    So the delivery is failed after the tries of `DELIVERY_RETRIES`, and cannot be repeated for ever. All
+    lines of the log about it have its id as `origin`, and so have those about the runs that follow.
     """
     token = work_origin.set(delivery_id)
     try:
