@@ -9,11 +9,16 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.issue import Report, issue
 from dam_connector.domain.version import VersionState
+from dam_connector.domain.version_marks import VersionMarks, version_marks
 from dam_connector.store.gallery import GalleryFilter
+from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product, rules_json
@@ -40,6 +45,34 @@ def made(
         )
     drain()
     return {card.asset.sku: card.id for card in services.gallery.page(GalleryFilter())}
+
+
+def test_a_doubtful_version_is_marked_wherever_people_look(
+    made: dict[str, str], browser_like: Visitor, services: Services
+) -> None:
+    doubts = (
+        issue("model.single_view", "one photo"),
+        issue("model.low_confidence", "Shape by carving."),
+        issue("likeness.colour", "The photo is darker."),
+    )
+    with services.db.write() as c:
+        changed = sa.update(versions).where(versions.c.id == made["A1"])
+        c.execute(changed.values(report=to_plain(Report(issues=doubts))))
+    client = browser_like("viewer")
+    record = services.products.get("A1")
+    places = ("/review", "/gallery", f"/products/{record.id}", f"/compare?v={made['A1']}&v={made['A2']}")
+    for path in (*places, f"/versions/{made['A1']}"):
+        page = client.get(path).text
+        assert page.count('<span class="doubt">shape is a guess</span>') == 1, path
+        assert page.count("1 more to look at") == 1, path
+    assert '<span class="warn">shape is a guess</span>' in client.get("/products").text
+
+
+def test_the_gravest_doubt_is_the_mark_and_what_was_accepted_is_none() -> None:
+    found = [issue("geometry.floating", "2 parts"), issue("model.low_confidence", "a guess")]
+    assert version_marks(found) == VersionMarks(text="shape is a guess", more=1)
+    assert version_marks(found, ["model.low_confidence"]) == VersionMarks(text="floating parts", more=0)
+    assert version_marks([issue("uv.overlap", "many")]) == VersionMarks(text="", more=0)
 
 
 def skus(page: str) -> list[str]:
