@@ -40,6 +40,7 @@ def navigation() -> dict[str, Any]:
     return {
         "user": user,
         "text_limit": MAX_COMMENT_CHARS,
+        "has_worker": lambda job: s.queue.workers(job) > 0,
         "may": lambda role: user.role.includes(UserRole(role)),
         "undo_s": s.settings.undo_s,
         "rules_refused": s.rules.problem is not None,

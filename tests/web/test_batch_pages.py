@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
-from tests.support import PhotoServer, picture, rules_json
+from tests.support import PhotoServer, picture, product, rules_json
 
 Visitor = Callable[[str], FlaskClient]
 
@@ -156,3 +157,30 @@ def test_the_check_says_what_was_ignored_and_made_of_a_sheet(
     page = checked(browser_like("merchandiser"), sheet)
     assert "The table begins in row 3" in page and "Autumn list" in page
     assert "they are made from the names" in page and "1 good" in page
+
+
+def test_pages_that_wait_for_workers_say_when_none_is_running(
+    rows: str,
+    photos: PhotoServer,
+    browser_like: Visitor,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = "No worker is running: nothing is made now."
+    merchandiser, admin = browser_like("merchandiser"), browser_like("admin")
+    checked_page = checked(merchandiser, rows)
+    batch = merchandiser.post("/batches", data=hidden(checked_page)).location
+    found = product("Z1", images={"front": photos.url("a.jpg")})
+    intake.add_product(services, found, by="test")
+    places = ("/batches/new", batch, f"/products/{services.products.get('Z1').id}", "/runs", "/review")
+    for path in places:
+        page = merchandiser.get(path).text
+        assert page.count(words) == 1 and "Ask an admin" in page and "dam-worker run" not in page, path
+        assert "dam-worker run" in admin.get(path).text, path
+    assert words in checked_page and words in merchandiser.get(f"{batch}/now").json["bar"]
+    assert "They appear here" not in merchandiser.get(batch).text  # nobody promises pictures
+    monkeypatch.setattr(services.queue, "workers", lambda job: 1)
+    assert not [path for path in places if words in merchandiser.get(path).text]
+    merchandiser.post(f"{batch}/pause")
+    monkeypatch.undo()
+    assert words not in merchandiser.get(batch).text  # a paused batch waits for a person
