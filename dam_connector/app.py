@@ -32,7 +32,7 @@ from dam_connector.errors import (
 )
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
-from dam_connector.usecases.batch_rows import issue_text
+from dam_connector.usecases.row_texts import issue_text
 from dam_connector.web import (
     admin,
     adoption,

@@ -30,7 +30,7 @@ def runs() -> ResponseReturnValue:
     """Show the runs, newest first."""
     state = request.args.get("state", "")
     found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
-    ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
+    ids = services().products.ids_by_sku({r.sku for r in found})
     return render_template(
         "runs.html",
         runs=found,
