@@ -48,6 +48,7 @@ from dam_connector.web import (
     gallery,
     guests,
     health,
+    help_pages,
     layout,
     metrics,
     products,
@@ -98,6 +99,7 @@ PAGES = (
     feeds.bp,
     admin.bp,
     audit.bp,
+    help_pages.bp,
 )
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "

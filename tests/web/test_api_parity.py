@@ -100,6 +100,8 @@ PAGES = {
     "versions.report": "report",
     "versions.version": "version",
     "api_page.api_docs": SHOWS,
+    "help_pages.index": SHOWS,
+    "help_pages.document": SHOWS,
     "api-docs.openapi_json": SHOWS,
 }
 COMMANDS = {
