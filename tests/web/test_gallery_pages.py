@@ -293,3 +293,35 @@ def test_an_edit_keeps_the_texts_in_other_languages(services: Services, browser_
     assert browser_like("merchandiser").post(f"/products/{record.id}/edit", data=form).status_code == 302
     edited = services.products.get("A1")
     assert edited and edited.product.name == "Mug" and edited.product.translations == german
+
+
+def test_a_product_offers_to_make_what_is_missing_and_nothing_else(
+    made: dict[str, str],
+    browser_like: Visitor,
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
+    write_rules: Callable,
+) -> None:
+    client = browser_like("merchandiser")
+
+    def head(sku: str) -> str:
+        page = client.get(f"/products/{services.products.get(sku).id}").text
+        return page.partition('class="columns"')[0].partition("<main")[2]
+
+    assert "missing asset" not in head("A1") and "Make all again" in head("A1")
+    first, second = rules_json()["deliverables"][:2]
+    write_rules(deliverables=[first, second])
+    assert "Make 1 missing asset" in head("A1")
+    client.post(f"/products/{services.products.get('A1').id}/run")
+    assert "missing asset" not in head("A1")  # it is under way
+    intake.add_product(services, product("N1", name="", images={"front": photos.url("a.jpg")}), by="test")
+    assert services.products.get("N1").flagged and "<button" not in head("N1")
+    intake.add_product(services, product("N2", images={"front": photos.url("none.jpg")}), by="test")
+    drain()
+    assert "Fetch the photos again" in head("N2")
+    answer = client.post(f"/products/{services.products.get('N2').id}/run", follow_redirects=True)
+    assert "Nothing can be made before the errors are corrected" in answer.text
+    photos.files["none.jpg"] = picture()
+    client.post(f"/products/{services.products.get('N2').id}/run")
+    assert not services.products.get("N2").flagged
