@@ -35,16 +35,16 @@ class Issue:
 
     @property
     def meaning(self) -> str:
-        """Return what the code means, from the catalog of codes."""
+        """Return the meaning of the code, from the catalog."""
         return CODES[self.code].meaning
 
     @property
     def remedy(self) -> str:
-        """Return what people can do about it, admins included."""
+        """Return the remedy, that of admins included."""
         return self.remedy_for(is_admin=True)
 
     def remedy_for(self, *, is_admin: bool) -> str:
-        """Return what a person can do about it: what needs plugin.json or the machine is for admins alone."""
+        """Return the remedy for a person: steps that need plugin.json or the machine are for admins alone."""
         spec = CODES[self.code]
         return f"{spec.remedy} {spec.admin}".strip() if is_admin else spec.remedy
 

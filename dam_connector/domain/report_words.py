@@ -1,4 +1,4 @@
-"""Words for what reports record under short names: facts, checks, places, provenance."""
+"""Words for the short names in reports: facts, checks, places, provenance."""
 
 from collections.abc import Iterator, Mapping
 from math import isfinite

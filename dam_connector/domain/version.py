@@ -117,7 +117,7 @@ class Version:
 
     @property
     def marks(self) -> VersionMarks:
-        """Return what a reviewer should look at first."""
+        """Return the marks for lists and cards."""
         return version_marks(self.report.issues, [w.code for w in self.report.waivers])
 
     @property

@@ -1,4 +1,4 @@
-"""Marks of a version for lists and cards: what to look at first, in a few words."""
+"""Marks of a version for lists and cards: its gravest doubt in a few words, and a count of the others."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,7 +35,7 @@ MARK_TEXTS: Mapping[IssueCode, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionMarks:
-    """What a card says about the issues of a version."""
+    """The marks on the card of a version."""
 
     text: str  # the gravest doubt, e.g. `shape is a guess`; empty: none that has words
     more: int  # how many other errors and warnings the report has

@@ -11,6 +11,7 @@ from hashlib import sha256
 
 import structlog
 
+from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.domain.notify import NotifyEvent
@@ -179,7 +180,8 @@ def count_retryable(services: Services, batch: Batch) -> int:
     """Return how many rows a retry would try again; those that the sheet itself spoils are not among them."""
     if batch.state is BatchState.CANCELLED:
         return 0
-    return services.batches.count_retryable(batch.id) + len(services.batches.failed_skus(batch.id))
+    failed = services.batches.failed_skus(batch.id).values()
+    return services.batches.count_retryable(batch.id) + sum(not failure_cause(e).lasts for e in failed)
 
 
 def _resume(services: Services, batch: Batch) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 
+from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.run import OPEN_STATES, RunState, job_name
 from dam_connector.errors import NotFound
 from dam_connector.store.products import ProductRecord
@@ -38,7 +39,8 @@ def rerun_product(
     def retry_failed(result: IntakeResult) -> None:
         nonlocal started
         failed = services.runs.page(sku=sku, state="failed", limit=200)
-        started = sum(retry_run(services, run) for run in failed) + result.planned
+        again = sum(retry_run(services, run) for run in failed if _may_succeed(run))
+        started = again + result.planned
         record_count(started)
 
     ingest_product(
@@ -59,9 +61,15 @@ def count_missing(services: Services, record: ProductRecord) -> int:
     runs = services.runs.page(sku=sku, limit=200)
     begun = {(run.deliverable, run.slot) for run in runs if run.state in OPEN_STATES}
     begun |= {(v.asset.deliverable, v.asset.slot) for v in services.assets.of_product(sku)}
-    failed = {(run.deliverable, run.slot) for run in runs if run.state == RunState.FAILED}
+    failed = {(run.deliverable, run.slot) for run in runs if _may_succeed(run)}
+    begun |= {(run.deliverable, run.slot) for run in runs if run.state == RunState.FAILED}
     needed = needed_runs(services, record.product, record.sources, rules)
     return len(failed | ({(run.deliverable.name, run.slot) for run in needed} - begun))
+
+
+def _may_succeed(run: RunRecord) -> bool:
+    """Return whether a failed run can end otherwise: not if it is its input that cannot be used."""
+    return run.state == RunState.FAILED and not failure_cause(run.error).lasts
 
 
 def retry_run(services: Services, run: RunRecord) -> bool:

@@ -17,7 +17,7 @@ def issue_text(found: Issue) -> str:
 
 
 def row_text(found: Issue, mapping: Mapping[str, str]) -> str:
-    """Return an issue of a row in the words of its sheet, with what the person can do who has the sheet.
+    """Return an issue of a row in the words of its sheet, with the remedy for the person who has the sheet.
 
     Args:
         found: the issue.

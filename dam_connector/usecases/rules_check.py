@@ -45,7 +45,7 @@ def check_rules_text(services: Services, text: str, users: Iterable[User] | None
 
 
 def remarks(services: Services, rules: Rules, users: Iterable[User] | None = None) -> tuple[str, ...]:
-    """Return what may be meant otherwise in good rules. users: see `check_rules_text`."""
+    """Return remarks on good rules. users: see `check_rules_text`."""
     return (
         *rules_notes(rules),
         *missing_variables(rules, services.settings.environ),

@@ -72,7 +72,7 @@ def _anchor(heading: str) -> str:
 
 
 def _inline(tokens: list[Token], name: str) -> Iterator[Token]:
-    """Yield the tokens of a line, without pictures and without links to what no page shows."""
+    """Yield the tokens of a line, without pictures and without links that lead to no page."""
     shown: list[bool] = []  # of the open links
     for token in tokens:
         if token.type == "link_open":

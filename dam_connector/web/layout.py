@@ -6,6 +6,7 @@ from flask import Blueprint
 
 from dam_connector.domain import report_words
 from dam_connector.domain.comment import MAX_COMMENT_CHARS
+from dam_connector.domain.failure_cause import FailureCause, failure_cause
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.run import OPEN_STATES
 from dam_connector.store.users import User, UserRole
@@ -21,6 +22,7 @@ bp.app_template_filter("count_text")(formatting.count_text)
 bp.app_template_filter("duration")(formatting.duration)
 bp.app_template_filter("box_size")(formatting.box_size)
 bp.app_template_filter("step_text")(formatting.step_text)
+bp.app_template_filter("cause")(failure_cause)
 bp.app_template_filter("code_meanings")(formatting.code_meanings)
 bp.app_template_filter("fact_lines")(report_words.fact_lines)
 bp.app_template_filter("check_text")(report_words.check_text)
@@ -32,8 +34,8 @@ bp.app_template_filter("anchor_json")(formatting.anchor_json)
 
 
 @bp.app_template_filter("remedy")
-def remedy(found: Issue) -> str:
-    """Return what the user can do about an issue; what only admins can do is for them."""
+def remedy(found: Issue | FailureCause) -> str:
+    """Return the remedy of an issue or a cause for the user; parts of it are for admins alone."""
     user = current_user()
     return found.remedy_for(is_admin=user is not None and user.role.includes(UserRole.ADMIN))
 

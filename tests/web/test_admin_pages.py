@@ -6,10 +6,12 @@ import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
+from dam_connector.store.tables import runs
 from dam_connector.usecases import intake
 from dam_connector.usecases.known_adoption import continue_adoption
 from dam_connector.web import help_pages
@@ -179,3 +181,24 @@ def test_notes_of_valid_rules_are_on_the_page_for_admins(
     write_rules(review={"reasons": ["shape", "shape"]})
     assert "may be meant otherwise" in browser_like("admin").get("/rules").text
     assert "may be meant otherwise" not in browser_like("viewer").get("/rules").text
+
+
+def test_a_cause_that_lasts_has_a_remedy_and_no_retry(
+    failed: list[str], browser_like: Visitor, services: Services
+) -> None:
+    product_id = services.products.get("F0").id
+    with services.db.write() as c:
+        changed = sa.update(runs).where(runs.c.sku == "F0").values(error="source.damaged: It is cut off.")
+        c.execute(changed)
+    client = browser_like("merchandiser")
+    page = client.get("/runs?state=failed").text
+    mine = len(services.runs.page(sku="F0"))
+    text = re.sub(r"<[^>]+>", " ", page)  # without hidden fields
+    assert "source.damaged" not in text and text.count("It is cut off.") == 1 + mine
+    assert "Upload the picture again at its source." in page
+    assert page.count("<button>Retry</button>") == len(failed) - mine
+    product_page = client.get(f"/products/{product_id}").text
+    assert "It is cut off." in product_page and "missing asset" not in product_page
+    client.post(f"/products/{product_id}/run")
+    assert {run.state for run in services.runs.page(sku="F0")} == {RunState.FAILED}
+    assert "missing asset" in client.get(f"/products/{services.products.get('F1').id}").text
