@@ -51,6 +51,7 @@ from dam_connector.web import (
     help_pages,
     layout,
     metrics,
+    needs,
     products,
     sign_on,
     static_files,
@@ -100,6 +101,7 @@ PAGES = (
     admin.bp,
     audit.bp,
     help_pages.bp,
+    needs.bp,
 )
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "

@@ -183,6 +183,7 @@ def connections() -> ResponseReturnValue:
         compared_at=compared_at,
         count=count,
         differences=differences,
+        is_requested=reconciliation.is_requested(s),
         every_hours=rules.reconcile.every_hours,
     )
 

@@ -184,7 +184,14 @@ def _stored_file(sha256: str) -> bytes:
 def batch(batch_id: str) -> ResponseReturnValue:
     """Show the progress of a batch, its failed rows and its newest versions."""
     found = _batch(batch_id)
-    return render_template("batch.html", batch=found, cards=_newest_cards(found), **_progress_facts(found))
+    cards = _newest_cards(found)
+    return render_template(
+        "batch.html", batch=found, cards=cards, names=_names(cards), **_progress_facts(found)
+    )
+
+
+def _names(cards: list[VersionCard]) -> dict[str, str]:
+    return services().products.names({card.asset.sku for card in cards})
 
 
 def _progress_facts(found: Batch) -> dict[str, Any]:
@@ -282,10 +289,10 @@ def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
     """
     cards = [c for c in _newest_cards(found) if sent_states.get(c.id) != c.state]
     sent_states.update({c.id: c.state for c in cards})
-    facts = _progress_facts(found)
+    facts, names = _progress_facts(found), _names(cards)
     return {
         "bar": render_template("batch_now.html", batch=found, **facts),
-        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c)} for c in cards],
+        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c, names=names)} for c in cards],
         "over": not facts["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
     }
 

@@ -202,3 +202,27 @@ def test_a_cause_that_lasts_has_a_remedy_and_no_retry(
     client.post(f"/products/{product_id}/run")
     assert {run.state for run in services.runs.page(sku="F0")} == {RunState.FAILED}
     assert "missing asset" in client.get(f"/products/{services.products.get('F1').id}").text
+
+
+def test_admins_see_everything_that_needs_them_with_its_remedy(
+    failed: list[str], browser_like: Visitor, services: Services
+) -> None:
+    assert browser_like("reviewer").get("/needs").status_code == 403
+    client = browser_like("admin")
+    intake.add_product(services, product("FLAG", name=""), by="test")
+    now = services.clock.now()
+    intake.receive_webhook(services, "main", inbound(b"{}", signed(b"{}", at=now), now))
+    for delivery in services.inbox.page():
+        services.inbox.finish(delivery.id, "failed", error="no <event>")
+    page = client.get("/needs").text
+    for words in (
+        "A field that the rules require for this category is missing.",
+        "Retry 4",
+        "&lt;b&gt;no credit",
+        "no &lt;event&gt;",
+        "No worker is running",
+    ):
+        assert words in page, words
+    assert "Nothing needs you" not in page and client.get("/review").text.count('href="/needs"') == 1
+    assert "Compare now" in client.get("/connections").text
+    assert "Comparing" in client.post("/connections/compare", follow_redirects=True).text

@@ -80,6 +80,9 @@ def test_from_the_template_to_the_failed_rows(
     )
     back = client.get(f"{begun.location}/failed_rows.csv")
     assert back.data.startswith(b"\xef\xbb\xbfsku,title,image_url,category,error") and "Nameless" in back.text
+    assert watched.count("<strong>Stool</strong>") == 1  # a card has the name of its product
+    made_already = checked(client, "\n".join(rows.splitlines()[:3]), name="Again")
+    assert "All 2 rows are made already" in made_already and "cannot" not in made_already
     again = client.post("/batches", data=hidden(page), follow_redirects=True)
     assert "choose another name" in again.text
     assert "Autumn" in client.get("/batches").text
