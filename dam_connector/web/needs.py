@@ -41,7 +41,7 @@ def index() -> ResponseReturnValue:
 
 
 def _flagged_by_code() -> list[tuple[Issue, int]]:
-    """Return the errors of flagged products by code, each as its newest example, with the number of products."""
+    """Return an example of each error of flagged products, and how many products have it."""
     examples: dict[IssueCode, Issue] = {}
     counts: Counter[IssueCode] = Counter()
     for record in services().products.page(flagged=True, limit=MAX_GROUPED):

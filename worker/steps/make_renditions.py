@@ -157,7 +157,7 @@ def _rendition_request(work: Work, services: Services, palette: Palette | None) 
 
 
 def _other_room(work: Work, services: Services) -> int:
-    """Return how many rooms after that of its slot a new room is: beyond those of the other slots, if it can."""
+    """Return how many rooms after that of its slot a new one is, beyond those of the other slots."""
     deliverable = work.deliverable
     mine = (deliverable.name, work.slot)
     listed = services.assets.of_product(work.product.sku)
