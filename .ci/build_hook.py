@@ -1,4 +1,7 @@
-"""Build hook: a wheel or sdist without the files that `make frontend` fetches is not built."""
+"""Build hook: a wheel or sdist without the files that `make frontend` fetches is not built.
+
+The wheel gets the documents that the pages under /help show.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -43,3 +46,7 @@ class FetchedFiles(BuildHookInterface):
                 f"The build would lack {len(missing)} files: {', '.join(missing)}.\n"
                 "Run `make frontend` (it fetches them from npm and PyPI), then build again."
             )
+        if self.target_name == "wheel":
+            documents = [*root.glob("docs/*.md"), *root.glob("docs/connections/*.md")]
+            inside = {str(path): f"dam_connector/{path.relative_to(root).as_posix()}" for path in documents}
+            build_data["force_include"].update(inside)

@@ -32,7 +32,7 @@ from dam_connector.errors import (
 )
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
-from dam_connector.usecases.batch_rows import issue_text
+from dam_connector.usecases.row_texts import issue_text
 from dam_connector.web import (
     admin,
     adoption,
@@ -48,8 +48,10 @@ from dam_connector.web import (
     google_feed,
     guests,
     health,
+    help_pages,
     layout,
     metrics,
+    needs,
     products,
     sign_on,
     static_files,
@@ -98,6 +100,8 @@ PAGES = (
     google_feed.bp,
     admin.bp,
     audit.bp,
+    help_pages.bp,
+    needs.bp,
 )
 _PAGE_CSP = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "

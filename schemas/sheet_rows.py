@@ -186,8 +186,17 @@ def read_row(
     try:
         product = load_product(record)
     except ValidationError as error:
-        return None, [issue("row.value", line) for line in problem_lines(error.messages, ProductSchema())]
+        lines = problem_lines(error.messages, ProductSchema())
+        return None, [_field_issue(line) for line in lines]
     return product.with_request(_request(row)), []
+
+
+def _field_issue(line: str) -> Issue:
+    """Return the issue of a line such as `/images/front: is no address`."""
+    pointer, colon, message = line.partition(": ")
+    if not colon or not pointer.startswith("/"):
+        return issue("row.value", line)
+    return issue("row.value", message[:1].upper() + message[1:], pointer=pointer)
 
 
 def is_header_again(row: Mapping[str, str], mapping: Mapping[str, str]) -> bool:

@@ -64,6 +64,7 @@ class RenditionRequest:
     deliverable: Deliverable
     product: Product
     slot: int = 1
+    room: int = 0  # how many rooms after that of the slot, for a lifestyle picture
     palette: Palette | None = None  # of an inspiration image: colours for a lifestyle room
     max_pixels: int  # of a photo
     max_bytes: int  # of a file, by plugin.json
@@ -84,7 +85,7 @@ class RenditionRequest:
         return compose_for_deliverable(
             cutout,
             self.deliverable,
-            slot=self.slot,
+            slot=self.slot + self.room,
             seed=self.seed,
             oblique=oblique,
             height_m=self.product.dimensions.height_m,

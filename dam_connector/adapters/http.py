@@ -282,7 +282,8 @@ class HttpClient:
             raise AddressBlocked(
                 vendor,
                 "get",
-                f"port {port} is not one of the web; DAM_CONNECTOR_ALLOW_HOSTS={host}:{port} allows it",
+                f"port {port} is not one of the web",
+                admin=f"DAM_CONNECTOR_ALLOW_HOSTS={host}:{port} allows it",
             )
         return host, True
 

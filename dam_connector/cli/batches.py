@@ -106,6 +106,8 @@ def run_import(
         InputError: the sheet or the ZIP cannot be read, or the sheet lacks a column.
         StateConflict: a batch has this name already.
     """
+    if not dry_run:  # said before the pictures are looked at
+        batches.require_free_name(services, name)
     data = file.read_bytes()
     sheet = read_uploaded_sheet(data)
     mapping = batch_rows.map_columns(sheet, columns)

@@ -23,7 +23,7 @@ from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import retries
-from dam_connector.usecases.batch_rows import issue_text
+from dam_connector.usecases.row_texts import issue_text
 from dam_connector.usecases.rules_check import check_rules_text
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.wiring import build_services

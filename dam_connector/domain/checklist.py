@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow
 from dam_connector.domain.model_profiles import MEASURES
+from dam_connector.domain.report_words import check_text, place_text
 
 LIKENESS = "likeness to "  # begins the check's name in rows that compare the model with one photo
 SIZE_OFF = MEASURES["product_off_pct"].title
@@ -95,11 +96,12 @@ def _only_measure(row: ReportRow, measure: str) -> ReportRow:
 
 
 def _issue_text(found: Issue) -> str:
-    return found.message.rstrip(".") + (f" ({found.measured})" if found.measured else "")
+    place = f"{place_text(found.pointer)}: " if found.pointer else ""
+    return place + found.message.rstrip(".") + (f" ({found.measured})" if found.measured else "")
 
 
 def _row_texts(rows: list[ReportRow]) -> Iterator[str]:
     for row in rows:
         named = row.profile in SIZE_PROFILES and row.outcome is CheckOutcome.FAIL
         where = f"{row.profile}: " if named else ""
-        yield f"{where}{row.check}{f': {row.measured}' if row.measured else ''}"
+        yield f"{where}{check_text(row.check)}{f': {row.measured}' if row.measured else ''}"

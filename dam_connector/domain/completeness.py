@@ -8,12 +8,31 @@ from dam_connector.domain.rules import ProductRules
 from dam_connector.domain.sku_tokens import sku_problem
 
 MAX_PLAUSIBLE_M = 100.0  # a shed is 10 m; ten times that is a wrong unit
+AXES = ("width", "height", "depth")
 MIN_PLAUSIBLE_M = 0.0005  # half a millimetre: paper
 
 
 def _demanded_by(field: str, category: str, rules: ProductRules) -> str:
     """Return what demands a field, if it is the product's category; else an empty text."""
-    return "" if field in rules.required else f", which plugin.json demands for the category {category}"
+    return "" if field in rules.required else f", which the rules demand for the category {category}"
+
+
+def _missing_field(product: Product, field: str, demanded_by: str) -> Issue:
+    """Return the issue of a field without a value; of the dimensions, it names the axes that are missing."""
+    head, _, tail = field.partition(".")
+    axes = [a for a in AXES if getattr(product.dimensions, f"{a}_m") is None] if head == "dimensions" else []
+    if tail:
+        axes = axes and [tail]
+    if len(axes) == len(AXES):
+        text = "The size is missing (width, height and depth)"
+    elif axes:
+        text = f"The {' and '.join(axes)} {'is' if len(axes) == 1 else 'are'} missing"
+    elif head == "images":
+        text = f"A photo{f' of the {tail}' if tail not in ('', 'any') else ''} is missing"
+    else:
+        text = f"The {f'attribute {tail}' if tail else head.replace('_', ' ')} is missing"
+    place = "/".join(["dimensions", *axes]) if len(axes) == 1 else field.replace(".", "/")
+    return issue("product.field_missing", f"{text}{demanded_by}.", pointer=f"/{place}")
 
 
 def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
@@ -27,12 +46,8 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
         )
     for field in rules.required_for(product.category):
         if not has_field(product, field):
-            yield issue(
-                "product.field_missing",
-                f"The field {field} is missing{_demanded_by(field, product.category, rules)}.",
-                pointer="/" + field.replace(".", "/"),
-            )
-    for axis in ("width_m", "height_m", "depth_m"):
+            yield _missing_field(product, field, _demanded_by(field, product.category, rules))
+    for axis in [f"{a}_m" for a in AXES]:
         value = getattr(product.dimensions, axis)
         if value is not None and not MIN_PLAUSIBLE_M <= value <= MAX_PLAUSIBLE_M:
             yield issue(

@@ -28,5 +28,14 @@ def new_id(prefix: str, now: datetime) -> str:
     with _lock:
         _last[:] = [moment, _last[1] + 1 if _last[0] == moment else secrets.randbits(79)]
         number = (moment << 80) | _last[1]
+    return _written(prefix, number)
+
+
+def first_id(prefix: str, moment: datetime) -> str:
+    """Return the least id that `new_id` could give at a time, as a bound for queries."""
+    return _written(prefix, int(moment.timestamp() * 1000) << 80)
+
+
+def _written(prefix: str, number: int) -> str:
     digits = [_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
     return f"{prefix}_{''.join(digits)}"

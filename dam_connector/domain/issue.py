@@ -34,9 +34,19 @@ class Issue:
     limit: str = ""  # the limit that it is compared with
 
     @property
+    def meaning(self) -> str:
+        """Return the meaning of the code, from the catalog."""
+        return CODES[self.code].meaning
+
+    @property
     def remedy(self) -> str:
-        """Return what a person does about it, from the catalog of codes."""
-        return CODES[self.code].remedy
+        """Return the remedy, that of admins included."""
+        return self.remedy_for(is_admin=True)
+
+    def remedy_for(self, *, is_admin: bool) -> str:
+        """Return the remedy for a person: steps that need plugin.json or the machine are for admins alone."""
+        spec = CODES[self.code]
+        return f"{spec.remedy} {spec.admin}".strip() if is_admin else spec.remedy
 
 
 def issue(

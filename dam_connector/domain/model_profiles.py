@@ -21,6 +21,7 @@ class Measure:
     title: str
     unit: str  # empty for a plain number
     remedy: str  # what a person does about a value beyond a limit
+    admin: str = ""  # what an admin can do besides
 
 
 MEASURES: Mapping[str, Measure] = {
@@ -30,7 +31,7 @@ MEASURES: Mapping[str, Measure] = {
     "validator_errors": Measure(
         "errors by the Khronos validator", "", "Correct the places that the conformance findings name."
     ),
-    "triangles": Measure("triangles", "", "Simplify the mesh (`max_triangles` of the deliverable)."),
+    "triangles": Measure("triangles", "", "Simplify the mesh.", "Lower `max_triangles` of the deliverable."),
     "vertices": Measure("vertices", "", "Simplify the mesh; fewer seams and hard edges need fewer vertices."),
     "materials": Measure("materials", "", "Merge materials into one atlas."),
     "meshes": Measure("meshes", "", "Join meshes."),
@@ -38,10 +39,10 @@ MEASURES: Mapping[str, Measure] = {
     "primitives": Measure("draw calls", "", "Join primitives that share a material."),
     "textures": Measure("texture images", "", "Merge textures into one atlas."),
     "texture_width_px": Measure(
-        "width of textures", "px", "Resize the textures (`texture_px` of the deliverable)."
+        "width of textures", "px", "Resize the textures.", "Lower `texture_px` of the deliverable."
     ),
     "texture_height_px": Measure(
-        "height of textures", "px", "Resize the textures (`texture_px` of the deliverable)."
+        "height of textures", "px", "Resize the textures.", "Lower `texture_px` of the deliverable."
     ),
     "textures_not_power_of_two": Measure(
         "textures whose sides are not powers of two", "", "Resize them to 512, 1024, 2048 or 4096 px."

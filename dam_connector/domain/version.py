@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from dam_connector.domain.ids import AssetId, RunId, Sha256, Sku, VersionId
 from dam_connector.domain.issue import Report
+from dam_connector.domain.version_marks import VersionMarks, version_marks
 
 ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the model as its maker sent it
 CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was of another format
@@ -113,6 +114,11 @@ class Version:
             ),
             None,
         )
+
+    @property
+    def marks(self) -> VersionMarks:
+        """Return the marks for lists and cards."""
+        return version_marks(self.report.issues, [w.code for w in self.report.waivers])
 
     @property
     def channel_files(self) -> tuple[VersionFile, ...]:

@@ -59,7 +59,10 @@ def _issues() -> Iterator[str]:
         "in plugin.json under `checks.severities`; `off` removes a code from all reports.",
         "",
     )
-    rows = ((f"`{name}`", code.severity, code.meaning, code.remedy) for name, code in CODES.items())
+    rows = (
+        (f"`{name}`", code.severity, code.meaning, f"{code.remedy} {code.admin}".strip())
+        for name, code in CODES.items()
+    )
     yield from _table(("code", "severity", "meaning", "what to do"), rows)
     yield from (
         "## Sources of the limits",

@@ -240,14 +240,16 @@ class Batches:
 
     def retry_failed(self, batch_id: str) -> int:
         """Set rows that failed or made nothing, and have a product, to waiting; return how many."""
-        failed = (
-            (batch_rows.c.batch_id == batch_id)
-            & batch_rows.c.state.in_(["failed", "makes_nothing"])
-            & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
-        )
+        retryable = _retryable(batch_id)
         with self._db.write() as c:
-            done = c.execute(sa.update(batch_rows).where(failed).values(state="waiting", error=""))
+            done = c.execute(sa.update(batch_rows).where(retryable).values(state="waiting", error=""))
         return done.rowcount
+
+    def count_retryable(self, batch_id: str) -> int:
+        """Return how many rows `retry_failed` would set to waiting."""
+        query = sa.select(sa.func.count()).select_from(batch_rows).where(_retryable(batch_id))
+        with self._db.read() as c:
+            return int(c.execute(query).scalar_one())
 
     def failed_skus(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
         """Return the SKUs of taken rows for which a run failed, with the error of the run."""
@@ -314,6 +316,15 @@ class Batches:
             cancelled=counts.get("cancelled", 0),
             makes_nothing=statuses[RowStatus.MAKES_NOTHING],
         )
+
+
+def _retryable(batch_id: str) -> Any:
+    """Return the condition of rows that failed or made nothing, and have a product to try again."""
+    return (
+        (batch_rows.c.batch_id == batch_id)
+        & batch_rows.c.state.in_(["failed", "makes_nothing"])
+        & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
+    )
 
 
 def _chunks(rows: Iterable[NewBatchRow]) -> Iterator[list[NewBatchRow]]:

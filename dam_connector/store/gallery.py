@@ -14,9 +14,11 @@ import sqlalchemy as sa
 
 from dam_connector.domain.codec import from_plain
 from dam_connector.domain.ids import AssetId, VersionId
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import MAX_TAG_LENGTH, search_tag, search_words, version_search_tags
 from dam_connector.domain.version import Asset, Version, VersionFile, VersionState, find_list_picture
+from dam_connector.domain.version_marks import VersionMarks, version_marks
 from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
 from dam_connector.store.gallery_conditions import (
@@ -42,6 +44,8 @@ _CARDS = sa.select(
     t.c.state,
     t.c.files,
     t.c.created_at,
+    t.c.report["issues"].label("issues"),
+    t.c.report["waivers"].label("waivers"),
     assets.c.sku,
     assets.c.deliverable,
     assets.c.slot,
@@ -77,6 +81,7 @@ class VersionCard:
     state: VersionState
     files: tuple[VersionFile, ...]
     created_at: datetime
+    marks: VersionMarks  # what a reviewer should look at
 
     @property
     def list_picture(self) -> VersionFile | None:
@@ -373,6 +378,7 @@ def _card(row: Any) -> VersionCard:
         id=AssetId(row.asset_id), sku=row.sku, deliverable=row.deliverable, slot=row.slot, kind=row.kind
     )
     files = tuple(from_plain(VersionFile, f) for f in row.files)
+    found = tuple(from_plain(Issue, each) for each in row.issues or ())
     return VersionCard(
         id=VersionId(row.id),
         asset=asset,
@@ -380,4 +386,5 @@ def _card(row: Any) -> VersionCard:
         state=VersionState(row.state),
         files=files,
         created_at=row.created_at,
+        marks=version_marks(found, [each["code"] for each in row.waivers or ()]),
     )

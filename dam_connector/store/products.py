@@ -225,6 +225,12 @@ class Products:
         with self._db.read() as c:
             return {sku: name for sku, name in c.execute(query)}
 
+    def ids_by_sku(self, skus: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the products that are known, by SKU."""
+        query = sa.select(t.c.sku, t.c.id).where(t.c.sku.in_(list(skus)))
+        with self._db.read() as c:
+            return {sku: product_id for sku, product_id in c.execute(query)}
+
     def of_connection(self, connection: str) -> dict[str, tuple[str, datetime]]:
         """Return SKU and source time of a PIM's products, by the PIM's reference.
 

@@ -1,9 +1,11 @@
 """Questions about runs that change nothing."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import sqlalchemy as sa
 
+from dam_connector.domain.ids import first_id
 from dam_connector.domain.run import COMPUTE_KINDS, GENERATION_KINDS, OPEN_STATES, RunKind, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
@@ -52,6 +54,20 @@ class RunQueries:
         asked = {"state": state, "sku": sku, "deliverable": deliverable}
         query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
         query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
+        with self._db.read() as c:
+            return [run_from_row(row) for row in c.execute(query)]
+
+    def of_origin(self, origin: str, *, since: datetime, until: datetime, limit: int) -> list[RunRecord]:
+        """Return the first runs that began with a delivery or another run.
+
+        Args:
+            origin: The id of the delivery or run.
+            since: Only runs planned from this time on.
+            until: Only runs planned before; the time bounds what is read, since origins have no index.
+            limit: How many runs to return at most.
+        """
+        planned = t.c.id.between(first_id("run", since), first_id("run", until))
+        query = sa.select(t).where(planned, t.c.origin == origin).order_by(t.c.id).limit(limit)
         with self._db.read() as c:
             return [run_from_row(row) for row in c.execute(query)]
 

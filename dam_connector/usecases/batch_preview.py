@@ -91,7 +91,8 @@ def preview_batch(
     facts = survey_sheet(sheet, mapping)
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
     preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
-    image_check = _ImageCheck(services, {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()})
+    uploaded = {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()}
+    image_check = _ImageCheck(services, uploaded, mapping)
     rules = services.rules.current()
     rows = check_rows(services, sheet, mapping, pictures, facts)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
@@ -118,10 +119,15 @@ def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts)
 class _ImageCheck:
     """Checks the image addresses of good rows, many at a time, within limits of number and time."""
 
-    def __init__(self, services: Services, uploaded: Set[str]) -> None:
-        """Start the time; `uploaded` are the addresses of pictures that came with the sheet."""
+    def __init__(self, services: Services, uploaded: Set[str], mapping: Mapping[str, str]) -> None:
+        """Start the time.
+
+        Args:
+            uploaded: the addresses of pictures that came with the sheet.
+            mapping: the sheet's column names by ours.
+        """
         self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
-        self._uploaded = uploaded
+        self._uploaded, self._mapping = uploaded, mapping
         self._issues: dict[str, Issue | None] = {}  # by address
         self.unchecked_rows = 0
 
@@ -144,7 +150,7 @@ class _ImageCheck:
 
     def _with_issues(self, row: NewBatchRow) -> NewBatchRow:
         issues = [found for url, _ in _required_images(row) if (found := self._issues.get(url))]
-        return fail_row(row, issues) if issues else row
+        return fail_row(row, issues, self._mapping) if issues else row
 
 
 def _is_good(row: NewBatchRow) -> bool:

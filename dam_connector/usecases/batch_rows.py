@@ -14,6 +14,7 @@ from dam_connector.domain.product import MAX_SPIN_FRAMES, MIN_SPIN_FRAMES, Produ
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
+from dam_connector.usecases.row_texts import row_text
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, expected_images, is_image_url
 from dam_connector.wiring import Services
@@ -160,7 +161,7 @@ def _check_row(
         issues.append(issue("row.duplicate", message, pointer="/sku", measured=sku))
     first_lines.setdefault(sku, line)
     row = NewBatchRow(line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING)
-    return replace(fail_row(row, issues), product=None) if issues else row
+    return replace(fail_row(row, issues, mapping), product=None) if issues else row
 
 
 def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewBatchRow:
@@ -174,18 +175,10 @@ def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewB
     return replace(row, state=RowState.MAKES_NOTHING, error=found.message, codes=(found.code,))
 
 
-def fail_row(row: NewBatchRow, issues: list[Issue]) -> NewBatchRow:
-    """Return a row as failed, with its issues as the reason."""
-    error = "; ".join(issue_text(i) for i in issues)
+def fail_row(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) -> NewBatchRow:
+    """Return a row as failed, with its issues as the reason. mapping: see `map_columns`."""
+    error = "; ".join(row_text(i, mapping) for i in issues)
     return replace(row, state=RowState.FAILED, error=error, codes=tuple(i.code for i in issues))
-
-
-def issue_text(found: Issue) -> str:
-    """Return an issue in one line, e.g. `images/front: No such file (a.jpg), wanted: ...`."""
-    place = f"{found.pointer.strip('/')}: " if found.pointer else ""
-    measured = f" ({found.measured})" if found.measured and found.measured not in found.message else ""
-    limit = f", wanted: {found.limit}" if found.limit else ""
-    return f"{place}{found.message.rstrip('.')}{measured}{limit}"
 
 
 def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Product, list[Issue]]:
@@ -231,7 +224,7 @@ def _resolve_spin(spin: tuple[str, ...], pictures: PictureFinder[Sha256]) -> tup
         message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
     elif not found.files:
         message = "No such folder of pictures beside the sheet, and no addresses."
-        limit = "the name of a folder in the ZIP or folder beside the sheet (--pictures)"
+        limit = "the name of a folder in the ZIP or folder that comes with the sheet"
     elif MIN_SPIN_FRAMES <= len(found.files) <= MAX_SPIN_FRAMES:
         return tuple(f"{HELD_PREFIX}{sha256}" for sha256 in found.files)
     else:
@@ -253,6 +246,6 @@ def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256])
         message = "No such file beside the sheet, and no address."
         limit = (
             ", ".join(found.paths)
-            or "https://..., or the file in a ZIP or folder beside the sheet (--pictures)"
+            or "https://..., or the name of a file in the ZIP or folder that comes with the sheet"
         )
     return issue("row.picture", message, pointer=pointer, measured=name[:80], limit=limit)

@@ -11,15 +11,18 @@ from hashlib import sha256
 
 import structlog
 
+from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.domain.notify import NotifyEvent
 from dam_connector.errors import NotFound, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
-from dam_connector.usecases.batch_rows import check_rows, issue_text
+from dam_connector.usecases.batch_rows import check_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
+from dam_connector.usecases.row_texts import row_text
 from dam_connector.wiring import Services
+from schemas.sheet_columns import guess_columns
 from schemas.sheet_table import Sheet
 from schemas.uploads import unpack_pictures
 
@@ -59,6 +62,16 @@ def start(
         services.queue.wake("advance_batch", [batch.wake_token])
         record(batch)
     return batch
+
+
+def require_free_name(services: Services, name: str) -> None:
+    """Check that a batch can get a name.
+
+    Raises:
+        StateConflict: a batch of this name exists.
+    """
+    if services.batches.get(name):
+        raise StateConflict(f"there is a batch {name!r} already; choose another name")
 
 
 def _to_be_stored(row: NewBatchRow) -> NewBatchRow:
@@ -122,7 +135,9 @@ def _finish_row(services: Services, batch: Batch, row: BatchRow, result: IntakeR
     record = services.products.get(row.sku)
     errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if errors and not result.planned:
-        services.batches.finish_row(row.id, RowState.FAILED, "; ".join(issue_text(i) for i in errors))
+        mapping = guess_columns(batch.columns)  # what was chosen by hand has our own names
+        error = "; ".join(row_text(i, mapping) for i in errors)
+        services.batches.finish_row(row.id, RowState.FAILED, error)
     elif result.makes_nothing:
         services.batches.finish_row(row.id, RowState.MAKES_NOTHING, result.makes_nothing)
     else:
@@ -159,6 +174,14 @@ def control(services: Services, batch: Batch, action: str) -> str:
             return "1 row is retried" if retried == 1 else f"{retried} rows are retried"
         return "no row can be retried: correct the failed rows in the sheet and upload it again"
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
+
+
+def count_retryable(services: Services, batch: Batch) -> int:
+    """Return how many rows a retry would try again; those that the sheet itself spoils are not among them."""
+    if batch.state is BatchState.CANCELLED:
+        return 0
+    failed = services.batches.failed_skus(batch.id).values()
+    return services.batches.count_retryable(batch.id) + sum(not failure_cause(e).lasts for e in failed)
 
 
 def _resume(services: Services, batch: Batch) -> None:

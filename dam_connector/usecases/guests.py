@@ -1,5 +1,7 @@
 """What guests may see and do. Every route for guests asks here, and nowhere else."""
 
+from difflib import get_close_matches
+
 from dam_connector.domain.comment import Anchor, Comment
 from dam_connector.domain.event import Decision
 from dam_connector.domain.guest_link import GuestScope
@@ -17,6 +19,7 @@ SHOWN_STATES = (
     VersionState.REJECTED,
     VersionState.PUBLISHED,
 )
+MAX_SUGGESTED = 200  # names that the form for a link knows of each scope
 MAX_SHOWN = 500  # versions in the list of a guest
 
 
@@ -40,15 +43,7 @@ def create(
     name = name.strip()
     if not name or not name.isprintable():
         raise Refused("guest link", "create", "a guest needs a name of visible characters")
-    if scope is GuestScope.BATCH:
-        batch = services.batches.get(value) if value else None
-        found, value = batch is not None, batch.id if batch else value
-    elif scope is GuestScope.CATEGORY:
-        found = bool(value and services.products.page(category=value, limit=1))
-    else:
-        found = services.products.get(value) is not None
-    if not found:
-        raise Refused("guest link", "create", f"there is no {scope.value} {value!r}")
+    value = _find_scope(services, scope, value)
     _require_stage(services, scope, value, stage, may_decide=may_decide)
     if services.guest_links.has_name(name):  # an author of comments and decisions is one link
         problem = f"there is or was a link for {name!r}; guests are told apart by name: take another"
@@ -56,6 +51,37 @@ def create(
     return services.guest_links.add(
         name=name, scope=scope, value=value, may_decide=may_decide, days=days, by=by, stage=stage
     )
+
+
+def suggestions(services: Services, scope: GuestScope) -> list[str]:
+    """Return the newest names that a link of this scope can be for."""
+    if scope is GuestScope.BATCH:
+        return [batch.name for batch in services.batches.page(limit=MAX_SUGGESTED)]
+    if scope is GuestScope.CATEGORY:
+        return services.gallery.tag_values("category", limit=MAX_SUGGESTED)
+    return [record.product.sku for record in services.products.page(limit=MAX_SUGGESTED)]
+
+
+def _find_scope(services: Services, scope: GuestScope, text: str) -> str:
+    """Return the id of the batch, the category or the SKU that a text names, whatever its case.
+
+    Raises:
+        Refused: there is none; the message names a near one.
+    """
+    text = text.strip()
+    if text and scope is GuestScope.BATCH and (batch := services.batches.get(text)):
+        return batch.id
+    if text and scope is GuestScope.CATEGORY and services.products.page(category=text, limit=1):
+        return text
+    if text and scope is GuestScope.SKU and services.products.get(text):
+        return text
+    known = suggestions(services, scope)
+    same = [name for name in known if name.casefold() == text.casefold()]
+    if len(same) == 1 and same[0] != text:
+        return _find_scope(services, scope, same[0])
+    near = get_close_matches(text, known, n=1, cutoff=0.5)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise Refused("guest link", "create", f"there is no {scope.value} {text!r}{hint}")
 
 
 def _require_stage(

@@ -3,10 +3,13 @@
 from collections import Counter
 from collections.abc import Callable
 
-from dam_connector.domain.run import RunState, job_name
+from dam_connector.domain.failure_cause import failure_cause
+from dam_connector.domain.run import OPEN_STATES, RunState, job_name
 from dam_connector.errors import NotFound
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import RunRecord
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
+from dam_connector.usecases.run_planning import needed_runs
 from dam_connector.wiring import Services
 
 MAX_GROUPED = 200  # newest failed runs that are grouped by their cause
@@ -36,7 +39,8 @@ def rerun_product(
     def retry_failed(result: IntakeResult) -> None:
         nonlocal started
         failed = services.runs.page(sku=sku, state="failed", limit=200)
-        started = sum(retry_run(services, run) for run in failed) + result.planned
+        again = sum(retry_run(services, run) for run in failed if _may_succeed(run))
+        started = again + result.planned
         record_count(started)
 
     ingest_product(
@@ -49,6 +53,23 @@ def rerun_product(
         record=retry_failed,
     )
     return started
+
+
+def count_missing(services: Services, record: ProductRecord) -> int:
+    """Return how many assets `rerun_product` would make: failed ones, and those that were never planned."""
+    sku, rules = record.product.sku, services.rules.current()
+    runs = services.runs.page(sku=sku, limit=200)
+    begun = {(run.deliverable, run.slot) for run in runs if run.state in OPEN_STATES}
+    begun |= {(v.asset.deliverable, v.asset.slot) for v in services.assets.of_product(sku)}
+    failed = {(run.deliverable, run.slot) for run in runs if _may_succeed(run)}
+    begun |= {(run.deliverable, run.slot) for run in runs if run.state == RunState.FAILED}
+    needed = needed_runs(services, record.product, record.sources, rules)
+    return len(failed | ({(run.deliverable.name, run.slot) for run in needed} - begun))
+
+
+def _may_succeed(run: RunRecord) -> bool:
+    """Return whether a failed run can end otherwise: not if it is its input that cannot be used."""
+    return run.state == RunState.FAILED and not failure_cause(run.error).lasts
 
 
 def retry_run(services: Services, run: RunRecord) -> bool:

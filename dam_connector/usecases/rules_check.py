@@ -38,14 +38,19 @@ def check_rules_text(services: Services, text: str, users: Iterable[User] | None
     """
     try:
         rules = load_rules(text)
-        notes = (
-            *rules_notes(rules),
-            *missing_variables(rules, services.settings.environ),
-            *(unknown_people(rules, users) if users is not None else ()),
-        )
+        notes = remarks(services, rules, users)
         return RulesCheck(problems=tuple(check_rules(rules, _with_placeholders(services))), notes=notes)
     except ConfigError as error:
         return RulesCheck(problems=error.problems)
+
+
+def remarks(services: Services, rules: Rules, users: Iterable[User] | None = None) -> tuple[str, ...]:
+    """Return remarks on good rules. users: see `check_rules_text`."""
+    return (
+        *rules_notes(rules),
+        *missing_variables(rules, services.settings.environ),
+        *(unknown_people(rules, users) if users is not None else ()),
+    )
 
 
 def missing_variables(rules: Rules, environ: Mapping[str, str]) -> Iterator[str]:

@@ -295,15 +295,15 @@ def _fetch_from_dam(services: Services, url: str) -> bytes:
 
 def _url_issue(error: Exception, url: str, pointer: str, max_bytes: int) -> Issue:
     """Return the issue of an address that raised an error."""
-    name = _field_name(pointer)
+    name, reason = _field_name(pointer), getattr(error, "reason", str(error))
     if isinstance(error, AddressBlocked):
-        return issue("source.url_refused", f"{name}: {error}.", pointer=pointer, measured=url)
+        return issue("source.url_refused", f"{name}: {reason}.", pointer=pointer, measured=url)
     if isinstance(error, ResponseTooLarge):
         message = f"{name}: more than {max_bytes} bytes."
         return issue("source.too_large", message, pointer=pointer, limit=f"{max_bytes} bytes")
     if isinstance(error, (NotFound, Refused, Unsupported, ConfigError)):
-        return issue("source.not_found", f"{name}: {error}.", pointer=pointer, measured=url)
-    return issue("source.unreachable", f"{name}: {error}.", pointer=pointer, measured=url)
+        return issue("source.not_found", f"{name}: {reason}.", pointer=pointer, measured=url)
+    return issue("source.unreachable", f"{name}: {reason}.", pointer=pointer, measured=url)
 
 
 def _field_name(pointer: str) -> str:

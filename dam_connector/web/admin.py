@@ -1,5 +1,7 @@
 """The pages for admins: runs, deliveries, spend, rules, and connections with their differences."""
 
+from datetime import timedelta
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -7,15 +9,18 @@ from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import reconciliation, retries, rules_change
+from dam_connector.usecases import reconciliation, retries, rules_change, rules_check
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
 from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, check_connection, last_deliveries
 from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
+from dam_connector.web.help_pages import documents
+from dam_connector.web.record_links import RecordLinks
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 
 bp = Blueprint("admin", __name__)
 MOST_PLANNED = 2000  # products whose effect a page shows; the command line looks at all
+RUNS_WITHIN = timedelta(days=1)  # after a delivery, runs are looked for on its page
 PORT_PURPOSES = {
     "pim": "Source of products",
     "dam": "Storage and review of assets",
@@ -30,7 +35,7 @@ def runs() -> ResponseReturnValue:
     """Show the runs, newest first."""
     state = request.args.get("state", "")
     found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
-    ids = {r.sku: record.id for r in found if (record := services().products.get(r.sku))}
+    ids = services().products.ids_by_sku({r.sku for r in found})
     return render_template(
         "runs.html",
         runs=found,
@@ -75,6 +80,7 @@ def deliveries() -> ResponseReturnValue:
     return render_template(
         "deliveries.html",
         deliveries=found,
+        links=RecordLinks(services(), [d.summary for d in found]),
         state=state,
         by_state=services().inbox.counts(),
         next=found[-1].id if len(found) == PAGE_SIZE else None,
@@ -84,9 +90,14 @@ def deliveries() -> ResponseReturnValue:
 @bp.get("/deliveries/<delivery_id>")
 @requires(UserRole.VIEWER)
 def delivery(delivery_id: str) -> ResponseReturnValue:
-    """Show one delivery with its headers and body."""
+    """Show one delivery with its headers and body, and the products and runs that it led to."""
     found = services().inbox.get(delivery_id) or abort(404)
-    return render_template("delivery.html", d=found, body=formatting.pretty_body(found.inbound.body))
+    at = found.inbound.received_at
+    runs = services().runs.of_origin(found.id, since=at, until=at + RUNS_WITHIN, limit=PAGE_SIZE)
+    links = RecordLinks(services(), [found.summary, found.error, *(run.sku for run in runs)])
+    return render_template(
+        "delivery.html", d=found, body=formatting.pretty_body(found.inbound.body), runs=runs, links=links
+    )
 
 
 @bp.post("/deliveries/<delivery_id>/replay")
@@ -118,14 +129,16 @@ def spend() -> ResponseReturnValue:
 @bp.get("/rules")
 @requires(UserRole.VIEWER)
 def rules() -> ResponseReturnValue:
-    """Show the rules in force, and the errors of a plugin.json that was refused."""
+    """Show the rules in force, and the errors of a plugin.json that was refused; to admins its notes too."""
     current = services().rules.current()
+    is_admin = signed_in_user().role.includes(UserRole.ADMIN)
     return render_template(
         "rules.html",
         rules=current,
         problem=services().rules.problem,
         text=services().rules_archive.get(current.fingerprint) or "",
         pending=services().rules.pending,
+        notes=rules_check.remarks(services(), current, services().users.all()) if is_admin else (),
         effect=list(effect_lines(_effect())) if "effect" in request.args else None,
         fingerprint=(services().rules.pending or current).fingerprint,
         progress=rules_change.progress(services()),
@@ -163,12 +176,14 @@ def connections() -> ResponseReturnValue:
         "connections.html",
         ports={port: getattr(rules, port) for port in PORTS},
         purposes=PORT_PURPOSES,
+        guides=documents(),
         webhook_ports=WEBHOOK_PORTS,
         public=s.settings.base_url,
         contacts=last_deliveries(s),
         compared_at=compared_at,
         count=count,
         differences=differences,
+        is_requested=reconciliation.is_requested(s),
         every_hours=rules.reconcile.every_hours,
     )
 

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.store.users import UserRole
 from dam_connector.usecases.audit_export import AUDIT_FORMATS, audit_lines
+from dam_connector.web.record_links import RecordLinks
 from dam_connector.web.request_context import PAGE_SIZE, requires, services
 
 bp = Blueprint("audit", __name__)
@@ -19,7 +20,8 @@ def index() -> ResponseReturnValue:
     except ValueError:
         abort(400, "this cursor is not one of the audit log")
     cursor = found[-1].cursor if len(found) == PAGE_SIZE else None
-    return render_template("audit.html", entries=found, next=cursor)
+    links = RecordLinks(services(), [text for entry in found for text in (entry.subject, entry.detail)])
+    return render_template("audit.html", entries=found, links=links, next=cursor)
 
 
 @bp.get("/audit.<extension>")

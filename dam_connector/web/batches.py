@@ -24,6 +24,7 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.store.gallery import GalleryFilter, VersionCard
@@ -42,6 +43,7 @@ MAX_NAME_LENGTH = 200
 BATCHES_PER_PAGE = 30
 MAX_CARDS = 60  # newest versions on the page of a batch
 MAX_FAILED_SHOWN = 20
+MAX_COUNTED = 200  # blocked versions
 PACE_WINDOW = timedelta(minutes=10)  # the time left is estimated from the versions made in this time
 EVENT_INTERVAL_S = 2.0  # least time between two events of a stream
 STREAM_DURATION_S = 60.0  # the browser opens the next stream by itself
@@ -109,7 +111,8 @@ def check() -> ResponseReturnValue:
         preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
     except InputError as error:
         return render_template("batch_new.html", problem=error, **page), 422
-    return render_template("batch_check.html", preview=preview, states=RowState, **page)
+    is_taken = services().batches.get(page["name"]) is not None
+    return render_template("batch_check.html", preview=preview, states=RowState, is_taken=is_taken, **page)
 
 
 def _store_named_pictures(sheet: Sheet, mapping: dict[str, str], package: bytes) -> dict[str, Sha256]:
@@ -181,7 +184,14 @@ def _stored_file(sha256: str) -> bytes:
 def batch(batch_id: str) -> ResponseReturnValue:
     """Show the progress of a batch, its failed rows and its newest versions."""
     found = _batch(batch_id)
-    return render_template("batch.html", batch=found, cards=_newest_cards(found), **_progress_facts(found))
+    cards = _newest_cards(found)
+    return render_template(
+        "batch.html", batch=found, cards=cards, names=_names(cards), **_progress_facts(found)
+    )
+
+
+def _names(cards: list[VersionCard]) -> dict[str, str]:
+    return services().products.names({card.asset.sku for card in cards})
 
 
 def _progress_facts(found: Batch) -> dict[str, Any]:
@@ -203,6 +213,11 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed_rows": failed_rows,
         "failed_skus": failed_skus,
+        "retryable": bulk.count_retryable(s, found),
+        "blocked": s.gallery.page_and_count(
+            GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
+        )[1],
+        "product_ids": s.products.ids_by_sku([*(r.sku for r in failed_rows), *failed_skus]),
         "idle_rows": s.batches.rows(found.id, state=RowState.MAKES_NOTHING, limit=MAX_FAILED_SHOWN),
         "pace": pace,
         "left_s": progress.in_progress / pace if pace else None,
@@ -274,10 +289,10 @@ def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
     """
     cards = [c for c in _newest_cards(found) if sent_states.get(c.id) != c.state]
     sent_states.update({c.id: c.state for c in cards})
-    facts = _progress_facts(found)
+    facts, names = _progress_facts(found), _names(cards)
     return {
         "bar": render_template("batch_now.html", batch=found, **facts),
-        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c)} for c in cards],
+        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c, names=names)} for c in cards],
         "over": not facts["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
     }
 

@@ -9,6 +9,7 @@ from markupsafe import Markup, escape
 
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.comment import Comment
+from dam_connector.domain.issue_codes import CODES, known_code
 from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.product import Dimensions
 from dam_connector.store.database import MAX_COUNT
@@ -43,9 +44,10 @@ def anchor_json(comment: Comment) -> str:
     return json.dumps(to_plain(comment.anchor))
 
 
-def fact_text(key: str) -> str:
-    """Return the name of a measured fact for people, e.g. `jpeg colour difference` for `jpeg_de2000`."""
-    return key.replace("_", " ").replace("de2000", "colour difference")
+def code_meanings(codes: str) -> str:
+    """Return issue codes, separated by commas, as their meanings; other texts as they are."""
+    found = [CODES[known_code(code)].meaning if code in CODES else code for code in codes.split(", ")]
+    return " ".join(found)
 
 
 def step_text(name: str) -> str:

@@ -40,6 +40,8 @@ def _index_page(form: Mapping[str, str]) -> str:
         stages=sorted(stages),
         form={"scope": "category", "days": DEFAULT_DAYS, **form},
         scopes=list(GuestScope),
+        known={scope: guests.suggestions(s, scope) for scope in GuestScope},
+        batch_names={batch.id: batch.name for batch in s.batches.page(limit=guests.MAX_SUGGESTED)},
         max_days=MAX_DAYS,
     )
 

@@ -4,7 +4,10 @@ from typing import Any
 
 from flask import Blueprint
 
+from dam_connector.domain import report_words
 from dam_connector.domain.comment import MAX_COMMENT_CHARS
+from dam_connector.domain.failure_cause import FailureCause, failure_cause
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.run import OPEN_STATES
 from dam_connector.store.users import User, UserRole
 from dam_connector.usecases import stages
@@ -19,10 +22,22 @@ bp.app_template_filter("count_text")(formatting.count_text)
 bp.app_template_filter("duration")(formatting.duration)
 bp.app_template_filter("box_size")(formatting.box_size)
 bp.app_template_filter("step_text")(formatting.step_text)
-bp.app_template_filter("fact_text")(formatting.fact_text)
+bp.app_template_filter("cause")(failure_cause)
+bp.app_template_filter("code_meanings")(formatting.code_meanings)
+bp.app_template_filter("fact_lines")(report_words.fact_lines)
+bp.app_template_filter("check_text")(report_words.check_text)
+bp.app_template_filter("place_text")(report_words.place_text)
+bp.app_template_filter("provenance_text")(report_words.provenance_text)
 bp.app_template_filter("inline_code")(formatting.inline_code)
 bp.app_template_filter("mentions")(formatting.mentions)
 bp.app_template_filter("anchor_json")(formatting.anchor_json)
+
+
+@bp.app_template_filter("remedy")
+def remedy(found: Issue | FailureCause) -> str:
+    """Return the remedy of an issue or a cause for the user; parts of it are for admins alone."""
+    user = current_user()
+    return found.remedy_for(is_admin=user is not None and user.role.includes(UserRole.ADMIN))
 
 
 @bp.app_context_processor
@@ -40,6 +55,7 @@ def navigation() -> dict[str, Any]:
     return {
         "user": user,
         "text_limit": MAX_COMMENT_CHARS,
+        "has_worker": lambda job: s.queue.workers(job) > 0,
         "may": lambda role: user.role.includes(UserRole(role)),
         "undo_s": s.settings.undo_s,
         "rules_refused": s.rules.problem is not None,

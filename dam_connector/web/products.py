@@ -7,7 +7,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, request, u
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL, MAX_MODEL_BYTES
-from dam_connector.domain.issue import Issue
+from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import InputError
 from dam_connector.store.ar_counts import ArCount
@@ -124,8 +124,16 @@ def _product_page(
         base_url=services().settings.base_url,
         version_names={v.id: _version_name(v) for group in by_asset.values() for v in group},
         runs=services().runs.page(sku=record.product.sku, limit=30),
+        missing=0 if record.flagged or record.deleted else retries.count_missing(services(), record),
+        only_photos_fail=_only_photos_fail(record),
         history=services().history.entries(sku=record.product.sku, limit=40),
     )
+
+
+def _only_photos_fail(record: ProductRecord) -> bool:
+    """Return whether fetching the photos again may mend all errors of a flagged product."""
+    errors = [i for i in record.issues if i.severity is Severity.ERROR]
+    return bool(errors) and all(i.code.startswith("source.") for i in errors)
 
 
 def _ar_counts(sku: str) -> list[ArCount]:
@@ -146,10 +154,13 @@ def run_product(product_id: str) -> ResponseReturnValue:
     """Make the missing assets of a product and retry its failed runs."""
     record = services().products.by_id(product_id) or abort(404)
     count = retries.rerun_product(services(), record.product.sku)
-    flash(
-        f"{count} runs under way." if count else "Nothing to do: all assets are made from these facts.",
-        "info",
-    )
+    again = services().products.by_id(product_id)
+    if count:
+        flash(f"{count} runs under way.", "info")
+    elif again and again.flagged:
+        flash("Nothing can be made before the errors are corrected.", "error")
+    else:
+        flash("Nothing to do: all assets are made from these facts.", "info")
     return redirect(url_for("products.product", product_id=product_id))
 
 

@@ -31,7 +31,7 @@ PAGE_BLUEPRINTS = (
         "guests",
         "auth",
     ),
-    *("sign_on", "audit", "api_page"),
+    *("sign_on", "audit", "api_page", "help_pages", "needs"),
 )
 MAX_BYTES_OF_STRANGERS = 65_536  # of a body without a login, e.g. the login form
 PAGE_SIZE = 60  # rows or cards on a page

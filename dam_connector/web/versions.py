@@ -8,7 +8,9 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain import report_text
 from dam_connector.domain.checklist import LIKENESS, checklist_answers
+from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.version import Version, VersionState
+from dam_connector.domain.wishes import understood_words
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import comments, publish, review, stages, touch_ups
 from dam_connector.web.queue_place import requested_place, requested_query, requested_stages
@@ -120,9 +122,18 @@ def version_page(found: Version, draft: object = None) -> str:
         generators=review.available_generators(s, found)
         if signed_in_user().role.includes(UserRole.ADMIN)
         else [],
+        words=_understood_words(found),
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )
+
+
+def _understood_words(version: Version) -> tuple[str, ...]:
+    """Return the words of a note that our own code follows, if it makes the next version of a picture."""
+    deliverable = services().rules.current().deliverable(version.asset.deliverable)
+    if deliverable is None or version.asset.kind == "model" or LOCAL not in deliverable.generator:
+        return ()
+    return understood_words(deliverable)
 
 
 def photo_cameras(version: Version) -> dict[str, tuple[int, int]]:

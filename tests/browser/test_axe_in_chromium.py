@@ -135,6 +135,7 @@ def addresses_of_users(services: Services) -> list[str]:
         *("/batches", "/batches/new", "/runs", "/runs?state=failed", "/deliveries"),
         *(f"/deliveries/{services.inbox.page()[0].id}", "/spend", "/connections", "/rules", "/rules?effect"),
         *("/audit", "/account", "/guests", "/api/docs"),
+        *("/needs", "/help", "/help/configuration.md", "/help/connections/directus.md"),
     ]
 
 

@@ -202,7 +202,7 @@ def test_a_merchandisers_whole_way(
     page.goto(batch_url)
     bad_rows_are_mended_and_uploaded(page, photos_zip, drain, tmp_path)
     upload(page, sheet, "Autumn again", photos_zip)
-    expect(page.get_by_text("3 unchanged")).to_be_visible()
+    expect(page.get_by_text("3 made already")).to_be_visible()
     with page.expect_download() as manifest:
         page.goto(batch_url)
         page.get_by_text("Download", exact=True).click()

@@ -348,7 +348,7 @@ def colours_can_be_chosen(page: Page) -> None:
 
 def test_product_and_theme(page: Page, services: Services) -> None:
     page.goto(f"/products/{services.products.get('FLAG1').id}")
-    expect(page.get_by_text("The field dimensions is missing").first).to_be_visible()
+    expect(page.get_by_text("The size is missing").first).to_be_visible()
     body = page.locator("body")
     before = page.evaluate("getComputedStyle(document.body).backgroundColor")
     page.locator("[data-theme-switch]").click()

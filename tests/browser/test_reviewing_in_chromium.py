@@ -186,6 +186,11 @@ def test_title_and_decision_are_in_the_first_screen_and_stay(
     page.set_viewport_size({"width": size[0], "height": size[1]})
     version_page(page, services)
     assert page.locator("h1").bounding_box()["y"] < 200  # type: ignore[index]
+    if size[0] < 640:  # a phone: the picture comes before its photo, and whole above the fixed bar
+        title, picture, bar = (page.locator(each).bounding_box() for each in ("h1", "[data-pins]", ".decide"))
+        photo = page.locator("[data-photos]").bounding_box()
+        assert title and picture and photo and bar and title["y"] < picture["y"] < photo["y"]
+        assert picture["y"] + picture["height"] <= bar["y"]
     for scrolled in (0, 600):
         page.evaluate("y => scrollTo(0, y)", scrolled)
         for name in ("Approve", "Reject"):

@@ -40,8 +40,11 @@ def test_completeness_by_category_and_plausible_sizes() -> None:
             rules,
         )
     )
+    assert "The depth is missing, which the rules demand for the category furniture." in [
+        i.message for i in found
+    ]
     assert {(i.code, i.pointer) for i in found} == {
-        ("product.field_missing", "/dimensions"),
+        ("product.field_missing", "/dimensions/depth"),
         ("product.field_missing", "/attributes/ean"),
         ("product.field_missing", "/images/front"),
         ("product.dimensions_implausible", "/dimensions/width_m"),

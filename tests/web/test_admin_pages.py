@@ -1,17 +1,22 @@
 """The pages for admins: failures by cause, connections and their test, refused rules in the navigation."""
 
 import json
+import posixpath
+import re
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
+from dam_connector.store.tables import runs
 from dam_connector.usecases import intake
 from dam_connector.usecases.adopt_known_products import continue_adoption
+from dam_connector.web import help_pages
 from dam_connector.wiring import Services
-from tests.support import PhotoServer, picture, product
+from tests.support import PhotoServer, event_body, inbound, picture, product, record, signed
 
 Visitor = Callable[[str], FlaskClient]
 
@@ -123,3 +128,101 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
     services.dam("shelf").fail_with = Unavailable("shelf", "finished_files", "away")
     assert "away" in client.get("/adoption?files=1").text
     assert browser_like("reviewer").post("/adoption").status_code == 403
+
+
+def test_pages_of_admins_lead_to_the_records_and_the_documents(
+    browser_like: Visitor, services: Services, photos: PhotoServer, drain: Callable[[], int]
+) -> None:
+    photos.files["a.jpg"] = picture()
+    now = services.clock.now()
+    body = event_body(record("CH 1", images={"front": photos.url("a.jpg")}), at=now)
+    intake.receive_webhook(services, "main", inbound(body, signed(body, at=now), now))
+    drain()
+    client, chair = browser_like("admin"), services.products.get("CH 1")
+    version = services.assets.of_product("CH 1")[0]
+    link = f'<a href="/products/{chair.id}">CH 1</a>'
+    delivery = services.inbox.page()[0]
+    page = client.get(f"/deliveries/{delivery.id}").text
+    assert f"{link}: " in page and page.count(link) == 1 + len(services.runs.page(sku="CH 1"))
+    assert link in client.get("/deliveries").text
+    client.post(f"/versions/{version.id}/decide", data={"verdict": "approved"})
+    audit = client.get("/audit").text
+    assert link in audit and f'<a href="/versions/{version.id}">{version.asset.deliverable} V1</a>' in audit
+    for path, document in (
+        ("/rules", "/help/configuration.md"),
+        ("/connections", "/help/connections/standard.md"),
+        ("/adoption", "/help/photos.md#adopting-what-exists"),
+        ("/batches/new", "/help/bulk.md"),
+    ):
+        assert f'href="{document}"' in client.get(path).text, path
+        shown = client.get(document).text
+        assert "<h1" in shown and ("#" not in document or f'id="{document.partition("#")[2]}"' in shown)
+    assert all(f"/help/{name}" in client.get("/help").text for name in help_pages.documents())
+    for name in ("none.md", "../README.md", "..%2fREADME.md", "architecture.md", "images/review.jpg"):
+        assert client.get(f"/help/{name}").status_code == 404, name
+
+
+@pytest.mark.parametrize("name", help_pages.documents())
+def test_links_within_the_documents_lead_to_pages(name: str) -> None:
+    _, body = help_pages._read(name)
+    for address in re.findall(r'href="([^"]+)"', str(body)):
+        if "://" not in address:
+            path, _, anchor = address.partition("#")
+            target = posixpath.normpath(posixpath.join(posixpath.dirname(name), path)) if path else name
+            assert target in help_pages.documents() and (
+                not anchor or f'id="{anchor}"' in help_pages._read(target)[1]
+            )
+    assert "<img" not in body
+
+
+def test_notes_of_valid_rules_are_on_the_page_for_admins(
+    browser_like: Visitor, write_rules: Callable[..., None]
+) -> None:
+    write_rules(review={"reasons": ["shape", "shape"]})
+    assert "may be meant otherwise" in browser_like("admin").get("/rules").text
+    assert "may be meant otherwise" not in browser_like("viewer").get("/rules").text
+
+
+def test_a_cause_that_lasts_has_a_remedy_and_no_retry(
+    failed: list[str], browser_like: Visitor, services: Services
+) -> None:
+    product_id = services.products.get("F0").id
+    with services.db.write() as c:
+        changed = sa.update(runs).where(runs.c.sku == "F0").values(error="source.damaged: It is cut off.")
+        c.execute(changed)
+    client = browser_like("merchandiser")
+    page = client.get("/runs?state=failed").text
+    mine = len(services.runs.page(sku="F0"))
+    text = re.sub(r"<[^>]+>", " ", page)  # without hidden fields
+    assert "source.damaged" not in text and text.count("It is cut off.") == 1 + mine
+    assert "Upload the picture again at its source." in page
+    assert page.count("<button>Retry</button>") == len(failed) - mine
+    product_page = client.get(f"/products/{product_id}").text
+    assert "It is cut off." in product_page and "missing asset" not in product_page
+    client.post(f"/products/{product_id}/run")
+    assert {run.state for run in services.runs.page(sku="F0")} == {RunState.FAILED}
+    assert "missing asset" in client.get(f"/products/{services.products.get('F1').id}").text
+
+
+def test_admins_see_everything_that_needs_them_with_its_remedy(
+    failed: list[str], browser_like: Visitor, services: Services
+) -> None:
+    assert browser_like("reviewer").get("/needs").status_code == 403
+    client = browser_like("admin")
+    intake.add_product(services, product("FLAG", name=""), by="test")
+    now = services.clock.now()
+    intake.receive_webhook(services, "main", inbound(b"{}", signed(b"{}", at=now), now))
+    for delivery in services.inbox.page():
+        services.inbox.finish(delivery.id, "failed", error="no <event>")
+    page = client.get("/needs").text
+    for words in (
+        "A field that the rules require for this category is missing.",
+        "Retry 4",
+        "&lt;b&gt;no credit",
+        "no &lt;event&gt;",
+        "No worker is running",
+    ):
+        assert words in page, words
+    assert "Nothing needs you" not in page and client.get("/review").text.count('href="/needs"') == 1
+    assert "Compare now" in client.get("/connections").text
+    assert "Comparing" in client.post("/connections/compare", follow_redirects=True).text

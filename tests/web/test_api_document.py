@@ -73,6 +73,10 @@ def test_operations_have_unique_names_tags_and_descriptions(document: dict[str, 
     assert len(names) == len(set(names)) > 60
     assert not [name for name in names if not re.fullmatch("[a-z_]+", name)]
     assert all(operation["summary"] and len(operation["tags"]) == 1 for operation in operations(document))
+    used = {tag for operation in operations(document) for tag in operation["tags"]}
+    assert used == {tag["name"] for tag in document["tags"] if tag["description"]} and len(used) == len(
+        document["tags"]
+    )
     assert all("Role: " in operation["description"] for operation in operations(document))
 
 

@@ -100,6 +100,10 @@ PAGES = {
     "versions.report": "report",
     "versions.version": "version",
     "api_page.api_docs": SHOWS,
+    "help_pages.index": SHOWS,
+    "needs.index": SHOWS,
+    "needs.compare_connections": "start_reconciliation",
+    "help_pages.document": SHOWS,
     "api-docs.openapi_json": SHOWS,
 }
 COMMANDS = {

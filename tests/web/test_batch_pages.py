@@ -6,10 +6,14 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from dam_connector.store.gallery import GalleryFilter
+from dam_connector.store.tables import versions
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
-from tests.support import PhotoServer, picture, rules_json
+from tests.support import PhotoServer, picture, product, rules_json
 
 Visitor = Callable[[str], FlaskClient]
 
@@ -76,6 +80,9 @@ def test_from_the_template_to_the_failed_rows(
     )
     back = client.get(f"{begun.location}/failed_rows.csv")
     assert back.data.startswith(b"\xef\xbb\xbfsku,title,image_url,category,error") and "Nameless" in back.text
+    assert watched.count("<strong>Stool</strong>") == 1  # a card has the name of its product
+    made_already = checked(client, "\n".join(rows.splitlines()[:3]), name="Again")
+    assert "All 2 rows are made already" in made_already and "cannot" not in made_already
     again = client.post("/batches", data=hidden(page), follow_redirects=True)
     assert "choose another name" in again.text
     assert "Autumn" in client.get("/batches").text
@@ -156,3 +163,107 @@ def test_the_check_says_what_was_ignored_and_made_of_a_sheet(
     page = checked(browser_like("merchandiser"), sheet)
     assert "The table begins in row 3" in page and "Autumn list" in page
     assert "they are made from the names" in page and "1 good" in page
+
+
+def test_pages_that_wait_for_workers_say_when_none_is_running(
+    rows: str,
+    photos: PhotoServer,
+    browser_like: Visitor,
+    services: Services,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    words = "No worker is running: nothing is made now."
+    merchandiser, admin = browser_like("merchandiser"), browser_like("admin")
+    checked_page = checked(merchandiser, rows)
+    batch = merchandiser.post("/batches", data=hidden(checked_page)).location
+    found = product("Z1", images={"front": photos.url("a.jpg")})
+    intake.add_product(services, found, by="test")
+    places = ("/batches/new", batch, f"/products/{services.products.get('Z1').id}", "/runs", "/review")
+    for path in places:
+        page = merchandiser.get(path).text
+        assert page.count(words) == 1 and "Ask an admin" in page and "dam-worker run" not in page, path
+        assert "dam-worker run" in admin.get(path).text, path
+    assert words in checked_page and words in merchandiser.get(f"{batch}/now").json["bar"]
+    assert "They appear here" not in merchandiser.get(batch).text  # nobody promises pictures
+    monkeypatch.setattr(services.queue, "workers", lambda job: 1)
+    assert not [path for path in places if words in merchandiser.get(path).text]
+    merchandiser.post(f"{batch}/pause")
+    monkeypatch.undo()
+    assert words not in merchandiser.get(batch).text  # a paused batch waits for a person
+
+
+def test_rows_say_what_is_wrong_in_the_words_of_their_sheet(
+    photos: PhotoServer, browser_like: Visitor, services: Services, drain: Callable[[], int]
+) -> None:
+    photos.files["a.jpg"] = picture()
+    good = photos.url("a.jpg")
+    sheet = (
+        "Artikelnummer,Titel,Bild,Rückseite,Breite (cm),live until,Kategorie\n"
+        f"A1,Stuhl,{good},b.jpg,40,,seating\n"
+        f"A2,Stuhl,{good},,breit,,seating\n"
+        f"A3,Stuhl,ftp://old.example/a.jpg,,40,,seating\n"
+        f"A4,Stuhl,{good},,40,someday,seating\n"
+        "A5,Stuhl,http://10.1.2.3/a.jpg,,40,,seating\n"
+        f"A6,Stuhl,{good},,900000,,seating\n"
+    )
+    client = browser_like("merchandiser")
+    chosen = {"map-image_url_back": "Rückseite"}
+    page = checked(client, sheet, **chosen)
+    for words in (
+        "Rückseite: No such file",
+        "Breite (cm): it is not a size",
+        "Bild: it is no address on the web",
+        "live until: it is not a date",
+        "Breite (cm): it is 9000 m",
+        "Use an address of the web that begins with https://",
+    ):
+        assert words in page, words
+    reasons = " ".join(re.findall(r'class="why">(.*?)</td>', page, re.DOTALL))
+    for internal in ("/images", "images/", "--pictures", "DAM_CONNECTOR", "image_url", "live_until", "/dim"):
+        assert internal not in reasons, internal
+    begun = client.post("/batches", data=hidden(page) | chosen)
+    assert "Try" not in client.get(begun.location).text  # a sheet's own mistakes are corrected in the sheet
+
+
+def test_a_name_that_is_taken_is_said_with_the_check(rows: str, browser_like: Visitor) -> None:
+    client = browser_like("merchandiser")
+    page = checked(client, rows)
+    assert "choose another name" not in page
+    client.post("/batches", data=hidden(page))
+    again = checked(client, rows)
+    assert "There is a batch “Autumn” already: choose another name." in again
+    assert '<input name="name"' in again and "name" not in hidden(again)
+    begun = client.post("/batches", data=hidden(again) | {"name": "Autumn 2"}, follow_redirects=True)
+    assert "Autumn 2" in begun.text and begun.request.path.startswith("/batches/bat_")
+
+
+def test_a_batch_offers_to_try_again_what_can_be_tried_and_names_blocked_versions(
+    photos: PhotoServer,
+    browser_like: Visitor,
+    services: Services,
+    drain: Callable[[], int],
+    write_rules: Callable,
+) -> None:
+    write_rules(deliverables=[rules_json()["deliverables"][0]])
+    photos.files["a.jpg"] = picture()
+    client = browser_like("merchandiser")
+    sheet = f"sku,title,image_url,category\nA1,Chair,{photos.url('a.jpg')},seating\n,Nameless,x,seating\n"
+    page = checked(client, sheet)
+    del photos.files["a.jpg"]
+    where = client.post("/batches", data=hidden(page)).location
+    drain()
+    failed = client.get(where).text
+    assert "2 failed" in failed and "Try 1 row again" in failed
+    assert f'<a href="/products/{services.products.get("A1").id}">A1</a>' in failed
+    photos.files["a.jpg"] = picture()
+    client.post(f"{where}/retry")
+    drain()
+    mended = client.get(where).text
+    assert "1 failed" in mended and "1 in review" in mended and "Try" not in mended
+    batch = services.batches.page()[0]
+    version = services.gallery.page(GalleryFilter(batch=batch.id))[0]
+    with services.db.write() as c:
+        c.execute(sa.update(versions).where(versions.c.id == version.id).values(state="blocked"))
+    blocked = client.get(where).text
+    assert "1 version is blocked by an error" in blocked
+    assert f"/gallery?batch={batch.id}&amp;state=blocked" in blocked

@@ -9,11 +9,16 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.issue import Report, issue
 from dam_connector.domain.version import VersionState
+from dam_connector.domain.version_marks import VersionMarks, version_marks
 from dam_connector.store.gallery import GalleryFilter
+from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product, rules_json
@@ -40,6 +45,34 @@ def made(
         )
     drain()
     return {card.asset.sku: card.id for card in services.gallery.page(GalleryFilter())}
+
+
+def test_a_doubtful_version_is_marked_wherever_people_look(
+    made: dict[str, str], browser_like: Visitor, services: Services
+) -> None:
+    doubts = (
+        issue("model.single_view", "one photo"),
+        issue("model.low_confidence", "Shape by carving."),
+        issue("likeness.colour", "The photo is darker."),
+    )
+    with services.db.write() as c:
+        changed = sa.update(versions).where(versions.c.id == made["A1"])
+        c.execute(changed.values(report=to_plain(Report(issues=doubts))))
+    client = browser_like("viewer")
+    record = services.products.get("A1")
+    places = ("/review", "/gallery", f"/products/{record.id}", f"/compare?v={made['A1']}&v={made['A2']}")
+    for path in (*places, f"/versions/{made['A1']}"):
+        page = client.get(path).text
+        assert page.count('<span class="doubt">shape is a guess</span>') == 1, path
+        assert page.count("1 more to look at") == 1, path
+    assert '<span class="warn">shape is a guess</span>' in client.get("/products").text
+
+
+def test_the_gravest_doubt_is_the_mark_and_what_was_accepted_is_none() -> None:
+    found = [issue("geometry.floating", "2 parts"), issue("model.low_confidence", "a guess")]
+    assert version_marks(found) == VersionMarks(text="shape is a guess", more=1)
+    assert version_marks(found, ["model.low_confidence"]) == VersionMarks(text="floating parts", more=0)
+    assert version_marks([issue("uv.overlap", "many")]) == VersionMarks(text="", more=0)
 
 
 def skus(page: str) -> list[str]:
@@ -260,3 +293,35 @@ def test_an_edit_keeps_the_texts_in_other_languages(services: Services, browser_
     assert browser_like("merchandiser").post(f"/products/{record.id}/edit", data=form).status_code == 302
     edited = services.products.get("A1")
     assert edited and edited.product.name == "Mug" and edited.product.translations == german
+
+
+def test_a_product_offers_to_make_what_is_missing_and_nothing_else(
+    made: dict[str, str],
+    browser_like: Visitor,
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
+    write_rules: Callable,
+) -> None:
+    client = browser_like("merchandiser")
+
+    def head(sku: str) -> str:
+        page = client.get(f"/products/{services.products.get(sku).id}").text
+        return page.partition('class="columns"')[0].partition("<main")[2]
+
+    assert "missing asset" not in head("A1") and "Make all again" in head("A1")
+    first, second = rules_json()["deliverables"][:2]
+    write_rules(deliverables=[first, second])
+    assert "Make 1 missing asset" in head("A1")
+    client.post(f"/products/{services.products.get('A1').id}/run")
+    assert "missing asset" not in head("A1")  # it is under way
+    intake.add_product(services, product("N1", name="", images={"front": photos.url("a.jpg")}), by="test")
+    assert services.products.get("N1").flagged and "<button" not in head("N1")
+    intake.add_product(services, product("N2", images={"front": photos.url("none.jpg")}), by="test")
+    drain()
+    assert "Fetch the photos again" in head("N2")
+    answer = client.post(f"/products/{services.products.get('N2').id}/run", follow_redirects=True)
+    assert "Nothing can be made before the errors are corrected" in answer.text
+    photos.files["none.jpg"] = picture()
+    client.post(f"/products/{services.products.get('N2').id}/run")
+    assert not services.products.get("N2").flagged

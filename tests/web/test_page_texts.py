@@ -1,11 +1,19 @@
 """Texts of pages: sizes, lengths, and names of assets."""
 
+import math
+import re
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
+import sqlalchemy as sa
 from flask.testing import FlaskClient
 
+from dam_connector.domain.codec import to_plain
+from dam_connector.domain.issue import CheckOutcome, ReportRow, issue
 from dam_connector.domain.product import Dimensions
+from dam_connector.domain.report_words import Fact, fact_lines, place_text
+from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
 from dam_connector.web import formatting
 from dam_connector.wiring import Services
@@ -57,3 +65,64 @@ def test_the_second_picture_of_a_deliverable_is_named_so_on_every_page(
     assert found and "packshot 2 V1" in client.get("/products").text
     page = client.get(f"/products/{found.id}").text
     assert "<strong>packshot 2</strong>" in page and "<li>packshot 2 " in page
+
+
+def test_the_page_of_a_version_has_no_internal_names(
+    services: Services, photos: PhotoServer, drain: Callable[[], int], browser_like: Visitor
+) -> None:
+    photos.files["front.jpg"] = picture()
+    intake.add_product(services, product(images={"front": photos.url("front.jpg")}), by="test")
+    drain()
+    found = services.assets.of_product("CH123")[0]
+    doubts = (
+        issue("cutout.uncertain", "front: two ways disagree.", pointer="/images/front", measured="0.0"),
+    )
+    row = ReportRow(check="uvs", outcome=CheckOutcome.FAIL, detail="uv.overlap, uv.range")
+    report = replace(found.report, issues=doubts, rows=(*found.report.rows, row))
+    with services.db.write() as c:
+        changed = sa.update(versions).where(versions.c.id == found.id)
+        c.execute(changed.values(state="blocked", report=to_plain(report)))
+    page = browser_like("admin").get(f"/versions/{found.id}").text
+    text = re.sub(r"<[^>]+>", " ", page.partition("<main")[2])  # what people read, without attributes
+    assert re.findall(r"\b[a-z0-9]+_[a-z0-9_]+\b", re.sub(r"\S+\.(jpg|webp|png|onnx)", "", text)) == []
+    assert "/images/" not in text and "cutout.uncertain" not in text and "uv.overlap" not in text
+    for words in ("front photo", "texture coordinates", "could not be separated", "Accept this error", "px"):
+        assert words in text, words
+    assert "1 failed" in text and "0 failed" not in text
+
+
+@pytest.mark.parametrize(
+    ("facts", "lines"),
+    [
+        ({"family": "hull, like the top"}, [("Shape", "from the outlines, like the top")]),
+        ({"confidence": 0.01}, [("Probably good", "1 %")]),
+        ({"jpeg_de2000": 0.09}, [("JPEG: colour difference to the picture", "0.09")]),
+        ({"web_bytes": 207872}, [("Web model file", "208 kB")]),
+        (
+            {"scale": 1.72, "texture_px": 2048},
+            [("Product enlarged", "1.72 ×"), ("Largest texture", "2,048 px")],
+        ),
+        ({"photo_px": "1000 x 800"}, [("Size of the photo", "1000 × 800 px")]),
+        ({"of_a_plugin": True}, [("Of a plugin", "yes")]),
+        ({"odd": math.inf, "none": None}, [("Odd", "inf"), ("None", "")]),
+    ],
+)
+def test_facts_have_names_and_units(facts: dict[str, Fact], lines: list[tuple[str, str]]) -> None:
+    assert list(fact_lines(facts)) == lines
+
+
+@pytest.mark.parametrize(
+    ("pointer", "text"),
+    [
+        ("", ""),
+        ("/images/front", "front photo"),
+        ("/images/2", "image #2"),
+        ("/meshes/0/primitives/1/attributes/NORMAL", "mesh #0 primitive #1 attributes NORMAL"),
+        ("/dimensions/width_m", "width"),
+        ("/profiles/khronos-banner/triangles", "profile khronos-banner"),
+        ("/files/CH1_V1_GLB.glb", "CH1_V1_GLB.glb"),
+        ("/spin_images", "spin images"),
+    ],
+)
+def test_places_are_words(pointer: str, text: str) -> None:
+    assert place_text(pointer) == text

@@ -168,12 +168,13 @@ def test_flagged_products_say_why_and_text_is_escaped(
     client = browser_like("viewer")
     page = client.get("/products?flagged=1").text
     assert (
-        "The field dimensions is missing" in page
+        "The size is missing (width, height and depth)" in page
         and "&lt;b&gt;Bold&lt;/b&gt;" in page
         and "<b>Bold" not in page
-        and "<code>products.required</code>" in page
+        and "plugin.json" not in page
         and "`" not in page
     )
+    assert "<code>products.required</code>" in browser_like("admin").get("/products?flagged=1").text
     assert "Fill in the field in the PIM" in client.get(f"/products/{services.products.get('FLAG1').id}").text
 
 

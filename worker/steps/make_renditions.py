@@ -13,6 +13,7 @@ from dam_connector.domain.product import INSPIRATION, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import CUTOUT_MASK, CUTOUT_PHOTO, Role
+from dam_connector.domain.wishes import read_wishes, with_wishes
 from dam_connector.errors import BadOutput, InputError
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
@@ -20,6 +21,7 @@ from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_model, cached_photo
 from worker.generators import ProviderResult, await_result, first_good, provider_prompt, without_credits
 from worker.imaging.deliverable_styles import picture_size, slot_seed
+from worker.imaging.lifestyle import ROOMS
 from worker.imaging.palette import Palette, extract_palette
 from worker.renditions import (
     RenditionRequest,
@@ -141,15 +143,26 @@ def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
 
 
 def _rendition_request(work: Work, services: Services, palette: Palette | None) -> RenditionRequest:
+    wishes = read_wishes(work.note)
     return RenditionRequest(
-        deliverable=work.deliverable,
+        deliverable=with_wishes(work.deliverable, wishes),
         product=work.product,
         slot=work.slot,
+        room=_other_room(work, services) if wishes.other_room else 0,
         palette=palette,
         max_pixels=services.settings.max_picture_pixels,
         max_bytes=work.rules(services).checks.max_image_bytes,
         imaging=work.rules(services).imaging,
     )
+
+
+def _other_room(work: Work, services: Services) -> int:
+    """Return how many rooms after that of its slot a new one is, beyond those of the other slots."""
+    deliverable = work.deliverable
+    mine = (deliverable.name, work.slot)
+    listed = services.assets.of_product(work.product.sku)
+    made = sum((v.asset.deliverable, v.asset.slot) == mine for v in listed)
+    return made * (deliverable.count if deliverable.count < len(ROOMS) else 1)
 
 
 def _with_result(

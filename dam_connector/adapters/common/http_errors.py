@@ -28,6 +28,11 @@ _UNUSABLE = (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseErr
 class AddressBlocked(Refused):
     """The address must not be called: it is malformed, in a private network, or has an unusual port."""
 
+    def __init__(self, vendor: str, operation: str, message: str, *, admin: str = "") -> None:
+        """Create the error; admin: what an admin can do about it, which `reason` leaves out."""
+        super().__init__(vendor, operation, f"{message}; {admin}" if admin else message)
+        self.reason = message
+
 
 def retry_after_s(headers: Mapping[str, str], default: float) -> float:
     """Return the seconds in the header Retry-After, or the default."""
@@ -63,9 +68,8 @@ def response_lost(vendor: str, operation: str) -> SubmitUnknown:
 def not_sent(error: Exception, vendor: str, operation: str) -> Exception:
     """Return the error of a request that never reached the other side."""
     if any(isinstance(cause, InvalidIPAddress) for cause in _causes(error)):
-        return AddressBlocked(
-            vendor, operation, "the address is in a private network; DAM_CONNECTOR_ALLOW_HOSTS allows it"
-        )
+        reason = "the address is in a private network"
+        return AddressBlocked(vendor, operation, reason, admin="DAM_CONNECTOR_ALLOW_HOSTS allows it")
     return Unavailable(vendor, operation, "no connection")
 
 

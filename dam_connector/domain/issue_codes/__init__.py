@@ -21,7 +21,7 @@ __all__ = ["CODES", "IssueCode", "IssueSpec", "known_code"]
 # What profiles demand of models: one code a measure, so that an admin can set the severity of each.
 _LIMIT_CODES = {
     cast(IssueCode, f"limit.{name}"): IssueSpec(
-        "error", f"A profile limits this measure: {measure.title}.", measure.remedy
+        "error", f"A profile limits this measure: {measure.title}.", measure.remedy, measure.admin
     )
     for name, measure in MEASURES.items()
 }

@@ -185,4 +185,5 @@ class IssueSpec:
 
     severity: Literal["error", "warning", "info"]  # unless plugin.json sets another under `checks.severities`
     meaning: str  # one sentence
-    remedy: str  # what a person does about it
+    remedy: str  # what a person does about it who sees the product or version
+    admin: str = ""  # what an admin can do besides, in plugin.json or on the machine

@@ -37,7 +37,8 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     "file.check_failed": IssueSpec(
         "error",
         "A check could not be run because of a fault in the connector; this says nothing about the file.",
-        "Report the fault with the traceback from the log. Check the file yourself before you accept it.",
+        "Check the file yourself before you accept it.",
+        admin="Report the fault with the traceback from the log.",
     ),
     "file.stream": IssueSpec(
         "error",
@@ -47,17 +48,20 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     "file.bytes": IssueSpec(
         "error",
         "The file is larger than the rules allow.",
-        "Shrink the textures, compress the model, or raise `checks.max_model_bytes`.",
+        "Shrink the textures, or compress the model.",
+        admin="Or raise `checks.max_model_bytes`.",
     ),
     "file.triangles": IssueSpec(
         "error",
         "The model has more triangles than the rules allow.",
-        "Simplify the mesh, or raise `checks.max_triangles`.",
+        "Simplify the mesh.",
+        admin="Or raise `checks.max_triangles`.",
     ),
     "file.texture_size": IssueSpec(
         "error",
         "A texture is larger than the rules allow.",
-        "Resize the texture, or raise `checks.max_texture_px`.",
+        "Resize the texture.",
+        admin="Or raise `checks.max_texture_px`.",
     ),
     "file.texture_missing": IssueSpec(
         "warning",
@@ -88,7 +92,8 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     "conformance.not_tested": IssueSpec(
         "info",
         "The Khronos glTF validator could not be run.",
-        "Run `make frontend`, which fetches it, then check again.",
+        "Check the file with another validator before you approve it.",
+        admin="Run `make frontend`, which fetches the validator, then check again.",
     ),
     # the USDZ
     "usdz.layout": IssueSpec(
@@ -135,12 +140,14 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     "lod.lost": IssueSpec(
         "warning",
         "The levels of detail cannot hold all of the model's look. The GLB keeps it.",
-        "Compare them with the model, or leave the levels out of `formats`.",
+        "Compare them with the model.",
+        admin="Or leave the levels out of `formats`.",
     ),
     "web.over_budget": IssueSpec(
         "warning",
         "The web GLB is over its budget. A further step would have changed its look too much, or was none.",
-        "Raise `web_budget` of the deliverable or lower its `min_ssim`, or supply a lighter model.",
+        "Supply a lighter model.",
+        admin="Or raise `web_budget` of the deliverable, or lower its `min_ssim`.",
     ),
     "web.differs": IssueSpec(
         "error",
@@ -156,6 +163,7 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     "naming.profile": IssueSpec(
         "warning",
         "A file name does not follow the naming rule of a profile.",
-        "Rename the file as the report says, or give its deliverable a pattern of that kind.",
+        "Rename the file as the report says.",
+        admin="Or give its deliverable a pattern of that kind.",
     ),
 }

@@ -65,15 +65,16 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "model.below_threshold": IssueSpec(
         "error",
-        "The model's confidence is below `min_confidence` of its deliverable, "
-        "and no other generator made one.",
-        "Add views, add a provider to the deliverable's `generator`, or lower `min_confidence`.",
+        "The shape is less certain than the rules demand, and no other generator made one.",
+        "Add photos of other sides.",
+        admin="Add a provider to `generator` of the deliverable, or lower its `min_confidence`.",
     ),
     # how a finished model was treated
     "model.over_budget": IssueSpec(
         "warning",
         "The model has more triangles than its budget. Fewer would have changed its look.",
-        "Simplify it in a 3D tool, or raise `max_triangles` of the deliverable.",
+        "Simplify it in a 3D tool.",
+        admin="Or raise `max_triangles` of the deliverable.",
     ),
     "model.larger": IssueSpec(
         "info",
@@ -155,12 +156,14 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     "geometry.components": IssueSpec(
         "warning",
         "The model has more separate parts than the rules allow.",
-        "Remove stray pieces, or raise `checks.max_components`.",
+        "Remove stray pieces.",
+        admin="Or raise `checks.max_components`.",
     ),
     "geometry.too_complex": IssueSpec(
         "error",
         "The mesh cannot be simplified to the number of triangles allowed.",
-        "Raise `max_triangles` of the deliverable, or simplify the mesh in a 3D tool.",
+        "Simplify the mesh in a 3D tool.",
+        admin="Or raise `max_triangles` of the deliverable.",
     ),
     "geometry.empty": IssueSpec(
         "error",

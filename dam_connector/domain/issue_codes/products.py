@@ -13,7 +13,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     "product.field_missing": IssueSpec(
         "error",
         "A field that the rules require for this category is missing.",
-        "Fill in the field in the PIM, or remove it from `products.required` in plugin.json.",
+        "Fill in the field in the PIM.",
+        admin="Or remove it from `products.required` in plugin.json.",
     ),
     "product.dimensions_implausible": IssueSpec(
         "error",
@@ -22,7 +23,7 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "product.expires_soon": IssueSpec(
         "warning",
-        "The product's `live_until` is near: its assets go offline then, in all channels.",
+        "The last day on which the product may be live is near: its assets go offline then, in all channels.",
         "Move the date in the PIM if the licence or season goes on. Otherwise nothing is to be done.",
     ),
     # the sheet as a whole
@@ -34,7 +35,7 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     "sheet.empty": IssueSpec(
         "error",
         "The file has no rows.",
-        "Fill in the template, which `dam-connector template` writes.",
+        "Fill in the template.",
     ),
     "sheet.header": IssueSpec(
         "error",
@@ -61,8 +62,9 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     "row.makes_nothing": IssueSpec(
         "warning",
         "The row is good, and no rule makes anything of its product.",
-        "Correct the category or the request of the row, or name the category under `categories` of a "
-        "deliverable in plugin.json. The product is stored; a rule that comes later makes it.",
+        "Correct the category or the request of the row. The product is stored; a rule that comes "
+        "later makes it.",
+        admin="Or name the category under `categories` of a deliverable in plugin.json.",
     ),
     "row.picture": IssueSpec(
         "error",

@@ -17,7 +17,8 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "rendition.bytes": IssueSpec(
         "error",
         "The file is larger than the rules allow.",
-        "Lower `size_px` or raise `checks.max_image_bytes`.",
+        "Ask for a smaller picture.",
+        admin="Lower `size_px` or raise `checks.max_image_bytes`.",
     ),
     "rendition.likeness": IssueSpec(
         "warning",
@@ -43,53 +44,62 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "rendition.product_changed": IssueSpec(
         "error",
         "The product in the provider's picture differs from the photo in proportions, colour or pattern.",
-        "Regenerate with a note that says what is wrong, or use the generator `local`.",
+        "Regenerate with a note that says what is wrong, or with the connector itself as the generator.",
     ),
     "rendition.text_changed": IssueSpec(
         "error",
         "The lettering on the product in the provider's picture differs from the photo.",
-        "Regenerate, or use the generator `local`, which does not change the pixels of the product.",
+        "Regenerate, or choose the connector itself as the generator: it does not change the pixels "
+        "of the product.",
     ),
     # what channels demand of pictures
     "profile.format": IssueSpec(
         "warning",
         "A channel accepts none of the formats that were made.",
-        "Add one of its formats to `formats`.",
+        "The version cannot go to this channel.",
+        admin="Add one of its formats to `formats`.",
     ),
     "profile.too_small": IssueSpec(
         "warning",
         "The picture has fewer pixels than a channel demands.",
-        "Raise `size_px`.",
+        "Ask for a larger picture.",
+        admin="Raise `size_px`.",
     ),
     "profile.below_advice": IssueSpec(
         "info",
         "The picture has fewer pixels than a channel advises.",
-        "Raise `size_px`, if the photo has enough pixels.",
+        "Ask for a larger picture, if the photo has enough pixels.",
+        admin="Raise `size_px`.",
     ),
     "profile.too_large": IssueSpec(
         "warning",
         "The picture has more pixels than a channel accepts.",
-        "Lower `size_px`.",
+        "Ask for a smaller picture.",
+        admin="Lower `size_px`.",
     ),
     "profile.bytes": IssueSpec(
         "warning",
         "The file is larger than a channel accepts, even at the lowest quality.",
-        "Lower `size_px`.",
+        "Ask for a smaller picture.",
+        admin="Lower `size_px`.",
     ),
     "profile.background": IssueSpec(
         "warning",
         "The background does not have the colour that a channel demands.",
-        "Set `background`. A shadow must not reach the edge of the picture.",
+        "Regenerate with another background. A shadow must not reach the edge of the picture.",
+        admin="Set `background`.",
     ),
     "profile.fill": IssueSpec(
         "warning",
         "The product fills more or less of the picture than a channel demands.",
-        "Change `fill`.",
+        "Regenerate with more or less room around the product.",
+        admin="Change `fill`.",
     ),
     "profile.aspect": IssueSpec(
         "warning",
         "The picture has another aspect ratio than a channel demands.",
-        "Change `aspect`.",
+        "Ask for another crop.",
+        admin="Change `aspect`.",
     ),
     # provenance
     "label.lost": IssueSpec(
@@ -100,6 +110,7 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "provider.other_model": IssueSpec(
         "warning",
         "The provider used another generative model than the one that was requested.",
-        "Pin the model in plugin.json, or check what changed.",
+        "Compare the picture with earlier ones.",
+        admin="Pin the model in plugin.json, or check what changed.",
     ),
 }

@@ -7,7 +7,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.url_refused": IssueSpec(
         "error",
         "The connector may not fetch from the picture's URL.",
-        "Use a public http(s) URL, or add the host to DAM_CONNECTOR_ALLOW_HOSTS.",
+        "Use an address of the web that begins with https:// and that anybody can open.",
+        admin="Or let the connector fetch from the host: DAM_CONNECTOR_ALLOW_HOSTS.",
     ),
     "source.other_connection": IssueSpec(
         "error",
@@ -53,7 +54,7 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.inspiration": IssueSpec(
         "warning",
         "The inspiration image cannot be used, so lifestyle pictures keep the colours of their rooms.",
-        "Correct `inspiration_image`: the public URL of a JPEG, PNG, WebP, TIFF or AVIF picture.",
+        "Correct the address of the inspiration image: a public JPEG, PNG, WebP, TIFF or AVIF picture.",
     ),
     "source.spin": IssueSpec(
         "warning",
@@ -140,8 +141,9 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "cutout.no_net": IssueSpec(
         "info",
-        "The net that plugin.json names is not there, so the product was cut out without it.",
-        "Put the file into the folder `nets` of the data directory, or set `imaging.net` to `none`.",
+        "The net for cut-outs that the rules name is not there, so the product was cut out without it.",
+        "Look at the edges of the cut-out.",
+        admin=("Put the file into the folder `nets` of the data directory, or set `imaging.net` to `none`."),
     ),
     "cutout.cropped": IssueSpec(
         "warning",

@@ -38,6 +38,27 @@ meanwhile comes again, none is left out. For the next round begin a minute befor
 Writes that take none are safe to repeat, but for those whose answer holds a secret: each of them says what a
 repeat does.
 """
+TAG_TEXTS = {  # the groups of operations: the first part of their paths, in the order of the document
+    "products": "Records, what is made of them, and models from elsewhere.",
+    "uploads": "Files for batches and products.",
+    "batches": "Sheets: check, begin, watch, control.",
+    "assets": "What is made for a product, with its versions.",
+    "versions": "Reports, files, decisions, comments and actions on many versions.",
+    "guest-links": "Reviews without an account.",
+    "runs": "What is being made, and failed runs.",
+    "deliveries": "Webhooks that came in.",
+    "connections": "PIMs, DAMs, channels, and their test.",
+    "reconciliation": "Differences between DAM, PIM, shop and the records here.",
+    "adoption": "Finished files that become first versions.",
+    "providers": "Who generates remotely.",
+    "spend": "Costs and caps.",
+    "rules": "plugin.json: what is in force, and the check of a new one.",
+    "ar-counts": "Views and AR starts of the AR page.",
+    "audit": "Who did what.",
+    "account": "The user of the token.",
+    "users": "Users and their roles.",
+    "tokens": "Tokens for programs.",
+}
 API_SETTINGS: dict[str, Any] = {
     "API_TITLE": "dam-connector",
     "API_VERSION": "v1",
@@ -46,6 +67,7 @@ API_SETTINGS: dict[str, Any] = {
     "OPENAPI_JSON_PATH": "openapi.json",
     "API_SPEC_OPTIONS": {
         "info": {"description": DESCRIPTION},
+        "tags": [{"name": name, "description": text} for name, text in TAG_TEXTS.items()],
         "security": [{"token": []}, {"session": [], "csrf": []}],
         "components": {
             "securitySchemes": {

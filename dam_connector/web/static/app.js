@@ -54,6 +54,27 @@ for (const button of document.querySelectorAll("[data-help]")) {
   button.addEventListener("click", showKeys);
 }
 
+// The names that a field suggests follow the choice before it.
+for (const choice of document.querySelectorAll("[data-lists]")) {
+  choice.addEventListener("change", () => {
+    choice.form.elements[choice.dataset.lists].setAttribute("list", `known-${choice.value}`);
+  });
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  const field = document.getElementById(button.dataset.copy);
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    field.select();
+    try {
+      await navigator.clipboard.writeText(field.value);
+    } catch {  // only pages under https:// and on this machine may write to the clipboard
+      if (!document.execCommand("copy")) return;
+    }
+    button.parentElement.querySelector("[data-copied]").textContent = "Copied.";
+  });
+}
+
 // A text that is too long is refused with the limit before it is sent; `maxlength` would cut what is pasted.
 document.addEventListener("input", ({ target }) => {
   if (!target.dataset?.limit) return;

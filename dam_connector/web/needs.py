@@ -1,0 +1,61 @@
+"""The start page of admins: everything that waits for a person, by cause, each with its remedy."""
+
+from collections import Counter
+
+from flask import Blueprint, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.issue_codes import IssueCode
+from dam_connector.store.users import UserRole
+from dam_connector.usecases import reconciliation, retries
+from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
+from dam_connector.web.request_context import requires, services, signed_in_user
+
+bp = Blueprint("needs", __name__)
+MAX_GROUPED = 200  # newest failures that are grouped by their cause
+MAX_CAUSES = 6  # shown of each kind
+
+
+@bp.get("/needs")
+@requires(UserRole.ADMIN)
+def index() -> ResponseReturnValue:
+    """Show what failed or waits for a person, grouped by cause."""
+    s = services()
+    deliveries = Counter(d.error for d in s.inbox.page(state="failed", limit=MAX_GROUPED))
+    _, differences, _ = reconciliation.last_result(s)
+    return render_template(
+        "needs.html",
+        causes=retries.failure_causes(s)[:MAX_CAUSES],
+        deliveries=deliveries.most_common(MAX_CAUSES),
+        flagged=_flagged_by_code(),
+        differences=differences,
+        problem=s.rules.problem,
+        pending=s.rules.pending,
+        shortage=s.disk.shortage(),
+        paused={
+            name: why for name in s.rules.current().provider if (why := s.notes.get(PAUSE_NOTE_PREFIX + name))
+        },
+        oldest=next(iter(s.assets.page(state="in_review", limit=1, oldest_first=True)), None),
+    )
+
+
+def _flagged_by_code() -> list[tuple[Issue, int]]:
+    """Return an example of each error of flagged products, and how many products have it."""
+    examples: dict[IssueCode, Issue] = {}
+    counts: Counter[IssueCode] = Counter()
+    for record in services().products.page(flagged=True, limit=MAX_GROUPED):
+        for found in record.issues:
+            if found.severity is Severity.ERROR:
+                examples.setdefault(found.code, found)
+        counts.update({i.code for i in record.issues if i.severity is Severity.ERROR})
+    return [(examples[code], count) for code, count in counts.most_common(MAX_CAUSES)]
+
+
+@bp.post("/connections/compare")
+@requires(UserRole.ADMIN)
+def compare_connections() -> ResponseReturnValue:
+    """Let PIMs, DAMs and channels be compared with the records here soon."""
+    reconciliation.request_reconciliation(services(), by=signed_in_user().name)
+    flash("The connections are being compared; the differences appear here.", "info")
+    return redirect(url_for("admin.connections"))
