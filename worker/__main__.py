@@ -24,7 +24,7 @@ from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import warn_before_expiry, withdraw_deleted, withdraw_expired
-from dam_connector.usecases.known_adoption import continue_adoption
+from dam_connector.usecases.known_adoption import continue_adoption, wake_waiting_checks
 from dam_connector.usecases.notify import remind_of_overdue, send_digests, send_notifications
 from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.usecases.reconciliation import note_start, note_stop, reconcile_when_due
@@ -173,6 +173,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 last_expiry = time.monotonic()
             continue_change(services)
             continue_adoption(services)
+            wake_waiting_checks(services)
             send_notifications(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)

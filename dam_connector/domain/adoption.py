@@ -32,3 +32,28 @@ class AdoptRule:
             if value.casefold() not in [each.casefold() for each in self.approved_values]:
                 return PhotoPlace(problem=f"its field {self.approved_field} is {value or 'empty'!r}")
         return place_of(facts, self.files)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adoptable:
+    """A finished file that becomes the first version of an asset, or the reason why it does not."""
+
+    sku: str
+    deliverable: str
+    where: str  # the DAM, or `record` for a picture in the product's record
+    name: str  # of the file
+    ref: str = ""  # the DAM's reference of it
+    by: str = ""  # who approved it; empty: not known
+    problem: str = ""  # why it is not adopted
+    check: str = ""  # `waiting` for its check, `good` or `blocked` by it; empty: not checked
+    blocks: tuple[str, ...] = ()  # what the checks found that blocks it
+
+    @property
+    def approver(self) -> str:
+        """Return who counts as having decided."""
+        return self.by or ("the shop" if self.where == "record" else f"somebody in {self.where}")
+
+    @property
+    def identity(self) -> tuple[str, str, str]:
+        """Return what tells one file of an asset from another."""
+        return self.where, self.ref, self.name

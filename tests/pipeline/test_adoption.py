@@ -20,12 +20,17 @@ from dam_connector.usecases.known_adoption import (
     continue_adoption,
     preview,
     request_adoption,
+    request_checks,
+    wake_waiting_checks,
 )
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, in_channel, newest, send, versions, work
 from tests.support import MODEL, PhotoServer, TestClock, picture, product, record
+from tests.unit.glb_cases import SIZE
+from tests.unit.test_adoption import textured_chair
 
-SHOT, GLB = picture(size=(500, 500)), MINIMAL_GLB
+SHOT, GLB = picture(size=(500, 500)), textured_chair()
+CHAIR = {"width": SIZE[0], "height": SIZE[1], "depth": SIZE[2], "unit": "m"}
 HERO = {**PACKSHOT, "name": "hero", "formats": ["jpeg"]}
 
 
@@ -59,7 +64,7 @@ def in_pim(services: Services, clock: TestClock, photos: PhotoServer, **changes:
     images = {"front": photos.url("front.jpg"), "hero": photos.url("hero.jpg")}
     clock.forward(1)
     pim: Any = services.pim("mem")
-    pim.put(product(**{"images": images, **changes}), clock.now())
+    pim.put(product(**{"images": images, "dimensions": CHAIR, **changes}), clock.now())
 
 
 def adopt(services: Services, **more: Any) -> Any:
@@ -133,7 +138,7 @@ def test_a_later_photo_makes_v2_of_what_is_made_from_it(
     assert "V2 in_review" in states and states.count("V1 approved") == 3
 
 
-@pytest.mark.parametrize("point", ["assign_version", "seal", "transition", "set_findings"])
+@pytest.mark.parametrize("point", ["assign_version", "put", "set_findings"])
 def test_a_crash_in_the_middle_of_a_product_repeats_safely(
     services: Services,
     shelf: Any,
@@ -147,7 +152,8 @@ def test_a_crash_in_the_middle_of_a_product_repeats_safely(
         pass
 
     in_pim(services, clock, photos)
-    store = services.products if point == "set_findings" else services.assets
+    stores = {"set_findings": services.products, "put": services.finished_files}
+    store = stores.get(point, services.assets)
     kind, real, calls = type(store), getattr(type(store), point), []
 
     def die_at_the_second_call(*given: Any, **more: Any) -> Any:
@@ -294,3 +300,89 @@ def test_each_mistake_in_the_section_has_its_place(
     with pytest.raises(ConfigError) as refused:
         load_rules(json.dumps({**rules, "adopt": rule}))
     assert any(problem in each for each in refused.value.problems), refused.value.problems
+
+
+def test_an_adopted_version_has_the_files_that_one_of_ours_has_and_keeps_its_own(
+    services: Services, shelf: Any, clock: TestClock, photos: PhotoServer, drain: Drain, write_rules: Any
+) -> None:
+    rules = json.loads(services.settings.plugin_json.read_text())
+    shot = {**PACKSHOT, "formats": ["jpeg", "webp"], "sizes": [200]}
+    model = {**MODEL, "formats": ["glb", "usdz", "web"], "channels": ["shop"]}
+    write_rules(**{**rules, "deliverables": [shot, model, HERO]})
+    in_pim(services, clock, photos)
+    adopt(services)
+    work(services, drain)
+    found = versions(services)
+    assert {(f.format, f.role.value) for f in found["packshot"].files if f.role.value != "evidence"} == {
+        ("jpeg", "primary"),
+        ("webp", "primary"),
+        ("webp", "preview"),
+        ("jpeg", "size"),
+        ("webp", "size"),
+    }
+    of_model = {(f.format, f.role.value, f.view) for f in found["model"].files}
+    assert {("glb", "primary", ""), ("usdz", "usdz", ""), ("web", "primary", "")} <= of_model
+    assert ("webp", "preview", "hero") in of_model and found["model"].report.rows
+    assert services.blobs.get(found["model"].file("glb").sha256) == GLB
+    (size,) = (i for i in found["packshot"].report.issues if i.code == "rendition.size")
+    assert size.severity.value == "warning" and (size.measured, size.limit) == ("500 px", "320 px")
+
+
+def test_what_the_checks_would_block_is_said_before_and_waits_for_a_person(
+    services: Services, shelf: Any, clock: TestClock, photos: PhotoServer, drain: Drain
+) -> None:
+    shelf.put_photo("2", MINIMAL_GLB, name="CH123_3d.glb", folder="Models")
+    shelf.put_photo("1", SHOT[:400], name="CH123_packshot.jpg", folder="Finished")
+    in_pim(services, clock, photos)
+    services.products.upsert(product(dimensions=CHAIR), connection="", ref="CH123", source_time=clock.now())
+    assert {row["check"] for row in preview(services, most_rows=9)["rows"]} == {""}
+    assert request_checks(services, by="ann") == 2
+    assert preview(services, most_rows=9)["waiting"] == 2 and services.assets.of_product("CH123") == []
+    drain()
+    plan = preview(services, most_rows=9)
+    blocks = {row["deliverable"]: row["blocks"][0].split(":")[0] for row in plan["rows"]}
+    assert plan["blocked"] == 2 and blocks["packshot"].startswith("source."), plan
+    assert blocks["model"] in ("geometry.empty", "file.unreadable")
+    assert services.assets.of_product("CH123") == [] and services.runs.page() == []
+    adopt(services)
+    work(services, drain)
+    found = versions(services)
+    assert [found[name].state.value for name in ("packshot", "model", "hero")] == [
+        "blocked",
+        "blocked",
+        "approved",
+    ]
+    assert services.decisions.of_version(found["model"].id) == []
+    assert not publish.can_roll_back(services, found["packshot"])
+
+
+def test_a_check_whose_wake_up_was_lost_or_whose_dam_was_away_is_made_later(
+    services: Services, shelf: Any, clock: TestClock, photos: PhotoServer, drain: Drain
+) -> None:
+    services.products.upsert(product(dimensions=CHAIR), connection="", ref="CH123", source_time=clock.now())
+    assert request_checks(services, by="ann") == 2
+    shelf.fail_with = Unavailable("shelf", "photo_bytes", "away")
+    drain()
+    assert preview(services, most_rows=9)["waiting"] == 1 and wake_waiting_checks(services) == 0
+    clock.forward(200)
+    assert wake_waiting_checks(services) == 1
+    drain()
+    assert {row["check"] for row in preview(services, most_rows=9)["rows"]} == {"good"}
+    shelf.put_photo("9", SHOT, name="CH123_packshot.jpg", folder="Finished")  # another file counts now
+    assert {row["deliverable"]: row["check"] for row in preview(services, most_rows=9)["rows"]} == {
+        "packshot": "",
+        "model": "good",
+    }
+
+
+def test_newer_facts_do_not_cancel_what_is_being_adopted(
+    services: Services, shelf: Any, clock: TestClock, photos: PhotoServer, drain: Drain
+) -> None:
+    in_pim(services, clock, photos)
+    adopt(services)
+    photos.files["other.jpg"] = picture(size=(440, 400))
+    in_pim(services, clock, photos, images={"front": photos.url("other.jpg")})
+    list(backfill(services, "mem"))
+    work(services, drain)
+    states = [f"V{v.number} {v.state.value}" for v in services.assets.of_product("CH123")]
+    assert "V2 in_review" in states and states.count("V1 approved") == 3
