@@ -66,4 +66,10 @@ def _errors(services: Services, waiting: FinishedRecord) -> tuple[Issue, ...]:
         work = check_files(work.with_file_names(services), services)
     except InputError as error:
         return (error.to_issue(),)
+    except Exception as error:  # a bug of ours: it is said, and not tried for ever
+        log.exception("finished_file_check_broke", sku=work.product.sku, deliverable=deliverable.name)
+        message = (
+            "The file could not be checked because of a fault in the connector. The log has the details."
+        )
+        return (issue("file.check_failed", message, measured=type(error).__name__),)
     return work.report.errors()

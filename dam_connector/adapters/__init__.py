@@ -32,7 +32,7 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
     "dam": {
         "aem": "aem.dam",
         "bynder": "bynder.dam",
-        "cloudinary": "cloudinary",
+        "cloudinary": "cloudinary.dam",
         "directus": "directus.dam",
         "library": "library",
         "memory": "memory.dam",

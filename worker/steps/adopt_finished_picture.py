@@ -48,8 +48,9 @@ def adopt_finished_picture(work: Work, services: Services) -> Work:
     work = replace(work, files=(own,), provenance={**work.provenance, **origin})
     try:
         photo = decode(data, max_pixels=services.settings.max_picture_pixels, pointer="/files")
-    except InputError as error:
-        return work.with_issues(error.to_issue())
+    except InputError as error:  # nothing can be made from it: its version is blocked by this issue
+        plain = replace(work.deliverable, sizes=())
+        return replace(work, deliverable=plain).with_issues(error.to_issue())
     height, width = photo.rgb.shape[:2]
     picture = Picture(rgb=photo.rgb, alpha=photo.alpha, scale=1.0, box=(0, 0, width, height))
     work = _as_large_as_it_is(work.with_facts(width_px=width, height_px=height), max(width, height))
