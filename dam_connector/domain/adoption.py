@@ -12,9 +12,11 @@ ADOPTED = "adopted"  # in provenance, the generator of an adopted version; the e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptRule:
-    """Where the finished files of one deliverable are. They are in a DAM, or in the records of products."""
+    """Where the finished files of one deliverable are. They are in a DAM, in a shop or in the records of products."""
 
     dam: str = ""  # the DAM connection; empty: they are in the records
+    channel: str = ""  # or the shop that shows them, by its channel connection
+    position: int = 1  # which of the shop's own pictures of the product it is
     view: str = ""  # which picture of the record it is, or `MODEL_VIEW`: the shop has it live already
     files: PhotoSources = PhotoSources()  # how the SKU of a file in the DAM is found
     approved_field: str = ""  # the DAM's field that says whether a file is approved; empty: its own state
@@ -40,9 +42,9 @@ class Adoptable:
 
     sku: str
     deliverable: str
-    where: str  # the DAM, or `record` for a picture in the product's record
+    where: str  # the DAM or the channel, or `record` for a picture in the product's record
     name: str  # of the file
-    ref: str = ""  # the DAM's reference of it
+    ref: str = ""  # the DAM's reference of it, or its address in the shop
     by: str = ""  # who approved it; empty: not known
     problem: str = ""  # why it is not adopted
     check: str = ""  # `waiting` for its check, `good` or `blocked` by it; empty: not checked

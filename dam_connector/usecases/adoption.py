@@ -19,7 +19,7 @@ from dam_connector.domain.product import SIGNATURE_BYTES, Product, picture_mime
 from dam_connector.domain.rules import Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import ConfigError, NotFound, Refused
-from dam_connector.ports import FinishedFile, ListsFinished
+from dam_connector.ports import FinishedFile, ListsFinished, ShowsPictures
 from dam_connector.store import finished_files
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.run_planning import current_models
@@ -80,17 +80,24 @@ def _all_files(services: Services, dam: str, rules: Mapping[str, AdoptRule]) -> 
 
 
 def adoptable(services: Services, product: Product, found: FoundFiles) -> Iterator[Adoptable]:
-    """Yield what would be adopted for a product, models first; with the problem if it would not be."""
+    """Yield what would be adopted for a product, models first; with the problem if it would not be.
+
+    Raises:
+        ConfigError: a channel cannot list a shop's pictures.
+        Refused: do not retry.
+        Unavailable, RateLimited: retry later.
+    """
     rules = services.rules.current()
     for deliverable in _models_first(rules):
         rule = rules.adopt.get(deliverable.name)
-        file = _file_of(product, deliverable, rule, found) if rule else None
+        problem = _taken(services, product.sku, deliverable) if rule else ""
+        if rule is None or (problem and rule.channel):  # the shop is not asked in vain
+            continue
+        file = _file_of(services, product, deliverable, rule, found)
         if file is None:
             continue
         if not deliverable.is_for_category(product.category):
             problem = f"{deliverable.name} is not for the category {product.category or 'of this product'}"
-        else:
-            problem = _taken(services, product.sku, deliverable)
         yield replace(file, problem=problem)
 
 
@@ -115,15 +122,44 @@ def _models_first(rules: Rules) -> list[Deliverable]:
 
 
 def _file_of(
-    product: Product, deliverable: Deliverable, rule: AdoptRule, found: FoundFiles
+    services: Services, product: Product, deliverable: Deliverable, rule: AdoptRule, found: FoundFiles
 ) -> Adoptable | None:
     if rule.dam:
         return found.get(product.sku, {}).get(deliverable.name)
+    if rule.channel:
+        return _picture_in_shop(services, product, deliverable, rule)
     images = {image.view.value: image.url for image in product.images}
     address = product.model_url if rule.view == MODEL_VIEW else images.get(rule.view, "")
     if not address:
         return None
     return Adoptable(sku=product.sku, deliverable=deliverable.name, where="record", name=f"its {rule.view}")
+
+
+def _picture_in_shop(
+    services: Services, product: Product, deliverable: Deliverable, rule: AdoptRule
+) -> Adoptable | None:
+    try:
+        pictures = _shop(services, rule.channel).own_pictures(product.sku)
+    except NotFound:
+        return None
+    if len(pictures) < rule.position:
+        return None
+    picture = pictures[rule.position - 1]
+    return Adoptable(
+        sku=product.sku,
+        deliverable=deliverable.name,
+        where=rule.channel,
+        name=picture.name,
+        ref=picture.url,
+        by=f"somebody in {rule.channel}",
+    )
+
+
+def _shop(services: Services, channel: str) -> ShowsPictures:
+    adapter = services.channel(channel)
+    if not isinstance(adapter, ShowsPictures):
+        raise ConfigError(f"/adopt: the adapter of {channel} cannot list a shop's pictures; docs/photos.md")
+    return adapter
 
 
 def _taken(services: Services, sku: str, deliverable: Deliverable) -> str:
@@ -184,6 +220,8 @@ def read_file(services: Services, file: Adoptable, sources: Mapping[str, Sha256]
     if rule.dam:
         adapter = services.dam(rule.dam)
         data = adapter.photo_bytes(file.ref) if isinstance(adapter, ListsFinished) else b""
+    elif rule.channel:
+        data = _shop(services, rule.channel).picture_bytes(file.ref)
     else:
         sha256 = sources.get(BROUGHT_MODEL if rule.view == MODEL_VIEW else rule.view)
         if sha256 is None:

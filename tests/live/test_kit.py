@@ -5,17 +5,14 @@
 """
 
 import base64
-import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.clock import SystemClock
@@ -26,27 +23,11 @@ from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.wiring import Services
 from tests.contracts import scenarios
 from tests.contracts.traffic import Recorder, differences, load, save
+from tests.live.kit import Shop, call_resourcespace
 from tests.support import ENVIRON, TestClock, picture, product
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
-KIT = os.environ.get("LIVE_KIT", "")
 UNKNOWN = 987654
-
-
-@pytest.fixture(scope="session")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    if not KIT:
-        pytest.skip("LIVE_KIT is not set: WooCommerce and ResourceSpace were not asked")
-    folder = Path(KIT)
-    if (folder / "rig.json").exists():
-        yield json.loads((folder / "rig.json").read_text())
-        return
-    data = tmp_path_factory.mktemp("kit")
-    try:
-        subprocess.run([folder / "start", data], check=True, capture_output=True)
-        yield json.loads((data / "rig.json").read_text())
-    finally:
-        subprocess.run([folder / "stop", data], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -64,45 +45,6 @@ def context(tmp_path: Path) -> AdapterContext:
 @pytest.fixture
 def blobs(tmp_path: Path) -> Blobs:
     return open_blobs(f"{tmp_path}/blobs")
-
-
-class Shop:
-    """The real shop as its merchant uses it."""
-
-    def __init__(self, rig: dict[str, Any]) -> None:
-        self.url = rig["wordpress"]["url"]
-        self.keys = rig["woocommerce"]["keys"]
-        self.author = rig["wordpress"]["author"]
-        self.made: list[int] = []
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        auth = tuple(self.keys["read_write"].values())
-        if path.startswith("/wp/"):
-            auth = (self.author["user"], self.author["application_password"])
-        data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else None
-        found = requests.request(
-            method,
-            f"{self.url}/wp-json{path}",
-            data=data,
-            auth=auth,
-            headers={"Content-Type": "application/json", **headers},
-            timeout=120,
-        )
-        found.raise_for_status()
-        return found.json()
-
-    def picture(self, name: str) -> dict[str, int]:
-        named = {"Content-Type": "image/jpeg", "Content-Disposition": f'attachment; filename="{name}"'}
-        return {"id": self.call("POST", "/wp/v2/media", picture(), **named)["id"]}
-
-    def product(self, **values: Any) -> int:
-        number = int(self.call("POST", "/wc/v3/products", values)["id"])
-        self.made.append(number)
-        return number
-
-    def clean(self) -> None:
-        for number in self.made:
-            self.call("DELETE", f"/wc/v3/products/{number}?force=true")
 
 
 @pytest.fixture
@@ -177,18 +119,6 @@ def test_woocommerce_as_a_pim(rig: dict[str, Any], shop: Shop, context: AdapterC
     }
     scenarios.woocommerce_pim(recorder, context, options_of(rig, secrets=["hook"]), numbers)
     settle("woocommerce_pim", recorder)
-
-
-def call_resourcespace(
-    rig: dict[str, Any], user: str, function: str, file: Any = None, **params: Any
-) -> requests.Response:
-    """Call a function of the API of ResourceSpace as one of its people."""
-    about = rig["resourcespace"]
-    query = urlencode({"user": user, "function": function, **params})
-    signature = hashlib.sha256((about["users"][user]["api_key"] + query).encode()).hexdigest()
-    form = {"query": query, "sign": signature, "user": user}
-    files = {"file": file} if file else None
-    return requests.post(about["api"], data=form, files=files, timeout=60)
 
 
 def test_resourcespace(rig: dict[str, Any], context: AdapterContext, blobs: Blobs, tmp_path: Path) -> None:

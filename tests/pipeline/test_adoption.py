@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from dam_connector.cli import connections as connection_commands
 from dam_connector.cli import main
 from dam_connector.domain.version import VersionState
-from dam_connector.errors import ConfigError, StateConflict, Unavailable
+from dam_connector.errors import ConfigError, Refused, StateConflict, Unavailable
 from dam_connector.fakes.server import MINIMAL_GLB
 from dam_connector.usecases import adoption, publish, reconciliation
 from dam_connector.usecases.backfill import backfill
@@ -282,8 +282,13 @@ def test_without_the_section_there_is_nothing_to_adopt(services: Services) -> No
             {"packshot": {"dam": "shelves", "names": ["{sku}"]}},
             "/adopt/packshot/dam: there is no DAM 'shelves'",
         ),
+        ({"packshot": {"channel": "shops"}}, "/adopt/packshot/channel: there is no channel 'shops'"),
+        ({"packshot": {"view": "front", "position": 2}}, "/adopt/packshot/position: it goes with channel"),
         ({"packshot": {"dam": "shelf"}}, "/adopt/packshot/names: say which files are finished"),
-        ({"packshot": {"dam": "shelf", "view": "front"}}, "/adopt/packshot/dam: name either dam or view"),
+        (
+            {"packshot": {"dam": "shelf", "view": "front"}},
+            "/adopt/packshot/dam: name one of dam, channel and view",
+        ),
         ({"packshot": {"dam": "shelf", "names": ["x"]}}, "/adopt/packshot/names: 'x' needs one {sku}"),
         (
             {"packshot": {"dam": "shelf", "approved_field": "status"}},
@@ -387,3 +392,41 @@ def test_newer_facts_do_not_cancel_what_is_being_adopted(
     work(services, drain)
     states = [f"V{v.number} {v.state.value}" for v in services.assets.of_product("CH123")]
     assert "V2 in_review" in states and states.count("V1 approved") == 3
+
+
+def test_the_picture_of_a_shop_that_is_a_channel_only_is_adopted(
+    services: Services,
+    shelf: Any,
+    clock: TestClock,
+    photos: PhotoServer,
+    drain: Drain,
+    write_rules: Callable[..., None],
+) -> None:
+    rules = json.loads(services.settings.plugin_json.read_text())
+    write_rules(
+        **{**rules, "deliverables": [PACKSHOT], "adopt": {"packshot": {"channel": "shop", "position": 2}}}
+    )
+    shop: Any = services.channel("shop")
+    shop.own["CH123"] = {"a.jpg": picture(), "b.jpg": SHOT}
+    shop.own["XX9"] = {"a.jpg": picture()}  # it has no second one
+    for sku in ("CH123", "XX9", "GONE"):
+        services.products.upsert(product(sku), connection="", ref=sku, source_time=clock.now())
+    (row,) = preview(services, most_rows=9)["rows"]
+    assert (row["sku"], row["where"], row["name"]) == ("CH123", "shop", "b.jpg")
+    assert list(adopt_known(services))[-1].adopted == 1
+    work(services, drain)
+    packshot = newest(services)
+    assert services.blobs.get(packshot.files[0].sha256) == SHOT
+    assert services.decisions.current(packshot.id).by == "somebody in shop"
+    shop.fail_with = Refused("shop", "own_pictures", "no")
+    assert list(adoption.adoptable(services, product(), {})) == []  # what has a version asks no shop
+
+
+def test_a_channel_that_lists_no_pictures_says_so(
+    services: Services, shelf: Any, clock: TestClock, write_rules: Callable[..., None]
+) -> None:
+    rules = json.loads(services.settings.plugin_json.read_text())
+    write_rules(**{**rules, "adopt": {"packshot": {"channel": "viewer"}}})
+    services.products.upsert(product(), connection="", ref="CH123", source_time=clock.now())
+    with pytest.raises(ConfigError, match="viewer cannot list a shop's pictures"):
+        list(adopt_known(services))
