@@ -164,10 +164,9 @@ def connect(
     services, name = open_services(data_dir), name or adapter
     options = {**_options_in_file(services, port, name), "base_url": url}
     options |= {"token": token} if token else {}
+    asked = Connection(adapter=adapter, options=options)
     try:
-        preparations = list(
-            connections.list_preparations(services, port, name, Connection(adapter=adapter, options=options))
-        )
+        preparations = list(connections.list_preparations(services, port, name, asked))
         for preparation in preparations:
             click.echo(f"  {'exists' if preparation.exists else 'create'}  {preparation.description}")
         missing = [preparation for preparation in preparations if not preparation.exists]
@@ -175,23 +174,16 @@ def connect(
             return
         for preparation in missing:
             preparation.create()
+        entry = connections.connection_entry(services, port, asked)
     except AdapterError as error:
         raise ConfigError(f"{url}: {error}; run the same command again to go on") from error
     click.echo(f"{len(missing)} created." if missing else "Everything exists already.")
     click.echo("\nTo do by hand:")
     for line in connections.manual_steps(port, adapter):
         click.echo(f"  - {line}")
-    entry = {
-        name: {
-            "adapter": adapter,
-            "base_url": url,
-            "token": f"env/{adapter.upper()}_TOKEN",
-            "webhook_secret": f"env/{adapter.upper()}_HOOK",
-        }
-    }
+    review = f'set "review": {{"dam": "{name}"}}, and ' if port == "dam" else ""
     click.echo(
-        f'\nIn plugin.json, set "review": {{"dam": "{name}"}}, and add this under /connections/{port}:'
-        f"\n  {json.dumps(entry)}"
+        f"\nIn plugin.json, {review}add this under /connections/{port}:\n  {json.dumps({name: entry})}"
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from dam_connector.adapters import open_adapter
+from dam_connector.adapters import load_setup, open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId
@@ -188,3 +188,23 @@ def resourcespace_photos(
     (gone,), cursor = recorder.run("a deleted photo", lambda: dam.changed_photos(cursor))
     assert gone.ref == ref and gone.photo is None
     recorder.run("read a deleted photo", lambda: dam.photo_bytes(ref), NotFound)
+
+
+def set_up(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], port: str, adapter: str
+) -> list[Any]:
+    """List what a connection needs, create what is missing, and list it again: all is there then."""
+    secrets = options["secret_values"]
+    own = replace(context, http=recorder, secret=lambda reference: str(secrets[reference]))
+    setup, hook = load_setup(port, adapter), "https://vendor.example/webhooks/setup"
+
+    def prepare() -> list[Any]:
+        return list(setup.prepare(options, own, hook))
+
+    found = recorder.run("list what is needed", prepare)
+    for each in found:
+        if not each.exists:
+            recorder.run("create what is missing", each.create)
+    assert all(each.exists for each in recorder.run("list it again", prepare))
+    assert setup.entry(options, own)["adapter"] == adapter
+    return list(found)

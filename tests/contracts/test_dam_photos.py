@@ -250,6 +250,15 @@ def test_what_nobody_approved_in_aem_is_not_finished(server: FakeDam, context: A
     assert finished(server.open(context)) == {}
 
 
+@pytest.mark.parametrize("server", ["bynder"], indirect=True)
+@pytest.mark.parametrize("kind", ["document", "3d"])
+def test_a_glb_in_bynder_is_known_by_its_extension(server: Any, context: AdapterContext, kind: str) -> None:
+    ref = server.put_photo("CH123_3d.glb", b"glTF" + bytes(40), sku="CH123")
+    server.media[ref]["type"] = kind
+    assert set(finished(server.open(context))) == {"CH123_3d.glb"}
+    assert [each.photo for each in server.open(context, sources={}).changed_photos("")[0]] in ([], [None])
+
+
 @pytest.mark.parametrize("server", ["cloudinary"], indirect=True)
 @pytest.mark.parametrize("status", ["pending", "rejected"])
 def test_what_a_moderation_in_cloudinary_holds_back_is_not_finished(

@@ -128,7 +128,7 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         subprocess.run([folder / "stop", data], check=False, capture_output=True)
 
 
-HOOKS = ("created", "updated", "deleted", "restored")
+ADMIN_OF_RS = ("--token", "env/RESOURCESPACE_ADMIN_KEY")
 
 
 @pytest.fixture(scope="session")
@@ -138,20 +138,24 @@ def kit_pair(
     """Our service between the kit's WooCommerce and its ResourceSpace, wired as an admin would."""
     folder, port = tmp_path_factory.mktemp("kit-pair"), free_port()
     secrets = {name: value for name, value in rig["env"].items() if name != "DAM_CONNECTOR_ALLOW_HOSTS"}
+    secrets["RESOURCESPACE_ADMIN_KEY"] = rig["resourcespace"]["users"]["admin"]["api_key"]
     connector = Connector(folder / "connector", port, rules_of_kit(rig), secrets)
     connector.run("user", "add", "ann", "--role", "admin", "--no-password")
-    api, shop, hooks = connector.run("token", "add", "ann").split()[-1], Shop(rig), []
+    api, shop = connector.run("token", "add", "ann").split()[-1], Shop(rig)
     try:
         connector.start()
-        for topic in HOOKS:
-            hook = {"name": topic, "topic": f"product.{topic}", "status": "active"}
-            hook |= {"delivery_url": f"{connector.url}/webhooks/shop"}
-            hook |= {"secret": rig["woocommerce"]["webhook_secret"]}
-            hooks.append(shop.call("POST", "/wc/v3/webhooks", hook)["id"])
+        for _ in range(2):  # safe to run twice
+            for adapter, more in (
+                ("pim woocommerce", ("--name", "shop", "--url", rig["wordpress"]["url"])),
+                ("dam resourcespace", ("--name", "rs", "--url", rig["resourcespace"]["url"], *ADMIN_OF_RS)),
+            ):
+                said = connector.run("connect", *adapter.split(), *more, "--yes")
+        assert "Everything exists already." in said
         yield WooCommerceAndResourceSpace(rig, connector, api)
     finally:
-        for each in hooks:
-            shop.call("DELETE", f"/wc/v3/webhooks/{each}?force=true")
+        for each in shop.call("GET", "/wc/v3/webhooks?per_page=100"):
+            if each["delivery_url"].startswith(connector.url):
+                shop.call("DELETE", f"/wc/v3/webhooks/{each['id']}?force=true")
         connector.end()
 
 

@@ -226,3 +226,25 @@ def test_a_photo_in_resourcespace_starts_a_product_s_packshot_and_its_next_versi
     assert len(states()) == 2 and not services.products.get(sku).sources  # type: ignore[union-attr]
     for version in services.assets.of_product(sku):
         services.dam("rs").remove(version.dam_ref)
+
+
+def test_the_setup_of_resourcespace(rig: dict[str, Any], context: AdapterContext) -> None:
+    """It comes last: a kit that was set up before has all fields already, and records nothing."""
+    about = rig["resourcespace"]
+    recorder = Recorder(host(about["url"]))
+    options = {"base_url": about["url"], "token": "key"}
+    options["secret_values"] = {"key": about["users"]["admin"]["api_key"]}
+    scenarios.set_up(recorder, context, options, "dam", "resourcespace")
+    settle("resourcespace_setup", recorder)
+
+
+def test_the_setup_of_woocommerce(rig: dict[str, Any], shop: Shop, context: AdapterContext) -> None:
+    recorder = Recorder(host(shop.url))
+    try:
+        options = options_of(rig, secrets=["hook"])
+        scenarios.set_up(recorder, context, options, "pim", "woocommerce")
+        settle("woocommerce_setup", recorder)
+    finally:
+        for each in shop.call("GET", "/wc/v3/webhooks?per_page=100"):
+            if each["delivery_url"].endswith("/webhooks/setup"):
+                shop.call("DELETE", f"/wc/v3/webhooks/{each['id']}?force=true")

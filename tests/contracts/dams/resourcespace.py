@@ -27,6 +27,7 @@ class FakeResourceSpace(FakeDam):
         self.previews: dict[str, bytes] = {}
         self.log: list[dict[str, Any]] = []
         self.rights = set(RIGHTS)
+        self.field_titles, self.is_admin = {8: "Title", 51: "Original filename"}, True
         for _ in range(600):  # a site with a past: more rows than are read at once
             self._add_to_log("77", "s", "admin", "", LONG_AGO)
         super().__init__()
@@ -122,6 +123,20 @@ class FakeResourceSpace(FakeDam):
             {"ref": int(number), "name": FIELD_NAMES.get(number, f"field{number}"), "value": value}
             for number, value in values.items()
         ]
+
+    def _get_resource_type_fields(self, params: dict[str, str], request: FakeRequest) -> Any:
+        return [
+            {"ref": str(number), "name": title.lower().replace(" ", ""), "title": title, "type": "0"}
+            for number, title in self.field_titles.items()
+        ]
+
+    def _create_resource_type_field(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if not self.is_admin:
+            return FakeReply(403, [])
+        assert params["resource_types"] == "0" and params["type"] in ("0", "1")
+        number = max(self.field_titles) + 1
+        self.field_titles[number] = params["name"]
+        return {"status": "success", "data": {"ref": number}}
 
     def put_photo(
         self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
