@@ -46,7 +46,11 @@ BY_HAND = (
 class _SetupClient(ResourceSpaceClient):
     def fields(self) -> dict[str, int]:
         """Return the numbers of all metadata fields by their titles."""
-        rows = self._call_for_rows("get_resource_type_fields", "setup")
+        try:
+            rows = self._call_for_rows("get_resource_type_fields", "setup")
+        except Refused as error:
+            reason = f"the key is not an admin's: it may see no metadata fields ({error})"
+            raise Refused(self.vendor, "setup", reason) from error
         return {str(row.get("title") or row.get("name")): int(row["ref"]) for row in rows if row.get("ref")}
 
     def create_field(self, title: str, kind: int) -> None:
@@ -74,8 +78,6 @@ def prepare(options: Mapping[str, Any], context: AdapterContext, webhook_url: st
     """
     client = _client(options, context)
     known, numbers = client.fields(), options.get("fields") or {}
-    if not known:
-        raise Refused("resourcespace", "setup", "the key is not an admin's: it may see no metadata fields")
     for name, title in FIELDS.items():
         kind = LONG_TEXT if name in LONG else TEXT_BOX
         yield Preparation(
