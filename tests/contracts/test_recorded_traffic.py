@@ -149,10 +149,21 @@ def test_the_fake_resourcespace_is_set_up_as_the_real_one(context: AdapterContex
         with pytest.raises(Refused, match="not an admin's"):
             scenarios.set_up(Recorder(dam.host), context, options, "dam", "resourcespace")
         dam.rights |= {"a"}
-        there = ("Deliverable", "Slot", "Generator", "Made with", "Prompt", "Report", "Decision")
-        dam.field_titles |= {str(92 + n): title for n, title in enumerate(there, 100)}
+        there = [
+            "External id",
+            "Sku",
+            "Deliverable",
+            "Slot",
+            "Generator",
+            "Made with",
+            "Prompt",
+            "Report",
+            "Review url",
+            "Decision",
+        ]
+        dam.field_titles |= {str(192 + n): title for n, title in enumerate(there)}
         found = scenarios.set_up(recorder, context, options, "dam", "resourcespace")
-        assert sum(not each.exists for each in found) == len(found) - len(there) == 7
+        assert sum(not each.exists for each in found) == len(found) - len(there) == 4
     finally:
         dam.stop()
     assert list(differences(recorder.exchanges, load("resourcespace_setup"))) == []

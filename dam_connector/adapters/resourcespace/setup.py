@@ -45,13 +45,17 @@ BY_HAND = (
 
 class _SetupClient(ResourceSpaceClient):
     def fields(self) -> dict[str, int]:
-        """Return the numbers of all metadata fields by their titles."""
+        """Return the numbers of all metadata fields by their titles, in small letters."""
         try:
             rows = self._call_for_rows("get_resource_type_fields", "setup")
         except Refused as error:
             reason = f"the key is not an admin's: it may see no metadata fields ({error})"
             raise Refused(self.vendor, "setup", reason) from error
-        return {str(row.get("title") or row.get("name")): int(row["ref"]) for row in rows if row.get("ref")}
+        return {
+            str(row.get("title") or row.get("name")).casefold(): int(row["ref"])
+            for row in rows
+            if row.get("ref")
+        }
 
     def create_field(self, title: str, kind: int) -> None:
         """Create a metadata field for all types of resources."""
@@ -82,7 +86,7 @@ def prepare(options: Mapping[str, Any], context: AdapterContext, webhook_url: st
         kind = LONG_TEXT if name in LONG else TEXT_BOX
         yield Preparation(
             description=f"field `{title}` for `{name}`",
-            exists=title in known or name in numbers,
+            exists=title.casefold() in known or name in numbers,
             create=partial(client.create_field, title, kind),
         )
 
@@ -90,7 +94,7 @@ def prepare(options: Mapping[str, Any], context: AdapterContext, webhook_url: st
 def entry(options: Mapping[str, Any], context: AdapterContext) -> dict[str, Any]:
     """Return the connection as plugin.json has it, with the numbers of the fields."""
     known = _client(options, context).fields()
-    numbers = {name: known[title] for name, title in FIELDS.items() if title in known}
+    numbers = {name: known[title.casefold()] for name, title in FIELDS.items() if title.casefold() in known}
     found = {**numbers, **(options.get("fields") or {})}
     return {
         "adapter": "resourcespace",
