@@ -187,11 +187,10 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
-    rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
     return Services(
         settings=settings,
         clock=clock,
-        rules=rules,
+        rules=(rules := RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)),
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),

@@ -12,7 +12,7 @@ ADOPTED = "adopted"  # in provenance, the generator of an adopted version; the e
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdoptRule:
-    """Where the finished files of one deliverable are. They are in a DAM, in a shop or in the records of products."""
+    """Where the finished files of one deliverable are: in a DAM, in a shop, or in the records of products."""
 
     dam: str = ""  # the DAM connection; empty: they are in the records
     channel: str = ""  # or the shop that shows them, by its channel connection

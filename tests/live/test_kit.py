@@ -97,6 +97,20 @@ def test_woocommerce_as_a_channel(
     settle("woocommerce_channel", recorder)
 
 
+def test_the_shop_s_own_pictures_can_be_adopted(
+    rig: dict[str, Any], shop: Shop, context: AdapterContext, blobs: Blobs
+) -> None:
+    shop.product(name="Chair", sku="CH123", images=[shop.picture("a.jpg"), shop.picture("b.jpg")])
+    options = options_of(rig, user=shop.author["user"], password="password")
+    channel = scenarios.opened("channel", "woocommerce", options, context, Recorder(host(shop.url)))
+    placed = scenarios.listing(scenarios.packshot(blobs, 1))
+    channel.sync(placed, blobs)
+    found = channel.own_pictures("CH123")
+    assert len(found) == 2 and all(each.name.endswith(".jpg") for each in found)
+    assert channel.picture_bytes(found[0].url).startswith(b"\xff\xd8\xff")
+    channel.sync(scenarios.listing(), blobs)
+
+
 def test_woocommerce_as_a_pim(rig: dict[str, Any], shop: Shop, context: AdapterContext) -> None:
     recorder = Recorder(host(shop.url))
     images = [shop.picture("a.jpg"), shop.picture("chair_back.jpg")]
@@ -176,6 +190,31 @@ def test_photos_in_resourcespace(rig: dict[str, Any], context: AdapterContext) -
     }
     scenarios.resourcespace_photos(recorder, context, options, Photographer(rig))
     settle("resourcespace_photos", recorder)
+
+
+def test_finished_files_in_resourcespace(rig: dict[str, Any], context: AdapterContext) -> None:
+    about, person, sku = (
+        rig["resourcespace"],
+        Photographer(rig),
+        f"F{base64.b32encode(os.urandom(5)).decode()}",
+    )
+    options = {
+        "base_url": about["url"],
+        "user": "connector",
+        "private_key": "key",
+        "fields": {"external_id": about["fields"]["external_id"]},
+        "secret_values": {"key": about["users"]["connector"]["api_key"]},
+    }
+    dam = scenarios.opened("dam", "resourcespace", options, context, Recorder(host(about["url"])))
+    ref = person.put_photo(f"{sku}_packshot.jpg", picture(), sku=sku)
+    files, cursor = dam.finished_files("", (str(about["fields"]["sku"]),))
+    while cursor:
+        more, cursor = dam.finished_files(cursor, (str(about["fields"]["sku"]),))
+        files += more
+    (found,) = [each for each in files if each.file.ref == ref]
+    assert (found.file.facts.name, found.approved_by) == (f"{sku}_packshot.jpg", "admin")
+    assert list(found.file.facts.fields.values()) == [sku] and dam.photo_bytes(ref) == picture()
+    person.remove_photo(ref)
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ FORMATS = {"image/jpeg": "jpeg", "image/png": "png", "image/webp": "webp"}
 def adopt_finished_picture(work: Work, services: Services) -> Work:
     """Take the finished picture byte for byte; make its preview and the formats that it lacks from it.
 
-    Reads: the asset's finished file. Adds: files, facts, provenance; issue source.* where it cannot be read, and
-    a warning rendition.size.
+    Reads: the asset's finished file. Adds: files, facts, provenance; issue source.* where it cannot be read,
+    and a warning rendition.size.
 
     Raises:
         NotFound: There is no finished file.

@@ -21,8 +21,8 @@ PAGE_SIZE = 100
 BY_HAND = (
     "Make a REST key with Read for the connection of the PIM (WooCommerce, Settings, Advanced, REST API); "
     "one with Read/Write is needed for this command, and for the channel.",
-    "As a channel: a WordPress user with the role Author or Shop manager, and an application password of it in "
-    "WORDPRESS_PASSWORD.",
+    "As a channel: a WordPress user with the role Author or Shop manager, and an application password of it "
+    "in WORDPRESS_PASSWORD.",
     "Let a real cron call wp-cron.php each minute: WordPress delivers webhooks by it.",
 )
 
