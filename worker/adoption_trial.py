@@ -1,5 +1,7 @@
 """The check of a finished file before it is adopted: the same steps and checks, without a version."""
 
+from typing import Any
+
 import structlog
 
 from dam_connector.domain.ids import RunId
@@ -38,7 +40,7 @@ def check_finished_file(services: Services, file_id: str) -> None:
         found: tuple[Issue, ...] = (issue("file.unreadable", file, pointer="/files"),)
         services.finished_files.put(waiting.source, state=CHECKED, issues=found)
         return
-    read = {"sha256": file.sha256, "mime": file.mime}
+    read: dict[str, Any] = {"sha256": file.sha256, "mime": file.mime}
     services.finished_files.put(waiting.source, state=WAITING, **read)
     services.finished_files.put(waiting.source, state=CHECKED, issues=_errors(services, waiting), **read)
 

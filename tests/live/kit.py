@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 
 import requests
 
+from tests.contracts.traffic import Recorder, differences, load, save
 from tests.support import picture
 
 KIT = os.environ.get("LIVE_KIT", "")
@@ -65,3 +66,10 @@ def call_resourcespace(
     form = {"query": query, "sign": signature, "user": user}
     files = {"file": file} if file else None
     return requests.post(about["api"], data=form, files=files, timeout=60)
+
+
+def settle(name: str, recorder: Recorder) -> None:
+    """Hold the exchanges against the recording, or write it anew."""
+    if os.environ.get("RECORD_TRAFFIC"):
+        save(name, recorder.exchanges)
+    assert list(differences(load(name), recorder.exchanges)) == []

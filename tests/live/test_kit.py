@@ -22,8 +22,8 @@ from dam_connector.usecases.connections import check_connection
 from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.wiring import Services
 from tests.contracts import scenarios
-from tests.contracts.traffic import Recorder, differences, load, save
-from tests.live.kit import Shop, call_resourcespace
+from tests.contracts.traffic import Recorder
+from tests.live.kit import Shop, call_resourcespace, settle
 from tests.support import ENVIRON, TestClock, picture, product
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
@@ -78,13 +78,6 @@ def options_of(rig: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 def host(url: str) -> str:
     return urlsplit(url).netloc
-
-
-def settle(name: str, recorder: Recorder) -> None:
-    """Hold the exchanges against the recording, or write it anew."""
-    if os.environ.get("RECORD_TRAFFIC"):
-        save(name, recorder.exchanges)
-    assert list(differences(load(name), recorder.exchanges)) == []
 
 
 def test_woocommerce_as_a_channel(

@@ -5,7 +5,6 @@ docs/reliability.md has a table of these scenarios.
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -193,11 +192,7 @@ def test_variations_have_versions_of_their_own(pair: Pair) -> None:
 def test_fifty_products_in_one_second(pair: Pair) -> None:
     skus = [f"MANY{n:02}-{STAMP}" for n in range(MANY)]
 
-    def add(sku: str) -> str:
-        return pair.add(f"Mug {sku}", sku, [FRONT])
-
-    with ThreadPoolExecutor(4) as pool:
-        products = list(pool.map(add, skus))
+    products = pair.add_many(skus, FRONT)
 
     def waiting() -> list[str]:
         return [sku for sku in skus if [v["state"] for v in versions(pair, sku).values()] != ["in_review"]]
