@@ -48,6 +48,7 @@ JOBS: Mapping[str, JobDefinition] = {
     "advance_run": JobDefinition("worker.jobs.advance_run", "make"),
     "advance_batch": JobDefinition("worker.jobs.advance_batch", "bulk"),
     "advance_bulk_run": JobDefinition("worker.jobs.advance_run", "bulk"),
+    "check_finished_file": JobDefinition("worker.jobs.check_finished_file", "bulk"),
 }
 QUEUES = tuple(dict.fromkeys(job.queue for job in JOBS.values()))
 # By kind of worker, the preferred queue first.

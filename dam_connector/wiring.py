@@ -31,6 +31,7 @@ from dam_connector.store.comments import Comments
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.decisions import Decisions, Publications
 from dam_connector.store.disk_reserve import DiskReserve
+from dam_connector.store.finished_files import FinishedFiles
 from dam_connector.store.fleet_figures import FleetRecords
 from dam_connector.store.gallery import Gallery
 from dam_connector.store.guest_links import GuestLinks
@@ -72,6 +73,7 @@ class Services:
     comments: Comments
     touch_ups: TouchUps
     source_photos: SourcePhotos
+    finished_files: FinishedFiles
     guest_links: GuestLinks
     ar_counts: ArCounts
     publications: Publications
@@ -185,11 +187,10 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
-    rules = RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)
     return Services(
         settings=settings,
         clock=clock,
-        rules=rules,
+        rules=(rules := RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)),
         db=db,
         inbox=Inbox(db, clock),
         products=Products(db, clock),
@@ -201,6 +202,7 @@ def build_services(
         comments=Comments(db, clock),
         touch_ups=TouchUps(db, clock),
         source_photos=SourcePhotos(db, clock),
+        finished_files=FinishedFiles(db, clock),
         guest_links=GuestLinks(db, clock),
         ar_counts=ArCounts(db),
         publications=Publications(db, clock),

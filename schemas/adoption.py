@@ -17,6 +17,13 @@ class AdoptSchema(PhotoSourcesSchema):
     """Where the finished files of one deliverable are."""
 
     dam = text_field("The DAM connection in which they are.")
+    channel = text_field("Instead of `dam`: the channel connection of the shop that shows them.")
+    position = fields.Integer(
+        validate=validate.Range(1, 100),
+        metadata={
+            "description": "With `channel`: which of the shop's own pictures of a product; 1 if absent."
+        },
+    )
     view = text_field(
         "Instead of `dam`: the picture of the product's record that is live in the shop already, or `model`.",
         validate=validate.OneOf(ADOPTABLE_VIEWS),
@@ -29,8 +36,10 @@ class AdoptSchema(PhotoSourcesSchema):
     @validates_schema
     def check_place(self, data: dict[str, Any], **more: Any) -> None:
         """Check that the files are in one place, and can be told from others there."""
-        if bool(data.get("dam")) == bool(data.get("view")):
-            raise ValidationError("name either dam or view", "dam")
+        if sum(bool(data.get(name)) for name in ("dam", "channel", "view")) != 1:
+            raise ValidationError("name one of dam, channel and view", "dam")
+        if data.get("position") and not data.get("channel"):
+            raise ValidationError("it goes with channel", "position")
         if data.get("dam") and not any(data.get(name) for name in _APART):
             raise ValidationError(f"say which files are finished: one of {', '.join(_APART)}", "names")
         if bool(data.get("approved_field")) != bool(data.get("approved_values")):
@@ -47,6 +56,8 @@ def build_adoption(data: dict[str, Any]) -> dict[str, AdoptRule]:
     return {
         deliverable: AdoptRule(
             dam=rule.get("dam", ""),
+            channel=rule.get("channel", ""),
+            position=rule.get("position", 1),
             view=rule.get("view", ""),
             files=read_photo_sources({"sources": AdoptSchema.own_keys(rule)}) or AdoptRule().files,
             approved_field=rule.get("approved_field", ""),

@@ -268,6 +268,12 @@ class AdoptionOut(Schema):
     progress = fields.Nested(AdoptionProgressOut)
 
 
+class AdoptionChecksOut(Schema):
+    """The checks that were requested."""
+
+    requested = fields.Integer(metadata={"description": "Finished files that workers check now."})
+
+
 class AdoptableOut(Schema):
     """A finished file of a product."""
 
@@ -278,6 +284,12 @@ class AdoptableOut(Schema):
     ref = fields.String(metadata={"description": "The DAM's reference of the file."})
     by = fields.String(metadata={"description": "Who approved it; empty if the DAM does not tell."})
     problem = fields.String(metadata={"description": "Why it would not be adopted; empty if it would."})
+    check = fields.String(
+        metadata={"description": "`good`, `blocked` or `waiting` for its check; empty: not checked."}
+    )
+    blocks = fields.List(
+        fields.String(), metadata={"description": "What the checks found that would block its version."}
+    )
 
 
 class AdoptionPlanOut(Schema):
@@ -285,5 +297,7 @@ class AdoptionPlanOut(Schema):
 
     files = fields.Integer(metadata={"description": "Finished files of known products."})
     adoptable = fields.Integer(metadata={"description": "Those of them that would become V1."})
+    blocked = fields.Integer(metadata={"description": "Those whose version the checks would block."})
+    waiting = fields.Integer(metadata={"description": "Those that wait for their check."})
     rows = fields.List(fields.Nested(AdoptableOut), metadata={"description": "The first of them."})
     problem = fields.String(metadata={"description": "Why they could not be listed; empty if they were."})

@@ -160,6 +160,8 @@ def _reference_problems(rules: Rules) -> list[str]:
         if rules.deliverable(name) is None:
             known = ", ".join(d.name for d in rules.deliverables)
             found.append(f"{where}: there is no deliverable {name!r}; known: {known}")
+        if rule.channel and rule.channel not in rules.channel:
+            found.append(f"{where}/channel: there is no channel {rule.channel!r} under /connections/channel")
         if rule.dam and rule.dam not in rules.dam:
             found.append(f"{where}/dam: there is no DAM {rule.dam!r} under /connections/dam")
     if rules.review.dam not in rules.dam:

@@ -215,6 +215,21 @@ COLUMNS: Mapping[str, Column] = {
     "color": Column(
         "The product's colour.", "teal", ("colour", "Farbe", "Couleur", "Colore", "Kleur", "Kolor", "Cor")
     ),
+    "description": Column(
+        "What shops say about the product. Texts in other languages: `description_de`, `name_fr` and so on.",
+        "",
+        (
+            "product description",
+            "long description",
+            "Beschreibung",
+            "Produktbeschreibung",
+            "Descripción",
+            "Descrizione",
+            "Descrição",
+            "Beschrijving",
+            "Opis",
+        ),
+    ),
     "style_tags": Column("Words for its style, with commas.", "scandinavian, calm", ("tags", "style")),
     "prompt": Column(
         "Instructions for the provider that makes the pictures.", "", ("description prompt", "instructions")

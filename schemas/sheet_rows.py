@@ -47,6 +47,7 @@ _TEXTS = {
     "brand": "brand",
     "material": "material",
     "color": "color",
+    "description": "description",
     "style_tags": "style_tags",
 }
 _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}

@@ -18,7 +18,7 @@ _CODES = (
 )
 LANGUAGES = frozenset(_CODES.split())
 LANGUAGES_WITH_REGION = LANGUAGES | {"id", "no"}
-_COLUMN_OF_FIELD = {"name": "product_name", "color": "color", "material": "material"}
+_COLUMN_OF_FIELD = {"name": "product_name", **{each: each for each in ("color", "material", "description")}}
 _NAME = re.compile(
     r"(?P<base>.+?)[\s_.:@\[(-]+(?P<language>[A-Za-z]{2,3})(?:[-_](?P<region>[A-Za-z]{2}))?\s*[\])]?"
 )

@@ -20,7 +20,7 @@ from dam_connector.private_files import use_private_umask
 from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import maintenance
-from dam_connector.usecases.adopt_known_products import continue_adoption
+from dam_connector.usecases.adopt_known_products import continue_adoption, wake_waiting_checks
 from dam_connector.usecases.backfill import poll_pims
 from dam_connector.usecases.broker import Broker
 from dam_connector.usecases.dam_sync.inbound import poll_dams
@@ -173,6 +173,7 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
                 last_expiry = time.monotonic()
             continue_change(services)
             continue_adoption(services)
+            wake_waiting_checks(services)
             send_notifications(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)

@@ -50,7 +50,7 @@ class CheckRequest:
         reports = [part.report for part in parts.values()]
         return replace(
             self,
-            skip=tuple(broken),
+            skip=(*self.skip, *broken),
             done=tuple(name for name in parts if name not in broken),
             earlier_issues=(*self.earlier_issues, *(i for report in reports for i in report.issues)),
             earlier_rows=tuple(row for report in reports for row in report.rows),

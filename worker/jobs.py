@@ -10,10 +10,11 @@ from functools import cache
 import structlog
 from PIL import Image
 
-from dam_connector.errors import ConfigError, ConnectorError
+from dam_connector.errors import RETRYABLE, ConfigError, ConnectorError
 from dam_connector.settings import Settings
 from dam_connector.usecases import batches, intake
 from dam_connector.wiring import Services, build_services
+from worker import adoption_trial
 from worker.cache import load_net
 from worker.imaging import cutout
 from worker.runner import advance
@@ -122,4 +123,13 @@ def advance_batch(wake_token: str) -> None:
 def advance_run(run_id: str) -> None:
     """Execute the steps of a run."""
     advance(services(), run_id)
+    services().counters.send()
+
+
+def check_finished_file(file_id: str) -> None:
+    """Check a finished file that may be adopted. One whose DAM is away is woken again later."""
+    try:
+        adoption_trial.check_finished_file(services(), file_id)
+    except RETRYABLE as error:
+        log.warning("finished_file_not_checked", file_id=file_id, error=str(error))
     services().counters.send()

@@ -10,7 +10,10 @@ from collections.abc import Callable, Mapping
 
 from dam_connector.domain.run import ALL_STEPS_DONE, RunKind
 from dam_connector.wiring import Services
+from worker.steps.adopt_finished_model import adopt_finished_model
+from worker.steps.adopt_finished_picture import adopt_finished_picture
 from worker.steps.adopt_model import adopt_model
+from worker.steps.approve_adopted import approve_adopted
 from worker.steps.assign_version import assign_version
 from worker.steps.check_files import check_files
 from worker.steps.collect_sources import collect_sources
@@ -65,6 +68,18 @@ MODEL: tuple[Step, ...] = (
     *FINISH,
     plan_renditions,  # plans the renditions that are made from this model
 )
+# A finished file that is adopted; it is not labelled, and not pushed to the DAM.
+TAKE_OVER: tuple[Step, ...] = (assign_version, check_files, seal_version, approve_adopted)
+ADOPT_PICTURE: tuple[Step, ...] = (adopt_finished_picture, make_sizes, *TAKE_OVER)
+ADOPT_MODEL: tuple[Step, ...] = (
+    adopt_finished_model,
+    convert_to_usdz,
+    make_web_glb,
+    make_lods,
+    render_previews,
+    *TAKE_OVER,
+    plan_renditions,
+)
 UPSCALE: tuple[Step, ...] = (upscale_pictures, make_sizes, *FINISH)  # a picture with twice the pixels
 REVIEW: tuple[Step, ...] = (  # a blocked version whose errors were waived
     push_to_dam,
@@ -82,6 +97,8 @@ WRITE_STATE: tuple[Step, ...] = (write_dam_state,)  # a person decided here
 PIPELINES: Mapping[RunKind, tuple[Step, ...]] = {
     RunKind.IMAGE: IMAGE,
     RunKind.MODEL: MODEL,
+    RunKind.ADOPT_PICTURE: ADOPT_PICTURE,
+    RunKind.ADOPT_MODEL: ADOPT_MODEL,
     RunKind.UPSCALE: UPSCALE,
     RunKind.REVIEW: REVIEW,
     RunKind.PUBLISH: PUBLISH,

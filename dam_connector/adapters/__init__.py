@@ -32,7 +32,7 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
     "dam": {
         "aem": "aem.dam",
         "bynder": "bynder.dam",
-        "cloudinary": "cloudinary",
+        "cloudinary": "cloudinary.dam",
         "directus": "directus.dam",
         "library": "library",
         "memory": "memory.dam",
@@ -64,7 +64,9 @@ SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> m
 PORTS = tuple(SHIPPED)
 CHANNEL_OPTIONS = ("locale", "order")  # of every channel; they shape its listing, adapters do not see them
 SETUPS: Mapping[tuple[str, str], str] = {  # (port, adapter) -> module below this package
-    ("dam", "directus"): "directus.setup"
+    ("dam", "directus"): "directus.setup",
+    ("dam", "resourcespace"): "resourcespace.setup",
+    ("pim", "woocommerce"): "woocommerce.setup",
 }
 
 
@@ -121,7 +123,8 @@ def _load_connect(port: str, adapter: str) -> Any:
 def load_setup(port: str, adapter: str) -> Any:
     """Return the module that prepares the vendor's side of a connection.
 
-    It has a function `prepare(options, context, webhook_url)` and `BY_HAND`, the steps that an admin must do.
+    It has the functions `prepare(options, context, webhook_url)` and `entry(options, context)`, which returns
+    the connection for plugin.json, and `BY_HAND`, the steps that an admin must do.
 
     Raises:
         ConfigError: nothing can be set up for this adapter.

@@ -11,11 +11,16 @@ import click
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.cli.tried_text import tried_json, tried_lines
+from dam_connector.domain.adoption import Adoptable
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.usecases import connections, reconciliation
-from dam_connector.usecases.adopt_known_products import adopt_known, adoptable_json, adoptable_line
-from dam_connector.usecases.adoption import Adoptable
+from dam_connector.usecases.adopt_known_products import (
+    adopt_known,
+    adoptable_json,
+    adoptable_line,
+    request_checks,
+)
 from dam_connector.usecases.backfill import BackfillProgress
 from dam_connector.usecases.backfill import backfill as steps
 from dam_connector.wiring import Services
@@ -159,10 +164,9 @@ def connect(
     services, name = open_services(data_dir), name or adapter
     options = {**_options_in_file(services, port, name), "base_url": url}
     options |= {"token": token} if token else {}
+    asked = Connection(adapter=adapter, options=options)
     try:
-        preparations = list(
-            connections.list_preparations(services, port, name, Connection(adapter=adapter, options=options))
-        )
+        preparations = list(connections.list_preparations(services, port, name, asked))
         for preparation in preparations:
             click.echo(f"  {'exists' if preparation.exists else 'create'}  {preparation.description}")
         missing = [preparation for preparation in preparations if not preparation.exists]
@@ -170,23 +174,16 @@ def connect(
             return
         for preparation in missing:
             preparation.create()
+        entry = connections.connection_entry(services, port, asked)
     except AdapterError as error:
         raise ConfigError(f"{url}: {error}; run the same command again to go on") from error
     click.echo(f"{len(missing)} created." if missing else "Everything exists already.")
     click.echo("\nTo do by hand:")
     for line in connections.manual_steps(port, adapter):
         click.echo(f"  - {line}")
-    entry = {
-        name: {
-            "adapter": adapter,
-            "base_url": url,
-            "token": f"env/{adapter.upper()}_TOKEN",
-            "webhook_secret": f"env/{adapter.upper()}_HOOK",
-        }
-    }
+    review = f'set "review": {{"dam": "{name}"}}, and ' if port == "dam" else ""
     click.echo(
-        f'\nIn plugin.json, set "review": {{"dam": "{name}"}}, and add this under /connections/{port}:'
-        f"\n  {json.dumps(entry)}"
+        f"\nIn plugin.json, {review}add this under /connections/{port}:\n  {json.dumps({name: entry})}"
     )
 
 
@@ -227,6 +224,12 @@ class DateTimeParam(click.ParamType[datetime]):
 )
 @click.option("--dry-run", is_flag=True, help="Count the products, and what would be adopted; add none.")
 @click.option(
+    "--check",
+    is_flag=True,
+    help="With --adopt: let the workers check the finished files of the known products; adopt none. "
+    "--dry-run shows the results.",
+)
+@click.option(
     "--per-minute",
     type=click.FloatRange(min=0.1),
     help="Most products a minute. Default: as many as the source allows.",
@@ -239,6 +242,7 @@ def backfill(
     adopt: bool,
     since: datetime | None,
     dry_run: bool,
+    check: bool,
     per_minute: float | None,
     data_dir: Path | None,
     json_output: bool,
@@ -250,6 +254,12 @@ def backfill(
     if not connection and not adopt:
         raise click.UsageError("--connection: name a PIM, or adopt for known products with --adopt")
     services, progress = open_services(data_dir), BackfillProgress()
+    if check:
+        if connection or not adopt:
+            raise click.UsageError("--check: it goes with --adopt alone, for the products that are known")
+        count = request_checks(services, by="command line")
+        click.echo(f"{count} files are being checked by the workers; --adopt --dry-run shows the results")
+        return
 
     def show(file: Adoptable) -> None:
         click.echo(adoptable_json(file) if json_output else adoptable_line(file, dry_run=dry_run))

@@ -70,6 +70,10 @@ def planned_runs(
             former = {
                 input_hash(product, made_from, deliverable, slot, rules, naming) for naming in former_namings
             }
+            if product.description and set(deliverable.generator) == {LOCAL}:
+                # Our own code reads no description: one that is new makes nothing again.
+                plain = replace(product, description="")
+                former.add(input_hash(plain, made_from, deliverable, slot, rules))
             yield PlannedRun(
                 deliverable=deliverable,
                 slot=slot,

@@ -9,6 +9,8 @@ class RunKind(StrEnum):
 
     IMAGE = "image"
     MODEL = "model"
+    ADOPT_PICTURE = "adopt_picture"
+    ADOPT_MODEL = "adopt_model"
     UPSCALE = "upscale"
     REVIEW = "review"
     PUBLISH = "publish"
@@ -39,7 +41,9 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 }
 OPEN_STATES = (R.QUEUED, R.RUNNING, R.PARKED)
 ALL_STEPS_DONE = "all_steps_done"  # next_step of a run whose last step is done; no step has this name
-GENERATION_KINDS = (RunKind.IMAGE, RunKind.MODEL)  # they fill a slot from the product's facts
+MAKING_KINDS = (RunKind.IMAGE, RunKind.MODEL)  # they make files from the product's facts
+ADOPTION_KINDS = (RunKind.ADOPT_PICTURE, RunKind.ADOPT_MODEL)  # they take a finished file
+GENERATION_KINDS = (*MAKING_KINDS, *ADOPTION_KINDS)  # they fill a slot with a version
 COMPUTE_KINDS = (*GENERATION_KINDS, RunKind.UPSCALE)  # they need a worker that computes
 
 

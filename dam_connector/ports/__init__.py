@@ -3,7 +3,7 @@
 Adapters implement them; `dam_connector/adapters/` has one for each vendor.
 """
 
-from dam_connector.ports.channel import Channel
+from dam_connector.ports.channel import Channel, ShopPicture, ShowsPictures
 from dam_connector.ports.dam import Dam, DamCapabilities, PushRequest, RemoteState
 from dam_connector.ports.infrastructure import Blobs, BlobStream, Clock, LibraryStore, Queue, StoredBlob
 from dam_connector.ports.photo_source import (
@@ -50,6 +50,8 @@ __all__ = [
     "RemoteState",
     "RemoteTask",
     "RemoteTaskState",
+    "ShopPicture",
+    "ShowsPictures",
     "StoredBlob",
     "SuppliesPhotos",
     "VerifiedWebhook",

@@ -1,4 +1,4 @@
-"""The tables of comments, guests, touch-ups, photos in DAMs and counts of shoppers.
+"""The tables of comments, guests, touch-ups, photos and finished files in DAMs, and counts of shoppers.
 
 `tables` imports them, so that the metadata is complete.
 """
@@ -112,4 +112,20 @@ ar_counts = sa.Table(
     sa.Column("sku", sa.String(500), nullable=False, index=True),
     sa.Column("views", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.Column("ar_starts", sa.Integer, nullable=False, default=0, server_default="0"),
+)
+
+# Files that become first versions: as they were found, read and checked. One row for each asset.
+finished_files = sa.Table(
+    "finished_files",
+    metadata,
+    id_column(),
+    sa.Column("sku", sa.String(500), nullable=False),
+    sa.Column("deliverable", sa.String(40), nullable=False),
+    json_column("source"),  # domain.adoption.Adoptable as JSON
+    sa.Column("sha256", sa.String(64), nullable=False, default="", server_default=""),
+    sa.Column("mime", sa.String(100), nullable=False, default="", server_default=""),
+    sa.Column("state", sa.String(16), nullable=False),  # waiting, checked, adopted
+    json_column("issues"),  # those that would block the version
+    sa.Column("at", UtcDateTime, nullable=False),  # of the last change or wake-up
+    sa.UniqueConstraint("sku", "deliverable"),
 )

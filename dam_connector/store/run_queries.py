@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import first_id
-from dam_connector.domain.run import COMPUTE_KINDS, GENERATION_KINDS, OPEN_STATES, RunKind, RunState
+from dam_connector.domain.run import COMPUTE_KINDS, MAKING_KINDS, OPEN_STATES, RunKind, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.run_records import RunRecord, run_from_row
@@ -74,7 +74,7 @@ class RunQueries:
     def average_cpu_seconds(self, deliverable: str) -> float | None:
         """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""
         query = sa.select(t.c.timings).where(
-            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(GENERATION_KINDS)
+            t.c.deliverable == deliverable, t.c.state == RunState.DONE.value, t.c.kind.in_(MAKING_KINDS)
         )
         with self._db.read() as c:
             recent = [

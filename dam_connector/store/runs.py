@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from dam_connector.domain.ids import RunId, new_id
 from dam_connector.domain.run import (
-    ALL_STEPS_DONE,
+    ADOPTION_KINDS,
     GENERATION_KINDS,
     OPEN_STATES,
     TRANSITIONS,
@@ -55,8 +55,8 @@ class Runs(RunQueries):
                 added += [run_id] if run_id else []
         return added
 
-    def add_done(self, run: NewRun) -> RunId | None:
-        """Store a run whose version exists already, as done; return its id.
+    def add_first(self, run: NewRun) -> RunId | None:
+        """Store a run that adopts the first version of a slot; return its id.
 
         Later news with the same input make nothing. Return None if the slot has a run already.
         """
@@ -64,11 +64,7 @@ class Runs(RunQueries):
         with self._db.write() as c:
             if c.execute(newest_generation(of_slot)).first():
                 return None
-            run_id = self._insert(c, run, run.input_hash)
-            done = {"state": RunState.DONE.value, "next_step": ALL_STEPS_DONE, "due_at": None}
-            values = {**done, "finished_at": self._clock.now(), "lease_until": None}
-            c.execute(sa.update(t).where(t.c.id == run_id).values(values))
-        return run_id
+            return self._insert(c, run, run.input_hash)
 
     def _add_generation(self, c: sa.Connection, run: NewRun) -> RunId | None:
         of_slot = is_generation(run.sku, run.deliverable, run.slot)
@@ -85,7 +81,12 @@ class Runs(RunQueries):
         if run_id:
             c.execute(
                 sa.update(t)
-                .where(of_slot, t.c.id != run_id, t.c.state.in_(OPEN_STATES))
+                .where(
+                    of_slot,
+                    t.c.id != run_id,
+                    t.c.state.in_(OPEN_STATES),
+                    t.c.kind.not_in(ADOPTION_KINDS),  # newer facts do not change a finished file
+                )
                 .values(
                     state=RunState.CANCELLED.value,
                     fence=t.c.fence + 1,

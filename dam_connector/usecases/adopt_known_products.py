@@ -2,14 +2,23 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import structlog
 
+from dam_connector.domain.adoption import Adoptable
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, StateConflict
+from dam_connector.store.finished_files import WAITING
 from dam_connector.store.products import ProductRecord
-from dam_connector.usecases.adoption import Adoptable, FoundFiles, adoptable, find_finished
+from dam_connector.usecases.adoption import (
+    BLOCKED,
+    GOOD,
+    FoundFiles,
+    adoptable,
+    find_finished,
+    with_checks,
+)
 from dam_connector.usecases.backfill import BackfillProgress
 from dam_connector.usecases.product_intake import ingest_product
 from dam_connector.wiring import Services
@@ -38,7 +47,7 @@ def adopt_known(
     progress, found, before = BackfillProgress(), find_finished(services), ""
     while records := services.products.page(before=before, limit=PAGE):
         for record in records:
-            files = list(adoptable(services, record.product, found))
+            files = with_checks(services, list(adoptable(services, record.product, found)))
             for file in files:
                 show(file)
             progress.seen += 1
@@ -76,8 +85,39 @@ def preview(services: Services, *, most_rows: int) -> dict[str, Any]:
     """
     rows: list[Adoptable] = []
     counts = [progress.adopted for progress in adopt_known(services, dry_run=True, show=rows.append)]
-    shown = [asdict(row) for row in rows[:most_rows]]
-    return {"files": len(rows), "adoptable": counts[-1] if counts else 0, "rows": shown}
+    return {
+        "files": len(rows),
+        "adoptable": counts[-1] if counts else 0,
+        "blocked": sum(row.check == BLOCKED for row in rows),
+        "waiting": sum(row.check == WAITING for row in rows),
+        "rows": [asdict(row) for row in rows[:most_rows]],
+    }
+
+
+def request_checks(services: Services, *, by: str) -> int:
+    """Let workers check the finished files that would be adopted for the known products; return how many.
+
+    Nothing is adopted. The results are in the preview.
+
+    Raises:
+        As `adopt_known`.
+    """
+    rows: list[Adoptable] = []
+    for _ in adopt_known(services, dry_run=True, show=rows.append):
+        pass
+    wanted = [replace(row, check="", blocks=()) for row in rows if not row.problem and row.check != WAITING]
+    with services.transaction():
+        services.audit.add("adoption_checks", by=by, subject="plugin.json")
+        ids = [services.finished_files.put(row, state=WAITING) for row in wanted]
+        services.queue.wake("check_finished_file", ids)
+    return len(wanted)
+
+
+def wake_waiting_checks(services: Services) -> int:
+    """Wake the checks of finished files whose wake-up was lost, or whose DAM was away; return how many."""
+    ids = services.finished_files.waiting(PAGE)
+    services.queue.wake("check_finished_file", ids)
+    return len(ids)
 
 
 def request_adoption(services: Services, *, by: str) -> None:
@@ -153,6 +193,9 @@ def adoptable_line(file: Adoptable, *, dry_run: bool) -> str:
     """Return a finished file as a line for people."""
     if file.problem:
         outcome = f"stays: {file.problem}"
+    elif file.check == BLOCKED:
+        outcome = f"{'would be' if dry_run else 'is'} V1, blocked: {'; '.join(file.blocks)}"
     else:
-        outcome = f"{'would be' if dry_run else 'is'} adopted as V1, approved by {file.approver}"
+        checked = {GOOD: "", WAITING: ", being checked"}.get(file.check, ", not checked yet" * dry_run)
+        outcome = f"{'would be' if dry_run else 'is'} adopted as V1, approved by {file.approver}{checked}"
     return f"{file.sku:<24} {file.deliverable:<16} {file.where}: {file.name}  -> {outcome}"

@@ -12,6 +12,7 @@ from typing import Any
 
 import structlog
 
+from dam_connector.domain.adoption import Adoptable
 from dam_connector.domain.event import Event
 from dam_connector.errors import (
     RETRYABLE,
@@ -24,7 +25,7 @@ from dam_connector.errors import (
     Unavailable,
     Unsupported,
 )
-from dam_connector.usecases.adoption import Adoptable, FoundFiles, adoptable, find_finished
+from dam_connector.usecases.adoption import FoundFiles, adoptable, find_finished, with_checks
 from dam_connector.usecases.estimates import estimate_seconds
 from dam_connector.usecases.intake import fetch_products, ingest_event
 from dam_connector.usecases.product_intake import IntakeResult
@@ -121,7 +122,7 @@ def _show_adoptable(
     except (NotFound, Refused, BadOutput, Unsupported):
         return
     for product in products:
-        for file in adoptable(services, product, finished):
+        for file in with_checks(services, list(adoptable(services, product, finished))):
             show(file)
             if count_in and not file.problem:
                 count_in.adopted += 1

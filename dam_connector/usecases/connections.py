@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
+from typing import Any
 
 from dam_connector.adapters import load_setup
-from dam_connector.adapters.directus.setup import Preparation
+from dam_connector.adapters.common.preparation import Preparation
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Decision, Event, EventKind, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
@@ -71,6 +72,18 @@ def manual_steps(port: str, adapter: str) -> tuple[str, ...]:
     """Return the steps of the setup that a person must do, since the outside system has no API for them."""
     steps: tuple[str, ...] = load_setup(port, adapter).BY_HAND
     return steps
+
+
+def connection_entry(services: Services, port: str, connection: Connection) -> dict[str, Any]:
+    """Return a connection that was set up as plugin.json has it.
+
+    Raises:
+        AdapterError: the outside system cannot be read.
+    """
+    found: dict[str, Any] = load_setup(port, connection.adapter).entry(
+        connection.options, services.adapter_context
+    )
+    return found
 
 
 def check_connection(services: Services, name: str, *, sku: str = "") -> Iterator[str]:

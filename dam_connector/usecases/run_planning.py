@@ -63,7 +63,7 @@ def needed_runs(
     services: Services, product: Product, sources: Mapping[str, Sha256], rules: Rules
 ) -> Iterator[PlannedRun]:
     """Yield the runs that a product needs by some rules, whether or not they were planned before."""
-    models = _current_models(services, product, rules)
+    models = current_models(services, product, rules)
     yield from planned_runs(product, sources, models, rules, services.rules.former_namings())
 
 
@@ -79,13 +79,12 @@ def what_is_made(
         The deliverables as the product's request changes them. If there are none, the reason for people.
     """
     found = expected_deliverables(product, pictures, rules)
-    found = found or expected_deliverables(
-        product, pictures, rules, _current_models(services, product, rules)
-    )
+    found = found or expected_deliverables(product, pictures, rules, current_models(services, product, rules))
     return found, "" if found else why_nothing(product, pictures, rules)
 
 
-def _current_models(services: Services, product: Product, rules: Rules) -> dict[str, Sha256]:
+def current_models(services: Services, product: Product, rules: Rules) -> dict[str, Sha256]:
+    """Return the GLBs of a product from which renditions are made now, by deliverable."""
     return {
         d.made_from: glb.sha256
         for d in rules.deliverables

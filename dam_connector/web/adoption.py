@@ -42,3 +42,16 @@ def begin() -> ResponseReturnValue:
     else:
         flash("Finished files are being adopted in the background.", "info")
     return redirect(url_for("adoption.index"))
+
+
+@bp.post("/adoption/checks")
+@requires(UserRole.ADMIN)
+def check() -> ResponseReturnValue:
+    """Let workers check the finished files that would be adopted."""
+    try:
+        count = adopt_known_products.request_checks(services(), by=signed_in_user().name)
+    except (AdapterError, ConfigError) as error:
+        flash(f"Not begun: {error}", "error")
+    else:
+        flash(f"{count} files are being checked.", "info")
+    return redirect(url_for("adoption.index", files=1))

@@ -5,14 +5,14 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from dam_connector.adapters import open_adapter
+from dam_connector.adapters import load_setup, open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import AssetId
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import ApprovedVersion, Role, Version, VersionFile, VersionState
 from dam_connector.errors import NotFound, Refused
-from dam_connector.ports import Blobs, InboundWebhook, PushRequest
+from dam_connector.ports import Blobs, ChecksDecisions, InboundWebhook, PushRequest
 from tests.contracts.test_channels import listing, model
 from tests.contracts.test_dam_channel_provider_blobs import a_version, approved
 from tests.contracts.traffic import Recorder
@@ -94,6 +94,26 @@ def woocommerce_pim(
     recorder.run("a wrong key", lambda: refused.fetch(str(numbers["simple"])), Refused)
 
 
+def vendure_channel(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], blobs: Blobs
+) -> None:
+    """Publish, repeat, replace and withdraw; then with a wrong password."""
+    channel = opened("channel", "vendure", options, context, recorder)
+    first = listing(packshot(blobs, 1))
+    recorder.run("publish", lambda: channel.sync(first, blobs))
+    recorder.run("publish again", lambda: channel.sync(first, blobs))
+    recorder.run("read what is live", lambda: channel.live_files(first))
+    assert len(recorder.run("read the shop's own pictures", lambda: channel.own_pictures("CH123"))) == 2
+    recorder.run("publish the next version", lambda: channel.sync(listing(packshot(blobs, 2)), blobs))
+    recorder.run("withdraw", lambda: channel.sync(listing(), blobs))
+    unknown = listing(packshot(blobs, 1), sku="NONE")
+    recorder.run("publish an unknown SKU", lambda: channel.sync(unknown, blobs), NotFound)
+    recorder.run("withdraw an unknown SKU", lambda: channel.sync(listing(sku="NONE"), blobs))
+    wrong = {**options["secret_values"], **options["wrong_values"]["no_password"]}
+    refused = opened("channel", "vendure", {**options, "secret_values": wrong}, context, recorder)
+    recorder.run("a wrong password", lambda: refused.sync(first, blobs), Refused)
+
+
 def _version(blobs: Blobs, number: int) -> Version:
     main = packshot(blobs, number).version
     other = replace(main.files[0], name=f"CH123_Packshot_V{number}_2.jpg", role=Role.PREVIEW, view="hero")
@@ -107,14 +127,19 @@ def resourcespace(
     blobs: Blobs,
     decide: Callable[[str], None],
     external_id: str,
+    *,
+    adapter: str = "resourcespace",
+    unknown: str = "987654",
 ) -> None:
     """Push, repeat, hear a decision, write states, compare files, remove; then with a wrong key.
 
     Args:
         decide: rejects a resource as a reviewer.
         external_id: is new to the system.
+        adapter: another DAM that does the same steps.
+        unknown: a reference that the system never gave.
     """
-    dam, version = opened("dam", "resourcespace", options, context, recorder), _version(blobs, 1)
+    dam, version = opened("dam", adapter, options, context, recorder), _version(blobs, 1)
     request = PushRequest(
         external_id=external_id,
         version=version,
@@ -138,15 +163,16 @@ def resourcespace(
     assert remote.decision and remote.decision.verdict is Verdict.REJECTED
     decision = Decision(verdict=Verdict.APPROVED, by="ann")
     recorder.run("write a state", lambda: dam.write_state(ref, VersionState.APPROVED, decision))
-    recorder.run("test the connection", lambda: dam.check_decisions(ref))
+    if isinstance(dam, ChecksDecisions):
+        recorder.run("test the connection", lambda: dam.check_decisions(ref))
     recorder.run("write it again", lambda: dam.write_state(ref, VersionState.APPROVED, decision))
     assert recorder.run("compare the files", lambda: dam.changed_files(ref, version)) == ()
     for each in (ref, other_ref):
         recorder.run("remove", lambda each=each: dam.remove(each))
     recorder.run("read what was removed", lambda: dam.remote_state(ref, version), NotFound)
-    recorder.run("read what never was", lambda: dam.remote_state("987654", version), NotFound)
+    recorder.run("read what never was", lambda: dam.remote_state(unknown, version), NotFound)
     wrong = {**options["secret_values"], **options["wrong_values"]["no_key"]}
-    refused = opened("dam", "resourcespace", {**options, "secret_values": wrong}, context, recorder)
+    refused = opened("dam", adapter, {**options, "secret_values": wrong}, context, recorder)
     recorder.run("a wrong key", lambda: refused.remote_state(ref, version), Refused)
 
 
@@ -188,3 +214,23 @@ def resourcespace_photos(
     (gone,), cursor = recorder.run("a deleted photo", lambda: dam.changed_photos(cursor))
     assert gone.ref == ref and gone.photo is None
     recorder.run("read a deleted photo", lambda: dam.photo_bytes(ref), NotFound)
+
+
+def set_up(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], port: str, adapter: str
+) -> list[Any]:
+    """List what a connection needs, create what is missing, and list it again: all is there then."""
+    secrets = options["secret_values"]
+    own = replace(context, http=recorder, secret=lambda reference: str(secrets[reference]))
+    setup, hook = load_setup(port, adapter), "https://vendor.example/webhooks/setup"
+
+    def prepare() -> list[Any]:
+        return list(setup.prepare(options, own, hook))
+
+    found = recorder.run("list what is needed", prepare)
+    for each in found:
+        if not each.exists:
+            recorder.run("create what is missing", each.create)
+    assert all(each.exists for each in recorder.run("list it again", prepare))
+    assert setup.entry(options, own)["adapter"] == adapter
+    return list(found)

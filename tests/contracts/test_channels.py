@@ -14,7 +14,7 @@ from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.version import ApprovedVersion, Role, VersionFile
 from dam_connector.errors import AdapterError, BadOutput, NotFound, RateLimited, Refused, Unavailable
 from dam_connector.fakes.server import FakeRequest
-from dam_connector.ports import Blobs, Channel
+from dam_connector.ports import Blobs, Channel, ShowsPictures
 from dam_connector.store.blobs import open_blobs
 from dam_connector.wiring import Services
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, FakeChannel
@@ -309,3 +309,18 @@ def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(
     settle(shop.open(context), listing(model(blobs)))
     assert len(ours(shop)) == 1
     shop.stop()
+
+
+@pytest.mark.parametrize("name", ["vendure", "woocommerce"])
+def test_a_shop_s_own_pictures_are_told_from_ours(name: str, context: AdapterContext, blobs: Blobs) -> None:
+    server = FAKES[name]()
+    try:
+        channel = server.open(context)
+        assert isinstance(channel, ShowsPictures)
+        channel.sync(listing(packshot(blobs)), blobs)
+        assert [each.name for each in channel.own_pictures("CH123")] == MERCHANT_MEDIA
+        assert all(each.url for each in channel.own_pictures("CH123"))
+        with pytest.raises(NotFound):
+            channel.own_pictures("NO-SUCH-SKU")
+    finally:
+        server.stop()

@@ -198,7 +198,7 @@ def test_the_folder_of_a_photo_can_name_its_product(server: FakeDam, context: Ad
     assert place_of(change.photo.facts, sources).sku == "CH123"
 
 
-FINISHED = ["aem", "bynder", "directus", "resourcespace"]
+FINISHED = ["aem", "bynder", "cloudinary", "directus", "resourcespace"]
 
 
 def finished(dam: Any, *fields: str) -> dict[str, FinishedFile]:
@@ -248,6 +248,27 @@ def test_more_finished_files_than_a_page_holds_are_all_listed(
 def test_what_nobody_approved_in_aem_is_not_finished(server: FakeDam, context: AdapterContext) -> None:
     server.put_photo("CH123_packshot.jpg", PHOTO, sku="CH123")
     assert finished(server.open(context)) == {}
+
+
+@pytest.mark.parametrize("server", ["bynder"], indirect=True)
+@pytest.mark.parametrize("kind", ["document", "3d"])
+def test_a_glb_in_bynder_is_known_by_its_extension(server: Any, context: AdapterContext, kind: str) -> None:
+    ref = server.put_photo("CH123_3d.glb", b"glTF" + bytes(40), sku="CH123")
+    server.media[ref]["type"] = kind
+    assert set(finished(server.open(context))) == {"CH123_3d.glb"}
+    assert [each.photo for each in server.open(context, sources={}).changed_photos("")[0]] in ([], [None])
+
+
+@pytest.mark.parametrize("server", ["cloudinary"], indirect=True)
+@pytest.mark.parametrize("status", ["pending", "rejected"])
+def test_what_a_moderation_in_cloudinary_holds_back_is_not_finished(
+    server: Any, context: AdapterContext, status: str
+) -> None:
+    ref = server.put_photo("CH123_packshot.jpg", PHOTO, sku="CH123")
+    dam = server.open(context)
+    assert set(finished(dam)) == {"CH123_packshot.jpg"}  # it was never moderated
+    server.stored["image", ref]["moderation"] = [{"kind": "manual", "status": status}]
+    assert finished(dam) == {}
 
 
 @pytest.mark.parametrize("server", FINISHED, indirect=True)

@@ -1,20 +1,61 @@
 """The fakes of WooCommerce and ResourceSpace answer as the real systems did; no recording has a secret."""
 
 import re
+from typing import Any
 
 import pytest
 
 from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 from dam_connector.store.blobs import open_blobs
 from tests.contracts import scenarios
 from tests.contracts.channels.woocommerce import FakeWooCommerce
 from tests.contracts.dams.resourcespace import KEY, FakeResourceSpace
-from tests.contracts.pim_servers import FakePim
+from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.contracts.shop_pims import woo
 from tests.contracts.traffic import DATA, Recorder, differences, load
 
-RECORDINGS = ("woocommerce_channel", "woocommerce_pim", "resourcespace", "resourcespace_photos")
+RECORDINGS = (
+    "woocommerce_channel",
+    "woocommerce_pim",
+    "woocommerce_setup",
+    "resourcespace",
+    "resourcespace_photos",
+    "resourcespace_setup",
+)
+
+
+WEBHOOK_OPTIONS = {
+    "consumer_key": "key",
+    "consumer_secret": "secret",
+    "secrets": ["hook"],
+    "secret_values": {"key": "ck", "secret": "cs", "hook": "hook"},
+}
+
+
+class FakeWebhooks:
+    """The webhooks of a fake WooCommerce, as the recording of the real one has them."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def __call__(
+        self, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
+    ) -> FakePimReply:
+        if method == "GET":
+            return 200, self.rows[: int(query["per_page"])], {}
+        if method == "POST":
+            self.rows.append({"id": len(self.rows) + 1, **_without_secret(body)})
+            return 201, self.rows[-1], {}
+        row = self.rows[int(path.rpartition("/")[2]) - 1]
+        row |= _without_secret(body)
+        return 200, row, {}
+
+
+def _without_secret(body: dict[str, Any]) -> dict[str, Any]:
+    assert body.get("secret") == "hook"
+    return {name: value for name, value in body.items() if name != "secret"}
 
 
 @pytest.fixture
@@ -98,6 +139,54 @@ def test_the_fake_resourcespace_answers_about_photos_as_the_real_one(context: Ad
     finally:
         dam.stop()
     assert list(differences(recorder.exchanges, load("resourcespace_photos"))) == []
+
+
+def test_the_fake_resourcespace_is_set_up_as_the_real_one(context: AdapterContext) -> None:
+    dam = FakeResourceSpace()
+    try:
+        recorder = Recorder(dam.host)
+        options = {"base_url": dam.base_url, "token": "key", "secret_values": {"key": KEY}}
+        with pytest.raises(Refused, match="not an admin's"):
+            scenarios.set_up(Recorder(dam.host), context, options, "dam", "resourcespace")
+        dam.rights |= {"a"}
+        there = [
+            "External id",
+            "Sku",
+            "Deliverable",
+            "Slot",
+            "Generator",
+            "Made with",
+            "Prompt",
+            "Report",
+            "Review url",
+            "Decision",
+        ]
+        dam.field_titles |= {str(192 + n): title for n, title in enumerate(there)}
+        found = scenarios.set_up(recorder, context, options, "dam", "resourcespace")
+        assert sum(not each.exists for each in found) == len(found) - len(there) == 4
+    finally:
+        dam.stop()
+    assert list(differences(recorder.exchanges, load("resourcespace_setup"))) == []
+
+
+def test_the_fake_webhooks_of_woocommerce_are_set_up_as_the_real_ones(context: AdapterContext) -> None:
+    hooks = FakeWebhooks()
+    shop = FakePim(hooks)
+    try:
+        recorder = Recorder(shop.host)
+        options = {"base_url": shop.url, **WEBHOOK_OPTIONS}
+        found = scenarios.set_up(recorder, context, options, "pim", "woocommerce")
+        assert len(found) == 4 and not any(each.exists for each in found)
+        assert {each["status"] for each in hooks.rows} == {"active"}
+        assert list(differences(recorder.exchanges, load("woocommerce_setup"))) == []
+        hooks.rows[2]["status"] = "disabled"  # as WooCommerce does after five failures
+        (off,) = [
+            e for e in scenarios.set_up(recorder, context, options, "pim", "woocommerce") if not e.exists
+        ]
+        assert "which was switched off" in off.description and hooks.rows[2]["status"] == "active"
+        assert len(hooks.rows) == 4
+    finally:
+        shop.stop()
 
 
 @pytest.mark.parametrize("name", RECORDINGS)

@@ -65,11 +65,21 @@ class Recorder(HttpClient):
 
 def _request_name(method: str, url: str, options: dict[str, Any]) -> str:
     parts = urlsplit(url)
-    path = re.sub(r"(?<=/)\d+(?=/|$)", "N", parts.path)
+    path = re.sub(r"(?<=/)(\d+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12})(?=/|$)", "N", parts.path)
     signed = dict(parse_qsl((options.get("fields") or {}).get("query", ""), keep_blank_values=True))
     names = sorted(dict(parse_qsl(parts.query, keep_blank_values=True))) or sorted(signed.keys() - {"user"})
-    function = signed.get("function", "")
+    function = signed.get("function", "") or _graphql_name(options)
     return " ".join(filter(None, [method, path, function, f"({', '.join(names)})" if names else ""]))
+
+
+def _graphql_name(options: dict[str, Any]) -> str:
+    """Return the name of the operation of a GraphQL request, e.g. `Place`; empty if it is none."""
+    body = options.get("json")
+    if operations := (options.get("fields") or {}).get("operations"):
+        body = json.loads(operations)
+    query = body.get("query") if isinstance(body, dict) else None
+    found = re.match(r"\s*(?:query|mutation)\s+(\w+)", query) if isinstance(query, str) else None
+    return found[1] if found else ""
 
 
 def _answer(reply: HttpResponse) -> Any:

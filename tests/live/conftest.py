@@ -2,12 +2,17 @@
 would.
 """
 
+import json
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.live.kit import KIT, Shop
+from tests.live.pairs import VendureAndDirectus, WooCommerceAndResourceSpace, rules_of_kit
 from tests.live.servers import ADMIN, HOOK, PASSWORD, Connector, Directus, Vendure, free_port
 
 RULES = {
@@ -105,3 +110,61 @@ def _wired(folder: Path, port: int, directus: Directus, vendure: Vendure, starte
     started.append(connector)
     connector.start()
     return Live(directus, vendure, connector, reviewer, api)
+
+
+@pytest.fixture(scope="session")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    if not KIT:
+        pytest.skip("LIVE_KIT is not set: WooCommerce and ResourceSpace were not asked")
+    folder = Path(KIT)
+    if (folder / "rig.json").exists():
+        yield json.loads((folder / "rig.json").read_text())
+        return
+    data = tmp_path_factory.mktemp("kit")
+    try:
+        subprocess.run([folder / "start", data], check=True, capture_output=True)
+        yield json.loads((data / "rig.json").read_text())
+    finally:
+        subprocess.run([folder / "stop", data], check=False, capture_output=True)
+
+
+ADMIN_OF_RS = ("--token", "env/RESOURCESPACE_ADMIN_KEY")
+
+
+@pytest.fixture(scope="session")
+def kit_pair(
+    rig: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WooCommerceAndResourceSpace]:
+    """Our service between the kit's WooCommerce and its ResourceSpace, wired as an admin would."""
+    folder, port = tmp_path_factory.mktemp("kit-pair"), free_port()
+    secrets = {name: value for name, value in rig["env"].items() if name != "DAM_CONNECTOR_ALLOW_HOSTS"}
+    secrets["RESOURCESPACE_ADMIN_KEY"] = rig["resourcespace"]["users"]["admin"]["api_key"]
+    connector = Connector(folder / "connector", port, rules_of_kit(rig), secrets)
+    connector.run("user", "add", "ann", "--role", "admin", "--no-password")
+    api, shop = connector.run("token", "add", "ann").split()[-1], Shop(rig)
+    try:
+        connector.start()
+        for _ in range(2):  # safe to run twice
+            for adapter, more in (
+                ("pim woocommerce", ("--name", "shop", "--url", rig["wordpress"]["url"])),
+                ("dam resourcespace", ("--name", "rs", "--url", rig["resourcespace"]["url"], *ADMIN_OF_RS)),
+            ):
+                said = connector.run("connect", *adapter.split(), *more, "--yes")
+        assert "Everything exists already." in said
+        yield WooCommerceAndResourceSpace(rig, connector, api)
+    finally:
+        for each in shop.call("GET", "/wc/v3/webhooks?per_page=100"):
+            if each["delivery_url"].startswith(connector.url):
+                shop.call("DELETE", f"/wc/v3/webhooks/{each['id']}?force=true")
+        connector.end()
+
+
+@pytest.fixture(scope="session", params=["live", "kit_pair"])
+def pair(request: pytest.FixtureRequest) -> Any:
+    """Each pair of real systems."""
+    found = request.getfixturevalue(request.param)
+    if request.param == "kit_pair":
+        return found
+    rules = {**RULES, "deliverables": [{**RULES["deliverables"][0], "size_px": 320}]}  # type: ignore[index]
+    (found.connector.folder / "plugin.json").write_text(json.dumps(rules))
+    return VendureAndDirectus(found.directus, found.vendure, found.connector, found.reviewer, found.api)

@@ -250,6 +250,55 @@ class Vendure(Server):
         )
         return str(product)
 
+    def add_variants(
+        self,
+        name: str,
+        sku: str,
+        photos: list[Path],
+        variants: Mapping[str, list[Path]],
+        size_cm: Mapping[str, float],
+    ) -> str:
+        """The id of a new product with a variant for each SKU, with its own photos if it has some."""
+        ids = [self.upload(photo) for photo in photos]
+        words = [{"languageCode": "en", "name": name, "slug": sku.lower(), "description": ""}]
+        about = {"translations": words, "assetIds": ids, "customFields": dict(size_cm)}
+        made = "mutation($i: CreateProductInput!) { made: createProduct(input: $i) { id } }"
+        product = str(self.ask(made, i=about)["made"]["id"])
+        options = [{"code": s.lower(), "translations": [{"languageCode": "en", "name": s}]} for s in variants]
+        group = {"code": f"{sku}-colour".lower(), "options": options}
+        group["translations"] = [{"languageCode": "en", "name": "Colour"}]
+        query = (
+            "mutation($i: CreateProductOptionGroupInput!) "
+            "{ made: createProductOptionGroup(input: $i) { id options { id } } }"
+        )
+        found = self.ask(query, i=group)["made"]
+        self.ask(
+            "mutation($p: ID!, $g: ID!) { addOptionGroupToProduct(productId: $p, optionGroupId: $g) { id } }",
+            p=product,
+            g=found["id"],
+        )
+        rows = [
+            {
+                "productId": product,
+                "sku": variant,
+                "price": 9900,
+                "optionIds": [option["id"]],
+                "assetIds": [self.upload(photo) for photo in own],
+                "translations": [{"languageCode": "en", "name": f"{name} {variant}"}],
+            }
+            for (variant, own), option in zip(variants.items(), found["options"], strict=True)
+        ]
+        self.ask(
+            "mutation($v: [CreateProductVariantInput!]!) { createProductVariants(input: $v) { id } }", v=rows
+        )
+        return product
+
+    def variant_assets(self, product: str) -> dict[str, list[str]]:
+        """The names of the assets of each variant, by SKU."""
+        query = "query($id: ID!) { product(id: $id) { variants { sku assets { name } } } }"
+        found = self.ask(query, id=product)["product"]["variants"]
+        return {each["sku"]: [asset["name"] for asset in each["assets"]] for each in found}
+
     def assets(self, product: str) -> list[str]:
         """The names of a product's assets, in order."""
         found = self.ask("query($id: ID!) { product(id: $id) { assets { name } } }", id=product)
@@ -261,6 +310,7 @@ class Connector(Server):
 
     def __init__(self, folder: Path, port: int, rules: Mapping[str, Any], secrets: Mapping[str, str]) -> None:
         folder.mkdir()
+        self.folder = folder
         (folder / "plugin.json").write_text(json.dumps(rules))
         self.url = f"http://127.0.0.1:{port}"
         self.environ_of_commands = {
@@ -280,17 +330,21 @@ class Connector(Server):
 
     def run(self, *args: str) -> str:
         """What a command of ours printed."""
-        command = [sys.executable, "-m", "dam_connector.cli", *args]
+        code, said = self.try_run(*args)
+        assert code == 0, said
+        return said
+
+    def try_run(self, *args: str, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
+        """The exit code of a command of ours, and what it printed: of one that failed also its errors."""
         done = subprocess.run(
-            command,
-            env={**os.environ, **self.environ_of_commands},
+            [sys.executable, "-m", "dam_connector.cli", *args],
+            env={**os.environ, **(environ or self.environ_of_commands)},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return done.returncode, done.stdout + (done.stderr if done.returncode else "")
 
     def ask(self, method: str, path: str, token: str, **more: Any) -> Any:
         answer = requests.request(

@@ -5,17 +5,14 @@
 """
 
 import base64
-import hashlib
 import json
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
-import requests
 
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.clock import SystemClock
@@ -25,28 +22,12 @@ from dam_connector.usecases.connections import check_connection
 from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.wiring import Services
 from tests.contracts import scenarios
-from tests.contracts.traffic import Recorder, differences, load, save
+from tests.contracts.traffic import Recorder
+from tests.live.kit import Shop, call_resourcespace, settle
 from tests.support import ENVIRON, TestClock, picture, product
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
-KIT = os.environ.get("LIVE_KIT", "")
 UNKNOWN = 987654
-
-
-@pytest.fixture(scope="session")
-def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    if not KIT:
-        pytest.skip("LIVE_KIT is not set: WooCommerce and ResourceSpace were not asked")
-    folder = Path(KIT)
-    if (folder / "rig.json").exists():
-        yield json.loads((folder / "rig.json").read_text())
-        return
-    data = tmp_path_factory.mktemp("kit")
-    try:
-        subprocess.run([folder / "start", data], check=True, capture_output=True)
-        yield json.loads((data / "rig.json").read_text())
-    finally:
-        subprocess.run([folder / "stop", data], check=False, capture_output=True)
 
 
 @pytest.fixture
@@ -64,45 +45,6 @@ def context(tmp_path: Path) -> AdapterContext:
 @pytest.fixture
 def blobs(tmp_path: Path) -> Blobs:
     return open_blobs(f"{tmp_path}/blobs")
-
-
-class Shop:
-    """The real shop as its merchant uses it."""
-
-    def __init__(self, rig: dict[str, Any]) -> None:
-        self.url = rig["wordpress"]["url"]
-        self.keys = rig["woocommerce"]["keys"]
-        self.author = rig["wordpress"]["author"]
-        self.made: list[int] = []
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
-        auth = tuple(self.keys["read_write"].values())
-        if path.startswith("/wp/"):
-            auth = (self.author["user"], self.author["application_password"])
-        data = body if isinstance(body, bytes) else json.dumps(body) if body is not None else None
-        found = requests.request(
-            method,
-            f"{self.url}/wp-json{path}",
-            data=data,
-            auth=auth,
-            headers={"Content-Type": "application/json", **headers},
-            timeout=120,
-        )
-        found.raise_for_status()
-        return found.json()
-
-    def picture(self, name: str) -> dict[str, int]:
-        named = {"Content-Type": "image/jpeg", "Content-Disposition": f'attachment; filename="{name}"'}
-        return {"id": self.call("POST", "/wp/v2/media", picture(), **named)["id"]}
-
-    def product(self, **values: Any) -> int:
-        number = int(self.call("POST", "/wc/v3/products", values)["id"])
-        self.made.append(number)
-        return number
-
-    def clean(self) -> None:
-        for number in self.made:
-            self.call("DELETE", f"/wc/v3/products/{number}?force=true")
 
 
 @pytest.fixture
@@ -138,13 +80,6 @@ def host(url: str) -> str:
     return urlsplit(url).netloc
 
 
-def settle(name: str, recorder: Recorder) -> None:
-    """Hold the exchanges against the recording, or write it anew."""
-    if os.environ.get("RECORD_TRAFFIC"):
-        save(name, recorder.exchanges)
-    assert list(differences(load(name), recorder.exchanges)) == []
-
-
 def test_woocommerce_as_a_channel(
     rig: dict[str, Any], shop: Shop, context: AdapterContext, blobs: Blobs
 ) -> None:
@@ -153,6 +88,20 @@ def test_woocommerce_as_a_channel(
     options = options_of(rig, user=shop.author["user"], password="password")
     scenarios.woocommerce_channel(recorder, context, options, blobs)
     settle("woocommerce_channel", recorder)
+
+
+def test_the_shop_s_own_pictures_can_be_adopted(
+    rig: dict[str, Any], shop: Shop, context: AdapterContext, blobs: Blobs
+) -> None:
+    shop.product(name="Chair", sku="CH123", images=[shop.picture("a.jpg"), shop.picture("b.jpg")])
+    options = options_of(rig, user=shop.author["user"], password="password")
+    channel = scenarios.opened("channel", "woocommerce", options, context, Recorder(host(shop.url)))
+    placed = scenarios.listing(scenarios.packshot(blobs, 1))
+    channel.sync(placed, blobs)
+    found = channel.own_pictures("CH123")
+    assert len(found) == 2 and all(each.name.endswith(".jpg") for each in found)
+    assert channel.picture_bytes(found[0].url).startswith(b"\xff\xd8\xff")
+    channel.sync(scenarios.listing(), blobs)
 
 
 def test_woocommerce_as_a_pim(rig: dict[str, Any], shop: Shop, context: AdapterContext) -> None:
@@ -177,18 +126,6 @@ def test_woocommerce_as_a_pim(rig: dict[str, Any], shop: Shop, context: AdapterC
     }
     scenarios.woocommerce_pim(recorder, context, options_of(rig, secrets=["hook"]), numbers)
     settle("woocommerce_pim", recorder)
-
-
-def call_resourcespace(
-    rig: dict[str, Any], user: str, function: str, file: Any = None, **params: Any
-) -> requests.Response:
-    """Call a function of the API of ResourceSpace as one of its people."""
-    about = rig["resourcespace"]
-    query = urlencode({"user": user, "function": function, **params})
-    signature = hashlib.sha256((about["users"][user]["api_key"] + query).encode()).hexdigest()
-    form = {"query": query, "sign": signature, "user": user}
-    files = {"file": file} if file else None
-    return requests.post(about["api"], data=form, files=files, timeout=60)
 
 
 def test_resourcespace(rig: dict[str, Any], context: AdapterContext, blobs: Blobs, tmp_path: Path) -> None:
@@ -248,6 +185,31 @@ def test_photos_in_resourcespace(rig: dict[str, Any], context: AdapterContext) -
     settle("resourcespace_photos", recorder)
 
 
+def test_finished_files_in_resourcespace(rig: dict[str, Any], context: AdapterContext) -> None:
+    about, person, sku = (
+        rig["resourcespace"],
+        Photographer(rig),
+        f"F{base64.b32encode(os.urandom(5)).decode()}",
+    )
+    options = {
+        "base_url": about["url"],
+        "user": "connector",
+        "private_key": "key",
+        "fields": {"external_id": about["fields"]["external_id"]},
+        "secret_values": {"key": about["users"]["connector"]["api_key"]},
+    }
+    dam = scenarios.opened("dam", "resourcespace", options, context, Recorder(host(about["url"])))
+    ref = person.put_photo(f"{sku}_packshot.jpg", picture(), sku=sku)
+    files, cursor = dam.finished_files("", (str(about["fields"]["sku"]),))
+    while cursor:
+        more, cursor = dam.finished_files(cursor, (str(about["fields"]["sku"]),))
+        files += more
+    (found,) = [each for each in files if each.file.ref == ref]
+    assert (found.file.facts.name, found.approved_by) == (f"{sku}_packshot.jpg", "admin")
+    assert list(found.file.facts.fields.values()) == [sku] and dam.photo_bytes(ref) == picture()
+    person.remove_photo(ref)
+
+
 @pytest.fixture
 def allow_hosts(rig: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> str:
     """The services of this module may ask the kit, and have the key of our user there."""
@@ -296,3 +258,25 @@ def test_a_photo_in_resourcespace_starts_a_product_s_packshot_and_its_next_versi
     assert len(states()) == 2 and not services.products.get(sku).sources  # type: ignore[union-attr]
     for version in services.assets.of_product(sku):
         services.dam("rs").remove(version.dam_ref)
+
+
+def test_the_setup_of_resourcespace(rig: dict[str, Any], context: AdapterContext) -> None:
+    """It comes last: a kit that was set up before has all fields already, and records nothing."""
+    about = rig["resourcespace"]
+    recorder = Recorder(host(about["url"]))
+    options = {"base_url": about["url"], "token": "key"}
+    options["secret_values"] = {"key": about["users"]["admin"]["api_key"]}
+    scenarios.set_up(recorder, context, options, "dam", "resourcespace")
+    settle("resourcespace_setup", recorder)
+
+
+def test_the_setup_of_woocommerce(rig: dict[str, Any], shop: Shop, context: AdapterContext) -> None:
+    recorder = Recorder(host(shop.url))
+    try:
+        options = options_of(rig, secrets=["hook"])
+        scenarios.set_up(recorder, context, options, "pim", "woocommerce")
+        settle("woocommerce_setup", recorder)
+    finally:
+        for each in shop.call("GET", "/wc/v3/webhooks?per_page=100"):
+            if each["delivery_url"].endswith("/webhooks/setup"):
+                shop.call("DELETE", f"/wc/v3/webhooks/{each['id']}?force=true")

@@ -199,3 +199,9 @@ class TestVendure:
     test_taken_off = staticmethod(test_channels.test_what_is_no_longer_listed_is_taken_off_and_theirs_stay)
     test_first = staticmethod(test_channels.test_our_media_can_be_first)
     test_not_found = staticmethod(test_channels.test_a_product_that_the_shop_does_not_have_is_not_found)
+
+    def test_own_pictures(self, server: RealVendure, channel: Any, blobs: Any) -> None:
+        channel.sync(test_channels.listing(test_channels.packshot(blobs)), blobs)
+        found = channel.own_pictures(SKU)
+        assert [each.name.replace("__02", "") for each in found] == MERCHANT_MEDIA
+        assert channel.picture_bytes(found[0].url) == picture()

@@ -11,7 +11,6 @@ from dam_connector.cli import connections as connection_commands
 from dam_connector.cli import main
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict, Unavailable
-from dam_connector.fakes.server import MINIMAL_GLB
 from dam_connector.usecases import adoption, publish, reconciliation
 from dam_connector.usecases.adopt_known_products import (
     adopt_known,
@@ -22,48 +21,14 @@ from dam_connector.usecases.adopt_known_products import (
 )
 from dam_connector.usecases.backfill import backfill
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import PACKSHOT, Drain, in_channel, newest, send, versions, work
-from tests.support import MODEL, PhotoServer, TestClock, picture, product, record
-
-SHOT, GLB = picture(size=(500, 500)), MINIMAL_GLB
-HERO = {**PACKSHOT, "name": "hero", "formats": ["jpeg"]}
+from tests.pipeline.adoption_shelf import GLB, SHOT, adopt, in_pim, make_shelf
+from tests.pipeline.helpers import Drain, in_channel, newest, send, versions, work
+from tests.support import PhotoServer, TestClock, picture, product, record
 
 
 @pytest.fixture
 def shelf(services: Services, write_rules: Callable[..., None]) -> Any:
-    """A DAM with a finished packshot and model of CH123; a hero picture is in the record."""
-    connections = json.loads(services.settings.plugin_json.read_text())["connections"]
-    channels = {**connections["channel"], "shop": {"adapter": "memory"}}
-    write_rules(
-        connections={**connections, "dam": {"shelf": {"adapter": "memory"}}, "channel": channels},
-        review={"dam": "shelf"},
-        deliverables=[PACKSHOT, {**MODEL, "channels": ["shop"]}, HERO],
-        naming={"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"},
-        adopt={
-            "packshot": {"dam": "shelf", "names": ["{sku}_packshot"], "folder": "Finished"},
-            "model": {"dam": "shelf", "names": ["{sku}_3d"]},
-            "hero": {"view": "hero"},
-        },
-    )
-    dam: Any = services.dam("shelf")
-    dam.put_photo("1", SHOT, name="CH123_packshot.jpg", folder="Finished")
-    dam.put_photo("2", GLB, name="CH123_3d.glb", folder="Models")
-    dam.put_photo("3", SHOT, name="CH123_packshot.jpg", folder="Elsewhere")
-    dam.put_photo("4", SHOT, name="XX9_packshot.jpg", folder="Finished")
-    return dam
-
-
-def in_pim(services: Services, clock: TestClock, photos: PhotoServer, **changes: object) -> None:
-    """Put CH123 into the PIM, with a photo and a picture that is live in its shop."""
-    photos.files |= {"front.jpg": picture(), "hero.jpg": picture(size=(600, 400))}
-    images = {"front": photos.url("front.jpg"), "hero": photos.url("hero.jpg")}
-    clock.forward(1)
-    pim: Any = services.pim("mem")
-    pim.put(product(**{"images": images, **changes}), clock.now())
-
-
-def adopt(services: Services, **more: Any) -> Any:
-    return list(backfill(services, "mem", adopt=True, **more))[-1]
+    return make_shelf(services, write_rules)
 
 
 def test_a_backfill_adopts_what_is_finished_and_makes_nothing_in_its_place(
@@ -133,7 +98,7 @@ def test_a_later_photo_makes_v2_of_what_is_made_from_it(
     assert "V2 in_review" in states and states.count("V1 approved") == 3
 
 
-@pytest.mark.parametrize("point", ["assign_version", "seal", "transition", "set_findings"])
+@pytest.mark.parametrize("point", ["assign_version", "put", "set_findings"])
 def test_a_crash_in_the_middle_of_a_product_repeats_safely(
     services: Services,
     shelf: Any,
@@ -147,7 +112,8 @@ def test_a_crash_in_the_middle_of_a_product_repeats_safely(
         pass
 
     in_pim(services, clock, photos)
-    store = services.products if point == "set_findings" else services.assets
+    stores = {"set_findings": services.products, "put": services.finished_files}
+    store = stores.get(point, services.assets)
     kind, real, calls = type(store), getattr(type(store), point), []
 
     def die_at_the_second_call(*given: Any, **more: Any) -> Any:
@@ -276,8 +242,13 @@ def test_without_the_section_there_is_nothing_to_adopt(services: Services) -> No
             {"packshot": {"dam": "shelves", "names": ["{sku}"]}},
             "/adopt/packshot/dam: there is no DAM 'shelves'",
         ),
+        ({"packshot": {"channel": "shops"}}, "/adopt/packshot/channel: there is no channel 'shops'"),
+        ({"packshot": {"view": "front", "position": 2}}, "/adopt/packshot/position: it goes with channel"),
         ({"packshot": {"dam": "shelf"}}, "/adopt/packshot/names: say which files are finished"),
-        ({"packshot": {"dam": "shelf", "view": "front"}}, "/adopt/packshot/dam: name either dam or view"),
+        (
+            {"packshot": {"dam": "shelf", "view": "front"}},
+            "/adopt/packshot/dam: name one of dam, channel and view",
+        ),
         ({"packshot": {"dam": "shelf", "names": ["x"]}}, "/adopt/packshot/names: 'x' needs one {sku}"),
         (
             {"packshot": {"dam": "shelf", "approved_field": "status"}},

@@ -250,3 +250,10 @@ def test_a_category_that_is_named_twice_is_refused() -> None:
     review = {"owners": {"Lamps": "ann", "lamps": "bob"}}
     with pytest.raises(ConfigError, match="/review/owners/lamps: 'Lamps' is the same category"):
         load_rules(json.dumps(rules_json(review=review)))
+
+
+def test_a_description_that_is_new_makes_nothing_again_where_nobody_reads_it() -> None:
+    rules = load_rules(json.dumps(rules_json(deliverables=[MODEL])))
+    (before,) = planned_runs(product(), PHOTOS, {}, rules)
+    (after,) = planned_runs(product(description="A chair of oak."), PHOTOS, {}, rules)
+    assert before.input_hash in after.former_hashes and before.input_hash != after.input_hash

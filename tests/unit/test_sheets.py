@@ -268,13 +268,14 @@ def test_columns_in_other_languages_are_recognised(name: str, found: tuple[str, 
 
 def test_texts_in_other_languages_become_the_product_s_translations() -> None:
     sheet = read_sheet(
-        b"sku,name,image_url,name_de,description_fr,color (de),name_id\n"
-        b"A,Chair,u,Stuhl,Une chaise,rot,77\nB,Table,u,,,,\n"
+        b"sku,name,Description,image_url,name_de,description_fr,color (de),name_id\n"
+        b"A,Chair,A chair,u,Stuhl,Une chaise,rot,77\nB,Table,,u,,,,\n"
     )
     mapping = guess_columns(sheet.header)
     facts = survey_sheet(sheet, mapping)
     first, second = (read_row(cells, mapping, facts)[0] for _, cells in sheet.rows)
-    assert first and first.translations == {
+    assert first and first.description == "A chair" and product_row(first)["description"] == "A chair"
+    assert first.translations == {
         "de": {"name": "Stuhl", "color": "rot"},
         "fr": {"description": "Une chaise"},
     }

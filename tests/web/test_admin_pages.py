@@ -94,9 +94,11 @@ def test_the_effect_of_rules_is_shown_and_applied_by_an_admin(
 
 
 def test_finished_files_are_shown_and_adopted_by_an_admin(
-    browser_like: Visitor, api: Visitor, services: Services
+    browser_like: Visitor, api: Visitor, services: Services, drain: Callable[[], int]
 ) -> None:
     client, machine = browser_like("admin"), api("admin")
+    assert "Not begun: /adopt" in client.post("/adoption/checks", follow_redirects=True).text
+    assert machine.post("/api/v1/adoption/checks").status_code == 409
     assert "has no section" in client.get("/adoption").text
     assert "Not begun: /adopt" in client.post("/adoption", follow_redirects=True).text
     assert machine.get("/api/v1/adoption/plan").json["problem"].startswith("/adopt: say where")
@@ -112,6 +114,13 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
     assert "1 of 1 finished files" in page and "CH123_shot.jpg" in page and "<td>rita</td>" in page
     plan = machine.get("/api/v1/adoption/plan").json
     assert plan["adoptable"] == 1 and plan["rows"][0]["name"] == "CH123_shot.jpg"
+    assert "not checked yet" in page and "1 files are being checked" in (
+        client.post("/adoption/checks", follow_redirects=True).text
+    )
+    assert machine.get("/api/v1/adoption/plan").json["waiting"] == 1
+    assert machine.post("/api/v1/adoption/checks").json == {"requested": 0}
+    drain()
+    assert "checked, good" in client.get("/adoption?files=1").text
     assert machine.post("/api/v1/adoption").json["progress"]["done"] is False
     assert machine.post("/api/v1/adoption").status_code == 409  # under way
     assert "They are being adopted" in client.get("/adoption").text
@@ -123,6 +132,7 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
         "done": True,
         "problem": "",
     }
+    drain()
     (version,) = services.assets.of_product("CH123")
     assert "Make V1 live<" in client.get(f"/versions/{version.id}").text
     services.dam("shelf").fail_with = Unavailable("shelf", "finished_files", "away")

@@ -27,6 +27,7 @@ PAGES = {
     "sign_on.begin": OF_BROWSERS,
     "sign_on.finish": OF_BROWSERS,
     "adoption.begin": "begin_adoption",
+    "adoption.check": "check_adoption",
     "adoption.index": "adoption plan_adoption",
     "admin.connections": "list_connections reconciliation_result",
     "admin.deliveries": "deliveries",

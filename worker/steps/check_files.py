@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 
+from dam_connector.domain.adoption import ADOPTED
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import named_photos, spin_frames
 from dam_connector.domain.rules import LOCAL
@@ -39,6 +40,7 @@ def check_files(work: Work, services: Services) -> Work:
         made_here=_is_made_here(work),
         original=_original(work, services),
         earlier_issues=work.issues,
+        skip=("labels",) if work.provenance.get("generator") == ADOPTED else (),
         facts=work.facts,
     )
     result = CHECK_PROCESS.check(request)

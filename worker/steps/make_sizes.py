@@ -17,7 +17,7 @@ def make_sizes(work: Work, services: Services) -> Work:
 
     Reads: files. Adds: files.
     """
-    if work.deliverable.motion != Motion.STILL:
+    if work.deliverable.motion != Motion.STILL or not work.deliverable.sizes:
         return work
     for file in work.files:
         if file.role is Role.PRIMARY and not file.view:

@@ -21,8 +21,11 @@ SAMPLES = 2  # rays a pixel, on each axis
 def render_previews(work: Work, services: Services) -> Work:
     """Add a preview for each named view.
 
-    Reads: raw_model. Adds: files; issue model.preview_differs for what our renderer does not draw.
+    Reads: raw_model; does nothing without one. Adds: files; issue model.preview_differs for what our renderer
+    does not draw.
     """
+    if work.raw_model is None:
+        return work
     model = cached_model(services, work.model_sha256)
     missing = ", ".join(undrawn(cached_features(services, work.model_sha256)))
     if missing:

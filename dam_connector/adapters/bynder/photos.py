@@ -78,13 +78,16 @@ class BynderPhotos(ApiClient):
     def _photo(
         self, media: Mapping[str, Any], fields: Sequence[str] | None = None, *, models: bool = False
     ) -> DamPhoto | None:
-        """Return a media as a photo; None if it is no picture, archived, or ours."""
-        is_wanted = media.get("type", "image") in ("image", *(("3d",) if models else ()))
+        """Return a media as a photo; None if it is no picture, archived, or ours.
+
+        A GLB is known by its extension: documents do not agree on the type that Bynder gives it.
+        """
+        extensions = media.get("extension") or ("",)
+        extension = str(extensions[0] if isinstance(extensions, list | tuple) else extensions)
+        is_wanted = media.get("type", "image") == "image" or (models and extension.lower() == "glb")
         if not is_wanted or media.get("archive") == 1 or self._value(media, "id"):
             return None
         wanted_fields = self._sources.fields if fields is None else fields
-        extensions = media.get("extension") or ("",)
-        extension = extensions[0] if isinstance(extensions, list | tuple) else extensions
         name = str(media.get("name") or "")
         facts = PhotoFacts(
             name=name if not extension or name.endswith(f".{extension}") else f"{name}.{extension}",

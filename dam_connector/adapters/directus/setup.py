@@ -5,12 +5,12 @@ from a name, so that a second run finds the records of the first one.
 """
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.adapters.common.preparation import Preparation
 from dam_connector.errors import NotFound, Refused
 
 ID_NAMESPACE = uuid.UUID("0f3f1a52-7d52-5c0e-8f8a-3d0b6b1f9a44")  # our own, for ids derived from names
@@ -47,15 +47,6 @@ BY_HAND = (
     "Start Directus with CONNECTOR_SECRET=(the webhook_secret) and FLOWS_ENV_ALLOW_LIST=CONNECTOR_SECRET, so "
     "that its flow can send the secret. Add IMPORT_IP_DENY_LIST= where this connector has a private address.",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Preparation:
-    """One record that the connector needs in Directus."""
-
-    description: str  # in words, e.g. "role `DAM reviewer`"
-    exists: bool
-    create: Callable[[], None]  # call it where the record does not exist; raises AdapterError
 
 
 class _SetupClient(ApiClient):
@@ -126,6 +117,12 @@ def prepare(options: Mapping[str, Any], context: AdapterContext, webhook_url: st
     if options.get("sources"):
         scope = ["files.upload", "items.update", "items.delete"]
         yield _flow(client, PHOTOS_FLOW, webhook_url, scope=scope, collections=["directus_files"])
+
+
+def entry(options: Mapping[str, Any], context: AdapterContext) -> dict[str, Any]:
+    """Return the connection as plugin.json has it."""
+    secrets = {"token": "env/DIRECTUS_TOKEN", "webhook_secret": "env/DIRECTUS_HOOK"}
+    return {"adapter": "directus", "base_url": options["base_url"], **secrets}
 
 
 def _derived_id(name: str) -> str:

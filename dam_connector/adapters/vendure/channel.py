@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.http import HttpClient
 from dam_connector.adapters.vendure.client import TAG, VendureClient, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound, Refused
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
 HASH_TAG_PREFIX = "sha256:"
@@ -55,8 +57,15 @@ class VendureChannel:
     """A `Channel` for one shop; a product is found by the SKU of a variant."""
 
     def __init__(
-        self, client: VendureClient, base_url: str, formats: tuple[str, ...], *, first: bool
+        self,
+        client: VendureClient,
+        http: HttpClient,
+        base_url: str,
+        formats: tuple[str, ...],
+        *,
+        first: bool,
     ) -> None:
+        self._http = http
         self._client, self._base_url, self._formats, self._first = client, base_url, formats, first
 
     def sync(self, listing: Listing, blobs: Blobs) -> str:
@@ -78,6 +87,16 @@ class VendureChannel:
     def live_files(self, listing: Listing) -> tuple[str, ...]:
         holder = self._find_holder(listing.product.sku)
         return tuple(str(asset["name"]) for asset in holder.assets if is_ours(asset)) if holder else ()
+
+    def own_pictures(self, sku: str) -> list[ShopPicture]:
+        holder = self._find_holder(sku)
+        if holder is None:
+            raise NotFound("vendure", "own_pictures", f"the shop has no variant with the SKU {sku}")
+        pictures = [a for a in holder.assets if not is_ours(a) and a.get("type") == "IMAGE"]
+        return [ShopPicture(name=str(a.get("name")), url=str(a.get("source"))) for a in pictures]
+
+    def picture_bytes(self, url: str) -> bytes:
+        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor="vendure")
 
     def _find_holder(self, sku: str) -> _AssetHolder | None:
         data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")
@@ -146,4 +165,6 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> VendureChann
     password = context.secret(str(options.get("password", "env/VENDURE_PASSWORD")))
     client = VendureClient(context.http, base_url, str(options.get("user", "")), password)
     first = choice_option(options, "place", "after", ("after", "before")) == "before"
-    return VendureChannel(client, base_url, formats_option(options, DEFAULT_FORMATS), first=first)
+    return VendureChannel(
+        client, context.http, base_url, formats_option(options, DEFAULT_FORMATS), first=first
+    )

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
-from dam_connector.adapters.common.api_client import TRANSFER_TIMEOUT_S, basic_auth
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
@@ -31,7 +31,7 @@ from dam_connector.adapters.woocommerce.client import (
 )
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound, Refused
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINK_KEYS = {  # format -> beginning of the meta data key that holds the public URL; `_SKU` follows
@@ -173,6 +173,17 @@ class WooCommerceChannel:
             if meta_value(product, _link_key(m.file.format, sku)) == m.link
         ]
         return (*(names.get(sha256, sha256) for sha256 in shown), *linked)
+
+    def own_pictures(self, sku: str) -> list[ShopPicture]:
+        product = self._find_product(sku)
+        if product is None:
+            raise NotFound("woocommerce", "own_pictures", f"the shop has no product with the SKU {sku}")
+        ours = set(_ids(product, MEDIA_IDS_KEY))
+        addresses = [str(i.get("src") or "") for i in product.get("images") or () if i.get("id") not in ours]
+        return [ShopPicture(name=each.rpartition("/")[2], url=each) for each in addresses if each]
+
+    def picture_bytes(self, url: str) -> bytes:
+        return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="woocommerce")
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
         rows = _list(self._shop, f"/products?{urlencode({'sku': sku, 'status': 'any'})}")

@@ -30,7 +30,8 @@ def plan_adoption() -> dict[str, Any]:
     try:
         return {**adopt_known_products.preview(services(), most_rows=MOST_ROWS), "problem": ""}
     except (AdapterError, ConfigError) as error:
-        return {"files": 0, "adoptable": 0, "rows": [], "problem": str(error)}
+        none = dict.fromkeys(("files", "adoptable", "blocked", "waiting"), 0)
+        return {**none, "rows": [], "problem": str(error)}
 
 
 @bp.post("/adoption")
@@ -43,3 +44,14 @@ def begin_adoption() -> dict[str, Any]:
     except ConfigError as error:
         abort(409, str(error))
     return {"progress": adopt_known_products.adoption_progress(services())}
+
+
+@bp.post("/adoption/checks")
+@requires(UserRole.ADMIN)
+@bp.response(202, s.AdoptionChecksOut)
+def check_adoption() -> dict[str, Any]:
+    """Let workers check the finished files that would be adopted. The plan shows the results."""
+    try:
+        return {"requested": adopt_known_products.request_checks(services(), by=signed_in_user().name)}
+    except (AdapterError, ConfigError) as error:
+        abort(409, str(error))

@@ -94,7 +94,10 @@ class FakeWooCommerce(FakeChannel):
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
         return {
             **{name: value for name, value in self.product.items() if name != "meta"},
-            "images": [{"id": i, "src": f"/{i}"} for i in self.product["images"]],
+            "images": [
+                {"id": i, "src": f"{self.base_url}/wp-content/{self.media[i]['title']}"}
+                for i in self.product["images"]
+            ],
             "meta_data": meta,
         }
 

@@ -135,7 +135,7 @@ class FakeCloudinary(FakeDam):
             "context": {"custom": asset["context"]},
             "tags": asset["tags"],
             "metadata": asset["metadata"],
-            "format": "jpg",
+            "format": asset.get("format", "jpg"),
             "resource_type": asset["kind"],
             "version": asset["version"],
             "uploaded_at": asset["at"],
@@ -152,12 +152,18 @@ class FakeCloudinary(FakeDam):
         first = int(body.get("next_cursor", "0"))
         rows = found[first : first + body["max_results"]]
         answer: dict[str, Any] = {
-            "resources": [{**self._asset_json(a), "context": a["context"]} for a in rows],
+            "resources": [self._row_json(a) for a in rows],
             "total_count": len(found),
         }
         if first + len(rows) < len(found):
             answer["next_cursor"] = str(first + len(rows))
         return FakeReply(200, answer)
+
+    def _row_json(self, asset: dict[str, Any]) -> dict[str, Any]:
+        """Return an asset as a search gives it: the state of its moderation is `moderation_status`."""
+        row = {**self._asset_json(asset), "context": asset["context"]}
+        moderation = row.pop("moderation")
+        return row | ({"moderation_status": moderation[0]["status"]} if moderation else {})
 
     def _next_time(self) -> str:
         self._now += timedelta(minutes=0 if self.in_one_second else 5)
@@ -173,6 +179,7 @@ class FakeCloudinary(FakeDam):
             "kind": "image",
             "data": data,
             "moderation": [],
+            "format": name.rpartition(".")[2],
             "metadata": {"sku": sku},
             "context": {},
             "tags": [],
@@ -183,6 +190,9 @@ class FakeCloudinary(FakeDam):
 
     def remove_photo(self, ref: str) -> None:
         del self.stored["image", ref]
+
+    def approve_file(self, ref: str) -> None:
+        self._moderate(self.stored["image", ref], "approved", "rita")
 
     def file_refs(self) -> list[str]:
         return [public_id for kind, public_id in self.stored if kind == "image"]

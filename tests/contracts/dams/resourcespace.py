@@ -27,6 +27,7 @@ class FakeResourceSpace(FakeDam):
         self.previews: dict[str, bytes] = {}
         self.log: list[dict[str, Any]] = []
         self.rights = set(RIGHTS)
+        self.field_titles = {number: name.title() for number, (name, _) in METADATA_FIELDS.items()}
         for _ in range(600):  # a site with a past: more rows than are read at once
             self._add_to_log("77", "s", "admin", "", LONG_AGO)
         super().__init__()
@@ -122,6 +123,14 @@ class FakeResourceSpace(FakeDam):
             {"ref": int(number), "name": FIELD_NAMES.get(number, f"field{number}"), "value": value}
             for number, value in values.items()
         ]
+
+    def _create_resource_type_field(self, params: dict[str, str], request: FakeRequest) -> Any:
+        if "a" not in self.rights:
+            return FakeReply(403, [])
+        assert params["resource_types"] == "0" and params["type"] in ("0", "1")
+        number = 1 + max(map(int, self.field_titles))
+        self.field_titles[str(number)] = params["name"]
+        return {"status": "success", "data": {"ref": number}}
 
     def put_photo(
         self, name: str, data: bytes, *, folder: str = "Photos", sku: str = "", ref: str = ""
@@ -219,8 +228,13 @@ class FakeResourceSpace(FakeDam):
         if "a" not in self.rights:
             return FakeReply(403, [])
         return [
-            {"ref": number, "name": name, "title": name.title(), "type": kind}
-            for number, (name, kind) in METADATA_FIELDS.items()
+            {
+                "ref": number,
+                "name": METADATA_FIELDS.get(number, (f"field{number}", ""))[0],
+                "title": title,
+                "type": METADATA_FIELDS.get(number, ("", "0"))[1],
+            }
+            for number, title in self.field_titles.items()
         ]
 
     def metadata_of(self, ref: str) -> dict[str, Any]:

@@ -12,27 +12,32 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, ApiClient, basic_auth
+from dam_connector.adapters.cloudinary.photos import (
+    OUR_TAG,
+    PAGE_SIZE,
+    STATE_KEY,
+    CloudinaryPhotos,
+    context_of,
+)
+from dam_connector.adapters.common.api_client import TRANSFER_TIMEOUT_S, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.dam_helpers import is_same_file, parse_state
 from dam_connector.adapters.common.dam_metadata import DamField, MetadataOption, as_text
 from dam_connector.adapters.common.envelopes import parse_json
-from dam_connector.adapters.common.photo_sources import photo_sources_option, row_key
+from dam_connector.adapters.common.photo_sources import photo_sources_option
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.domain.asset_texts import version_metadata, version_title
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.metadata_templates import MetadataValue
 from dam_connector.domain.outside_values import parse_timestamp
-from dam_connector.domain.photo_sources import PhotoFacts, PhotoSources
+from dam_connector.domain.photo_sources import PhotoSources
 from dam_connector.domain.product import Product
 from dam_connector.domain.version import Version, VersionFile, VersionState
-from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
+from dam_connector.errors import BadOutput, ConfigError, DeliveryError
 from dam_connector.ports import (
     Blobs,
     DamCapabilities,
-    DamPhoto,
     InboundWebhook,
-    PhotoChange,
     PushRequest,
     RemoteState,
     VerifiedWebhook,
@@ -46,19 +51,13 @@ DEFAULT_MODERATION = "approved"  # of all other states
 DECISION_BY_MODERATION = {"approved": Verdict.APPROVED, "rejected": Verdict.REJECTED}
 SIGNATURE_MAX_AGE = timedelta(hours=2)  # as Cloudinary recommends
 POLL_INTERVAL_S = 120.0
-PAGE_SIZE = 100
 CLOCK_TOLERANCE = timedelta(seconds=5)  # between our clock and Cloudinary's
-SEARCH_LAG = timedelta(seconds=60)  # until a search knows an upload
-OUR_TAG = "dam-connector"
-MODEL_FORMATS = ("glb", "gltf", "usdz", "obj", "fbx")
-STATE_KEY = "connector_state"  # in an asset's context: the state that the connector wrote last
 WRITTEN_AT_KEY = "connector_at"  # in an asset's context: when the connector wrote it
 
 
-class CloudinaryDam(ApiClient):
+class CloudinaryDam(CloudinaryPhotos):
     """A `Dam` on Cloudinary. The reference of a version is the public id of its main file."""
 
-    vendor = "cloudinary"
     capabilities = DamCapabilities(poll_interval_s=POLL_INTERVAL_S)
 
     def __init__(
@@ -111,7 +110,7 @@ class CloudinaryDam(ApiClient):
         moderations = (each for each in asset.get("moderation") or () if each.get("kind") == "manual")
         moderation: Mapping[str, Any] = next(moderations, {})
         status = str(moderation.get("status"))
-        context = _context_of(asset)
+        context = context_of(asset)
         our_state = parse_state(context.get(STATE_KEY), self.vendor)
         if status == MODERATION_BY_STATE.get(our_state, DEFAULT_MODERATION):
             return RemoteState(state=our_state)
@@ -166,67 +165,6 @@ class CloudinaryDam(ApiClient):
     def fetch_picture(self, name: str, blobs: Blobs) -> bytes:
         return self._download("image", name, "fetch_picture")
 
-    def changed_photos(self, cursor: str) -> tuple[list[PhotoChange], str]:
-        """Search for pictures by the time of their upload, as `SuppliesPhotos` has it.
-
-        The cursor is a JSON array: that time, Cloudinary's own cursor of the next page, and the keys of the
-        rows of the last call. What was uploaded within `SEARCH_LAG` is searched for again, since the search
-        knows it late. Deletions and changed fields are in no list; webhooks tell of them.
-        """
-        moment, page, seen = json.loads(cursor) if cursor else ("", "", [])
-        expression = "resource_type:image AND type:upload"
-        search: dict[str, Any] = {
-            "expression": f'{expression} AND uploaded_at>="{moment}"' if moment else expression,
-            "sort_by": [{"uploaded_at": "asc"}],
-            "max_results": PAGE_SIZE,
-            "with_field": ["context", "tags", "metadata"],
-            **({"next_cursor": page} if page else {}),
-        }
-        reply = self.request_json("POST", "/resources/search", "changed_photos", json=search)
-        rows = [row for row in reply.get("resources") or () if isinstance(row, dict)]
-        changes = [PhotoChange(ref=str(row.get("public_id")), photo=self._photo(row)) for row in rows]
-        keys = [row_key(change) for change in changes]
-        new = [change for change, key in zip(changes, keys, strict=True) if key not in seen]
-        if following := reply.get("next_cursor"):
-            return new, json.dumps([moment, following, keys])
-        times = [at for row in rows if (at := parse_timestamp(row.get("uploaded_at")))]
-        since = (max(times) - SEARCH_LAG).strftime("%Y-%m-%dT%H:%M:%SZ") if times else moment
-        return new, json.dumps([max(since, moment), "", keys or seen])
-
-    def photo(self, ref: str) -> DamPhoto | None:
-        """Return a picture as `SuppliesPhotos` has it; references are public ids."""
-        try:
-            return self._photo(self._get_asset(ref, "photo"))
-        except NotFound:
-            return None
-
-    def photo_bytes(self, ref: str) -> bytes:
-        return self._download("image", ref, "photo_bytes")
-
-    def photo_refs(self, inbound: InboundWebhook) -> list[str]:
-        message = parse_json(inbound.body, self.vendor)
-        if not isinstance(message, dict):
-            raise BadOutput(self.vendor, "parse_webhook", "/: the body is not a JSON object")
-        return list(dict.fromkeys(_public_ids(message)))
-
-    def _photo(self, asset: Mapping[str, Any]) -> DamPhoto | None:
-        """Return an asset as a photo; None if it is none, or ours: with our tag or our state."""
-        context = _context_of(asset)
-        is_ours = OUR_TAG in (asset.get("tags") or ()) or STATE_KEY in context
-        if is_ours or asset.get("format") in MODEL_FORMATS:
-            return None
-        public_id = str(asset.get("public_id"))
-        folder, _, stem = public_id.rpartition("/")
-        metadata = asset.get("metadata")
-        own: Mapping[str, Any] = {**context, **(metadata if isinstance(metadata, dict) else {})}
-        facts = PhotoFacts(
-            name=f"{asset.get('display_name') or stem}.{asset.get('format') or 'jpg'}",
-            folder=str(asset.get("asset_folder") or folder),
-            fields={name: as_text(own[name]) if name in own else "" for name in self._sources.fields},
-        )
-        fingerprint = str(asset.get("version") or asset.get("uploaded_at") or "")
-        return DamPhoto(ref=public_id, facts=facts, fingerprint=fingerprint)
-
     def remove(self, ref: str) -> None:
         query = urlencode({"prefix": f"{ref.rpartition('/')[0]}/"})
         for resource_type in ("image", "raw"):
@@ -252,12 +190,9 @@ class CloudinaryDam(ApiClient):
         for asset in self.request_json("GET", path, "changed_since").get("resources") or ():
             moderation: Mapping[str, Any] = next(iter(asset.get("moderation") or ()), {})
             moderated_at = parse_timestamp(moderation.get("updated_at"))
-            written_at = parse_timestamp(_context_of(asset).get(WRITTEN_AT_KEY))
+            written_at = parse_timestamp(context_of(asset).get(WRITTEN_AT_KEY))
             if moderated_at and (written_at is None or moderated_at > written_at + CLOCK_TOLERANCE):
                 yield moderated_at, str(asset.get("public_id"))
-
-    def _get_asset(self, ref: str, operation: str) -> dict[str, Any]:
-        return self.request_json("GET", f"/resources/image/upload/{quote(ref, safe='')}", operation)
 
     def _upload(self, request: PushRequest, file: VersionFile, data: bytes, more: Mapping[str, str]) -> None:
         version = request.version
@@ -297,13 +232,6 @@ class CloudinaryDam(ApiClient):
         public_id = f"{ref.rpartition('/')[0]}/{_public_name(file)}"
         return is_same_file(file, lambda: self._download(_resource_type(file), public_id, "changed_files"))
 
-    def _download(self, resource_type: str, public_id: str, operation: str) -> bytes:
-        path = f"/resources/{resource_type}/upload/{quote(public_id, safe='')}"
-        url = str(self.request_json("GET", path, operation).get("secure_url") or "")
-        if not url:
-            raise BadOutput(self.vendor, operation, "/secure_url: the asset has none")
-        return self._http.get(url, max_bytes=MAX_FILE_BYTES, vendor=self.vendor)
-
 
 def _resource_type(file: VersionFile) -> str:
     """Return Cloudinary's type of a file; a GLB is an image there."""
@@ -321,26 +249,6 @@ def _public_name(file: VersionFile) -> str:
     """Return a file's public id within its folder; the public id of an image has no extension."""
     stem, _, extension = file.name.rpartition(".")
     return file.name if _resource_type(file) == "raw" else f"{stem}-{extension}"
-
-
-def _context_of(asset: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the key and value pairs that were stored with an asset; a search gives them without `custom`."""
-    context = asset.get("context") or {}
-    pairs: Mapping[str, Any] = context.get("custom") or context
-    return pairs
-
-
-def _public_ids(value: Any) -> Iterator[str]:
-    """Yield the public ids that a notification names, at any depth; of a renamed asset both."""
-    if isinstance(value, dict):
-        for name, child in value.items():
-            if name in ("public_id", "from_public_id", "to_public_id") and isinstance(child, str):
-                yield child
-            else:
-                yield from _public_ids(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _public_ids(child)
 
 
 def _format_context(pairs: Mapping[str, str]) -> str:

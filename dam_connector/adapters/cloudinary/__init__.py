@@ -1,0 +1,1 @@
+"""The adapter for Cloudinary, one module per part."""
