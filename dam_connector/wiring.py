@@ -46,6 +46,7 @@ from dam_connector.store.products import Products
 from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
+from dam_connector.store.shape_records import ShapeRecords
 from dam_connector.store.source_photos import SourcePhotos
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
@@ -74,6 +75,7 @@ class Services:
     source_photos: SourcePhotos
     guest_links: GuestLinks
     ar_counts: ArCounts
+    shapes: ShapeRecords
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -176,8 +178,7 @@ def build_services(
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        clock, queue: replaced by tests.
-        background_wakeups: send wake-ups in a thread, as the web process needs it.
+        background_wakeups: send wake-ups in a thread, as the web process needs it. Tests replace the others.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -203,6 +204,7 @@ def build_services(
         source_photos=SourcePhotos(db, clock),
         guest_links=GuestLinks(db, clock),
         ar_counts=ArCounts(db),
+        shapes=ShapeRecords(db),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),

@@ -113,3 +113,22 @@ ar_counts = sa.Table(
     sa.Column("views", sa.Integer, nullable=False, default=0, server_default="0"),
     sa.Column("ar_starts", sa.Integer, nullable=False, default=0, server_default="0"),
 )
+
+# Which product makes the shape that products of several colours share.
+shapes = sa.Table(
+    "shapes",
+    metadata,
+    sa.Column("deliverable", sa.String(40), primary_key=True),
+    sa.Column("shape_key", sa.String(500), primary_key=True),  # what the products share
+    sa.Column("owner", sa.String(500), nullable=False),  # its SKU
+)
+
+# The products that share a shape.
+shape_members = sa.Table(
+    "shape_members",
+    metadata,
+    sa.Column("deliverable", sa.String(40), primary_key=True),
+    sa.Column("sku", sa.String(500), primary_key=True),
+    sa.Column("shape_key", sa.String(500), nullable=False),
+    sa.Index(None, "deliverable", "shape_key"),
+)
