@@ -15,6 +15,7 @@ SHAPE_VERSION, SHAPE_SHA256 = "shape_version", "shape_sha256"
 PART_VERSIONS = "part_versions"
 PART_COLOURS = "part_colours"  # and the names of its colours by SKU, as JSON
 _ATTRIBUTES = "attributes."
+MAX_KEY = 400  # characters of what products share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,10 +33,17 @@ OF_ITS_OWN = Shapes()  # a product that shares nothing
 
 
 def shape_key(product: Product, rules: ColourRules) -> str:
-    """Return what a product shares with those of other colours; empty: it shares its shape with none."""
+    """Return what a product shares with those of other colours; empty: it shares its shape with none.
+
+    Products of other sizes have other shapes: the size in millimetres is part of it.
+    """
     if rules.by.startswith(_ATTRIBUTES):
-        return str(product.attributes.get(rules.by.removeprefix(_ATTRIBUTES), "")).strip()
-    return product.parent.strip()
+        shared = str(product.attributes.get(rules.by.removeprefix(_ATTRIBUTES), "")).strip()
+    else:
+        shared = product.parent.strip()
+    d = product.dimensions
+    size = "x".join("-" if m is None else str(round(m * 1000)) for m in (d.width_m, d.height_m, d.depth_m))
+    return f"{shared[:MAX_KEY]} {size}" if shared else ""
 
 
 def colour_name(product: Product) -> str:

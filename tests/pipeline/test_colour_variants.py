@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
@@ -101,7 +102,14 @@ def test_colours_share_one_approved_shape_and_go_live_as_one_model(
         ("RED", "colours", 2, "published"),
         ("RED", "colours", 1, "superseded"),
     ]
-    assert newest(family, "RED", "colours").provenance["generator"] == "joined"
+    joined = newest(family, "RED", "colours")
+    assert joined.provenance["generator"] == "joined"
+    client = create_app(family).test_client()
+    for sku, color in (("RED", "Red"), ("GREEN", "Green")):
+        page = client.get(f"/ar/{sku}").text
+        assert f'variant-name="{color}"' in page and joined.files[0].sha256 in page
+        assert client.get(f"/ar/{sku}/qr.svg").status_code == 200
+    assert client.get("/ar/GREEN/latest/colours.glb").location.endswith(joined.files[0].name)
 
 
 def joined_colours_are_absent(services: Services) -> bool:
@@ -166,6 +174,9 @@ def test_who_makes_the_shape_when_its_product_is_gone(
     drain()
     take_in(family, photos, "RED2", "Red", model_url=photos.url("red.glb"))
     take_in(family, photos, "BLUE", "Blue", swatch="#2846a0", name="Other Chair")
+    low = {**SIZE, "height": 30}
+    take_in(family, photos, "LOW", "Red", model_url=photos.url("red.glb"), dimensions=low, name="Low Chair")
     drain()
+    assert newest(family, "LOW").provenance["generator"] == "brought"
     assert states(family, "RED2", "BLUE") == [("RED2", "model", 1, "in_review")]
-    assert family.shapes.owner("model", "CHAIR") == "RED2"
+    assert family.shapes.owner("model", "CHAIR 500x600x500") == "RED2"
