@@ -10,8 +10,11 @@ from dam_connector.domain.file_names import LODS
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import (
     CAMERAS,
+    DRACO,
     FRAME_COUNTS,
     PHOTO,
+    PLAIN,
+    WEBP,
     ColourRules,
     Deliverable,
     GeneratorCondition,
@@ -82,10 +85,21 @@ class WebBudgetSchema(Schema):
         },
     )
 
+    geometry = text_field(
+        "Compression of the mesh: `draco`, or `plain` for viewers that read no compressed meshes.",
+        validate=validate.OneOf([DRACO, PLAIN]),
+    )
+    textures = text_field(
+        "Textures: `webp` where that is smaller, or `plain` as JPEG or PNG.",
+        validate=validate.OneOf([WEBP, PLAIN]),
+    )
+
     @validates_schema(skip_on_field_errors=True)
     def has_a_limit(self, data: dict[str, Any], **_: object) -> None:
         if not set(data) - {"min_ssim"}:
-            raise ValidationError("name at least one of max_bytes, max_triangles, texture_px")
+            raise ValidationError(
+                "name at least one of max_bytes, max_triangles, texture_px, geometry, textures"
+            )
 
 
 class ColoursSchema(Schema):
@@ -243,6 +257,14 @@ class DeliverableSchema(Schema):
         ColoursSchema,
         metadata={"description": "Products of several colours share its shape."},
     )
+    budgets = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(WebBudgetSchema),
+        metadata={
+            "description": "Budgets of channels, by their names: each gets a GLB of its own as its format "
+            "`web`."
+        },
+    )
     min_confidence = StrictFloat(
         validate=validate.Range(0, 1),
         metadata={
@@ -291,10 +313,15 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     rendered = data.get("made_from", PHOTO) != PHOTO
     if data["kind"] != "model":
         yield from (
-            (f, "this is for models") for f in ("min_confidence", "web_budget", "colours") if f in data
+            (f, "this is for models")
+            for f in ("min_confidence", "web_budget", "budgets", "colours")
+            if f in data
         )
     elif "web_budget" in data and "web" not in data.get("formats", ()):
         yield "web_budget", "this is for the format web; name it under `formats`"
+    for channel in data.get("budgets", {}):
+        if data["kind"] == "model" and channel not in data.get("channels", ()):
+            yield "budgets", f"{channel} is not one of this deliverable's channels"
     moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
         yield from (
@@ -355,6 +382,7 @@ def build_deliverable(data: dict[str, Any]) -> Deliverable:
         "formats": data.get("formats") or usual,
         "when": when,
         "web_budget": None if budget is None else WebBudget(**budget),
+        "budgets": {name: WebBudget(**found) for name, found in data.get("budgets", {}).items()},
         "colours": None if colours is None else ColourRules(**lists_to_tuples(colours)),
     }
     return Deliverable(**lists_to_tuples(fields_of))

@@ -9,13 +9,21 @@ from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, SWATCH, Product, is_spin_key, named_photos
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, NamingRules, Rules
+from dam_connector.domain.rules import (
+    LOCAL,
+    PHOTO,
+    Deliverable,
+    ImagingRules,
+    NamingRules,
+    Rules,
+    WebBudget,
+)
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import OF_ITS_OWN, SHAPE, Shapes, colour_inputs
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
-HASHED_IF_SET = ("when", "prompt", "avoid", "sizes")
+HASHED_IF_SET = ("when", "prompt", "avoid", "sizes", "budgets")
 # Fields that change nothing of what is made from photos; a recolouring has the shape among its inputs.
 _FIELDS_NOT_HASHED = ("colours",)
 # What earlier releases hashed of the patterns of names. An asset keeps its name until its next version, so
@@ -140,6 +148,17 @@ def _inputs(
     return inputs
 
 
+def _budget_in_hash(budget: WebBudget) -> dict[str, object]:
+    """Return the fields of a budget that are hashed: how it is packed only where it is not as it was."""
+    usual = WebBudget()
+    later = ("geometry", "textures")
+    return {
+        name: value
+        for name, value in asdict(budget).items()
+        if name not in later or value != getattr(usual, name)
+    }
+
+
 def input_hash(
     product: Product,
     sources: Mapping[str, Sha256],
@@ -167,6 +186,8 @@ def input_hash(
         for name, value in asdict(deliverable).items()
         if name not in _FIELDS_NOT_HASHED and (value or name not in HASHED_IF_SET)
     }
+    if deliverable.web_budget:
+        fields["web_budget"] = _budget_in_hash(deliverable.web_budget)
     if SHAPE in sources and deliverable.colours:
         fields["colours"] = asdict(deliverable.colours)
     names = {name: getattr(naming, name) for name in _NAMING_IN_HASH} if naming else _NAMING_IN_HASH

@@ -71,14 +71,19 @@ class GeneratorCondition:
     max_usd: float | None = None  # a task may cost so much; None: any price
 
 
+DRACO, WEBP, PLAIN = "draco", "webp", "plain"  # how a GLB is packed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebBudget:
-    """What the web GLB of a model may have at most. 0: no limit."""
+    """What the web GLB of a model may have at most, and how it is packed. 0: no limit."""
 
     max_bytes: int = 0
     max_triangles: int = 0
     texture_px: int = 0  # the longer side of each texture
     min_ssim: float = 0.9  # to the plain GLB, in the worst view: no step goes below it
+    geometry: str = DRACO  # or `PLAIN`: for viewers that read no compressed meshes
+    textures: str = WEBP  # or `PLAIN`: as JPEG or PNG
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,7 @@ class Deliverable:
     max_triangles: int = 30_000
     texture_px: int = 2048
     web_budget: WebBudget | None = None  # of its web GLB; None: only packed
+    budgets: Mapping[str, WebBudget] = field(default_factory=dict)  # of GLBs of their own, by channel
     colours: ColourRules | None = None  # products of several colours share its shape; None: each has its own
     min_confidence: float = 0.0  # a local model below this goes to the next generator
 

@@ -238,9 +238,11 @@ def _live_of(record: ProductRecord | None) -> list[Version]:
         for name, channel in services().rules.current().channel.items()
         if channel.adapter == CHANNEL_ADAPTER
     }
-    published_ids = {p.version_id for p in services().publications.of_product(sku) if p.channel in viewers}
+    published_ids = {
+        p.version_id: p.channel for p in services().publications.of_product(sku) if p.channel in viewers
+    }
     return [
-        v
+        v.for_channel(published_ids[v.id])
         for v in services().assets.of_product(sku)
         if v.id in published_ids and v.state is not VersionState.WITHDRAWN
     ]

@@ -176,6 +176,8 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                     {"name": "m", "kind": "model", "colours": {"by": "color", "max_de2000": 0}},
                     {"name": "a", "kind": "model", "made_from": "m", "generator": ["local"]},
                     {"name": "p", "kind": "rendition", "colours": {}},
+                    {"name": "b", "kind": "model", "budgets": {"nowhere": {"geometry": "plain"}}},
+                    {"name": "c", "kind": "model", "budgets": {"viewer": {"textures": "ktx2"}}},
                 ]
             },
             [
@@ -183,6 +185,8 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 "/deliverables/0/colours/max_de2000: Must be greater",
                 "/deliverables/1/generator: a model of all colours has it from the model",
                 "/deliverables/2/colours: this is for models",
+                "/deliverables/3/budgets: nowhere is not one of this deliverable's channels",
+                "/deliverables/4/budgets/viewer/textures: Must be one of: webp, plain",
             ],
         ),
         (
