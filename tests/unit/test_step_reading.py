@@ -1,6 +1,7 @@
 """STEP files: a box of CAD becomes a GLB of its size, upright; without the extra the reason is told."""
 
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -64,6 +65,16 @@ def step_box() -> bytes:
         f"GLOBAL_UNIT_ASSIGNED_CONTEXT(({length},{angle},{solid_angle}))REPRESENTATION_CONTEXT('',''))"
     )
     shape = add(f"ADVANCED_BREP_SHAPE_REPRESENTATION('',({solid}),{context})")
+    _add_product(add, shape)
+    head = (
+        "ISO-10303-21;\nHEADER;\nFILE_DESCRIPTION((''),'2;1');\nFILE_NAME('','',(''),(''),'','','');\n"
+        "FILE_SCHEMA(('AUTOMOTIVE_DESIGN'));\nENDSEC;\nDATA;\n"
+    )
+    return (head + "\n".join(lines) + "\nENDSEC;\nEND-ISO-10303-21;\n").encode()
+
+
+def _add_product(add: Callable[[str], str], shape: str) -> None:
+    """Add the product that has a shape."""
     application = add("APPLICATION_CONTEXT('automotive design')")
     mechanics = add(f"PRODUCT_CONTEXT('',{application},'mechanical')")
     product = add(f"PRODUCT('box','box','',({mechanics}))")
@@ -72,11 +83,6 @@ def step_box() -> bytes:
     definition = add(f"PRODUCT_DEFINITION('','',{formation},{stage})")
     whole = add(f"PRODUCT_DEFINITION_SHAPE('','',{definition})")
     add(f"SHAPE_DEFINITION_REPRESENTATION({whole},{shape})")
-    head = (
-        "ISO-10303-21;\nHEADER;\nFILE_DESCRIPTION((''),'2;1');\nFILE_NAME('','',(''),(''),'','','');\n"
-        "FILE_SCHEMA(('AUTOMOTIVE_DESIGN'));\nENDSEC;\nDATA;\n"
-    )
-    return (head + "\n".join(lines) + "\nENDSEC;\nEND-ISO-10303-21;\n").encode()
 
 
 def test_a_step_is_known_by_its_content() -> None:

@@ -56,10 +56,10 @@ def _upright(glb: bytes) -> bytes:
 def _messages_to_stderr() -> Iterator[None]:
     """Let what the library prints on standard output, where the GLB is written, go to standard error."""
     sys.stdout.flush()
-    kept = os.dup(1)
+    before = os.dup(1)
     try:
         os.dup2(2, 1)
         yield
     finally:
-        os.dup2(kept, 1)
-        os.close(kept)
+        os.dup2(before, 1)
+        os.close(before)
