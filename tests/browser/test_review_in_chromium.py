@@ -326,6 +326,57 @@ def test_a_model_with_colours_has_a_choice_for_reviewers_and_shoppers(
     assert serious_violations(page) == []
 
 
+SHARED = {**MODEL, "categories": ["bench"], "formats": ["glb"], "colours": {}, "channels": []}
+JOINED = {
+    "name": "colours",
+    "kind": "model",
+    "made_from": "model",
+    "categories": ["bench"],
+    "formats": ["glb"],
+    "channels": ["viewer"],
+}
+
+
+@pytest.mark.parametrize("deliverables", [[{**MODEL, "categories": ["bench"]}]], ids=["of benches"])
+def test_a_glance_at_a_colour_brings_it_to_the_ar_page_of_its_shape(
+    page: Page, services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable
+) -> None:
+    write_rules(deliverables=[SHARED, JOINED], naming={"default": "{sku}_{deliverable}_V{version}_{format}"})
+    photos.files["red.glb"] = seat(RED)
+    size = {"width": 0.5, "height": 0.6, "depth": 0.5, "unit": "m"}
+    more = {"category": "bench", "parent": "SEAT", "images": {}, "dimensions": size}
+    green = "#{:02x}{:02x}{:02x}".format(*GREEN)
+    for sku, facts in (
+        ("R", {"color": "Red", "model_url": photos.url("red.glb")}),
+        ("G", {"color": "Green"}),
+    ):
+        record = product(sku, **more, **facts, **({"swatch": green} if sku == "G" else {}))
+        intake.add_product(services, record, by="test")
+    drain()
+    for sku in ("R", "G"):
+        page.goto("/review")
+        page.locator(".card", has_text=f"{sku} · model").click()
+        page.wait_for_url("**/versions/**")
+        page.wait_for_function("() => document.querySelector('model-viewer')?.loaded", timeout=30_000)
+        if sku == "G":
+            expect(page.get_by_role("link", name="the approved shape")).to_be_visible()
+            expect(page.get_by_role("img", name=f"swatch or photo, {green}")).to_be_visible()
+            expect(page.get_by_text("Is this the colour of its swatch or photo?")).to_be_visible()
+            assert serious_violations(page) == []
+        page.keyboard.press("a")
+        page.get_by_text("approved").first.wait_for()
+        services.clock.forward(60)  # type: ignore[attr-defined]
+        services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
+        drain()
+    page.goto("/ar/G")
+    group = page.get_by_role("group", name="Colours")
+    expect(group.get_by_role("button", name="Green")).to_have_attribute(
+        "aria-pressed", "true", timeout=30_000
+    )
+    group.get_by_role("button", name="Red").click()
+    expect(group.get_by_role("button", name="Red")).to_have_attribute("aria-pressed", "true")
+
+
 def colours_can_be_chosen(page: Page) -> None:
     group = page.get_by_role("group", name="Colours")
     expect(group.get_by_role("button")).to_have_text(["Red", "Green"])
