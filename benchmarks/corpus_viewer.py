@@ -20,6 +20,7 @@ SIZE_PX = 256
 ORBITS = ("35deg 72deg auto", "215deg 60deg auto")
 TIMEOUT_MS = 20_000
 SETTLE_MS = 250
+FILES_PER_PAGE = 30  # a page that is loaded again compiles its shaders again
 PAGE = f"""<!doctype html><style>body {{ margin: 0; background: #fff }}
 model-viewer {{ width: {SIZE_PX}px; height: {SIZE_PX}px; --progress-bar-height: 0px }}</style>
 <script>self.ModelViewerElement = {{ dracoDecoderLocation: "/vendor/" }};</script>
@@ -106,7 +107,8 @@ class Viewer:
         address = f"/{self._shown}.glb"
         self._files.clear()
         self._files |= {"/": PAGE.encode(), address: data}
-        self._page.goto(self._address)
+        if self._shown % FILES_PER_PAGE == 1:
+            self._page.goto(self._address)
         pictures = []
         try:
             for orbit in ORBITS:
@@ -115,5 +117,6 @@ class Viewer:
                 shot = Image.open(io.BytesIO(self._page.screenshot())).convert("RGB")
                 pictures.append(np.asarray(shot, np.uint8))
         except Error:
+            self._page.goto(self._address)
             return []
         return pictures

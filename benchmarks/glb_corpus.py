@@ -96,6 +96,7 @@ def finish(
     dimensions: Dimensions = DIMENSIONS,
     max_triangles: int = MAX_TRIANGLES,
     web_budget: WebBudget | None = None,
+    budgets: Mapping[str, WebBudget] | None = None,
 ) -> tuple[Work, Services]:
     """Return the work of a provider's model after its steps, and the services with its files."""
     services = cast(Services, SimpleNamespace(blobs=MemoryBlobs()))
@@ -108,6 +109,7 @@ def finish(
             formats=("glb", "usdz", "web"),
             max_triangles=max_triangles,
             web_budget=web_budget,
+            budgets=budgets or {},
         ),
         slot=1,
         rules_fingerprint="",

@@ -47,6 +47,7 @@ from dam_connector.store.products import Products
 from dam_connector.store.review_queue import ReviewQueue
 from dam_connector.store.rules_archive import RulesArchive
 from dam_connector.store.runs import Runs
+from dam_connector.store.shape_records import ShapeRecords
 from dam_connector.store.source_photos import SourcePhotos
 from dam_connector.store.spend import Spend
 from dam_connector.store.tasks import Tasks
@@ -76,6 +77,7 @@ class Services:
     finished_files: FinishedFiles
     guest_links: GuestLinks
     ar_counts: ArCounts
+    shapes: ShapeRecords
     publications: Publications
     live_requests: LiveRequests
     channel_listings: ChannelListings
@@ -178,8 +180,7 @@ def build_services(
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        clock, queue: replaced by tests.
-        background_wakeups: send wake-ups in a thread, as the web process needs it.
+        background_wakeups: send wake-ups in a thread, as the web process needs it. Tests replace the others.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -205,6 +206,7 @@ def build_services(
         finished_files=FinishedFiles(db, clock),
         guest_links=GuestLinks(db, clock),
         ar_counts=ArCounts(db),
+        shapes=ShapeRecords(db),
         publications=Publications(db, clock),
         live_requests=LiveRequests(db, clock),
         channel_listings=ChannelListings(db, clock),

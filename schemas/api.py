@@ -108,6 +108,8 @@ class ProductRecordOut(Schema):
     images = fields.Dict(keys=fields.String(), values=fields.String())
     inspiration_image = fields.String()
     model_url = fields.String()
+    parent = fields.String()
+    swatch = fields.String()
     live_from = fields.String(allow_none=True)
     live_until = fields.String(allow_none=True)
     attributes = fields.Dict(keys=fields.String(), values=fields.String())

@@ -10,8 +10,12 @@ from dam_connector.domain.file_names import LODS
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import (
     CAMERAS,
+    DRACO,
     FRAME_COUNTS,
     PHOTO,
+    PLAIN,
+    WEBP,
+    ColourRules,
     Deliverable,
     GeneratorCondition,
     Motion,
@@ -81,10 +85,47 @@ class WebBudgetSchema(Schema):
         },
     )
 
+    geometry = text_field(
+        "Compression of the mesh: `draco`, or `plain` for viewers that read no compressed meshes.",
+        validate=validate.OneOf([DRACO, PLAIN]),
+    )
+    textures = text_field(
+        "Textures: `webp` where that is smaller, or `plain` as JPEG or PNG.",
+        validate=validate.OneOf([WEBP, PLAIN]),
+    )
+
     @validates_schema(skip_on_field_errors=True)
     def has_a_limit(self, data: dict[str, Any], **_: object) -> None:
         if not set(data) - {"min_ssim"}:
-            raise ValidationError("name at least one of max_bytes, max_triangles, texture_px")
+            raise ValidationError(
+                "name at least one of max_bytes, max_triangles, texture_px, geometry, textures"
+            )
+
+
+class ColoursSchema(Schema):
+    """Products of several colours share the shape of this model.
+
+    The first product of each `by` makes the shape. When it is approved, the others are recoloured from it.
+    """
+
+    by = text_field(
+        "What products of one shape share: `parent`, or `attributes.NAME`.",
+        validate=validate.Regexp(
+            r"^(parent|attributes\..{1,100})$", error='use "parent" or "attributes.NAME"'
+        ),
+    )
+    made_from = fields.List(
+        fields.String(validate=validate.OneOf(["swatch", "photo"])),
+        validate=validate.Length(min=1, max=2),
+        metadata={
+            "description": "Where the colour of a product comes from, the preferred first; swatch, then "
+            "photo, when absent."
+        },
+    )
+    max_de2000 = StrictFloat(
+        validate=validate.Range(1, 30),
+        metadata={"description": "Greatest CIEDE2000 between both; more is `variant.colour`."},
+    )
 
 
 class DeliverableSchema(Schema):
@@ -103,7 +144,8 @@ class DeliverableSchema(Schema):
         metadata={"description": "Only for these categories, whatever their case; all when absent."},
     )
     made_from = text_field(
-        f"What a rendition is made from: `{PHOTO}`, or the model deliverable of this name."
+        f"What a rendition is made from: `{PHOTO}`, or the model deliverable of this name. For a model: the "
+        "model deliverable with `colours` whose approved colours it joins in one GLB."
     )
     views = fields.List(
         fields.String(validate=validate.OneOf([v.value for v in View])),
@@ -211,6 +253,18 @@ class DeliverableSchema(Schema):
         WebBudgetSchema,
         metadata={"description": "Budget of the format `web`, for channels on the web."},
     )
+    colours = fields.Nested(
+        ColoursSchema,
+        metadata={"description": "Products of several colours share its shape."},
+    )
+    budgets = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(WebBudgetSchema),
+        metadata={
+            "description": "Budgets of channels, by their names: each gets a GLB of its own as its format "
+            "`web`."
+        },
+    )
     min_confidence = StrictFloat(
         validate=validate.Range(0, 1),
         metadata={
@@ -258,16 +312,31 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the fields that contradict other fields, each with the reason."""
     rendered = data.get("made_from", PHOTO) != PHOTO
     if data["kind"] != "model":
-        yield from ((f, "this is for models") for f in ("min_confidence", "web_budget") if f in data)
+        yield from (
+            (f, "this is for models")
+            for f in ("min_confidence", "web_budget", "budgets", "colours")
+            if f in data
+        )
     elif "web_budget" in data and "web" not in data.get("formats", ()):
         yield "web_budget", "this is for the format web; name it under `formats`"
+    for channel in data.get("budgets", {}):
+        if data["kind"] == "model" and channel not in data.get("channels", ()):
+            yield "budgets", f"{channel} is not one of this deliverable's channels"
     moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
         yield from (
-            (f, "this is for renditions")
-            for f in ("made_from", "camera", "motion", "frames", "reflection")
-            if f in data
+            (f, "this is for renditions") for f in ("camera", "motion", "frames", "reflection") if f in data
         )
+        if "made_from" in data and not rendered:
+            yield "made_from", "this is for renditions, and for a model that joins colours"
+        if rendered:
+            yield from (
+                (f, "a model of all colours has it from the model that it is made from")
+                for f in ("colours", "generator", "when", "prompt", "avoid", "min_confidence", "count")
+                if f in data
+            )
+        elif "colours" in data and data.get("count", 1) > 1:
+            yield "count", "products of several colours share one shape"
         return
     if data.get("background") == "transparent" and "jpeg" in data.get("formats", ()):
         yield "formats", "jpeg cannot be transparent; use webp, avif or png"
@@ -299,22 +368,21 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
 def build_deliverable(data: dict[str, Any]) -> Deliverable:
     """Build a deliverable from loaded data."""
     kind = KINDS[data["kind"]]
-    usual = (
-        ["webp"]
-        if data.get("motion") == Motion.CLIP
-        else ["jpeg", "webp"]
-        if kind is RunKind.IMAGE
-        else ["glb", "usdz"]
-    )
+    if kind is RunKind.IMAGE:
+        usual = ["webp"] if data.get("motion") == Motion.CLIP else ["jpeg", "webp"]
+    else:  # a USDZ has one colour
+        usual = ["glb", "web"] if data.get("made_from", PHOTO) != PHOTO else ["glb", "usdz"]
     when = {
         name: GeneratorCondition(**lists_to_tuples(found)) for name, found in data.get("when", {}).items()
     }
-    budget = data.get("web_budget")
+    budget, colours = data.get("web_budget"), data.get("colours")
     fields_of = {
         **data,
         "kind": kind,
         "formats": data.get("formats") or usual,
         "when": when,
         "web_budget": None if budget is None else WebBudget(**budget),
+        "budgets": {name: WebBudget(**found) for name, found in data.get("budgets", {}).items()},
+        "colours": None if colours is None else ColourRules(**lists_to_tuples(colours)),
     }
     return Deliverable(**lists_to_tuples(fields_of))

@@ -17,7 +17,7 @@ from schemas.numbers_and_units import METRES_PER_UNIT, unit_name
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
 NEAR_KEY = 0.8  # similarity of names from which on a key looks mistyped
 AXES_BY_FIELD = {"width": "width_m", "height": "height_m", "depth": "depth_m"}  # names in `Dimensions`
-_LOOSE_TEXTS = ("sku", "style_tags")  # may be numbers and lists, as attributes may
+_LOOSE_TEXTS = ("sku", "style_tags", "parent")  # may be numbers and lists, as attributes may
 _TEXT: dict[str, Any] = {"load_default": "", "allow_none": True, "validate": validate.Length(max=2000)}
 
 
@@ -102,6 +102,24 @@ class ProductSchema(Schema):
             "files. Models are made from it."
         },
     )
+    parent = fields.String(
+        load_default="",
+        allow_none=True,
+        validate=validate.Length(max=500),
+        metadata={
+            "description": "What products share that differ in colour alone, e.g. the code of their model. "
+            "With `colours` in plugin.json they share one shape."
+        },
+    )
+    swatch = fields.String(
+        load_default="",
+        allow_none=True,
+        validate=validate.Length(max=4000),
+        metadata={
+            "description": "Its colour, for a model that is recoloured: `#rrggbb`, or the URL of a picture "
+            "of the cloth or paint alone."
+        },
+    )
     live_from = MomentField(
         load_default=None,
         allow_none=True,
@@ -166,6 +184,8 @@ class ProductSchema(Schema):
             spin_images=tuple(url.strip() for url in data["spin_images"] or ()),
             inspiration_image=(data["inspiration_image"] or "").strip(),
             model_url=(data["model_url"] or "").strip(),
+            parent=(data["parent"] or "").strip(),
+            swatch=(data["swatch"] or "").strip(),
             dimensions=data["dimensions"] or Dimensions(),
             live_from=data["live_from"],
             live_until=data["live_until"],
@@ -242,6 +262,8 @@ def dump_product(product: Product) -> dict[str, Any]:
         "spin_images": list(product.spin_images),
         "inspiration_image": product.inspiration_image,
         "model_url": product.model_url,
+        "parent": product.parent,
+        "swatch": product.swatch,
         "live_from": product.live_from.isoformat() if product.live_from else None,
         "live_until": product.live_until.isoformat() if product.live_until else None,
         "translations": {locale: dict(texts) for locale, texts in product.translations.items()},

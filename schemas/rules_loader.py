@@ -202,6 +202,10 @@ def _of_deliverable(rules: Rules, number: int) -> Iterator[str]:
             f"{json_pointer((*here, 'made_from'))}: there is no model deliverable {d.made_from!r}; "
             f"known: {', '.join(models) or 'none'}, {PHOTO}"
         )
+    model = rules.deliverable(d.made_from)
+    if d.is_joined and model and model.colours is None:
+        where = json_pointer((*here, "made_from"))
+        yield f"{where}: {d.made_from} has no `colours`, so there is nothing to join"
     is_model = d.kind is RunKind.MODEL
     known = rules.model_profiles if is_model else PICTURE_PROFILES
     for n, profile in enumerate(d.profiles):

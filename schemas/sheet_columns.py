@@ -136,6 +136,18 @@ COLUMNS: Mapping[str, Column] = {
         "",
         ("3d model", "model file", "3d file", "glb", "usdz", "3d model url"),
     ),
+    "parent": Column(
+        "What products share that differ in colour alone, e.g. the code of their model.",
+        "",
+        ("parent sku", "parent id", "parent code", "item group id", "product group", "style code"),
+        in_template=False,
+    ),
+    "swatch": Column(
+        "Its colour, for a model that is recoloured: #rrggbb, or a picture of the cloth or paint alone.",
+        "",
+        ("swatch url", "swatch image", "colour code", "color code", "hex", "color hex"),
+        in_template=False,
+    ),
     "height": Column(
         "Height, in `unit`.",
         "33.5",

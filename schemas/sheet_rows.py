@@ -179,6 +179,8 @@ def read_row(
     record["spin_images"] = str(row.get("spin_images", ""))
     record["inspiration_image"] = row.get("inspiration_image", "")
     record["model_url"] = row.get("model_url", "")
+    record["parent"] = row.get("parent", "")
+    record["swatch"] = row.get("swatch", "")
     for column in MOMENTS:
         moment = read_date(row.get(column, ""))
         record[column] = moment.isoformat() if moment else None
@@ -231,6 +233,8 @@ def product_row(product: Product) -> dict[str, str]:
         "spin_images": "\n".join(product.spin_images),
         "inspiration_image": product.inspiration_image,
         "model_url": product.model_url,
+        "parent": product.parent,
+        "swatch": product.swatch,
         "prompt": asked.prompt,
         "number_of_images": str(asked.images or ""),
         "aspect_ratio": asked.aspect,

@@ -36,7 +36,7 @@ from worker.imaging import (
     touch_up,
 )
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import MAX_SIDE_PX, Photo, decode
+from worker.imaging.decode import MAX_SIDE_PX, MIN_SIDE_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.salient_net import NO_NET, SalientNet, find_net
 from worker.modeling.glb_import import read_glb
@@ -91,7 +91,11 @@ _FEATURES: LruCache[tuple[str, ...]] = LruCache(MAX_MODELS)
 
 
 def cached_photo(
-    services: Services, sha256: Sha256, pointer: str = "", max_side_px: int = MAX_SIDE_PX
+    services: Services,
+    sha256: Sha256,
+    pointer: str = "",
+    max_side_px: int = MAX_SIDE_PX,
+    min_side_px: int = MIN_SIDE_PX,
 ) -> Photo:
     """Return a stored photo, decoded; see `decode`.
 
@@ -100,6 +104,7 @@ def cached_photo(
         sha256: The photo's hash.
         pointer: The place for errors, e.g. `/images/front`.
         max_side_px: A larger photo is reduced to this.
+        min_side_px: A smaller photo is refused.
 
     Raises:
         InputError: source.*
@@ -111,7 +116,9 @@ def cached_photo(
         if known_side_px == max_side_px or not was_reduced:
             return photo
     data = services.blobs.get(sha256)
-    photo = decode(data, max_pixels=max_pixels, pointer=pointer, max_side_px=max_side_px)
+    photo = decode(
+        data, max_pixels=max_pixels, pointer=pointer, max_side_px=max_side_px, min_side_px=min_side_px
+    )
     _PHOTOS.put(sha256, (photo, max_side_px, max_pixels))
     return photo
 

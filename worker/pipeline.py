@@ -19,6 +19,7 @@ from worker.steps.check_files import check_files
 from worker.steps.collect_sources import collect_sources
 from worker.steps.convert_to_usdz import convert_to_usdz
 from worker.steps.fit_dimensions import fit_dimensions
+from worker.steps.join_colours import join_colours
 from worker.steps.label_provenance import label_provenance
 from worker.steps.make_lods import make_lods
 from worker.steps.make_model import make_model
@@ -26,9 +27,11 @@ from worker.steps.make_renditions import make_renditions
 from worker.steps.make_sizes import make_sizes
 from worker.steps.make_web_glb import make_web_glb
 from worker.steps.optimise_model import optimise_model
+from worker.steps.plan_other_colours import plan_other_colours
 from worker.steps.plan_renditions import plan_renditions
 from worker.steps.publish_to_channels import publish_to_channels
 from worker.steps.push_to_dam import push_to_dam
+from worker.steps.recolour_model import recolour_model
 from worker.steps.render_previews import render_previews
 from worker.steps.request_review import request_review
 from worker.steps.seal_version import seal_version
@@ -57,6 +60,8 @@ IMAGE: tuple[Step, ...] = (
 )
 MODEL: tuple[Step, ...] = (
     collect_sources,
+    recolour_model,  # takes the shape of another product, in this one's colour
+    join_colours,  # takes the approved models of all colours, as one
     adopt_model,  # takes the model that the product brings along, as GLB
     make_model,  # makes a raw GLB, by our own code or by a provider
     fit_dimensions,  # scales to the product's true size: Y up, on the origin
@@ -88,6 +93,7 @@ REVIEW: tuple[Step, ...] = (  # a blocked version whose errors were waived
     plan_renditions,
 )
 PUBLISH: tuple[Step, ...] = (  # a person asked for a version to go live, or to be taken offline
+    plan_other_colours,  # plans what follows for products of the same shape
     publish_to_channels,  # brings the channels in line with all that people asked for
     write_dam_state,
     write_back_to_pim,

@@ -27,6 +27,7 @@ from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryE
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 DEFAULT_ATTRIBUTES = {
+    "parent": "parent",  # the code of its product model
     "name": "name",
     "description": "description",
     "category": "category",
@@ -214,7 +215,7 @@ class AkeneoPim(ApiClient):
         def get_value(attribute: str) -> Any:
             if attribute in self._mapping.image_attributes:
                 return self._image_url(attribute, values)
-            return values.get(attribute)
+            return values.get(attribute, record.get("parent") if attribute == "parent" else None)
 
         translations = {each: self._values_in(record, each).get for each in self._locales}
         return self._mapping.build_product(sku, get_value, (), attributes, translations)

@@ -132,6 +132,7 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
             images=images,
             inspiration_image=inspiration_image,
             model_url=self._image_url(product.model_url),
+            swatch=self._image_url(product.swatch) if product.swatch_url else product.swatch,
             spin_images=self._spin_urls(product.spin_images),
         )
         return Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=product)

@@ -14,6 +14,7 @@ from standardwebhooks import Webhook
 from dam_connector.adapters.http import HttpClient
 from dam_connector.cli.common import data_dir_option, load_settings, report_errors
 from dam_connector.clock import SystemClock
+from dam_connector.domain.product import is_colour_code
 from dam_connector.errors import ConfigError, Unavailable
 from dam_connector.ops.running_service import service_address
 from dam_connector.private_files import use_private_umask
@@ -151,12 +152,12 @@ def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     spin = data.get("spin_images") or ()
     spin = split_addresses(spin) if isinstance(spin, str) else spin
     images |= {f"/spin_images/{index}": url for index, url in enumerate(spin)}
-    images |= {f"/{name}": data.get(name) for name in ("inspiration_image", "model_url")}
+    images |= {f"/{name}": data.get(name) for name in ("inspiration_image", "model_url", "swatch")}
     lines = [
         f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "
         f"dam-connector product add {file}"
         for pointer, url in images.items()
-        if isinstance(url, str) and url.strip() and not is_image_url(url)
+        if isinstance(url, str) and url.strip() and not is_image_url(url) and not is_colour_code(url)
     ]
     if lines:
         raise ConfigError(*lines)

@@ -52,6 +52,7 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
     spin = _files_in_folder(product.spin_images, folder)
     spin = tuple(address(url, f"/spin_images/{index}") for index, url in enumerate(spin))
     model_url = address(product.model_url, MODEL_POINTER)
+    swatch = address(product.swatch, "/swatch") if product.swatch_url else product.swatch
     if problems:
         raise ConfigError(*problems)
     return replace(
@@ -59,6 +60,7 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
         images=images,
         inspiration_image=inspiration_image,
         model_url=model_url,
+        swatch=swatch,
         spin_images=spin,
     )
 

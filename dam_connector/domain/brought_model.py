@@ -9,18 +9,21 @@ from dam_connector.domain.picture_names import clean_path
 
 BROUGHT_MODEL = "model"  # the model's key among a product's fetched files, which are keyed by view
 MAX_MODEL_BYTES = 200_000_000  # of the file, or of all its files together
-MODEL_SUFFIXES = (".glb", ".gltf", ".usdz", ".obj", ".zip")
+MODEL_SUFFIXES = (".glb", ".gltf", ".usdz", ".obj", ".step", ".stp", ".zip")
 LAYER_SUFFIXES = (".usdc", ".usda", ".usd")
 MIME_BY_FORMAT = {
     "glb": "model/gltf-binary",
     "gltf": "model/gltf+json",
     "usdz": "model/vnd.usdz+zip",
     "obj": "model/obj",
+    "step": "model/step",
     "zip": "application/zip",
 }
-FORMATS_TEXT = "GLB, glTF, USDZ, OBJ, or a ZIP with one of them and its files"
+FORMATS_TEXT = "GLB, glTF, USDZ, OBJ, STEP, or a ZIP with one of them and its files"
+_STEP_MAGIC = b"ISO-10303-21;"
 _ZIP_MAGIC = b"PK\x03\x04"
 _ZIP_NAME_START = 30  # of the first member's name
+_HEAD_BYTES = 1000  # in which a text begins
 _OBJ_HEAD_BYTES = 200_000  # in which an OBJ has its first vertex
 _OBJ_VERTEX = re.compile(rb"(?m)^v[ \t]+[-+0-9.]")
 _OBJ_LIBRARY = re.compile(rb"(?m)^mtllib[ \t]+(.+?)[ \t]*\r?$")
@@ -42,6 +45,8 @@ def model_format(data: bytes) -> str:
         end = _ZIP_NAME_START + int.from_bytes(data[26:28], "little")
         name = data[_ZIP_NAME_START:end].decode(errors="replace").lower()
         return "usdz" if name.endswith(LAYER_SUFFIXES) else "zip"
+    if data[:_HEAD_BYTES].lstrip().startswith(_STEP_MAGIC):
+        return "step"
     head = data[:_OBJ_HEAD_BYTES]
     if head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{"):
         return "gltf" if b'"asset"' in data else ""

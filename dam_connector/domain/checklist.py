@@ -30,6 +30,8 @@ class ChecklistAnswer:
 
 def checklist_answers(report: Report) -> tuple[ChecklistAnswer, ...]:
     """Return the answers that a model's report gives; none for a report on pictures."""
+    if "colour_wanted" in (report.facts or {}):
+        return (_colour_answer(report),)
     if not any(r.check == "geometry" and r.outcome is not CheckOutcome.NOT_TESTED for r in report.rows):
         return ()
     likeness = [r for r in report.rows if r.check.startswith(LIKENESS)]
@@ -55,6 +57,17 @@ def checklist_answers(report: Report) -> tuple[ChecklistAnswer, ...]:
             outcome=CheckOutcome.NOT_TESTED,
             evidence="The reviewer decides this.",
         ),
+    )
+
+
+def _colour_answer(report: Report) -> ChecklistAnswer:
+    """Return the one question about a model whose shape was approved in another colour."""
+    facts, wrong = report.facts or {}, _issues(report, "variant.colour")
+    return ChecklistAnswer(
+        question="Is this the colour of its swatch or photo?",
+        outcome=CheckOutcome.FAIL if wrong else CheckOutcome.PASS,
+        evidence=f"CIEDE2000 {facts.get('colour_de2000')}: it is {facts.get('colour_measured')}, and its "
+        f"swatch or photo {facts.get('colour_wanted')}. The shape was approved in another colour.",
     )
 
 

@@ -66,14 +66,18 @@ def has_field(product: Product, field: str) -> bool:
         product: The product.
         field: The field as plugin.json names it, e.g. `name`, `dimensions`, `dimensions.width`,
             `images.front`, `attributes.ean`. `images.any` means a photo of any view except detail,
-            or a model that the product brings along.
+            or a model that the product brings along, or a swatch.
     """
     head, _, tail = field.partition(".")
     if head == "images":
         views = [v for v in View if v is not View.DETAIL] if tail in ("", "any") else [View(tail)]
         is_any = tail in ("", "any")
         has_spin = bool(product.spin_images) and View.FRONT in views  # its first frame shows the front
-        return has_spin or product.image(*views) is not None or (is_any and bool(product.model_url))
+        return (
+            has_spin
+            or product.image(*views) is not None
+            or (is_any and bool(product.model_url or product.swatch))
+        )
     if head == "dimensions":
         return (
             product.dimensions.complete if not tail else getattr(product.dimensions, f"{tail}_m") is not None

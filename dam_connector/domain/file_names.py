@@ -44,12 +44,13 @@ def expected_fields(
 def file_suffix(file: VersionFile) -> str:
     """Return the text that follows the stem and tells a version's files of one format apart.
 
-    It is the view of a preview (`_preview_hero`), the number of a spin frame, or the kind of GLB (`_web`).
+    It is the view of a preview (`_preview_hero`), the number of a spin frame, or the kind of GLB (`_web`),
+    with its channel (`_web_shop`).
     """
     if file.role in (Role.PREVIEW, Role.EVIDENCE):
         return f"_{file.role.value}_{file.view.replace(',', '-')}"
     if file.format in (WEB_GLB, *LODS):
-        return f"_{file.format}"
+        return f"_{file.format}_{file.view}" if file.view else f"_{file.format}"
     return f"_{file.view}" if file.view else ""
 
 

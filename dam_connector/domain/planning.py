@@ -7,14 +7,25 @@ from dataclasses import asdict, dataclass, replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, named_photos
+from dam_connector.domain.product import INSPIRATION, SWATCH, Product, is_spin_key, named_photos
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, ImagingRules, NamingRules, Rules
+from dam_connector.domain.rules import (
+    LOCAL,
+    PHOTO,
+    Deliverable,
+    ImagingRules,
+    NamingRules,
+    Rules,
+    WebBudget,
+)
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.shapes import OF_ITS_OWN, SHAPE, Shapes, colour_inputs
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
-HASHED_IF_SET = ("when", "prompt", "avoid", "sizes")
+HASHED_IF_SET = ("when", "prompt", "avoid", "sizes", "budgets")
+# Fields that change nothing of what is made from photos; a recolouring has the shape among its inputs.
+_FIELDS_NOT_HASHED = ("colours",)
 # What earlier releases hashed of the patterns of names. An asset keeps its name until its next version, so
 # the patterns in force are no longer hashed; the constant keeps the hashes of those who never changed them.
 _NAMING_IN_HASH = {
@@ -29,6 +40,8 @@ _NOT_HASHED = (
     "spin_images",
     "inspiration_image",
     "model_url",
+    "parent",
+    "swatch",
     "request",
     "live_from",
     "live_until",
@@ -53,6 +66,7 @@ def planned_runs(
     models: Mapping[str, Sha256],
     rules: Rules,
     former_namings: Iterable[NamingRules] = (),
+    shapes: Shapes = OF_ITS_OWN,
 ) -> Iterator[PlannedRun]:
     """Yield the runs that a complete product needs.
 
@@ -63,8 +77,9 @@ def planned_runs(
             does not exist yet is planned when the model is made.
         rules: The rules in force.
         former_namings: Patterns of names that were in force, for `PlannedRun.former_hashes`.
+        shapes: What its models share with those of other products.
     """
-    for deliverable, made_from in makeable_deliverables(product, sources, models, rules):
+    for deliverable, made_from in makeable_deliverables(product, sources, models, rules, shapes):
         for slot in range(1, deliverable.count + 1):
             hashed = input_hash(product, made_from, deliverable, slot, rules)
             former = {
@@ -84,7 +99,11 @@ def planned_runs(
 
 
 def makeable_deliverables(
-    product: Product, sources: Mapping[str, Sha256], models: Mapping[str, Sha256], rules: Rules
+    product: Product,
+    sources: Mapping[str, Sha256],
+    models: Mapping[str, Sha256],
+    rules: Rules,
+    shapes: Shapes = OF_ITS_OWN,
 ) -> Iterator[tuple[Deliverable, dict[str, Sha256]]]:
     """Yield the deliverables that can be made of a product, each with what it is made from.
 
@@ -96,7 +115,7 @@ def makeable_deliverables(
             continue
         if "{slot" not in rules.naming.pattern_for(in_rules.name):  # more slots would get the same file names
             deliverable = replace(deliverable, count=min(deliverable.count, in_rules.count))
-        made_from = _inputs(product, deliverable, sources, models)
+        made_from = _inputs(product, deliverable, sources, models, shapes)
         if made_from and deliverable.is_for_category(product.category):
             yield deliverable, made_from
 
@@ -106,12 +125,20 @@ def _inputs(
     deliverable: Deliverable,
     sources: Mapping[str, Sha256],
     models: Mapping[str, Sha256],
+    shapes: Shapes,
 ) -> dict[str, Sha256]:
     """Return the pictures or the model that a deliverable is made from; empty if they are missing.
 
-    No model is made in place of one that the product brings along and that could not be fetched.
+    No model is made in place of one that the product brings along and that could not be fetched, nor in place
+    of a shape that is not approved yet.
     """
     is_model = deliverable.kind is RunKind.MODEL
+    if deliverable.is_joined:
+        return dict(shapes.parts.get(deliverable.name, {}))
+    if deliverable.name in shapes.shared:
+        shape = shapes.shared[deliverable.name]
+        colour = colour_inputs(product, deliverable, sources, named_photos(sources)) if shape else {}
+        return {SHAPE: shape, **colour} if shape and colour else {}
     if is_model and product.model_url and BROUGHT_MODEL not in sources:
         return {}
     if deliverable.made_from == PHOTO:
@@ -123,6 +150,17 @@ def _inputs(
     if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:
         inputs[INSPIRATION] = sources[INSPIRATION]
     return inputs
+
+
+def _budget_in_hash(budget: WebBudget) -> dict[str, object]:
+    """Return the fields of a budget that are hashed: how it is packed only where it is not as it was."""
+    usual = WebBudget()
+    later = ("geometry", "textures")
+    return {
+        name: value
+        for name, value in asdict(budget).items()
+        if name not in later or value != getattr(usual, name)
+    }
 
 
 def input_hash(
@@ -145,9 +183,17 @@ def input_hash(
     facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
     if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
         facts["prompt"] = product.request.prompt
+    if SHAPE in sources:
+        facts["swatch"] = product.swatch if SWATCH in sources else ""
     fields = {
-        name: value for name, value in asdict(deliverable).items() if value or name not in HASHED_IF_SET
+        name: value
+        for name, value in asdict(deliverable).items()
+        if name not in _FIELDS_NOT_HASHED and (value or name not in HASHED_IF_SET)
     }
+    if deliverable.web_budget:
+        fields["web_budget"] = _budget_in_hash(deliverable.web_budget)
+    if SHAPE in sources and deliverable.colours:
+        fields["colours"] = asdict(deliverable.colours)
     names = {name: getattr(naming, name) for name in _NAMING_IN_HASH} if naming else _NAMING_IN_HASH
     made_by = {"deliverable": fields, "naming": names, "checks": asdict(rules.checks)}
     if deliverable.made_from == PHOTO and rules.imaging != ImagingRules():

@@ -13,8 +13,10 @@ from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256, Sku
 from dam_connector.domain.row_request import RowRequest
 
+SWATCH = "swatch"  # the key of a picture of the colour alone among fetched pictures
 INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
 MIN_SPIN_FRAMES, MAX_SPIN_FRAMES = 8, 72
+_COLOUR_CODE = re.compile(r"#[0-9a-fA-F]{6}")
 _SPIN_KEY = re.compile(r"spin-\d+")  # a spin frame's key among fetched pictures, e.g. `spin-07`
 TRANSLATED_FIELDS = ("name", "description", "color", "material")
 SIGNATURE_BYTES = 16  # how many first bytes `picture_mime` needs
@@ -78,6 +80,8 @@ class Product:
     spin_images: tuple[str, ...] = ()  # URLs of a spin's frames: equal steps of a full turn, the front first
     inspiration_image: str = ""  # URL of a picture whose colours lifestyle renditions take on
     model_url: str = ""  # of a model that was made elsewhere; model deliverables are made from it
+    parent: str = ""  # what products share that differ in colour alone, e.g. the code of their model
+    swatch: str = ""  # its colour: "#rrggbb", or the URL of a picture of the cloth or paint alone
     live_from: datetime | None = None  # an embargo: no asset of it goes live before this time
     live_until: datetime | None = None  # its expiry: at this time all its assets go offline
     # texts in other languages: by locale, e.g. "de" or "de-AT", those of `TRANSLATED_FIELDS` that differ
@@ -88,6 +92,11 @@ class Product:
     def with_request(self, request: RowRequest) -> "Product":
         """Return the product with another request."""
         return replace(self, request=request)
+
+    @property
+    def swatch_url(self) -> str:
+        """Return the address of the swatch's picture; empty if the swatch is a code, or there is none."""
+        return "" if is_colour_code(self.swatch) else self.swatch
 
     def in_locale(self, locale: str) -> "Product":
         """Return the product with its texts in a locale, else in its language, else as they are.
@@ -104,6 +113,11 @@ class Product:
     def image(self, *views: View) -> SourceImage | None:
         """Return the photo of the first of these views that the product has, or None."""
         return next((i for view in views for i in self.images if i.view == view), None)
+
+
+def is_colour_code(text: str) -> bool:
+    """Return whether a text is a colour as `#rrggbb`."""
+    return _COLOUR_CODE.fullmatch(text) is not None
 
 
 def spin_key(number: int) -> str:
@@ -123,9 +137,8 @@ def spin_frames(sources: Mapping[str, Sha256]) -> dict[str, Sha256]:
 
 def named_photos(sources: Mapping[str, Sha256]) -> dict[str, Sha256]:
     """Return the photos among fetched pictures, by view."""
-    return {
-        k: sha for k, sha in sources.items() if k not in (INSPIRATION, BROUGHT_MODEL) and not is_spin_key(k)
-    }
+    others = (INSPIRATION, SWATCH, BROUGHT_MODEL)
+    return {k: sha for k, sha in sources.items() if k not in others and not is_spin_key(k)}
 
 
 def picture_mime(head: bytes) -> str:

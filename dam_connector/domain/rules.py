@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # it needs products, which need rules
 PHOTO = "photo"  # `made_from` of a rendition that is not rendered from a model
 OTHER_CATEGORIES = "*"  # the stages of categories that have none of their own
 LOCAL = "local"  # the generator that runs on our own workers
+RECOLOURED = "recoloured"  # in provenance, the generator of a model that is another product's in its colour
+JOINED = "joined"  # in provenance, the generator of a model with the approved colours of several products
 BROUGHT = "brought"  # in provenance, the generator of a model that the product brought along
 CAMERAS = ("hero", "front", "right", "back", "left", "top", "bottom")
 MAX_CAP_USD = 1_000_000.0  # a larger cap is a slip of the keyboard
@@ -69,14 +71,28 @@ class GeneratorCondition:
     max_usd: float | None = None  # a task may cost so much; None: any price
 
 
+DRACO, WEBP, PLAIN = "draco", "webp", "plain"  # how a GLB is packed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebBudget:
-    """What the web GLB of a model may have at most. 0: no limit."""
+    """What the web GLB of a model may have at most, and how it is packed. 0: no limit."""
 
     max_bytes: int = 0
     max_triangles: int = 0
     texture_px: int = 0  # the longer side of each texture
     min_ssim: float = 0.9  # to the plain GLB, in the worst view: no step goes below it
+    geometry: str = DRACO  # or `PLAIN`: for viewers that read no compressed meshes
+    textures: str = WEBP  # or `PLAIN`: as JPEG or PNG
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ColourRules:
+    """Which products share the shape of a model, and how those of other colours are made from it."""
+
+    by: str = "parent"  # the fact that they share: `parent`, or `attributes.NAME`
+    made_from: tuple[str, ...] = ("swatch", "photo")  # where a colour comes from, the preferred first
+    max_de2000: float = 6.0  # CIEDE2000 to it; more is `variant.colour`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +103,7 @@ class Deliverable:
     kind: RunKind
     count: int = 1  # how many slots are made
     categories: tuple[str, ...] = ()  # only for these; empty: for all
-    made_from: str = PHOTO  # or the name of the model deliverable that it is rendered from
+    made_from: str = PHOTO  # or the name of the model deliverable that it is rendered, or joined, from
     views: tuple[str, ...] = ()  # the photo to start from: the first of these that the product has
     generator: tuple[str, ...] = (LOCAL,)  # `local` or provider connections, the most preferred first
     when: Mapping[str, GeneratorCondition] = field(default_factory=dict)  # by generator
@@ -110,7 +126,14 @@ class Deliverable:
     max_triangles: int = 30_000
     texture_px: int = 2048
     web_budget: WebBudget | None = None  # of its web GLB; None: only packed
+    budgets: Mapping[str, WebBudget] = field(default_factory=dict)  # of GLBs of their own, by channel
+    colours: ColourRules | None = None  # products of several colours share its shape; None: each has its own
     min_confidence: float = 0.0  # a local model below this goes to the next generator
+
+    @property
+    def is_joined(self) -> bool:
+        """Return whether it is one model of the colours of several products, made from their models."""
+        return self.kind is RunKind.MODEL and self.made_from != PHOTO
 
     def is_for_category(self, category: str) -> bool:
         """Return True if it is made for products of a category."""

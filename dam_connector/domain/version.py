@@ -1,7 +1,7 @@
 """Assets and their versions: numbered, immutable file sets, with the table of their state transitions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -14,7 +14,8 @@ CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was o
 
 # views of evidence files, followed by the view of the photo
 CUTOUT_PHOTO, CUTOUT_MASK, LIKENESS_PICTURE = "cutout-", "mask-", "likeness-"
-# view of the evidence file that shows the plain GLB, the web GLB and their difference
+# view of the evidence file that shows the plain GLB, the web GLB and their difference; for a channel, a dash
+# and its name follow
 WEB_PICTURE = "web-glb"
 
 
@@ -54,6 +55,7 @@ class Role(StrEnum):
     USDZ = "usdz"
     PREVIEW = "preview"  # a picture of a model
     SIZE = "size"  # a rendition in a smaller size, whose longer side in pixels is its `view`
+    CHANNEL = "channel"  # a GLB for the channel that its `view` names, in place of the one for the web
     EVIDENCE = "evidence"  # a picture of the report, which no channel gets
 
 
@@ -103,17 +105,26 @@ class Version:
     updated_at: datetime | None = None  # when anything about it changed last; None: it is not stored
 
     def file(self, format: str = "", role: Role | None = None, view: str = "") -> VersionFile | None:
-        """Return the first file with this format, role and view, or None. Arguments left out match any."""
+        """Return the first file with this format, role and view, or None. Arguments left out match any.
+
+        A file for one channel is returned only by its role: see `for_channel`.
+        """
         return next(
             (
                 f
                 for f in self.files
                 if (not format or f.format == format)
-                and (role is None or f.role == role)
+                and (f.role == role if role else f.role is not Role.CHANNEL)
                 and (not view or f.view == view)
             ),
             None,
         )
+
+    def for_channel(self, channel: str) -> "Version":
+        """Return the version as a channel gets it: with its own GLB for the web, without those of others."""
+        own = self.file(role=Role.CHANNEL, view=channel)
+        files = [f for f in self.files if f.role is not Role.CHANNEL and not (own and f.format == own.format)]
+        return replace(self, files=(*files, *([replace(own, role=Role.PRIMARY, view="")] if own else [])))
 
     @property
     def marks(self) -> VersionMarks:
@@ -151,9 +162,9 @@ class Version:
         return tuple(f for f in self.evidence_files if f.view.startswith(LIKENESS_PICTURE))
 
     @property
-    def web_picture(self) -> VersionFile | None:
-        """Return the picture that compares the web GLB with the plain one, or None."""
-        return next((f for f in self.evidence_files if f.view == WEB_PICTURE), None)
+    def web_pictures(self) -> tuple[VersionFile, ...]:
+        """Return the pictures that compare the GLBs for the web and for channels with the plain one."""
+        return tuple(f for f in self.evidence_files if f.view.startswith(WEB_PICTURE))
 
     @property
     def mask(self) -> VersionFile | None:
@@ -204,6 +215,15 @@ class ApprovedVersion:
     version: Version
     files_sha256: Mapping[str, Sha256]  # of the approved files, by name
     approved_by: str
+
+    def for_channel(self, channel: str) -> "ApprovedVersion":
+        """Return the version as a channel gets it, with the hashes of its files."""
+        version = self.version.for_channel(channel)
+        return replace(
+            self,
+            version=version,
+            files_sha256={f.name: self.files_sha256[f.name] for f in version.files},
+        )
 
     def __post_init__(self) -> None:
         if self.version.state not in (S.APPROVED, S.PUBLISHED):

@@ -129,3 +129,22 @@ finished_files = sa.Table(
     sa.Column("at", UtcDateTime, nullable=False),  # of the last change or wake-up
     sa.UniqueConstraint("sku", "deliverable"),
 )
+
+# Which product makes the shape that products of several colours share.
+shapes = sa.Table(
+    "shapes",
+    metadata,
+    sa.Column("deliverable", sa.String(40), primary_key=True),
+    sa.Column("shape_key", sa.String(500), primary_key=True),  # what the products share
+    sa.Column("owner", sa.String(500), nullable=False),  # its SKU
+)
+
+# The products that share a shape.
+shape_members = sa.Table(
+    "shape_members",
+    metadata,
+    sa.Column("deliverable", sa.String(40), primary_key=True),
+    sa.Column("sku", sa.String(500), primary_key=True),
+    sa.Column("shape_key", sa.String(500), nullable=False),
+    sa.Index(None, "deliverable", "shape_key"),
+)

@@ -102,7 +102,7 @@ def adoptable(services: Services, product: Product, found: FoundFiles) -> Iterat
 
 
 def with_checks(services: Services, files: list[Adoptable]) -> list[Adoptable]:
-    """Return finished files with what their checks found, where they were checked."""
+    """Return finished files with the findings of their checks, where they were checked."""
     known = services.finished_files.of_skus({file.sku for file in files})
 
     def add(file: Adoptable) -> Adoptable:

@@ -1,4 +1,4 @@
-"""The preview of a batch: which rows are good, what they make, what it costs and how long it takes."""
+"""The preview of a batch: which rows are good, their assets, the cost and the time."""
 
 import time
 from collections.abc import Iterator, Mapping, Set

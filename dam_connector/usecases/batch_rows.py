@@ -65,7 +65,7 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
     columns = {
         theirs: beside.models if ours == "model_url" else beside.pictures
         for ours, theirs in mapping.items()
-        if ours.startswith("image_url") or ours in ("inspiration_image", "model_url")
+        if ours.startswith("image_url") or ours in ("inspiration_image", "model_url", "swatch")
     }
     named = {(cells.get(c, "").strip(), c) for _, cells in sheet.rows for c in columns}
     spin = mapping.get("spin_images", "")
@@ -204,11 +204,18 @@ def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Pro
             issues.append(url)
         else:
             model_url = url
+    swatch = product.swatch
+    if product.swatch_url:
+        url = _resolve_file_name(swatch, "/swatch", pictures)
+        if isinstance(url, Issue):
+            issues.append(url)
+        else:
+            swatch = url
     spin = _resolve_spin(product.spin_images, beside.pictures)
     if isinstance(spin, Issue):
         return product, [*issues, spin]
     found = replace(product, images=tuple(images), inspiration_image=inspiration, model_url=model_url)
-    return replace(found, spin_images=spin), issues
+    return replace(found, spin_images=spin, swatch=swatch), issues
 
 
 def _resolve_spin(spin: tuple[str, ...], pictures: PictureFinder[Sha256]) -> tuple[str, ...] | Issue:

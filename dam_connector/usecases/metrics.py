@@ -113,7 +113,7 @@ def _caps(services: Services) -> dict[str, dict[str, float]]:
 
 
 def _figures(figures: FleetFigures, services: Services) -> Iterator[Metric]:
-    """Yield what the records say."""
+    """Yield the figures of the records."""
     f = figures
     age = "Seconds for which the oldest work of a queue has been due without a worker. Scale workers by it."
     yield _gauge("queue_age_seconds", age, "queue", f.queue_age_s)

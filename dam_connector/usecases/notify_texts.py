@@ -1,4 +1,4 @@
-"""The texts of notifications: what webhooks, Slack, Teams and e-mails say, and where they link to."""
+"""The texts of notifications: of webhooks, Slack, Teams and e-mails, with their links."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from dam_connector.wiring import Services
 
 
 def webhook_data(services: Services, message: OutboxMessage) -> dict[str, Any]:
-    """Return the data of a webhook: what happened to which version, and where people look at it."""
+    """Return the data of a webhook: the event, its version, and where people look at it."""
     version = services.assets.get(message.version_id) if message.version_id else None
     data: dict[str, Any] = {
         "sku": message.sku,

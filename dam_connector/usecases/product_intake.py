@@ -14,6 +14,7 @@ from dam_connector.usecases.changed_channels import send_changed_texts
 from dam_connector.usecases.dam_photos import photo_urls
 from dam_connector.usecases.expiry import restore_when_back
 from dam_connector.usecases.run_planning import plan_runs, what_is_made
+from dam_connector.usecases.shared_shapes import shape_awaited
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.usecases.stored_facts import store_facts
 from dam_connector.wiring import Services
@@ -113,7 +114,8 @@ def _store_findings_and_plan(
     adopted = adopt_files(services, product, sources, ready)
     # A row of a sheet fails as a whole, as its check says: a person corrects it and uploads it again.
     is_failed_row = bool(batch_id) and any(i.severity is Severity.ERROR for i in issues)
-    can_run = bool(set(sources) - {INSPIRATION}) and not is_incomplete and not is_failed_row
+    has_picture = bool(set(sources) - {INSPIRATION}) or bool(product.swatch)
+    can_run = has_picture and not is_incomplete and not is_failed_row
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
     _, nothing = (
@@ -121,9 +123,11 @@ def _store_findings_and_plan(
         if planned or errors
         else what_is_made(services, product, set(sources), services.rules.current())
     )
+    awaited = shape_awaited(services, product, services.rules.current()) if can_run else ""
     planned_text = nothing or f"{planned} {'run' if planned == 1 else 'runs'} planned"
     parts = [
         planned_text if can_run or not errors else "",
+        f"its model waits for the approval of the shape of {awaited}" if awaited else "",
         f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
         f"adopted: {' and '.join(adopted)}" if adopted else "",
         *(f"not adopted: {each}" for each in ready.values() if isinstance(each, str)),

@@ -181,7 +181,8 @@ def _placements(
     rules = services.rules.current()
     names = channel_names(channel, product, [each.version for each in found], rules)
     for approved, new_names in zip(found, names, strict=True):
-        yield _placement(services, product, approved, new_names, locale_of(rules, channel))
+        own = approved.for_channel(channel)
+        yield _placement(services, product, own, new_names, locale_of(rules, channel))
 
 
 def _placement(

@@ -11,8 +11,9 @@ from dam_connector.domain.comment import summary_text
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.issue import Waiver
-from dam_connector.domain.rules import LOCAL, PHOTO
+from dam_connector.domain.rules import JOINED, LOCAL, PHOTO, Deliverable
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.shapes import PART_VERSIONS, SHAPE_VERSION
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import ConfigError, NotFound, Refused, StateConflict
 from dam_connector.store.decisions import STATE_AFTER
@@ -21,6 +22,7 @@ from dam_connector.usecases import stages
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.publish import require_product
+from dam_connector.usecases.shared_shapes import parts_of_joined
 from dam_connector.wiring import Services
 
 OPEN_FOR_REVIEW = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)
@@ -52,12 +54,13 @@ def decide(
     Raises:
         Refused: a time to go live, and further stages are asked.
         StateConflict: somebody else decided first, another stage is asked now, or the version is approved and
-            its product was deleted.
+            its product was deleted, or its shape is not approved any more.
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
         if decision.verdict is Verdict.APPROVED:
             require_product(services, version)
+            _require_shape(services, version)
         services.assets.lock_asset(version.asset.id)
         stage, is_final = stages.deciding_stage(
             services, version, decision.verdict, from_dam=source == version.dam, expected=stage
@@ -83,9 +86,53 @@ def decide(
         if decision.verdict is Verdict.APPROVED:
             due_at = services.clock.now() + timedelta(seconds=delay_s) if delay_s else None
             counts_from = max(filter(None, (due_at, go_live_at)), default=None)
-            services.live_requests.add(version, goes_live=True, by=decision.by, due_at=counts_from)
-            plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
+            _go_live(services, version, decision_id, by=decision.by, due_at=due_at, counts_from=counts_from)
     return True
+
+
+def approve_joined(services: Services, version: Version, deliverable: Deliverable) -> None:
+    """Approve a version that was joined from approved ones, in the open transaction, by their approvals.
+
+    Each of its parts was approved by people. If others are approved by now, it stays in review, and the run
+    that they caused makes the next one.
+    """
+    parts = parts_of_joined(services, version.asset.sku, deliverable).values()
+    if " ".join(part.id for part in parts) != version.provenance.get(PART_VERSIONS):
+        return
+    names = ", ".join(f"{part.asset.sku} V{part.number}" for part in parts)
+    decision = Decision(verdict=Verdict.APPROVED, by=JOINED, note=f"made of approved models: {names}")
+    decision_id = services.decisions.record(version, decision, JOINED)
+    sync_to_dam(services, version)
+    services.history.add(
+        decision.verdict.value,
+        sku=version.asset.sku,
+        version_id=version.id,
+        by=decision.by,
+        detail=decision.note,
+    )
+    _go_live(services, version, decision_id, by=decision.by)
+
+
+def _go_live(
+    services: Services,
+    version: Version,
+    decision_id: str,
+    *,
+    by: str,
+    due_at: datetime | None = None,
+    counts_from: datetime | None = None,
+) -> None:
+    """Ask for a version to be live, and plan its publication."""
+    services.live_requests.add(version, goes_live=True, by=by, due_at=counts_from)
+    plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
+
+
+def _require_shape(services: Services, version: Version) -> None:
+    """Check that the shape of a recoloured version was approved."""
+    shape = services.assets.get(str(version.provenance.get(SHAPE_VERSION, "")))
+    if shape and not services.decisions.is_approved(shape):
+        name = f"{shape.asset.sku} V{shape.number}"
+        raise StateConflict(f"its shape, {name}, is not approved any more; decide about that one first")
 
 
 def _pass_to_next_stage(

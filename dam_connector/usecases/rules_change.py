@@ -10,9 +10,7 @@ from typing import Any
 
 import structlog
 
-from dam_connector.domain.completeness import product_issues
-from dam_connector.domain.issue import Severity
-from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.domain.product import Product
 from dam_connector.domain.rules import LOCAL, Apply, Deliverable, Rules
 from dam_connector.domain.rules_effect import RulesEffect
 from dam_connector.errors import ConfigError, StateConflict
@@ -22,7 +20,7 @@ from dam_connector.store.rules_archive import changed_keys
 from dam_connector.usecases.changed_channels import known_input_hash
 from dam_connector.usecases.consistency_checks import check_records, repair_records
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
-from dam_connector.usecases.run_planning import needed_runs, plan_runs
+from dam_connector.usecases.run_planning import can_be_made, needed_runs, plan_runs
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -63,19 +61,12 @@ def _add_page(services: Services, effect: RulesEffect, records: list[ProductReco
     products = {str(record.product.sku): record.product for record in records}
     for record in records:
         effect.products += 1
-        if _can_be_made(record, rules):
+        if can_be_made(record, rules):
             _add_runs(services, effect, record, rules, inputs)
     for slot, channels in live.items():
         wanted = _channels(rules, products[slot.sku], slot.deliverable)
         effect.published.update(wanted - channels)
         effect.withdrawn.update(channels - wanted)
-
-
-def _can_be_made(record: ProductRecord, rules: Rules) -> bool:
-    issues = product_issues(record.product, rules.products)
-    return bool(set(record.sources) - {INSPIRATION}) and not any(
-        issue.severity is Severity.ERROR for issue in issues
-    )
 
 
 def _add_runs(
@@ -168,7 +159,7 @@ def _apply_page(services: Services, note: dict[str, Any]) -> int:
     rules, planned = services.rules.current(), 0
     with services.transaction():
         for record in records:
-            if _can_be_made(record, rules):
+            if can_be_made(record, rules):
                 planned += plan_runs(services, record.product, record.sources, bulk=True)
         note |= {"before": records[-1].id, "planned": note["planned"] + planned}
         services.notes.set(NOTE, note)

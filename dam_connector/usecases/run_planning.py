@@ -2,14 +2,18 @@
 
 from collections.abc import Collection, Iterator, Mapping
 
+from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Severity
 from dam_connector.domain.planning import PlannedRun, planned_runs
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.version import VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
+from dam_connector.usecases.shared_shapes import join_shapes, shapes_of
 from dam_connector.wiring import Services
 
 
@@ -19,6 +23,7 @@ def plan_runs(
     sources: Mapping[str, Sha256],
     *,
     made_from: str = "",
+    deliverables: Collection[str] = (),
     batch_id: str = "",
     bulk: bool = False,
 ) -> int:
@@ -27,16 +32,33 @@ def plan_runs(
     Args:
         sources: the product's stored images by view.
         made_from: plan only the runs that render this deliverable's model; empty: all runs.
+        deliverables: plan only the runs of these; empty: all runs.
         batch_id: the batch that the product belongs to, if it is in one. It implies `bulk`.
         bulk: the runs wait behind those of single products.
     """
     bulk = bulk or bool(batch_id)
-    rules = services.rules.current()
-    planned = [
-        p
-        for p in needed_runs(services, product, sources, rules)
-        if not made_from or p.deliverable.made_from == made_from
-    ]
+    with services.transaction():
+        rules = services.rules.current()
+        join_shapes(services, product, rules)
+        planned = [
+            p
+            for p in needed_runs(services, product, sources, rules)
+            if (not made_from or p.deliverable.made_from == made_from)
+            and (not deliverables or p.deliverable.name in deliverables)
+        ]
+        return _add_runs(services, product, planned, rules, batch_id=batch_id, bulk=bulk)
+
+
+def _add_runs(
+    services: Services,
+    product: Product,
+    planned: list[PlannedRun],
+    rules: Rules,
+    *,
+    batch_id: str,
+    bulk: bool,
+) -> int:
+    """Store and wake the runs that were not planned before; return how many."""
     needed = [
         NewRun(
             kind=p.deliverable.kind,
@@ -64,7 +86,15 @@ def needed_runs(
 ) -> Iterator[PlannedRun]:
     """Yield the runs that a product needs by some rules, whether or not they were planned before."""
     models = current_models(services, product, rules)
-    yield from planned_runs(product, sources, models, rules, services.rules.former_namings())
+    shapes = shapes_of(services, product, rules)
+    yield from planned_runs(product, sources, models, rules, services.rules.former_namings(), shapes)
+
+
+def can_be_made(record: ProductRecord, rules: Rules) -> bool:
+    """Return whether a product has all that its runs need by some rules."""
+    issues = product_issues(record.product, rules.products)
+    has_picture = bool(set(record.sources) - {INSPIRATION}) or bool(record.product.swatch)
+    return has_picture and not any(issue.severity is Severity.ERROR for issue in issues)
 
 
 def what_is_made(

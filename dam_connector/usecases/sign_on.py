@@ -37,7 +37,7 @@ class PendingSignOn:
 
 
 def begin_sign_on(services: Services, target: str) -> tuple[str, PendingSignOn]:
-    """Begin a login; return the address to send the person to, and what the browser keeps.
+    """Begin a login; return the address to send the person to, and the values that the browser keeps.
 
     Args:
         services: the services.

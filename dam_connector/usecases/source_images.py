@@ -36,6 +36,7 @@ from dam_connector.domain.product import (
     MAX_SPIN_FRAMES,
     MIN_SPIN_FRAMES,
     SIGNATURE_BYTES,
+    SWATCH,
     Product,
     View,
     is_spin_key,
@@ -84,6 +85,8 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:
         urls[INSPIRATION] = (product.inspiration_image, "/inspiration_image")
+    if product.swatch_url:
+        urls[SWATCH] = (product.swatch_url, "/swatch")
     if product.model_url:
         urls[BROUGHT_MODEL] = (product.model_url, MODEL_POINTER)
     if MIN_SPIN_FRAMES <= len(product.spin_images) <= MAX_SPIN_FRAMES:

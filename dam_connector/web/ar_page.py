@@ -22,9 +22,11 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from dam_connector.domain.product import Product
+from dam_connector.domain.shapes import part_colour
 from dam_connector.domain.version import Role, Version, VersionFile, VersionState
 from dam_connector.store.ar_counts import ArEvent
 from dam_connector.store.products import ProductRecord
+from dam_connector.usecases.shared_shapes import joined_model
 from dam_connector.web.languages import Reader, requested_reader
 from dam_connector.web.rate_limit import limit_rate
 from dam_connector.web.request_context import csrf, error_response, services
@@ -38,11 +40,17 @@ SIDES = ("hero", "front", "right", "back", "left", "top")  # previews that shopp
 
 @bp.get("/ar/<path:sku>")
 def page(sku: str) -> ResponseReturnValue:
-    """Show the product in 3D and, on a phone, in the room at its real size; 404 unless a model is live."""
+    """Show the product in 3D and, on a phone, in the room at its real size; 404 unless a model is live.
+
+    Where one model has the colours of several products, it is shown in this product's.
+    """
     record, versions = _live_versions(sku)
-    model = next((v for v in versions if v.file("glb")), None)
+    joined, colour = _joined_model(record)
+    own = next((v for v in versions if v.file("glb") and v != joined), None)
+    model = joined or own
     if model is None:
         abort(404)
+    shown = own or model
     address, web = _page_address(sku), model.file("web")
     product = record.product.in_locale(requested_reader().language)
     frames = next((v.spin_frames for v in versions if v.spin_frames), ())
@@ -52,14 +60,15 @@ def page(sku: str) -> ResponseReturnValue:
         glb=_url(web or model.file("glb")),
         plain_glb=_url(model.file("glb")),
         is_packed=web is not None,
-        usdz=_url(model.file("usdz")),
+        colour=colour,
+        usdz=_url(shown.file("usdz")),
         model=model,
-        poster=_url(model.file(role=Role.PREVIEW, view="hero") or model.list_picture),
-        pictures=[_url(f) for f in frames or _previews(model)],
+        poster=_url(_poster(shown, sku)),
+        pictures=[_url(f) for f in frames or _previews(shown, sku)],
         is_spin=bool(frames),
         labels=_size_labels(record.product, requested_reader()),
         address=address,
-        linked_data=json.dumps(_linked_data(product, model, address)).replace("<", "\\u003c"),
+        linked_data=json.dumps(_linked_data(product, shown, address)).replace("<", "\\u003c"),
     )
 
 
@@ -124,8 +133,30 @@ def _page_css() -> str:
     return (Path(__file__).parent / "static" / "ar.css").read_text(encoding="utf-8")
 
 
-def _previews(model: Version) -> list[VersionFile]:
-    """Return the pictures of a model from its named sides."""
+def _joined_model(record: ProductRecord | None) -> tuple[Version | None, str]:
+    """Return the live model with the colours of several products and this one's name there, or None."""
+    rules = services().rules.current()
+    if record is None or record.deleted:
+        return None, ""
+    owner, names = joined_model(services(), record.product, rules)
+    for version in _live_of(services().products.get(owner)) if owner else ():
+        colour = part_colour(version.provenance, record.product.sku)
+        if version.asset.deliverable in names and colour:
+            return version, colour
+    return None, ""
+
+
+def _poster(model: Version, sku: str) -> VersionFile | None:
+    """Return the picture that is shown until a model is there; None for one in another product's colour."""
+    if model.asset.sku != sku:
+        return None
+    return model.file(role=Role.PREVIEW, view="hero") or model.list_picture
+
+
+def _previews(model: Version, sku: str) -> list[VersionFile]:
+    """Return the pictures of a model from its named sides; none of one in another product's colour."""
+    if model.asset.sku != sku:
+        return []
     return [f for view in SIDES if (f := model.file(role=Role.PREVIEW, view=view))]
 
 
@@ -185,22 +216,36 @@ def _page_address(sku: str) -> str:
 
 
 def _live_versions(sku: str) -> tuple[ProductRecord, list[Version]]:
-    """Return the product and its versions that are live in a viewer channel, or abort with 404."""
+    """Return the product and its versions that are live in a viewer channel, or abort with 404.
+
+    A model of another product that has its colour is among them.
+    """
     record = services().products.get(sku)
+    live = _live_of(record)
+    joined, _ = _joined_model(record)
+    if record is None or not (live or joined):
+        abort(404)
+    return record, live if joined is None or joined in live else [*live, joined]
+
+
+def _live_of(record: ProductRecord | None) -> list[Version]:
+    """Return the versions of a product that are live in a viewer channel; none of a deleted product."""
+    if record is None or record.deleted:
+        return []
+    sku = record.product.sku
     viewers = {
         name
         for name, channel in services().rules.current().channel.items()
         if channel.adapter == CHANNEL_ADAPTER
     }
-    published_ids = {p.version_id for p in services().publications.of_product(sku) if p.channel in viewers}
-    live = [
-        v
+    published_ids = {
+        p.version_id: p.channel for p in services().publications.of_product(sku) if p.channel in viewers
+    }
+    return [
+        v.for_channel(published_ids[v.id])
         for v in services().assets.of_product(sku)
         if v.id in published_ids and v.state is not VersionState.WITHDRAWN
     ]
-    if record is None or record.deleted or not live:
-        abort(404)
-    return record, live
 
 
 def _url(file: VersionFile | None) -> str:

@@ -30,7 +30,7 @@ def index() -> ResponseReturnValue:
 
 
 def _index_page(form: Mapping[str, str]) -> str:
-    """Render the page of guest links. form: what the form for a new one shows, by field."""
+    """Render the page of guest links. form: the values of the form for a new one, by field."""
     s = services()
     stages = {stage.name for listed in s.rules.current().review.stages.values() for stage in listed}
     return render_template(

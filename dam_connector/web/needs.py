@@ -20,7 +20,7 @@ MAX_CAUSES = 6  # shown of each kind
 @bp.get("/needs")
 @requires(UserRole.ADMIN)
 def index() -> ResponseReturnValue:
-    """Show what failed or waits for a person, grouped by cause."""
+    """Show all that failed or waits for a person, grouped by cause."""
     s = services()
     deliveries = Counter(d.error for d in s.inbox.page(state="failed", limit=MAX_GROUPED))
     _, differences, _ = reconciliation.last_result(s)

@@ -39,6 +39,8 @@ EDITABLE_COLUMNS = (
     *(
         "inspiration_image",
         "model_url",
+        "parent",
+        "swatch",
         "prompt",
         "number_of_images",
         "aspect_ratio",

@@ -100,6 +100,11 @@ def add_chair_and_flagged_product(services: Services, photos: PhotoServer) -> No
     intake.add_product(services, product("FLAG1", category="furniture", dimensions=None), by="test")
 
 
+def model_is_shown(page: Page, selector: str) -> bool:
+    page.wait_for_function("s => document.querySelector(s)?.loaded === true", arg=selector, timeout=30_000)
+    return bool(page.evaluate("s => document.querySelector(s).getDimensions().y", selector) > 0.8)
+
+
 def serious_violations(page: Page) -> list[str]:
     """Return the rules of axe that a page breaks with an impact of serious or critical."""
     page.evaluate(AXE.read_text(encoding="utf-8"))

@@ -8,28 +8,22 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.browser.conftest import (
     WITH_3D,
     add_chair_and_flagged_product,
+    model_is_shown,
     needs_chromium,
     quiet_page,
     serious_violations,
     served,
     started,
 )
-from tests.support import MODEL, PhotoServer, product, rules_json
-from tests.unit.test_adoption import textured_chair
-from tests.unit.test_colour_variants import GREEN, RED, seat
-from worker.imaging.main_colours import to_lab
-from worker.modeling.colour_variants import WantedColour, add_variants
-from worker.modeling.usdz_export import convert_glb
+from tests.support import MODEL, PhotoServer, rules_json
 
 pytestmark = needs_chromium
 LINES_ARE_DRAWN = """() => [...document.querySelectorAll("svg.lines line")].every(({ x1, y1, x2, y2 }) =>
@@ -72,11 +66,6 @@ def page(chromium: Browser, site: str, services: Services) -> Iterator[Page]:
         site,
         "/login/link/" + services.users.add_login_link(services.users.add("ann", UserRole.ADMIN)),
     )
-
-
-def model_is_shown(page: Page, selector: str) -> bool:
-    page.wait_for_function("s => document.querySelector(s)?.loaded === true", arg=selector, timeout=30_000)
-    return bool(page.evaluate("s => document.querySelector(s).getDimensions().y", selector) > 0.8)
 
 
 @pytest.mark.parametrize(
@@ -267,83 +256,6 @@ def a_missing_product_speaks_to_shoppers(chromium: Browser, site: str) -> None:
     assert answer and answer.status == 404
     expect(page.get_by_role("heading")).to_have_text("この商品は現在3Dで表示できません")
     context.close()
-
-
-@pytest.mark.parametrize("deliverables", [[{**MODEL, "categories": ["bench"]}]], ids=["of benches"])
-def test_from_an_uploaded_model_to_the_ar_page(
-    page: Page, services: Services, drain: Callable[[], int]
-) -> None:
-    size = {"width": 0.92, "height": 1.7, "depth": 0.98, "unit": "m"}
-    intake.add_product(services, product("BENCH", category="bench", images={}, dimensions=size), by="test")
-    page.goto(f"/products/{services.products.get('BENCH').id}")
-    file = {"name": "bench.usdz", "mimeType": "model/vnd.usdz+zip"}
-    package = convert_glb(textured_chair(), "BENCH").data
-    page.get_by_label("GLB, glTF, USDZ").set_input_files({**file, "buffer": package})
-    page.get_by_role("button", name="Make the model from this file").click()
-    expect(page.get_by_text("The model is stored.")).to_be_visible()
-    drain()
-    page.goto("/review")
-    page.locator(".card", has_text="model").click()
-    assert model_is_shown(page, "model-viewer")
-    expect(page.locator("a[href^='/originals/']")).to_have_count(1)
-    page.keyboard.press("a")
-    page.get_by_text("approved").first.wait_for()
-    services.clock.forward(60)  # type: ignore[attr-defined]
-    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
-    drain()
-    page.goto("/ar/BENCH")
-    assert model_is_shown(page, "model-viewer")
-
-
-@pytest.mark.parametrize("deliverables", [[{**MODEL, "categories": ["bench"]}]], ids=["of benches"])
-def test_a_model_with_colours_has_a_choice_for_reviewers_and_shoppers(
-    page: Page, services: Services, drain: Callable[[], int]
-) -> None:
-    green = WantedColour("Green", plain=to_lab(np.array(GREEN, np.uint8)))
-    glb, _ = add_variants(seat(RED), "Red", [green])
-    record = product("BENCH", category="bench", images={}, dimensions={"height": 0.9, "unit": "m"})
-    intake.add_product(services, record, by="test")
-    page.goto(f"/products/{services.products.get('BENCH').id}")
-    file = {"name": "seat.glb", "mimeType": "model/gltf-binary", "buffer": glb}
-    page.get_by_label("GLB, glTF, USDZ").set_input_files(file)
-    page.get_by_role("button", name="Make the model from this file").click()
-    expect(page.get_by_text("The model is stored.")).to_be_visible()
-    drain()
-    page.goto("/review")
-    page.locator(".card", has_text="model").click()
-    assert model_is_shown(page, "model-viewer")
-    expect(page.get_by_text("no photo", exact=True)).to_be_visible()
-    colours_can_be_chosen(page)
-    assert serious_violations(page) == []
-    page.keyboard.press("a")
-    page.get_by_text("approved").first.wait_for()
-    services.clock.forward(60)  # type: ignore[attr-defined]
-    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
-    drain()
-    page.goto("/ar/BENCH")
-    assert model_is_shown(page, "model-viewer")
-    colours_can_be_chosen(page)
-    assert serious_violations(page) == []
-
-
-def colours_can_be_chosen(page: Page) -> None:
-    group = page.get_by_role("group", name="Colours")
-    expect(group.get_by_role("button")).to_have_text(["Red", "Green"])
-    red, green = group.get_by_role("button").all()
-    expect(red).to_have_attribute("aria-pressed", "true")
-    green.click()
-    expect(green).to_have_attribute("aria-pressed", "true")
-    expect(red).to_have_attribute("aria-pressed", "false")
-    # The scene is asked what it draws: a picture takes seconds without a graphics card.
-    page.wait_for_function(
-        """() => {
-          const viewer = document.querySelector("model-viewer");
-          const scene = viewer[Object.getOwnPropertySymbols(viewer).find((s) => s.description === "scene")];
-          const drawn = [];
-          scene.traverse((node) => { if (node.isMesh) drawn.push(node.material.name); });
-          return drawn.some((name) => name.includes("Green"));
-        }"""
-    )
 
 
 def test_product_and_theme(page: Page, services: Services) -> None:

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from dam_connector.errors import ConnectorError
+from tests.stress.colour_scenarios import COLOUR_SCENARIOS
 from tests.stress.invariants import assert_consistent, snapshot
 from tests.stress.paid_scenarios import PAID_SCENARIOS
 from tests.stress.photo_scenarios import PHOTO_SCENARIOS
 from tests.stress.scenarios import SCENARIOS, Scenario
 
 ALL_POINTS = bool(os.environ.get("STRESS_LONG"))
-ALL_KINDS = (*SCENARIOS, *PHOTO_SCENARIOS, *PAID_SCENARIOS)
+ALL_KINDS = (*SCENARIOS, *COLOUR_SCENARIOS, *PHOTO_SCENARIOS, *PAID_SCENARIOS)
 KINDS = [kind for kind in ALL_KINDS if ALL_POINTS or kind.sampled_points]
 
 

@@ -1,5 +1,6 @@
 """Colour variants on one shape: recoloured from photos, measured, written, selected, kept when brought."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -36,6 +37,13 @@ def seat(cloth: tuple[int, int, int]) -> bytes:
     picture[:, np.arange(256) // 4 % 4 == 3] = BLACK
     data = made.png(picture.clip(0, 255).astype(np.uint8))
     return write_glb(replace(unwrapped(box(0.5, 0.6, 0.5)), texture=data), "seat")
+
+
+def photo_picture(cloth: tuple[int, int, int]) -> bytes:
+    """A photo of the seat in a colour, from the hero view, as JPEG."""
+    out = io.BytesIO()
+    Image.fromarray(render_hero(seat(cloth), 400)).save(out, "JPEG", quality=95)
+    return out.getvalue()
 
 
 def lit(glb: bytes) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,11 @@ import pytest
 from PIL import Image
 
 from benchmarks.glb_corpus import finish
+from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
+from dam_connector.domain.issue import Report
 from dam_connector.domain.rules import Deliverable, WebBudget
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import WEB_PICTURE, Role
+from dam_connector.domain.version import WEB_PICTURE, ApprovedVersion, Asset, Role, Version, VersionState
 from dam_connector.errors import ConfigError
 from dam_connector.wiring import Services
 from schemas.rules_loader import load_rules
@@ -234,3 +237,54 @@ def test_a_triangle_without_area_may_be_missing_in_the_web_glb() -> None:
     )
     assert not list(web_glb.check(subject, RULES))
     assert subject.facts["web_triangles"] == len(model.faces) - 1
+
+
+def test_each_channel_has_a_glb_within_its_budget() -> None:
+    budgets = {
+        "shop": WebBudget(texture_px=256, min_ssim=0.5, geometry="plain", textures="plain"),
+        "viewer": WebBudget(max_bytes=10_000_000),
+    }
+    work, services = finish(busy(), budgets=budgets)
+    files = {f.view: services.blobs.get(f.sha256) for f in work.files if f.role is Role.CHANNEL}
+    assert set(files) == {"shop", "viewer"} and not work.issues
+    shop, viewer = (Document(files[name]) for name in ("shop", "viewer"))
+    assert "extensionsRequired" not in shop.json and DRACO in viewer.json["extensionsRequired"]
+    assert [max(t.width, t.height) for t in read_textures(shop)] == [256]
+    assert [max(t.width, t.height) for t in read_textures(viewer)] == [512]
+    assert len(files["viewer"]) < len(file_of((work, services), "glb"))
+    views = [f.view for f in work.files if f.role is Role.EVIDENCE]
+    assert views == [f"{WEB_PICTURE}-shop", f"{WEB_PICTURE}-viewer"]
+    assert work.facts["web_steps_viewer"] and work.facts["web_ssim_shop"]
+
+
+def test_a_channel_gets_its_own_glb_and_no_other() -> None:
+    files = (
+        made(b"plain", "a.glb", "glb"),
+        made(b"web", "a_web.glb", "web"),
+        replace(made(b"shop", "a_web_shop.glb", "web", Role.CHANNEL), view="shop"),
+    )
+    version = replace(approved_version(), files=files)
+    assert version.file("web") == files[1]
+    assert [f.name for f in version.for_channel("viewer").files] == ["a.glb", "a_web.glb"]
+    own = version.for_channel("shop")
+    assert [f.name for f in own.files] == ["a.glb", "a_web_shop.glb"] and own.file("web") == own.files[1]
+    hashes = {f.name: f.sha256 for f in files}
+    pinned = ApprovedVersion(version=version, files_sha256=hashes, approved_by="ann").for_channel("shop")
+    assert set(pinned.files_sha256) == {"a.glb", "a_web_shop.glb"}
+
+
+def approved_version() -> Version:
+    """Return an approved version of a model, without files."""
+    asset = Asset(id=AssetId("a"), sku=Sku("A1"), deliverable="model", slot=1, kind="model")
+    return Version(
+        id=VersionId("v"),
+        asset=asset,
+        number=1,
+        state=VersionState.APPROVED,
+        run_id=RunId("r"),
+        files=(),
+        report=Report(),
+        provenance={},
+        rules_fingerprint="",
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )

@@ -171,6 +171,34 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
             ["/deliverables/0/made_from: this is for renditions"],
         ),
         (
+            {
+                "deliverables": [
+                    {"name": "m", "kind": "model", "colours": {"by": "color", "max_de2000": 0}},
+                    {"name": "a", "kind": "model", "made_from": "m", "generator": ["local"]},
+                    {"name": "p", "kind": "rendition", "colours": {}},
+                    {"name": "b", "kind": "model", "budgets": {"nowhere": {"geometry": "plain"}}},
+                    {"name": "c", "kind": "model", "budgets": {"viewer": {"textures": "ktx2"}}},
+                ]
+            },
+            [
+                '/deliverables/0/colours/by: use "parent" or "attributes.NAME"',
+                "/deliverables/0/colours/max_de2000: Must be greater",
+                "/deliverables/1/generator: a model of all colours has it from the model",
+                "/deliverables/2/colours: this is for models",
+                "/deliverables/3/budgets: nowhere is not one of this deliverable's channels",
+                "/deliverables/4/budgets/viewer/textures: Must be one of: webp, plain",
+            ],
+        ),
+        (
+            {
+                "deliverables": [
+                    {"name": "m", "kind": "model"},
+                    {"name": "a", "kind": "model", "made_from": "m"},
+                ]
+            },
+            ["/deliverables/1/made_from: m has no `colours`, so there is nothing to join"],
+        ),
+        (
             {"deliverables": [{"name": "a", "kind": "rendition", "background": "#fff to #000"}]},
             ["/deliverables/0/background: use"],
         ),

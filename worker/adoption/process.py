@@ -44,6 +44,10 @@ def _convert_by_format(found: str, data: bytes, files: FileSet) -> BroughtModel:
 
         glb, losses = read_obj(data, files)
         return BroughtModel(glb=glb, format="obj", losses=losses)
+    if found == "step":
+        from worker.adoption.step_reading import LOSSES, read_step
+
+        return BroughtModel(glb=read_step(data), format="step", losses=LOSSES)
     message = "The ZIP's model cannot be read."
     raise InputError("source.not_a_model", message, pointer=POINTER, limit=FORMATS_TEXT)
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.rules import Rules
+from dam_connector.domain.rules import Rules, WebBudget
+from dam_connector.domain.version import VersionFile
 from dam_connector.errors import InputError
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.product_size import size_difference
@@ -22,7 +23,8 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             continue
         where = f"/files/{file.name}"
         data = subject.read(file)
-        subject.facts["web_bytes"] = len(data)
+        end = f"_{file.view}" if file.view else ""
+        subject.facts[f"web_bytes{end}"] = len(data)
         try:
             packed = read_web_glb(data)
         except InputError as error:
@@ -30,7 +32,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
             continue
         if not subject.has("glb"):
             continue
-        budget = subject.deliverable.web_budget if subject.deliverable else None
+        budget = _budget(subject, file)
         tolerance = BUDGET_TOLERANCE if budget else TOLERANCE
         off = size_difference(packed.extent, subject.surface.extent)
         if off > tolerance:
@@ -41,7 +43,7 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                 measured=f"{off * 100:.1f} %",
                 limit=f"{tolerance * 100:.1f} %",
             )
-        subject.facts["web_triangles"] = packed.triangles
+        subject.facts[f"web_triangles{end}"] = packed.triangles
         expected = len(subject.surface.faces)
         least = 0 if budget else expected - _vanishing(subject)
         if not least <= packed.triangles <= expected:
@@ -52,6 +54,14 @@ def check(subject: CheckSubject, rules: Rules) -> Iterator[Issue]:
                 measured=packed.triangles,
                 limit=expected,
             )
+
+
+def _budget(subject: CheckSubject, file: VersionFile) -> WebBudget | None:
+    """Return the budget of a file: its channel's, or that of the web GLB; None without one."""
+    deliverable = subject.deliverable
+    if deliverable is None:
+        return None
+    return deliverable.budgets.get(file.view) if file.view else deliverable.web_budget
 
 
 def _vanishing(subject: CheckSubject) -> int:

@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dam_connector.errors import InputError
+from worker.gltf.document import Document
+from worker.gltf.embedded_textures import image_of_texture
 from worker.gltf.json_fields import Row, extension
 from worker.gltf.materials import number_list
 from worker.gltf.rewriting import GlbRewriter
@@ -139,3 +141,47 @@ def _holders(document: Row, key: str, field: str) -> list[Row]:
         elif isinstance(row, list):
             stack += row
     return found
+
+
+def material_changes(glb: bytes, other: bytes, name: str) -> dict[int, MaterialChange]:
+    """Return how the materials of a GLB differ from those of the same shape in another colour, by index.
+
+    Args:
+        glb: The shape.
+        other: The same shape in another colour.
+        name: Of that colour, for errors.
+
+    Raises:
+        InputError: variant.impossible, their meshes differ; file.*
+    """
+    one, two = Document(glb), Document(other)
+    if _shape_of(one) != _shape_of(two):
+        raise InputError("variant.impossible", f"{name} has another shape.")
+    found: dict[int, MaterialChange] = {}
+    for primitive, recoloured in zip(one.primitives, two.primitives, strict=True):
+        if primitive.material is None or recoloured.material is None or primitive.material in found:
+            continue
+        before, after = _base_colour(one, primitive.material), _base_colour(two, recoloured.material)
+        if before.picture == after.picture:
+            after = MaterialChange(factor=after.factor)  # the texture is shared
+        if before.factor != after.factor or after.picture:
+            found[primitive.material] = after
+    return found
+
+
+def _shape_of(document: Document) -> list[tuple[bytes, bytes]]:
+    return [(p.positions.tobytes(), p.faces.tobytes()) for p in document.primitives]
+
+
+def _base_colour(document: Document, material: int) -> MaterialChange:
+    """Return the base colour of a material."""
+    row = document.rows("materials")[material]
+    pbr = row.get("pbrMetallicRoughness")
+    pbr = pbr if isinstance(pbr, dict) else {}
+    red, green, blue, _ = number_list(pbr.get("baseColorFactor"), (1.0, 1.0, 1.0, 1.0))
+    info = pbr.get("baseColorTexture")
+    index = info.get("index") if isinstance(info, dict) else None
+    textures = document.rows("textures")
+    image = image_of_texture(textures[index]) if isinstance(index, int) and index < len(textures) else None
+    picture = document.image(image, "/textures") if isinstance(image, int) else b""
+    return MaterialChange(factor=(red, green, blue), picture=picture)

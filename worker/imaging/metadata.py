@@ -14,7 +14,7 @@ from xml.sax.saxutils import escape
 from defusedxml import DefusedXmlException, ElementTree
 from PIL import Image, ImageFile, IptcImagePlugin
 
-from dam_connector.domain.rules import BROUGHT
+from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED
 
 # IPTC NewsCodes, https://cv.iptc.org/newscodes/digitalsourcetype/
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -81,18 +81,20 @@ def digital_source_type(
     Args:
         rendered: The picture was rendered from a model.
         style: The deliverable's style.
-        generator: `local`, `brought`, or the provider's name.
+        generator: `local`, `brought`, `recoloured`, `joined`, or the provider's name.
         photo_type: The digital source type of the photo that it was made from, or empty.
         cut_only: The provider did nothing but remove the photo's background.
     """
     trained = photo_type in (TRAINED_ALGORITHMIC_MEDIA, COMPOSITE_WITH_TRAINED_MEDIA)
     if generator == BROUGHT:  # of the file, where it says so
         return photo_type if trained else DIGITAL_CREATION
-    if generator != "local" and not cut_only:
+    if generator in (RECOLOURED, JOINED):  # by our own code, from a model whose mark `photo_type` has
+        generator = LOCAL
+    if generator != LOCAL and not cut_only:
         return TRAINED_ALGORITHMIC_MEDIA
     if rendered:
         return COMPOSITE_WITH_TRAINED_MEDIA if trained else ALGORITHMIC_MEDIA
-    if trained or generator != "local":
+    if trained or generator != LOCAL:
         return COMPOSITE_WITH_TRAINED_MEDIA
     return COMPOSITE_SYNTHETIC if style == "lifestyle" else ALGORITHMICALLY_ENHANCED
 

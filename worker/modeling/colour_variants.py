@@ -6,7 +6,7 @@ by renders until the variant looks as its photo does. Shape, UVs and all other m
 
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,13 @@ from worker.gltf.embedded_textures import image_of_texture
 from worker.gltf.json_fields import Row, extension
 from worker.gltf.materials import SPECULAR_GLOSSINESS, number_list
 from worker.gltf.texture_pictures import texture_picture
-from worker.gltf.variants import MaterialChange, colour_names, replace_materials, write_variants
+from worker.gltf.variants import (
+    MaterialChange,
+    colour_names,
+    replace_materials,
+    select_colour,
+    write_variants,
+)
 from worker.imaging.linear_light import to_linear, to_srgb
 from worker.imaging.main_colours import (
     MainColours,
@@ -47,6 +53,7 @@ SAMPLES = 20_000  # points on the surface
 PROBE = np.array([60.0, 80.0, -80.0])  # a CIELAB colour that no product has: what changes is seen by it
 PROBED_DE = 8.0
 JPEG_QUALITY = 92
+_BASE, _OTHER = "base", "other"  # names that nobody sees
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +73,16 @@ class MadeColour:
     wanted: str  # "#rrggbb"
     measured: str
     de2000: float  # between both
+    limit: float = MAX_DE
 
     def issues(self) -> Iterator[Issue]:
         """Yield variant.colour if the colour differs too much."""
-        if self.de2000 > MAX_DE:
+        if self.de2000 > self.limit:
             yield issue(
                 "variant.colour",
-                f"{self.name}: it is {self.measured}, and its photo or swatch {self.wanted}.",
+                f"{self.name or 'The model'}: it is {self.measured}, and its photo or swatch {self.wanted}.",
                 measured=f"CIEDE2000 {self.de2000:.1f}",
-                limit=f"{MAX_DE:g}",
+                limit=f"{self.limit:g}",
             )
 
 
@@ -94,6 +102,21 @@ def add_variants(glb: bytes, base: str, wanted: list[WantedColour]) -> tuple[byt
         made.append(result)
         materials.append(found)
     return write_variants(glb, [base, *(c.name for c in wanted)], materials), made
+
+
+def recolour(glb: bytes, wanted: WantedColour, max_de: float = MAX_DE) -> tuple[bytes, MadeColour]:
+    """Return a GLB in another colour, of the same shape, and what was measured.
+
+    Args:
+        glb: The model.
+        wanted: The colour.
+        max_de: Greatest CIEDE2000 between both.
+
+    Raises:
+        InputError: variant.impossible, the model's colours cannot be shifted; file.*
+    """
+    data, (made,) = add_variants(glb, _BASE, [replace(wanted, name=_OTHER)])
+    return select_colour(data, _OTHER), replace(made, name=wanted.name, limit=max_de)
 
 
 def render_hero(glb: bytes, size: int) -> U8:

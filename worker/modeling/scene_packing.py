@@ -29,8 +29,13 @@ MAX_UV_BITS = 20
 MIN_TRIANGLES = 32  # a stream of fewer is larger than the triangles
 
 
-def pack_scene(data: bytes) -> bytes:
+def pack_scene(data: bytes, *, with_draco: bool = True, with_webp: bool = True) -> bytes:
     """Return a GLB compressed for web pages: the same nodes, materials and look.
+
+    Args:
+        data: The GLB.
+        with_draco: Compress plain triangles.
+        with_webp: Write textures as WebP where that is smaller.
 
     Returns:
         The packed GLB; the GLB itself where packing would not make it smaller.
@@ -39,8 +44,10 @@ def pack_scene(data: bytes) -> bytes:
         InputError: file.*
     """
     document, rewriter = Document(data), GlbRewriter(data)
-    _pack_textures(document, rewriter)
-    _pack_primitives(document, rewriter)
+    if with_webp:
+        _pack_textures(document, rewriter)
+    if with_draco:
+        _pack_primitives(document, rewriter)
     packed = rewriter.finish()
     return packed if len(packed) < len(data) else data
 

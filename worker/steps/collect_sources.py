@@ -7,7 +7,10 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, View, spin_frames
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
-from dam_connector.errors import InputError
+from dam_connector.domain.shapes import SHAPE, SHAPE_VERSION, colour_inputs
+from dam_connector.domain.version import Version
+from dam_connector.errors import InputError, StateConflict
+from dam_connector.usecases.shared_shapes import approved_model
 from dam_connector.wiring import Services
 from worker.cache import cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
@@ -19,16 +22,22 @@ RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View
 
 
 def collect_sources(work: Work, services: Services) -> Work:
-    """Keep the photos and the spin that this deliverable can use, or find its model.
+    """Keep the photos and the spin that this deliverable can use, or find its model or its shape.
 
     Reads: sources as fetched. Adds: sources as usable, or raw_model.
 
     Raises:
         InputError: The first photo's own code when no photo can be used, source.missing_view when there is
             none, source.missing_model.
+        StateConflict: The shape that the product shares is not approved any more.
     """
+    if work.deliverable.is_joined:
+        return work  # join_colours finds its models
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)
+    shape = None if work.generator else _shared_shape(work, services)
+    if shape is not None:
+        return _with_shape(work, services, shape)
     usable, errors = _usable_photos(work, services)
     if work.deliverable.kind is RunKind.MODEL:
         usable |= spin_frames(work.sources)  # make_model judges them
@@ -43,6 +52,44 @@ def collect_sources(work: Work, services: Services) -> Work:
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
         usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
+
+
+def _shared_shape(work: Work, services: Services) -> Version | None:
+    """Return the approved model of another product whose shape this one shares, or None if it shares none.
+
+    Raises:
+        StateConflict: It shares one that is not approved, e.g. since its approval was undone.
+    """
+    if work.deliverable.colours is None or BROUGHT_MODEL in work.sources:
+        return None
+    name = work.deliverable.name
+    key = services.shapes.key_of(name, work.product.sku)
+    owner = services.shapes.owner(name, key) if key else ""
+    if owner in ("", work.product.sku):
+        return None
+    shape = approved_model(services, owner, name)
+    if shape is None:
+        raise StateConflict(f"the shape of {owner} is not approved")
+    return shape
+
+
+def _with_shape(work: Work, services: Services, shape: Version) -> Work:
+    """Add the shape that is recoloured, and the pictures that tell the colour."""
+    photos, errors = _usable_photos(work, services)
+    colour = colour_inputs(work.product, work.deliverable, work.sources, photos)
+    glb = shape.file("glb")
+    if not colour or glb is None:
+        message = f"{work.deliverable.name} is recoloured from {shape.asset.sku}, by a swatch or a photo."
+        raise errors[0] if errors else InputError("source.missing_view", message, pointer="/swatch")
+    return replace(
+        work,
+        sources={SHAPE: glb.sha256, **{key: sha256 for key, sha256 in colour.items() if sha256}},
+        provenance={
+            **work.provenance,
+            SHAPE_VERSION: shape.id,
+            "made_from": f"{shape.asset.sku} {work.deliverable.name} V{shape.number}",
+        },
+    )
 
 
 def _brings_model(work: Work) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from dam_connector.domain.product import Dimensions
+from dam_connector.domain.rules import JOINED, RECOLOURED
 from dam_connector.wiring import Services
 from worker.cache import cached_model
 from worker.modeling.scene_finishing import Placement, place_scene
@@ -21,13 +22,15 @@ NEGLIGIBLE = 1e-6  # a smaller change of scale (relative) or position (metres) i
 
 
 def fit_dimensions(work: Work, services: Services) -> Work:
-    """Scale and place the model by a node above its scene.
+    """Scale and place the model by a node above its scene. A shared shape was approved in its size.
 
     Reads: raw_model, the product's dimensions. Adds: raw_model.
 
     Raises:
         InputError: file.*, geometry.empty.
     """
+    if work.provenance.get("generator") in (RECOLOURED, JOINED):
+        return work
     model, sku = cached_model(services, work.model_sha256), work.product.sku
     placement = find_placement(model, work.product.dimensions)
     if placement is None:

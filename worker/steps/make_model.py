@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import Product, View, named_photos, spin_frames
-from dam_connector.domain.rules import BROUGHT, LOCAL
+from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED
 from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import InputError
 from dam_connector.ports import Provider
@@ -29,7 +29,7 @@ LOCAL_FACTS = ("family", "confidence", "views", "spin_frames")  # facts that onl
 def make_model(work: Work, services: Services) -> Work:
     """Make a raw GLB by the generators of plugin.json, in order, until one is good enough.
 
-    Do nothing where the product brought one along.
+    Do nothing where the product brought one along, or shares that of another.
 
     Reads: sources, task. Adds: raw_model, facts, issues, provenance.
 
@@ -39,7 +39,7 @@ def make_model(work: Work, services: Services) -> Work:
         Refused: The last generator refused.
     """
 
-    if work.provenance.get("generator") == BROUGHT:
+    if work.provenance.get("generator") in (BROUGHT, RECOLOURED, JOINED):
         return work
 
     def make(work: Work, name: str) -> Work:

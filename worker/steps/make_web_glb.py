@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from dam_connector.domain.issue import issue
-from dam_connector.domain.rules import WebBudget
+from dam_connector.domain.rules import DRACO, WEBP, WebBudget
 from dam_connector.domain.version import WEB_PICTURE, Role
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
@@ -31,7 +31,7 @@ from worker.modeling.scene_packing import pack_scene
 from worker.modeling.simplify import limit_texture_size, simplify_mesh
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.web_packing import write_web_glb
-from worker.work import Work
+from worker.work import Fact, Work
 
 MIN_TEXTURE_PX, MIN_TRIANGLES = 128, 300  # no step goes below
 HALVINGS = 4  # of textures and of triangles, at most
@@ -60,28 +60,38 @@ class PackedModel:
 def make_web_glb(work: Work, services: Services) -> Work:
     """Add a small GLB of the same size and look as the plain one, never larger, and within its budget.
 
+    Add one for each channel that has a budget of its own, too.
+
     Reads: raw_model. Adds: files, facts; issue web.over_budget.
     """
-    if "web" not in work.deliverable.formats:
-        return work
+    if "web" in work.deliverable.formats:
+        work = _with_packed(work, services, work.deliverable.web_budget, "")
+    for channel, budget in work.deliverable.budgets.items():
+        work = _with_packed(work, services, budget, channel)
+    return work
+
+
+def _with_packed(work: Work, services: Services, budget: WebBudget | None, channel: str) -> Work:
+    """Return the work with the GLB for the web, or for a channel where one is named."""
     plain = services.blobs.get(work.model_sha256)
     model = cached_model(services, work.model_sha256)
     is_scene = _is_more_than_a_mesh(plain, cached_features(services, work.model_sha256))
+    packing = budget or WebBudget()
+    is_usual = (packing.geometry, packing.textures) == (DRACO, WEBP)
 
     def pack(level: Level) -> bytes:
-        if is_scene:
+        if is_scene or not is_usual:
             scene = limit_scene_textures(simplify_scene(plain, level.triangles), level.texture_px)
-            return pack_scene(scene)
+            return pack_scene(scene, with_draco=packing.geometry == DRACO, with_webp=packing.textures == WEBP)
         mesh = limit_texture_size(simplify_mesh(model, level.triangles), level.texture_px)
         return write_web_glb(mesh, work.product.sku)
 
     full = _level(plain)
     packed = PackedModel(min(pack(full), plain, key=len), full)
-    budget = work.deliverable.web_budget
     if budget is not None:
         packed = _within_budget(packed, budget, pack, model)
-        work = _with_comparison(work, services, packed, full, budget)
-    return work.with_file(services, packed.data, "web")
+        work = _with_comparison(work, services, packed, full, budget, channel)
+    return work.with_file(services, packed.data, "web", Role.CHANNEL if channel else Role.PRIMARY, channel)
 
 
 def _is_more_than_a_mesh(glb: bytes, found: tuple[str, ...]) -> bool:
@@ -181,21 +191,25 @@ def _words(level: Level) -> str:
 
 
 def _with_comparison(
-    work: Work, services: Services, packed: PackedModel, full: Level, budget: WebBudget
+    work: Work, services: Services, packed: PackedModel, full: Level, budget: WebBudget, channel: str
 ) -> Work:
     """Return the work with what the steps changed: facts, the picture, and what is over the budget."""
     steps = f"{_words(full)}; for the web {_words(packed.level)}" if packed.level != full else "Packed"
-    work = work.with_facts(web_steps=steps, web_ssim=round(packed.ssim, 3))
+    end = f"_{channel}" if channel else ""
+    facts: dict[str, Fact] = {f"web_steps{end}": steps, f"web_ssim{end}": round(packed.ssim, 3)}
+    work = work.with_facts(**facts)
     model = cached_model(services, work.model_sha256)
     picture = encode(_comparison(model, read_glb(packed.data)), None, "webp")
-    work = work.with_file(services, picture, "webp", Role.EVIDENCE, WEB_PICTURE)
+    work = work.with_file(
+        services, picture, "webp", Role.EVIDENCE, f"{WEB_PICTURE}-{channel}" if channel else WEB_PICTURE
+    )
     excess = _excess(packed, budget)
     if not excess:
         return work
     return work.with_issues(
         issue(
             "web.over_budget",
-            f"{packed.refused[:1].upper()}{packed.refused[1:]}." if packed.refused else "No step is left.",
+            f"For {channel or 'the web'}: {packed.refused or 'no step is left'}.",
             measured=", ".join(value for value, _ in excess),
             limit=", ".join(limit for _, limit in excess),
         )

@@ -8,7 +8,7 @@ its triangles simplified.
 from dataclasses import replace
 
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.rules import LOCAL
+from dam_connector.domain.rules import JOINED, LOCAL, RECOLOURED
 from dam_connector.domain.version import Role
 from dam_connector.wiring import Services
 from worker.cache import cached_features, cached_model
@@ -35,11 +35,15 @@ _READ_EVERYWHERE = (DRACO,)  # required extensions that AR viewers outside the b
 def optimise_model(work: Work, services: Services) -> Work:
     """Keep to the budgets of triangles and texture, and add the GLB: never larger than it came without need.
 
+    A shape that is shared was optimised before; it only gets the product's labels.
+
     Reads: raw_model. Adds: files, raw_model, facts; issues model.over_budget and model.larger.
 
     Raises:
         InputError: file.*, geometry.empty, geometry.too_complex.
     """
+    if work.provenance.get("generator") in (RECOLOURED, JOINED):
+        return _labelled(work, services)
     came = len(services.blobs.get(work.model_sha256))
     found = cached_features(services, work.model_sha256)
     if found:
@@ -64,6 +68,14 @@ def optimise_model(work: Work, services: Services) -> Work:
     if _is_from_elsewhere(work) and len(data) > came + LABEL_BYTES:
         work = work.with_issues(_larger(services.blobs.get(work.model_sha256), bool(found), len(data)))
     return _with_glb(work, services, data)
+
+
+def _labelled(work: Work, services: Services) -> Work:
+    """Return the work with the GLB as it is, under the product's name."""
+    labels = {"sku": work.product.sku, "product": work.product.name}
+    data = label_scene(services.blobs.get(work.model_sha256), labels)
+    triangles = sum(len(p.faces) for p in Document(data).primitives)
+    return _with_glb(work.with_facts(triangles=triangles), services, data)
 
 
 def _is_from_elsewhere(work: Work) -> bool:

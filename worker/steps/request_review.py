@@ -1,14 +1,15 @@
 """Request a review: the version is in review, or blocked by its report; older versions are superseded."""
 
+from dam_connector.domain.rules import JOINED
 from dam_connector.domain.version import VersionState
-from dam_connector.usecases.review import OPEN_FOR_REVIEW
+from dam_connector.usecases.review import OPEN_FOR_REVIEW, approve_joined
 from dam_connector.usecases.stages import set_pending_stage
 from dam_connector.wiring import Services
 from worker.work import Work
 
 
 def request_review(work: Work, services: Services) -> Work:
-    """Set the state of the version by its report.
+    """Set the state of the version by its report. A model joined from approved ones needs no decision.
 
     Reads: version. Adds: nothing.
 
@@ -30,4 +31,6 @@ def request_review(work: Work, services: Services) -> Work:
                 version.id, [VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW]
             )
         services.history.add(state.value, sku=work.product.sku, version_id=version.id)
+        if state is VersionState.IN_REVIEW and version.provenance.get("generator") == JOINED:
+            approve_joined(services, version, work.deliverable)
     return work

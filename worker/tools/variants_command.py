@@ -6,18 +6,18 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-import numpy as np
 
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.issue import Severity
+from dam_connector.domain.product import is_colour_code
 from worker.gltf.variants import select_colour
 from worker.imaging.decode import decode
 from worker.imaging.encode import encode
-from worker.imaging.main_colours import main_colours, to_lab
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.salient_net import SalientNet
 from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.colour_variants import WantedColour, add_variants, render_hero
+from worker.modeling.wanted_colour import MIN_SWATCH_PX, of_code, of_cutout, of_swatch
 from worker.tools.output import (
     EXIT_ISSUES,
     INPUT_FILE,
@@ -33,12 +33,8 @@ from worker.tools.output import (
     stop_on_input_error,
 )
 
-OPAQUE_ALPHA = 250  # of 255: softer pixels are mixed with the background
-SWATCH_MARGIN = 0.1  # of a swatch's side, at each edge
-MIN_SWATCH_PX = 8
 PREVIEW_PX = 480
 MAX_PHOTO_PX = 1024  # longer side: enough for colours
-_HEX = re.compile(r"#[0-9a-fA-F]{6}")
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]+")
 
 
@@ -109,9 +105,8 @@ def _pairs_or_stop(options: tuple[str, ...], base: str, as_json: bool) -> dict[s
 
 def _wanted_or_stop(name: str, source: str, net: SalientNet | None, as_json: bool) -> WantedColour:
     """Return the colour of a photo, a swatch or a code. Stop where there is no such file."""
-    if _HEX.fullmatch(source):
-        rgb = np.array([int(source[i : i + 2], 16) for i in (1, 3, 5)], np.uint8)
-        return WantedColour(name, plain=to_lab(rgb))
+    if is_colour_code(source):
+        return of_code(name, source)
     path = Path(source.removeprefix("swatch:"))
     if not path.is_file():
         remedy = "Name a photo, swatch:FILE, or a colour as #rrggbb."
@@ -119,13 +114,9 @@ def _wanted_or_stop(name: str, source: str, net: SalientNet | None, as_json: boo
     data = path.read_bytes()
     if source.startswith("swatch:"):
         photo = decode(data, max_pixels=MAX_PIXELS, max_side_px=MAX_PHOTO_PX, min_side_px=MIN_SWATCH_PX)
-        height, width = photo.rgb.shape[:2]
-        top, left = int(height * SWATCH_MARGIN), int(width * SWATCH_MARGIN)
-        inside = photo.rgb[top : height - top, left : width - left]
-        return WantedColour(name, plain=np.median(to_lab(inside.reshape(-1, 3)), axis=0))
+        return of_swatch(name, photo.rgb)
     photo = decode(data, max_pixels=MAX_PIXELS, max_side_px=MAX_PHOTO_PX)
-    found = cut_out_product(photo, net)
-    return WantedColour(name, colours=main_colours(to_lab(photo.rgb[found.alpha > OPAQUE_ALPHA])))
+    return of_cutout(name, photo.rgb, cut_out_product(photo, net).alpha)
 
 
 def _write_one(glb: bytes, name: str, stem: Path, each: bool) -> dict[str, str]:

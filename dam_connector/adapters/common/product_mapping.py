@@ -23,6 +23,8 @@ FIELDS = (
     "spin_images",
     "inspiration_image",
     "model_url",
+    "parent",
+    "swatch",
     "live_from",
     "live_until",
 )
@@ -69,7 +71,7 @@ class AttributeMapping:
     @property
     def image_attributes(self) -> frozenset[str]:
         """Return the vendor's attributes that hold images."""
-        image_fields = (*VIEWS, "inspiration_image", "model_url")
+        image_fields = (*VIEWS, "inspiration_image", "model_url", "swatch")
         return frozenset(attribute for field, attribute in self._attributes.items() if field in image_fields)
 
     def attributes_with_prefix(self, prefix: str) -> list[str]:
@@ -115,7 +117,7 @@ class AttributeMapping:
         if "spin_images" in self._attributes:
             spin = get_value(self._attributes["spin_images"])
             record["spin_images"] = [str(url) for url in spin] if isinstance(spin, list) else str(spin or "")
-        for name in ("inspiration_image", "model_url"):
+        for name in ("inspiration_image", "model_url", "parent", "swatch"):
             if name in self._attributes:
                 record[name] = to_text(get_value(self._attributes[name]))
         record["translations"] = {

@@ -35,6 +35,7 @@ from dam_connector.errors import BadOutput, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 DEFAULT_ATTRIBUTES = {
+    "parent": "product",
     "name": "name",
     "description": "description",
     "category": "category",
@@ -164,6 +165,7 @@ class SaleorPim(ReadOnlyPim):
     def _product(self, product: Mapping[str, Any], variant: Mapping[str, Any]) -> Product:
         attributes = {**_attributes(product), **_attributes(variant)}
         values = {
+            "product": product.get("id"),
             "name": product.get("name"),
             "description": _plain_text(product.get("description")),
             "category": (product.get("category") or {}).get("name"),

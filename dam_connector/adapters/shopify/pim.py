@@ -28,6 +28,7 @@ from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 DEFAULT_ATTRIBUTES = {
+    "parent": "product",
     "name": "title",
     "description": "descriptionHtml",
     "category": "productType",
@@ -124,6 +125,8 @@ class ShopifyPim(ReadOnlyPim):
         values = {
             name: product.get(name) for name in ("title", "vendor", "productType", "tags", "descriptionHtml")
         }
+
+        values["product"] = product.get("id")
 
         def get_value(attribute: str) -> Any:
             if attribute.startswith(METAFIELD_PREFIX):

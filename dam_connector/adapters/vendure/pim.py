@@ -25,6 +25,7 @@ from dam_connector.errors import BadOutput, ConfigError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 DEFAULT_ATTRIBUTES = {
+    "parent": "product",
     "name": "name",
     "description": "description",
     "category": "category",
@@ -116,6 +117,7 @@ class VendurePim(ReadOnlyPim):
         }
         collections = [collection.get("name") for collection in product.get("collections") or ()]
         values = {
+            "product": product.get("id"),
             "name": product.get("name"),
             "description": product.get("description"),
             "category": collections[0] if collections else "",

@@ -33,6 +33,7 @@ from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 from schemas.numbers_and_units import METRES_PER_UNIT
 
 DEFAULT_ATTRIBUTES = {
+    "parent": "parent_id",
     "name": "name",
     "description": "description",
     "category": "categories",
@@ -285,6 +286,8 @@ def _get_value(record: Mapping[str, Any], name: str) -> Any:
     """Return a value by a key, by keys joined with dots, by `meta:KEY`, or by a product attribute's name."""
     if name.startswith(META_PREFIX):
         return meta_value(record, name.removeprefix(META_PREFIX))
+    if name == "parent_id":  # 0: it is no variation
+        return record.get(name) or None
     value: Any = record
     for key in name.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None

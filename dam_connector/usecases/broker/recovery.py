@@ -22,7 +22,7 @@ class TaskRecovery:
         self._services, self._pool, self._outcomes = services, pool, outcomes
 
     def run(self) -> int:
-        """Recover what can be recovered; return the number of tasks."""
+        """Recover all tasks that can be recovered; return their number."""
         return self._drop_orphans() + self._resolve_lost() + self._wake_finished()
 
     def _drop_orphans(self) -> int:

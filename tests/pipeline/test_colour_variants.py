@@ -1,0 +1,182 @@
+"""Products of several colours: one shape, a recolouring each, and one model of all approved colours."""
+
+from collections.abc import Callable
+
+import pytest
+
+from dam_connector.app import create_app
+from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.version import Version, VersionState
+from dam_connector.errors import StateConflict
+from dam_connector.usecases import publish, review
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import Drain, chair, send
+from tests.support import MODEL, PhotoServer
+from tests.unit.test_colour_variants import GREEN, RED, photo_picture, seat
+from worker.gltf.container import read_json
+from worker.gltf.document import Document
+from worker.gltf.variants import colour_names
+
+pytestmark = pytest.mark.usefixtures("small_previews")
+APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
+SHARED = {**MODEL, "formats": ["glb"], "colours": {}, "channels": []}
+ALL = {"name": "colours", "kind": "model", "made_from": "model", "formats": ["glb"], "channels": ["viewer"]}
+NAMED = {"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"}
+SIZE = {"width": 50, "height": 60, "depth": 50, "unit": "cm"}
+States = list[tuple[str, str, int, str]]
+
+
+@pytest.fixture
+def family(services: Services, photos: PhotoServer, write_rules: Callable[..., None]) -> Services:
+    """Rules for shared shapes, a red model that a product brings along, and a photo of it in green."""
+    write_rules(deliverables=[SHARED, ALL], naming=NAMED)
+    photos.files |= {"red.glb": seat(RED), "green.jpg": photo_picture(GREEN)}
+    return services
+
+
+def take_in(services: Services, photos: PhotoServer, sku: str, color: str, **more: object) -> None:
+    fields = {"sku": sku, "color": color, "parent": "CHAIR", "dimensions": SIZE, "images": {}, **more}
+    send(services, chair(photos, **fields), message=f"msg_{sku}_{len(more)}")
+
+
+def red(services: Services, photos: PhotoServer) -> None:
+    take_in(services, photos, "RED", "Red", model_url=photos.url("red.glb"))
+
+
+def newest(services: Services, sku: str, deliverable: str = "model") -> Version:
+    return next(v for v in services.assets.of_product(sku) if v.asset.deliverable == deliverable)
+
+
+def states(services: Services, *skus: str) -> States:
+    return [
+        (v.asset.sku, v.asset.deliverable, v.number, v.state.value)
+        for sku in skus
+        for v in services.assets.of_product(sku)
+    ]
+
+
+def approve(services: Services, sku: str, drain: Drain) -> None:
+    review.decide(services, newest(services, sku), APPROVED, source="page")
+    drain()
+
+
+def glb_of(services: Services, version: Version) -> bytes:
+    file = version.file("glb")
+    assert file is not None
+    return services.blobs.get(file.sha256)
+
+
+def joined_colours(services: Services) -> list[str]:
+    return colour_names(read_json(glb_of(services, newest(services, "RED", "colours"))))
+
+
+def test_colours_share_one_approved_shape_and_go_live_as_one_model(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    red(family, photos)
+    take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
+    drain()
+    assert states(family, "RED", "GREEN", "BLUE") == [("RED", "model", 1, "in_review")]
+    summaries = [d.summary for d in family.inbox.page()]
+    assert any("its model waits for the approval of the shape of RED" in s for s in summaries), summaries
+    approve(family, "RED", drain)
+    assert states(family, "GREEN", "BLUE") == [
+        ("GREEN", "model", 1, "in_review"),
+        ("BLUE", "model", 1, "in_review"),
+    ]
+    shape, green = newest(family, "RED"), newest(family, "GREEN")
+    assert green.provenance["generator"] == "recoloured" and green.provenance["shape_version"] == shape.id
+    assert green.provenance["made_from"] == "RED model V1"
+    assert [p.positions.tobytes() for p in Document(glb_of(family, green)).primitives] == [
+        p.positions.tobytes() for p in Document(glb_of(family, shape)).primitives
+    ]
+    for sku in ("GREEN", "BLUE"):
+        report = newest(family, sku).report
+        assert 0 < float((report.facts or {})["colour_de2000"] or 0) < 6 and not report.errors()
+    assert joined_colours_are_absent(family)
+    approve(family, "BLUE", drain)
+    approve(family, "GREEN", drain)
+    assert joined_colours(family) == ["Red", "Blue", "Green"]
+    assert states(family, "RED")[:2] == [
+        ("RED", "colours", 2, "published"),
+        ("RED", "colours", 1, "superseded"),
+    ]
+    joined = newest(family, "RED", "colours")
+    assert joined.provenance["generator"] == "joined"
+    client = create_app(family).test_client()
+    for sku, color in (("RED", "Red"), ("GREEN", "Green")):
+        page = client.get(f"/ar/{sku}").text
+        assert f'variant-name="{color}"' in page and joined.files[0].sha256 in page
+        assert client.get(f"/ar/{sku}/qr.svg").status_code == 200
+    assert client.get("/ar/GREEN/latest/colours.glb").location.endswith(joined.files[0].name)
+
+
+def joined_colours_are_absent(services: Services) -> bool:
+    return all(v.asset.deliverable == "model" for v in services.assets.of_product("RED"))
+
+
+def test_a_new_colour_is_recoloured_at_once_and_a_withdrawn_one_leaves(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    red(family, photos)
+    drain()
+    approve(family, "RED", drain)
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
+    drain()
+    approve(family, "BLUE", drain)
+    take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
+    drain()
+    approve(family, "GREEN", drain)
+    assert joined_colours(family) == ["Red", "Blue", "Green"]
+    assert {v.provenance["generator"] for v in family.assets.of_product("GREEN")} == {"recoloured"}
+    publish.withdraw(family, newest(family, "BLUE"), by="ann", reason="sold out")
+    drain()
+    assert joined_colours(family) == ["Red", "Green"]
+    found = {v.number: v.state for v in family.assets.of_product("RED") if v.asset.deliverable == "colours"}
+    assert found == {1: VersionState.SUPERSEDED, 2: VersionState.WITHDRAWN, 3: VersionState.PUBLISHED}
+
+
+def test_a_colour_far_from_its_swatch_is_named(
+    family: Services, photos: PhotoServer, drain: Drain, write_rules: Callable[..., None]
+) -> None:
+    write_rules(deliverables=[{**SHARED, "colours": {"max_de2000": 1}}], naming=NAMED)
+    red(family, photos)
+    drain()
+    approve(family, "RED", drain)
+    take_in(family, photos, "NEON", "Neon", swatch="#00ff00")
+    drain()
+    (found,) = [i for i in newest(family, "NEON").report.issues if i.code == "variant.colour"]
+    assert found.limit == "1" and "#00ff00" in found.message
+
+
+def test_no_colour_is_approved_without_its_shape(family: Services, photos: PhotoServer, drain: Drain) -> None:
+    red(family, photos)
+    drain()
+    shape = newest(family, "RED")
+    review.decide(family, shape, APPROVED, source="page", delay_s=10)
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
+    drain()
+    review.undo(family, shape, by="ann")
+    with pytest.raises(StateConflict, match="its shape, RED V1, is not approved"):
+        review.decide(family, newest(family, "BLUE"), APPROVED, source="page")
+    approve(family, "RED", drain)
+    approve(family, "BLUE", drain)
+    assert joined_colours(family) == ["Red", "Blue"]
+
+
+def test_who_makes_the_shape_when_its_product_is_gone(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    red(family, photos)
+    drain()
+    send(family, {"sku": "RED"}, kind="product.deleted", message="msg_gone")
+    drain()
+    take_in(family, photos, "RED2", "Red", model_url=photos.url("red.glb"))
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0", name="Other Chair")
+    low = {**SIZE, "height": 30}
+    take_in(family, photos, "LOW", "Red", model_url=photos.url("red.glb"), dimensions=low, name="Low Chair")
+    drain()
+    assert newest(family, "LOW").provenance["generator"] == "brought"
+    assert states(family, "RED2", "BLUE") == [("RED2", "model", 1, "in_review")]
+    assert family.shapes.owner("model", "CHAIR 500x600x500") == "RED2"
