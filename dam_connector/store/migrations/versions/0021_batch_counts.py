@@ -77,7 +77,7 @@ def upgrade() -> None:
             op.execute(f"CREATE TRIGGER {name} AFTER {change} ON {table} FOR EACH ROW {when} BEGIN {mark}; END")
             continue
         op.execute(
-            f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
+            f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
             f"$$ BEGIN {mark}; RETURN NULL; END $$"
         )
         op.execute(
