@@ -5,12 +5,14 @@ import signal
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 import psutil
 import structlog
+from redis.exceptions import RedisError, TimeoutError
 from rq import Queue, SimpleWorker, Worker
 from rq.executions import Execution
 from rq.job import Job
@@ -58,18 +60,51 @@ class _FairWorker:
 
     def heartbeat(self, *args: Any, **kwargs: Any) -> None:
         """Say that this worker lives, and now and then how much memory it has. RQ calls this at intervals."""
-        super().heartbeat(*args, **kwargs)  # type: ignore[misc]
+        with self._despite_queue():
+            super().heartbeat(*args, **kwargs)  # type: ignore[misc]
         if time.monotonic() - self._reported_at >= REPORT_S:
             self._reported_at = time.monotonic()
             self.counters.report_process(self.kind)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Execute a job; end this worker afterwards if it has too much memory."""
-        super().execute_job(job, queue)  # type: ignore[misc]
+        with self._despite_queue():
+            super().execute_job(job, queue)  # type: ignore[misc]
         limit = self._settings.worker_memory_mb * 1_000_000
         if limit and (used := self._lasting_bytes()) > limit:
             log.warning("worker_recycled", kind=self.kind, bytes=used, limit=limit)
             self._stop_requested = True
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while all workers are suspended."""
+        with self._despite_queue():
+            super().check_for_suspension(burst)  # type: ignore[misc]
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
+        """Wait for the next job. RQ itself asks again when the queue server is away, but not when it is mute."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(*args, **kwargs)  # type: ignore[misc]
+            except TimeoutError as error:
+                self._note_queue_away(error)
+                if self._stop_requested:
+                    return None
+                time.sleep(self.max_connection_wait_time)
+
+    @contextmanager
+    def _despite_queue(self) -> Iterator[None]:
+        """Let nothing end this worker because the queue server is away: it has no part in the work itself.
+
+        RQ ends a worker whose heartbeat fails during a job. What it then does not know of the job, the
+        database does.
+        """
+        try:
+            yield
+        except RedisError as error:
+            self._note_queue_away(error)
+
+    def _note_queue_away(self, error: RedisError) -> None:
+        log.warning("queue_away", kind=self.kind, error=type(error).__name__)
 
     def _lasting_bytes(self) -> int:
         """Return the memory that only the end of this worker gives back."""
@@ -150,7 +185,8 @@ class MakeWorker(_FairWorker, Worker):
         if limit and (used := _bytes_of_tree(self.horse_pid)) > limit:
             log.error("job_too_large", job=job.args[0] if job.args else "", bytes=used, limit=limit)
             self.kill_horse()
-        super().maintain_heartbeats(job)
+        with self._despite_queue():
+            super().maintain_heartbeats(job)
 
     def heartbeat(self, *args: Any, **kwargs: Any) -> None:
         """Say that this worker lives; give back the memory of a process that has nothing to do."""
@@ -169,6 +205,13 @@ class MakeWorker(_FairWorker, Worker):
 
     def _lasting_bytes(self) -> int:
         return resident_bytes() - (_bytes_of_tree(self._process.pid) if self._process else 0)
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Execute a job; if the queue server was lost meanwhile, wait for its end without it."""
+        super().execute_job(job, queue)
+        if self.horse_pid and self._process is not None:
+            self.wait_for_horse()
+            self._horse_pid = 0
 
     def _perform(self, given: dict[str, str]) -> None:
         """Perform a job by its id. Runs in the process beside the worker."""

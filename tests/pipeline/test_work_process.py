@@ -2,10 +2,12 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from redis.exceptions import ConnectionError
+from rq.worker.base import BaseWorker
 
 from dam_connector.wiring import Services
 from tests.pipeline.test_fleet_limits import (
@@ -81,3 +83,28 @@ def test_jobs_share_a_process_until_it_is_used_up(
     worker.work(burst=True, logging_level="CRITICAL")
     assert len(pids(tmp_path)) == 4 and len(set(pids(tmp_path))) == processes
     assert worker._process is None  # it ends with its worker
+
+
+@pytest.mark.usefixtures("without_check_process")
+def test_a_worker_outlasts_a_queue_server_that_is_away_during_a_job(
+    services: Services, queue_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(original: Callable[..., object]) -> Callable[..., object]:
+        def call(worker: BaseWorker, *arguments: object, **named: object) -> object:
+            if worker.is_horse or "pipeline" in named:
+                return original(worker, *arguments, **named)
+            raise ConnectionError("no route to host")
+
+        return call
+
+    for method in (
+        "maintain_heartbeats",
+        "heartbeat",
+        "check_for_suspension",
+        "set_current_job_working_time",
+    ):
+        monkeypatch.setattr(BaseWorker, method, failing(getattr(BaseWorker, method)))
+    enqueue(queue_url, "time.sleep", 2)
+    enqueue(queue_url, "tests.greedy_process.note_pid", str(tmp_path / "pids"))
+    make_worker(services, queue_url).work(burst=True, logging_level="CRITICAL")
+    assert len(pids(tmp_path)) == 1
