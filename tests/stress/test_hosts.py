@@ -112,14 +112,14 @@ class Fleet:
 
         return self.hosts.on(host, lambda: _until(ask, url, errors=OSError))
 
-    def query(self, statement: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query, asked on the host of the records."""
+    def query(self, statement: str, host: str = "records") -> list[tuple[Any, ...]]:
+        """Return the rows of a query, asked on a host."""
 
         def ask() -> list[tuple[Any, ...]]:
             with psycopg.connect(self.database, connect_timeout=5) as connection:
                 return connection.execute(statement).fetchall()  # type: ignore[arg-type]
 
-        found: list[tuple[Any, ...]] = self.hosts.on("records", ask)
+        found: list[tuple[Any, ...]] = self.hosts.on(host, ask)
         return found
 
     def log(self, name: str) -> str:
@@ -198,6 +198,17 @@ def assert_made_once(fleet: Fleet) -> None:
     fleet.cli("batch", "export", "sheet", "--format", "zip", "--out", str(fleet.folder / "all.zip"))
 
 
+def hold_run_of_one(fleet: Fleet) -> tuple[str, int] | None:
+    """Stop the process of the first worker within a run, as a step would that computes for a minute."""
+    if not (found := fleet.run_of("one")):
+        return None
+    os.kill(found[1], signal.SIGSTOP)
+    if fleet.run_of("one") == found:
+        return found
+    os.kill(found[1], signal.SIGCONT)  # the run had just ended
+    return None
+
+
 def disturb(fleet: Fleet, chance: random.Random) -> str:
     """Cut a host off for some seconds, or kill a worker with all that it started; return what."""
     what = chance.choice([*fleet.hosts.address, "kill one", "kill two", "flush"])
@@ -229,8 +240,7 @@ def test_a_worker_whose_network_is_cut_for_a_minute_doubles_nothing(
         "--pictures",
         str(fleet.folder / "photos"),
     )
-    run, process = _until(lambda: fleet.run_of("one"), "a run of the first worker")
-    os.kill(process, signal.SIGSTOP)  # as a step would that computes for a minute
+    run, process = _until(lambda: hold_run_of_one(fleet), "a run of the first worker")
     fleet.hosts.set_link("one", "down")
     cut_at = time.monotonic()
     state = f"SELECT state, fence FROM runs WHERE id = '{run}'"
@@ -240,6 +250,7 @@ def test_a_worker_whose_network_is_cut_for_a_minute_doubles_nothing(
     assert fleet.query(state)[0][1] > fence
     time.sleep(max(0.0, CUT_S - taken_over_s))
     fleet.hosts.set_link("one", "up")
+    _until(lambda: fleet.query("SELECT 1", "one"), "the way to the records", errors=psycopg.Error)
     os.kill(process, signal.SIGCONT)
     _until(lambda: "run_lost" in fleet.log("one"), "the late worker's refusal")
     chance, done = random.Random(7), []
