@@ -62,7 +62,7 @@ stress: setup ## Kill, flush and overload the service; four minutes
 
 stress-long: setup ## All crash points, many seeds of chaos and kills, on both databases (two hours)
 	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py \
-	  tests/stress/test_chaos.py tests/stress/test_provider_chaos.py tests/stress/test_process_kills.py
+	  tests/stress/test_chaos.py tests/stress/test_provider_chaos.py tests/stress/test_process_kills.py tests/stress/test_hosts.py
 
 live: setup $(LIVE)/.ready ## Prove connections and single sign-on against a real Directus, Vendure and OpenID provider (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
 	@$(BIN)/python -m pytest -rs -m live tests/live

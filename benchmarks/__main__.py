@@ -16,6 +16,7 @@ from benchmarks import (
     bulk_fairness,
     bulk_throughput,
     catalog_throughput,
+    first_picture,
     idle_usage,
     page_latency,
     records_scale,
@@ -31,6 +32,7 @@ from benchmarks import (
 MODULES = (
     webhook_throughput,
     catalog_throughput,
+    first_picture,
     idle_usage,
     time_to_first_page,
     rendition_cost,

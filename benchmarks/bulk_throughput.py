@@ -173,14 +173,16 @@ def write_sheet(folder: Path, rows: int) -> Path:
                 product["color"],
             ]
             photos = [
-                _photo(folder / "photos", product["images"][view], n) if view in product["images"] else ""
+                write_photo(folder / "photos", product["images"][view], n)
+                if view in product["images"]
+                else ""
                 for view in VIEWS
             ]
             writer.writerow([*facts, size["width"], size["height"], size["depth"], size["unit"], *photos])
     return folder / "sheet.csv"
 
 
-def _photo(folder: Path, name: str, n: int) -> str:
+def write_photo(folder: Path, name: str, n: int) -> str:
     """Write a sample photo a little brighter or darker, different for each row; return its file name."""
     own_name = f"{n}-{name}"
     out = io.BytesIO()

@@ -2,7 +2,9 @@
 
 Packshot, lifestyle picture and model (with previews, likeness, web GLB and USDZ) of the six samples, each
 with photos of its own and without a queue: in one process that has everything loaded, with the checks in it;
-and as in service, where each run is a forked process. The floor is named call by call in `library_time`.
+as in service, in a process beside the worker that stays for its next jobs, from its start on; and each run
+in a process of its own. The floor is named call by call in `library_time`. The allocator is set as for make
+workers.
 
     python -m benchmarks.product_cost              # the ratio, by library and by step
     python -m benchmarks.product_cost --profile    # the functions that take the most time
@@ -14,11 +16,12 @@ import io
 import json
 import os
 import pstats
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -30,6 +33,7 @@ from PIL import Image
 from benchmarks.bulk_throughput import rules_of_one_each, write_sheet
 from benchmarks.library_time import NET, LibraryTime
 from dam_connector.cli.batches import run_import
+from dam_connector.ops.supervisor import MAKE_ENV
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.usecases import batches
 from dam_connector.wiring import Services, build_services
@@ -38,6 +42,7 @@ from worker.check_process import CHECK_PROCESS
 from worker.check_request import CheckRequest, CheckResult
 from worker.runner import advance
 from worker.steps import check_files
+from worker.work_process import WorkProcess
 
 PRODUCTS = 6  # one of each sample
 TOP = 45  # functions that a profile lists
@@ -68,8 +73,8 @@ def measure(products: int = PRODUCTS) -> dict[str, Any]:
     with _prepared(products + 1) as services:
         clock, cpu_s, runs = _in_one_process(services, products)
         steps = _steps(services, runs)
-    with _prepared(products + 1) as services:
-        forked_s = _in_forks(services, products)
+    beside = _beside(products, jobs_per_process=Settings.from_env({}).jobs_per_process)
+    alone = _beside(products, jobs_per_process=1)
     floor_s = sum(clock.seconds.values())
     return {
         "products": products,
@@ -77,8 +82,8 @@ def measure(products: int = PRODUCTS) -> dict[str, Any]:
         "floor_s_a_product": round(floor_s / products, 2),
         "ratio": round(cpu_s / floor_s, 2),
         "ratio_without_net": round((cpu_s - clock.seconds[NET]) / (floor_s - clock.seconds[NET]), 2),
-        "forked_cpu_s_a_product": round(forked_s / products, 2),
-        "forked_ratio": round(forked_s / floor_s, 2),
+        "in_service": _shares(beside, floor_s, products),
+        "a_process_for_each_run": _shares(alone, floor_s, products),
         "floor_by_library": {
             name: {"s": round(seconds / products, 3), "calls": round(clock.calls[name] / products, 1)}
             for name, seconds in sorted(clock.seconds.items(), key=lambda pair: -pair[1])
@@ -114,32 +119,65 @@ def _in_one_process(services: Services, products: int) -> tuple[LibraryTime, flo
             return clock, time.process_time() - started, runs
 
 
-def _in_forks(services: Services, products: int) -> float:
-    """Make products as a worker does, each run in a process of its own; return the CPU-seconds.
+@dataclass(frozen=True)
+class _Cost:
+    """What processes beside a worker took, without that of their check process."""
 
-    What each process loads anew, and each page that it copies, is in them; and the check process.
+    user_s: float
+    system_s: float
+    checks_s: float
+    peak_mb: float  # of the largest process
+
+    @property
+    def whole_s(self) -> float:
+        """Return all CPU-seconds."""
+        return self.user_s + self.system_s + self.checks_s
+
+
+def _shares(cost: _Cost, floor_s: float, products: int) -> dict[str, float]:
+    return {
+        "cpu_s_a_product": round(cost.whole_s / products, 2),
+        "ratio": round(cost.whole_s / floor_s, 2),
+        "kernel_s_a_product": round(cost.system_s / products, 2),
+        "checks_s_a_product": round(cost.checks_s / products, 2),
+        "peak_mb": round(cost.peak_mb),
+    }
+
+
+def _beside(products: int, jobs_per_process: int) -> _Cost:
+    """Make products as a worker does, in processes beside it; return what they took.
+
+    What each process loads anew, and each page that it copies, is in that.
     """
-    runs_to_warm, runs = _next_runs(services, 1), _next_runs(services, products)
-    with patch.object(jobs, "services", lambda: services), patch.object(gc, "freeze"):
-        jobs.warm()
-    _fork_each(services, runs_to_warm)  # the check process has read one model, as in service
-    return _fork_each(services, runs)
+    with _prepared(products + 1) as services:
+        runs_to_warm, runs = _next_runs(services, 1), _next_runs(services, products)
+        with patch.object(jobs, "services", lambda: services), patch.object(gc, "freeze"):
+            jobs.warm()
+        _perform_beside(services, runs_to_warm, 1)  # the check process has read one model, as in service
+        return _perform_beside(services, runs, jobs_per_process)
 
 
-def _fork_each(services: Services, runs: list[str]) -> float:
+def _perform_beside(services: Services, runs: list[str], jobs_per_process: int) -> _Cost:
     CHECK_PROCESS.warm()
     before, checks_before = os.times(), CHECK_PROCESS._cpu_s()
+    process, peak_bytes = None, 0
     for run in runs:
-        services.db.close()  # a fork shares no connection
-        pid = os.fork()
-        if not pid:
-            advance(services, run)
-            os._exit(0)
-        _, status = os.waitpid(pid, 0)
-        assert status == 0
+        if process is None:
+            services.db.close()  # a fork shares no connection
+            process = WorkProcess(lambda job: advance(services, job["run"]))
+        process.start({"run": run})
+        assert process.wait()
+        peak_bytes = max(peak_bytes, process.peak_bytes)
+        if process.jobs == jobs_per_process or run == runs[-1]:
+            process.end()
+            process = None
     after = os.times()
-    used = after.children_user + after.children_system - before.children_user - before.children_system
-    return used + CHECK_PROCESS._cpu_s() - checks_before
+    return _Cost(
+        user_s=after.children_user - before.children_user,
+        system_s=after.children_system - before.children_system,
+        checks_s=CHECK_PROCESS._cpu_s() - checks_before,
+        peak_mb=peak_bytes / 1e6,
+    )
 
 
 @contextmanager
@@ -195,6 +233,10 @@ def _steps(services: Services, runs: list[str]) -> dict[str, float]:
 @click.option("--products", default=PRODUCTS, show_default=True)
 @click.option("--profile", "wants_profile", is_flag=True, help="List functions instead.")
 def main(products: int, wants_profile: bool) -> None:
+    if not MAKE_ENV.items() <= os.environ.items():  # the allocator reads them when a process starts
+        os.execve(
+            sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], {**os.environ, **MAKE_ENV}
+        )
     print(profile(products) if wants_profile else json.dumps(measure(products), indent=2))
 
 

@@ -27,7 +27,6 @@ from tests.stress.many_records import fill
 SIZES = (1_000, 10_000, 100_000)
 ROUNDS = 30
 STEPS = 8  # checkpoints of a run of pictures
-BATCH_LIST = "/batches"
 PAGES = (
     "/review",
     "/gallery",
@@ -42,10 +41,13 @@ PAGES = (
     "/deliveries",
     "/audit",
     "/spend",
-    BATCH_LIST,
+    "/batches",
+    "/batches/bat_2",
     "/api/v1/products",
     "/api/v1/versions",
     "/api/v1/deliveries",
+    "/api/v1/batches",
+    "/api/v1/spend",
 )
 
 
@@ -70,7 +72,7 @@ def measure(sizes: tuple[int, ...] = SIZES, deliveries: int = 0, rounds: int = R
         database_mb = {str(size): postgres.size_mb(f"s{size}") for size in sizes}
     first, last = figures[sizes[0]], figures[sizes[-1]]
     growth = {name: round(last[name] / first[name], 2) for name in first}
-    groups = ("pages", "batch list", "run", "sweep", "broker", "scrape")
+    groups = ("pages", "run", "sweep", "broker", "scrape")
     by_group = {
         str(size): {group: round(sum(_members(each, group).values()), 2) for group in groups}
         for size, each in figures.items()
@@ -86,16 +88,8 @@ def measure(sizes: tuple[int, ...] = SIZES, deliveries: int = 0, rounds: int = R
 
 
 def _members(figures: dict[str, float], group: str) -> dict[str, float]:
-    """Return the figures of the pages, or that of the list of batches or of a loop.
-
-    The list reads every row of the batches that it shows: it is known to grow with them.
-    """
-    own = {BATCH_LIST: "batch list"}
-    return {
-        name: value
-        for name, value in figures.items()
-        if own.get(name, "pages" if name[0] == "/" else name) == group
-    }
+    """Return the figures of the pages, or that of a loop."""
+    return {name: value for name, value in figures.items() if ("pages" if name[0] == "/" else name) == group}
 
 
 def _filled(url: str, folder: Path, size: int, deliveries: int) -> Services:

@@ -26,6 +26,7 @@ from dam_connector.ports import Queue
 log = structlog.get_logger()
 
 JOB_TIMEOUT_S = 900
+HEALTH_CHECK_S = 20  # a connection of a worker may have been cut while its job computed
 GATHER_INTERVAL_S = 0.05  # a wake-up waits this long for others, to be sent with them in one message
 MAX_JOBS_PER_MESSAGE = 500
 
@@ -71,11 +72,11 @@ def connect(url: str, *, for_worker: bool = False) -> Redis:
     """Connect to the queue server.
 
     Args:
-        for_worker: wait and retry as RQ workers need it; otherwise fail at once, for callers that send wake-
-            ups.
+        for_worker: wait and retry as RQ workers need it, and try connections that were not used for long
+            first; otherwise fail at once, for callers that send wake-ups.
     """
     if for_worker:
-        return Redis.from_url(url)
+        return Redis.from_url(url, health_check_interval=HEALTH_CHECK_S)
     return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.3, socket_timeout=1.0)
 
 

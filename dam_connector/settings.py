@@ -122,6 +122,12 @@ class Settings:
         "The most memory of a job's process and its children, in MB; beyond it the job is ended and tried "
         "again. 0: no limit.",
     )
+    jobs_per_process: int = _setting(
+        "DAM_CONNECTOR_JOBS_PER_PROCESS",
+        50,
+        "Jobs that run one after the other in the same process of a make worker. The first one costs .4 "
+        "CPU-seconds more than the others. 1: each job has a process of its own.",
+    )
     worker_memory_mb: int = _setting(
         "DAM_CONNECTOR_WORKER_MEMORY_MB",
         1500,

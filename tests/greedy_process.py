@@ -1,5 +1,6 @@
 """A process that takes too much, for the tests of watched processes."""
 
+import os
 import sys
 import time
 
@@ -31,6 +32,12 @@ def hold(megabytes: int) -> None:
     """Take so much memory, and keep it until the process is ended."""
     held = [bytearray(b"x" * 1_000_000) for _ in range(megabytes)]
     time.sleep(600 + len(held))
+
+
+def note_pid(path: str) -> None:
+    """Add the id of this process to a file."""
+    with open(path, "a") as file:
+        file.write(f"{os.getpid()}\n")
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ MEMORY_BYTES = 1 << 30
 # that it ran out.
 IDLE_MEMORY_BYTES = 600_000_000
 START_S = 60.0
-POLL_INTERVAL_S = 0.05  # between looks at CPU time and memory
+POLL_INTERVAL_S = 0.1  # between looks at CPU time and memory; each costs a millisecond
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD needs its packages on disk
 log = structlog.get_logger()
 _LENGTH = struct.Struct("<Q")  # before each message

@@ -3,16 +3,18 @@
 import os
 import signal
 import socket
-import sys
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 import psutil
 import structlog
+from redis.exceptions import RedisError, TimeoutError
 from rq import Queue, SimpleWorker, Worker
+from rq.executions import Execution
 from rq.job import Job
 
 from dam_connector import tracing
@@ -22,12 +24,14 @@ from dam_connector.queue import FAIRNESS_INTERVAL
 from dam_connector.settings import Settings
 from dam_connector.store.runs import Runs
 from worker.check_process import CHECK_PROCESS, CheckerExited
+from worker.work_process import RSS_UNIT, WorkProcess, as_usage
 
 log = structlog.get_logger()
 WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for a minute longer
 MONITOR_S = 3  # between two looks at the memory of a job
 REPORT_S = 20.0  # between two reports of a worker's memory
-RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # of ru_maxrss
+IDLE_S = 30.0  # a process that waited so long for a job is ended, for its memory
+MAX_KEPT_MB = 1000  # so is one that has more than this after a job
 
 
 class _FairWorker:
@@ -56,18 +60,55 @@ class _FairWorker:
 
     def heartbeat(self, *args: Any, **kwargs: Any) -> None:
         """Say that this worker lives, and now and then how much memory it has. RQ calls this at intervals."""
-        super().heartbeat(*args, **kwargs)  # type: ignore[misc]
+        with self._despite_queue():
+            super().heartbeat(*args, **kwargs)  # type: ignore[misc]
         if time.monotonic() - self._reported_at >= REPORT_S:
             self._reported_at = time.monotonic()
             self.counters.report_process(self.kind)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Execute a job; end this worker afterwards if it has too much memory."""
-        super().execute_job(job, queue)  # type: ignore[misc]
+        with self._despite_queue():
+            super().execute_job(job, queue)  # type: ignore[misc]
         limit = self._settings.worker_memory_mb * 1_000_000
-        if limit and (used := resident_bytes()) > limit:
+        if limit and (used := self._lasting_bytes()) > limit:
             log.warning("worker_recycled", kind=self.kind, bytes=used, limit=limit)
             self._stop_requested = True
+
+    def check_for_suspension(self, burst: bool) -> None:
+        """Wait while all workers are suspended."""
+        with self._despite_queue():
+            super().check_for_suspension(burst)  # type: ignore[misc]
+
+    def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
+        """Wait for the next job. RQ itself asks again when the queue server is away, but not when it is mute."""
+        while True:
+            try:
+                return super().dequeue_job_and_maintain_ttl(*args, **kwargs)  # type: ignore[misc]
+            except TimeoutError as error:
+                self._note_queue_away(error)
+                if self._stop_requested:
+                    return None
+                time.sleep(self.max_connection_wait_time)
+
+    @contextmanager
+    def _despite_queue(self) -> Iterator[None]:
+        """Let nothing end this worker because the queue server is away: it has no part in the work itself.
+
+        RQ ends a worker whose heartbeat fails during a job. What it then does not know of the job, the
+        database does.
+        """
+        try:
+            yield
+        except RedisError as error:
+            self._note_queue_away(error)
+
+    def _note_queue_away(self, error: RedisError) -> None:
+        log.warning("queue_away", kind=self.kind, error=type(error).__name__)
+
+    def _lasting_bytes(self) -> int:
+        """Return the memory that only the end of this worker gives back."""
+        return resident_bytes()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Take no further job, and let the one under way end until the deadline."""
@@ -94,27 +135,48 @@ class _FairWorker:
 
 
 class MakeWorker(_FairWorker, Worker):
-    """A worker that forks a process for each job: a job that crashes or eats memory harms no other.
+    """A worker whose jobs run in a process beside it: one that crashes or eats memory harms no other.
 
-    The check process is started before the fork, so that each job finds it running.
+    The process stays for the next jobs; see `WorkProcess`. The check process is started before the fork, so
+    that each job finds it running.
     """
 
+    _process: WorkProcess | None = None
+
     def perform_job(self, job: Job, queue: Queue) -> bool:
-        """Perform a job, in its own process; send its traces before that ends."""
+        """Perform a job, in the process beside the worker; send its traces."""
         done = super().perform_job(job, queue)
         tracing.flush()
         return bool(done)
 
+    def fork_work_horse(self, job: Job, queue: Queue) -> None:
+        """Give the job to the process beside the worker; fork a new one first where that is due."""
+        self._end_used_up()
+        if self._process is None:
+            with suppress(CheckerExited):  # the job tries again, and reports the reason
+                CHECK_PROCESS.warm()
+            self._process = WorkProcess(self._perform)
+        assert self.execution is not None
+        self._process.start({"job": job.id, "queue": queue.name, "execution": self.execution.id})
+        self._horse_pid = self._process.pid
+
     def wait_for_horse(self) -> tuple[int | None, int | None, Any]:
-        """Wait until the job's process has ended; count it if it died, and the most memory that it had."""
-        pid, status, usage = super().wait_for_horse()
-        if pid and usage:
-            queue = self.queues[0].name
+        """Wait until the job is done, or its process has ended; count one that died, and the most memory."""
+        process = self._process
+        assert process is not None
+        if process.wait():
+            pid, status, usage = process.pid, os.EX_OK, as_usage(process)
+        else:
+            pid, status, usage = super().wait_for_horse()
+            process.close()
+            self._process = None
+        queue = self.queues[0].name
+        if usage:
             self.counters.observe("job_peak_bytes", usage.ru_maxrss * RSS_UNIT, queue=queue)
-            if status and os.WIFSIGNALED(status):
-                self.counters.add("jobs_killed", queue=queue)
-                log.error("job_killed", signal=os.WTERMSIG(status))
-            self.counters.send()
+        if status and os.WIFSIGNALED(status):
+            self.counters.add("jobs_killed", queue=queue)
+            log.error("job_killed", signal=os.WTERMSIG(status))
+        self.counters.send()
         return pid, status, usage
 
     def maintain_heartbeats(self, job: Job) -> None:
@@ -123,13 +185,51 @@ class MakeWorker(_FairWorker, Worker):
         if limit and (used := _bytes_of_tree(self.horse_pid)) > limit:
             log.error("job_too_large", job=job.args[0] if job.args else "", bytes=used, limit=limit)
             self.kill_horse()
-        super().maintain_heartbeats(job)
+        with self._despite_queue():
+            super().maintain_heartbeats(job)
 
-    def fork_work_horse(self, *args: Any, **kwargs: Any) -> None:
-        """Start the check process, then fork."""
-        with suppress(CheckerExited):  # the job tries again, and reports the reason
-            CHECK_PROCESS.warm()
-        super().fork_work_horse(*args, **kwargs)
+    def heartbeat(self, *args: Any, **kwargs: Any) -> None:
+        """Say that this worker lives; give back the memory of a process that has nothing to do."""
+        if not self.horse_pid:
+            self._end_used_up()
+        super().heartbeat(*args, **kwargs)
+
+    def work(self, *args: Any, **kwargs: Any) -> bool:
+        """Perform jobs until stopped; end the process beside the worker afterwards."""
+        try:
+            return bool(super().work(*args, **kwargs))
+        finally:
+            process, self._process = self._process, None
+            if process is not None:  # a job under way may end
+                process.close() if self.horse_pid else process.end()
+
+    def _lasting_bytes(self) -> int:
+        return resident_bytes() - (_bytes_of_tree(self._process.pid) if self._process else 0)
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Execute a job; if the queue server was lost meanwhile, wait for its end without it."""
+        super().execute_job(job, queue)
+        if self.horse_pid and self._process is not None:
+            self.wait_for_horse()
+            self._horse_pid = 0
+
+    def _perform(self, given: dict[str, str]) -> None:
+        """Perform a job by its id. Runs in the process beside the worker."""
+        if not self._is_horse:
+            self.setup_work_horse_signals()
+            self._is_horse = True
+        job = Job.fetch(given["job"], connection=self.connection, serializer=self.serializer)
+        self.execution = Execution.fetch(given["execution"], job.id, connection=self.connection)
+        queue = next(each for each in self.queues if each.name == given["queue"])
+        self.perform_job(job, queue)
+
+    def _end_used_up(self) -> None:
+        """End the process beside the worker if the next job is to have a new one."""
+        jobs, limit_mb = self._settings.jobs_per_process, self._settings.job_memory_mb or MAX_KEPT_MB
+        max_bytes = min(MAX_KEPT_MB, limit_mb / 2) * 1_000_000
+        if self._process is not None and self._process.is_used_up(jobs, int(max_bytes), IDLE_S):
+            self._process.end()
+            self._process = None
 
     def _end_now(self) -> None:
         if pid := self.horse_pid:

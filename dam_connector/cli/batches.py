@@ -367,7 +367,9 @@ def batch() -> None:
 def batch_list(data_dir: Path | None, json_output: bool) -> None:
     """List all batches with their progress, newest first."""
     services = open_services(data_dir)
-    found = [(b, asdict(services.batches.progress(b.id))) for b in services.batches.page(limit=200)]
+    listed = services.batches.page(limit=200)
+    progress = services.batches.counts.progress([b.id for b in listed])
+    found = [(b, asdict(progress[b.id])) for b in listed]
     facts = [
         {"id": b.id, "name": b.name, "owner": b.owner, "state": b.state.value, "progress": p}
         for b, p in found

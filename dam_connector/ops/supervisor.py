@@ -50,6 +50,7 @@ _SINGLE_THREAD_ENV = {
     "MKL_NUM_THREADS": "1",
     "OPENCV_FOR_THREADS_NUM": "1",
 }
+MAKE_ENV = {**_SINGLE_THREAD_ENV, **_MALLOC_ENV}  # of make workers
 
 
 @dataclass
@@ -190,7 +191,7 @@ class Supervisor:
             self._add(
                 f"make-{number}",
                 [*python, "worker", "run", "--queue", "make"],
-                {**env, **_SINGLE_THREAD_ENV, **_MALLOC_ENV},
+                {**env, **MAKE_ENV},
             )
         self._add("sweeper", [*python, "worker", "sweep"], env)
         self._wait_for_web()

@@ -1,6 +1,5 @@
 """Batches: bulk uploads, their rows, and the progress of each."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,10 +10,10 @@ import sqlalchemy as sa
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import new_id
 from dam_connector.domain.product import Product
-from dam_connector.domain.row_status import RowStatus, row_status
 from dam_connector.domain.run import COMPUTE_KINDS
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
+from dam_connector.store.batch_counts import BatchCounts
 from dam_connector.store.batch_records import (
     Batch,
     BatchProgress,
@@ -24,7 +23,7 @@ from dam_connector.store.batch_records import (
     RowState,
 )
 from dam_connector.store.database import Database
-from dam_connector.store.tables import assets, batch_rows, batches, runs, versions
+from dam_connector.store.tables import batch_rows, batches, runs
 
 IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
 TAKEN_STATES = ("taken", "unchanged", "makes_nothing")  # of rows whose products are stored
@@ -39,6 +38,7 @@ class Batches:
 
     def __init__(self, db: Database, clock: Clock) -> None:
         self._db, self._clock = db, clock
+        self.counts = BatchCounts(db)
 
     def store(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewBatchRow]) -> Batch:
         """Store the rows of a batch. Nobody sees it until it begins.
@@ -274,48 +274,7 @@ class Batches:
         is, in review if a version waits for a decision or has one, and failed if its runs failed or all
         versions are blocked. A row that made nothing counts like this when rules that do came later.
         """
-        of_batch = batch_rows.c.batch_id == batch_id
-        taken = sa.select(batch_rows.c.sku).where(of_batch, batch_rows.c.state.in_(TAKEN_STATES))
-        no_rule = sa.select(batch_rows.c.sku).where(of_batch, batch_rows.c.state == "makes_nothing")
-        open_runs = sa.select(runs.c.sku).where(
-            runs.c.sku.in_(taken),
-            runs.c.state.in_(["queued", "running", "parked"]),
-            runs.c.kind.in_([k.value for k in COMPUTE_KINDS]),
-        )
-        version_states = (
-            sa.select(assets.c.sku, versions.c.state)
-            .join(versions, versions.c.asset_id == assets.c.id)
-            .where(assets.c.sku.in_(taken))
-        )
-        by_row_state = (
-            sa.select(batch_rows.c.state, sa.func.count()).where(of_batch).group_by(batch_rows.c.state)
-        )
-        with self._db.read() as c:
-            counts: dict[str, int] = {state: n for state, n in c.execute(by_row_state)}
-            skus, generating = set(c.execute(taken).scalars()), set(c.execute(open_runs.distinct()).scalars())
-            nothing = set(c.execute(no_rule).scalars())
-            states: dict[str, set[str]] = {}
-            for sku, state in c.execute(version_states.distinct()):
-                states.setdefault(sku, set()).add(state)
-        statuses = Counter(
-            row_status(
-                is_generating=sku in generating,
-                states=states.get(sku, ()),
-                without=RowStatus.MAKES_NOTHING if sku in nothing else RowStatus.FAILED,
-            )
-            for sku in skus
-        )
-        return BatchProgress(
-            waiting=counts.get("waiting", 0),
-            generating=statuses[RowStatus.GENERATING],
-            in_review=statuses[RowStatus.IN_REVIEW]
-            + statuses[RowStatus.GENERATED]
-            + statuses[RowStatus.REJECTED],
-            live=statuses[RowStatus.PUBLISHED],
-            failed=counts.get("failed", 0) + statuses[RowStatus.FAILED],
-            cancelled=counts.get("cancelled", 0),
-            makes_nothing=statuses[RowStatus.MAKES_NOTHING],
-        )
+        return self.counts.progress([batch_id])[batch_id]
 
 
 def _retryable(batch_id: str) -> Any:

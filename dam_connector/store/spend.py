@@ -74,36 +74,48 @@ class Spend:
 
     def spent(self, provider: str, batch_id: str = "") -> dict[str, float]:
         """Return USD spent or reserved at a provider: by `day` (UTC), `month` and, if given, `batch`."""
+        usd = sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd)
+        today = sa.func.sum(sa.case((t.c.created_at >= self._day(), usd), else_=0.0))
+        of_month = (t.c.provider == provider, t.c.created_at >= self._month(), t.c.state.not_in(FREE_STATES))
         with self._db.read() as c:
-            sums = {
-                "day": _sum(c, provider, t.c.created_at >= self._day()),
-                "month": _sum(c, provider, t.c.created_at >= self._month()),
-            }
+            day, month = c.execute(sa.select(today, sa.func.sum(usd)).where(*of_month)).one()
+            sums = {"day": float(day or 0), "month": float(month or 0)}
             return {**sums, "batch": _sum(c, provider, t.c.batch_id == batch_id)} if batch_id else sums
 
-    def totals_by(self, field: str, *, since: datetime | None = None) -> list[tuple[str, int, float]]:
-        """Return number and cost of tasks, grouped by a field, the most expensive first.
+    def totals(self, *fields: str, since: datetime | None = None) -> dict[str, list[tuple[str, int, float]]]:
+        """Return number and cost of tasks by field, grouped by its values, the most expensive first.
+
+        The tasks are read once, whatever the number of fields.
 
         Args:
-            field: "provider", "category", "deliverable", "state" or "batch".
+            fields: "provider", "category", "deliverable", "state" or "batch".
             since: Count tasks from this time on; None: from the beginning of the month.
 
         Returns:
-            Tuples of the field's value, the number of tasks, and USD.
+            By field: tuples of the field's value, the number of tasks, and USD.
         """
+        keys = [t.c["batch_id" if field == "batch" else field] for field in fields]
+        usd = sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd))
         counted = (t.c.state.not_in(FREE_STATES), t.c.created_at >= (since or self._month()))
-        usd, key = (
-            sa.func.sum(sa.func.coalesce(t.c.cost_usd, t.c.estimate_usd)),
-            t.c["batch_id" if field == "batch" else field],
-        )
-        query = sa.select(key, sa.func.count(), usd).where(
-            *counted, *([key != ""] if field == "batch" else [])
-        )
+        query = sa.select(sa.func.count(), usd, *keys).where(*counted).group_by(*keys)
+        sums: dict[str, dict[str, tuple[int, float]]] = {field: {} for field in fields}
         with self._db.read() as c:
-            return [
-                (str(name), n, round(total or 0, 4))
-                for name, n, total in c.execute(query.group_by(key).order_by(usd.desc()))
-            ]
+            for number, amount, *values in c.execute(query):
+                for field, value in zip(fields, values, strict=True):
+                    known, spent = sums[field].get(value, (0, 0.0))
+                    sums[field][value] = known + number, spent + (amount or 0.0)
+        sums.get("batch", {}).pop("", None)
+        return {
+            field: sorted(
+                ((name, number, round(amount, 4)) for name, (number, amount) in each.items()),
+                key=lambda entry: (-entry[2], entry[0]),
+            )
+            for field, each in sums.items()
+        }
+
+    def totals_by(self, field: str, *, since: datetime | None = None) -> list[tuple[str, int, float]]:
+        """Return number and cost of tasks, grouped by one field; see `totals`."""
+        return self.totals(field, since=since)[field]
 
     def tasks_in_state(self, state: str, *, limit: int = 50) -> list[Mapping[str, Any]]:
         """Return tasks in a state as mappings, the newest first, e.g. `unknown` ones to be checked."""

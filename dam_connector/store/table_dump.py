@@ -25,6 +25,8 @@ from dam_connector.store.database import MIGRATIONS, Database
 TRANSIENT_TABLES = frozenset({"leases"})  # of processes that run now
 # A start of the service fills these; a database that has nothing else counts as empty.
 START_TABLES = frozenset({"leases", "notes", "rules_seen", "alembic_version"})
+# Triggers add to it while others are stored: it comes last, in place of what they added.
+TRIGGERED_TABLE = "batch_marks"
 ROWS_PER_INSERT = 500
 _HEX_RUN = re.compile(rb"[0-9a-f]{64,}")
 
@@ -47,7 +49,8 @@ class TableDump:
 
     def tables(self) -> list[str]:
         """Return the names of the tables, referenced ones before those that refer to them."""
-        return [table.name for table in metadata.sorted_tables if table.name not in TRANSIENT_TABLES]
+        names = [table.name for table in metadata.sorted_tables if table.name not in TRANSIENT_TABLES]
+        return sorted(names, key=lambda name: name == TRIGGERED_TABLE)
 
     def lines(self, table: str) -> Iterator[bytes]:
         """Yield the records of a table, each as a line of JSON."""
@@ -118,6 +121,8 @@ def load_tables(
             if name not in found.tables:
                 raise ConfigError(f"the backup has a table {name!r}, which schema {schema} does not have")
             try:
+                if name == TRIGGERED_TABLE:
+                    connection.execute(sa.delete(found.tables[name]))
                 count += _insert_lines(connection, found.tables[name], lines())
             except (sa.exc.SQLAlchemyError, ValueError, TypeError, AttributeError) as error:
                 cause = str(getattr(error, "orig", error)).strip().partition("\n")[0]

@@ -90,7 +90,31 @@ batch_rows = sa.Table(
     json_column("cells"),
     json_column("facts"),
     text_column("error"),
+    # the field of `BatchProgress` under which it is in `batch_counts`; empty: in none yet
+    sa.Column("counted_as", sa.String(16), nullable=False, default="", server_default=""),
     sa.Index(None, "batch_id", "state", "line"),
+    sa.Index(
+        "ix_batch_rows_not_counted",
+        "batch_id",
+        sqlite_where=sa.text("counted_as = ''"),
+        postgresql_where=sa.text("counted_as = ''"),
+    ),
+)
+
+batch_counts = sa.Table(
+    "batch_counts",
+    metadata,
+    sa.Column("batch_id", sa.String(40), primary_key=True),
+    sa.Column("counted_as", sa.String(16), primary_key=True),  # as in `batch_rows`
+    sa.Column("rows", sa.Integer, nullable=False),
+)
+
+# Products whose rows may count otherwise by now. Triggers fill it.
+batch_marks = sa.Table(
+    "batch_marks",
+    metadata,
+    id_column(),
+    sa.Column("sku", sa.String(500), nullable=False),
 )
 
 assets = sa.Table(
@@ -294,6 +318,18 @@ tasks = sa.Table(
     sa.Index(None, "batch_id"),
     sa.Index(None, "is_acknowledged", "state"),
     sa.Index(None, "created_at"),
+    # The sums of costs read this index alone.
+    sa.Index(
+        "ix_tasks_sums",
+        "created_at",
+        "state",
+        "provider",
+        "category",
+        "deliverable",
+        "batch_id",
+        "cost_usd",
+        "estimate_usd",
+    ),
 )
 
 history = sa.Table(

@@ -15,6 +15,8 @@ SWEEP_LEASE_S = 15.0  # one sweeper works at a time
 DELIVERY_GRACE_S = 3.0  # a delivery younger than this was probably woken by its own webhook
 REWAKE_AFTER_S = 20.0
 BATCH = 200  # records of each kind in one sweep
+ROWS_IN_A_COUNT = 2_000  # of batches, counted anew in one transaction
+COUNTS_IN_A_SWEEP = 5  # so that wake-ups need not wait for a batch of 50,000 rows that begins
 MAX_QUEUE_LENGTH = 400  # more wake-ups for a queue this long would only make it longer
 UNFINISHED_BATCH_RETENTION = timedelta(days=1)  # longer than any upload takes
 IDEMPOTENCY_RETENTION = timedelta(days=7)  # nobody repeats a request later than that
@@ -32,6 +34,9 @@ def sweep(services: Services, owner: str) -> int:
     if not services.locks.lease("sweeper", owner, SWEEP_LEASE_S):
         return 0
     sent = 0
+    for _ in range(COUNTS_IN_A_SWEEP):
+        if services.batches.counts.keep_up(ROWS_IN_A_COUNT) < ROWS_IN_A_COUNT:
+            break
     late = services.inbox.due(BATCH, older_than_s=DELIVERY_GRACE_S)
     if late and _wake(services, "handle_delivery", late):
         services.inbox.postpone(late, REWAKE_AFTER_S)

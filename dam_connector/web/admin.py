@@ -114,14 +114,13 @@ def replay(delivery_id: str) -> ResponseReturnValue:
 def spend() -> ResponseReturnValue:
     """Show the cost of providers and the use of their caps."""
     s = services()
-    tables = [(by, s.spend.totals_by(by)) for by in ("batch", "category", "deliverable")]
     return render_template(
         "spend.html",
         budgets={name: budgets(s, name) for name in s.rules.current().provider},
         unknown=s.spend.tasks_in_state("unknown"),
         waiting=s.spend.tasks_in_state("waiting"),
         paused={name: s.notes.get(PAUSE_NOTE_PREFIX + name) for name in s.rules.current().provider},
-        tables=tables,
+        tables=list(s.spend.totals("batch", "category", "deliverable").items()),
         labels={b.id: b.name for b in s.batches.page(limit=200)},
     )
 

@@ -60,7 +60,7 @@ def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) 
 def index() -> ResponseReturnValue:
     """Show all batches with their progress, newest first."""
     found = services().batches.page(before=request.args.get("cursor", ""), limit=BATCHES_PER_PAGE)
-    progress = {b.id: services().batches.progress(b.id) for b in found}
+    progress = services().batches.counts.progress([b.id for b in found])
     return render_template(
         "batches.html",
         batches=found,

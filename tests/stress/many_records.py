@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.store.batch_counts import BatchCounts
 from dam_connector.store.database import Database
 
 ASSETS = 100_000
@@ -254,6 +255,11 @@ def fill(database: Database, assets: int = ASSETS, *, open_within: int = 0, deli
         connection.commit()
         _execute(connection, "ANALYZE")
         connection.commit()
+    counts = BatchCounts(database)
+    while counts.keep_up():  # as the sweeper does while a batch is made
+        pass
+    with database._writer.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        _execute(connection, "VACUUM ANALYZE")  # as the server does in its own time
 
 
 def _execute(connection: Any, statement: str) -> None:

@@ -61,6 +61,8 @@ PAGES = [
     "/api/v1/versions",
     "/api/v1/runs",
     "/api/v1/deliveries",
+    "/api/v1/batches",
+    "/api/v1/spend",
 ]
 
 
@@ -86,6 +88,8 @@ def services(
         database_url=migrated_postgres(),
     ) as opened:
         fill(opened.db)
+        with opened.db.write() as c:  # rows of batches are to be counted anew
+            c.execute(sa.text("UPDATE runs SET state = 'queued' WHERE state = 'done' AND id < 'run_00000200'"))
         yield opened
 
 
@@ -149,7 +153,6 @@ def test_no_query_of_a_page_or_a_loop_reads_a_table(services: Services) -> None:
                 plan = cursor.fetchone()[0][0]["Plan"]
                 transaction.rollback()
             rows, node = max(touched(plan), default=(0, ""))
-            # A batch is read whole for its progress: that grows with the batch, not with the records.
-            if rows > MAX_ROWS and "batch_rows.batch_id = " not in each.text:
+            if rows > MAX_ROWS:
                 problems.append(f"{each.page}: {rows} rows by {node}: {' '.join(each.text.split())[:400]}")
     assert not problems, "\n".join(problems)

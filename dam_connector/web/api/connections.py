@@ -102,8 +102,8 @@ def spend() -> dict[str, Any]:
     """Return the cost of providers this month, and the tasks that need a look."""
     spent = services().spend
     groups = {
-        f"by_{by}": [{"name": n, "tasks": c, "usd": usd} for n, c, usd in spent.totals_by(by)]
-        for by in ("provider", "batch", "category", "deliverable", "state")
+        f"by_{by}": [{"name": n, "tasks": c, "usd": usd} for n, c, usd in rows]
+        for by, rows in spent.totals("provider", "batch", "category", "deliverable", "state").items()
     }
     tasks = {state: spent.tasks_in_state(state) for state in ("unknown", "waiting")}
     return {**groups, **tasks, "providers": all_providers(services())}

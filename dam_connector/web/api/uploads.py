@@ -12,7 +12,7 @@ from dam_connector.domain.brought_model import MIME_BY_FORMAT, model_format
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import InputError, NotFound
-from dam_connector.store.batch_records import Batch, BatchState, RowState
+from dam_connector.store.batch_records import Batch, BatchProgress, BatchState, RowState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import batch_exports, batch_preview, batch_rows
 from dam_connector.usecases import batches as bulk
@@ -125,7 +125,7 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
 
     def record(batch: Batch) -> None:
-        body.update(_facts(batch))
+        body.update(_facts(batch, services().batches.progress(batch.id)))
         record_response(b.BatchOut().dump(body), 202)
 
     owner = signed_in_user().name
@@ -141,7 +141,8 @@ def list_batches(args: dict[str, Any]) -> dict[str, Any]:
     """List batches with their progress, newest first."""
     found = services().batches.page(before=args["cursor"], limit=args["limit"])
     page = page_body(found, args["limit"])
-    return {**page, "items": [_facts(batch) for batch in found]}
+    progress = services().batches.counts.progress([batch.id for batch in found])
+    return {**page, "items": [_facts(batch, progress[batch.id]) for batch in found]}
 
 
 @bp.get("/batches/<batch_id>")
@@ -149,7 +150,8 @@ def list_batches(args: dict[str, Any]) -> dict[str, Any]:
 @bp.response(200, b.BatchOut)
 def batch(batch_id: str) -> dict[str, Any]:
     """Return a batch, by its id or name, with its progress; ask again until `is_over`."""
-    return _facts(_batch(batch_id))
+    found = _batch(batch_id)
+    return _facts(found, services().batches.progress(found.id))
 
 
 @bp.get("/batches/<batch_id>/rows")
@@ -232,12 +234,11 @@ def retry_batch(batch_id: str) -> dict[str, Any]:
 def _control(batch_id: str, action: str) -> dict[str, Any]:
     found = _batch(batch_id)
     outcome = bulk.control(services(), found, action)
-    return {**_facts(_batch(found.id)), "outcome": outcome}
+    return {**_facts(_batch(found.id), services().batches.progress(found.id)), "outcome": outcome}
 
 
-def _facts(batch: Batch) -> dict[str, Any]:
+def _facts(batch: Batch, progress: BatchProgress) -> dict[str, Any]:
     """Return a batch with its progress."""
-    progress = services().batches.progress(batch.id)
     stopped = batch.state in (BatchState.PAUSED, BatchState.CANCELLED)
     facts = {name: getattr(batch, name) for name in ("id", "name", "owner", "created_at", "columns")}
     return {
