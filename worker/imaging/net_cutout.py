@@ -25,6 +25,7 @@ from worker.imaging.cutout import (
 from worker.imaging.cutout_evidence import CutoutEvidence, Source, gather_evidence
 from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
+from worker.imaging.mask_repair import repair_mask
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -98,9 +99,15 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     own = _reduced(classical.alpha, size) if classical else np.zeros(small.shape[:2], np.float32)
     confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
     looks = _look(photo.rgb, net, size, is_settled=lambda first: _agrees(first, own, confidence))
-    source, mask = _choose(looks, own, confidence, busy)
+    source, chosen = _choose(looks, own, confidence, busy)
+    mask, first = chosen, looks.first
+    if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
+        mask = repair_mask(
+            small, mask, own=own, first=first, second=looks.second, confidence=confidence, busy_share=busy
+        )
+        first = np.where((chosen > 0.5) & (mask <= 0.5), 0, first).astype(np.float32)  # opened, not left out
     evidence = replace(
-        gather_evidence(small, mask, source, first=looks.first, second=looks.second, own=own),
+        gather_evidence(small, mask, source, first=first, second=looks.second, own=own),
         is_disputed=_is_disputed(mask > 0.5, own > 0.5, confidence, busy),
     )
     if source is Source.CLASSICAL and classical is not None:
