@@ -10,9 +10,11 @@ import pytest
 from PIL import Image, ImageCms
 
 from dam_connector.domain.product import Dimensions, View
+from dam_connector.domain.rules import ImagingRules
 from tests.support import SAMPLES
 from worker.imaging.cutout import cut_out
 from worker.imaging.decode import Photo, decode
+from worker.imaging.person import shows_person
 from worker.imaging.photo_quality import (
     MAX_SAME_BITS,
     blur_px,
@@ -86,6 +88,38 @@ def test_two_products_in_one_photo() -> None:
         )
     )
     assert "source.several_objects" in codes(pair) and "source.several_objects" not in codes(speck)
+
+
+def drawn_person(skin: tuple[int, int, int]) -> tuple[Photo, np.ndarray]:
+    """A person from the hips up, in a blue shirt, and the mask."""
+    rgb, mask = np.full((600, 600, 3), 235, np.uint8), np.zeros((600, 600), np.uint8)
+    shirt, hair = (60, 80, 150), (60, 40, 30)
+    for canvas, of_skin, of_shirt, of_hair in ((rgb, skin, shirt, hair), (mask, 255, 255, 255)):
+        cv2.ellipse(canvas, (300, 120), (72, 92), 0, 0, 360, of_hair, -1)
+        cv2.rectangle(canvas, (270, 200), (330, 270), of_skin, -1)
+        cv2.ellipse(canvas, (300, 140), (58, 76), 0, 0, 360, of_skin, -1)
+        body = np.array([[190, 300], [230, 265], [370, 265], [410, 300], [400, 600], [200, 600]])
+        cv2.fillPoly(canvas, [body], of_shirt)
+        for side in (-1, 1):
+            cv2.line(canvas, (300 + side * 140, 460), (300 + side * 120, 590), of_skin, 44)
+            cv2.line(canvas, (300 + side * 105, 300), (300 + side * 140, 460), of_shirt, 62)
+    for x in (278, 322):
+        cv2.ellipse(rgb, (x, 132), (9, 5), 0, 0, 360, (255, 255, 255), -1)
+        cv2.circle(rgb, (x, 132), 4, hair, -1)
+    cv2.ellipse(rgb, (300, 182), (18, 6), 0, 0, 180, (180, 70, 70), -1)
+    return of(cv2.GaussianBlur(rgb, (0, 0), 1.2)), mask
+
+
+@pytest.mark.issue("source.person")
+def test_a_person_who_wears_the_product() -> None:
+    for skin in ((224, 172, 140), (140, 90, 65)):
+        photo, mask = drawn_person(skin)
+        worn = replace(cut_out(photo), alpha=mask)
+        assert "source.person" in {i.code for i in source_issues(photo, worn, "front")}
+        without = source_issues(photo, worn, "front", ImagingRules(net="none"))
+        assert "source.person" not in {i.code for i in without}
+    green, mask = drawn_person((60, 170, 90))  # a figure
+    assert not shows_person(green, replace(cut_out(green), alpha=mask))
 
 
 @pytest.mark.issue("source.background_busy")

@@ -1,7 +1,7 @@
 """Repair of a net's mask where the classical mask knows better: holes of the product and openings through it.
 
-A net of 320 px loses enclosed parts, e.g. glass or a white label, and fills what a cord or the arms of a chair
-enclose. On 63 real photos (docs/lab/cutouts.md) both rules took nothing from a usable cut-out.
+A net of 320 px loses enclosed parts, e.g. glass or a white label, and fills what a cord or a chair's arms
+enclose. On 63 real photos both rules took nothing from a usable cut-out (docs/lab/cutouts.md).
 """
 
 import cv2
@@ -57,7 +57,7 @@ def repair_mask(
 
 
 def _fill_holes(mask: F32, own: F32, seen: F32, deviation: F32, *, is_plain: bool) -> F32:
-    """Fill holes that the classical mask fills too, if the net is undecided or the colour is no background's."""
+    """Fill holes that the classical mask has not, if the net is undecided or the colour is clear."""
     product = mask > 0.5
     free = cv2.copyMakeBorder((~product).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(free, connectivity=4)

@@ -13,6 +13,7 @@ from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
 from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
 from worker.imaging.decode import DecodeNote, Photo
+from worker.imaging.person import shows_person
 from worker.imaging.salient_net import NO_NET
 
 F32 = NDArray[np.float32]
@@ -78,6 +79,12 @@ def source_issues(
             pointer=pointer,
             measured=objects,
             limit=1,
+        )
+    if (imaging is None or imaging.net != NO_NET) and shows_person(photo, cutout):
+        yield issue(
+            "source.person",
+            f"{view}: the cut-out holds a person, or a part of one, with the product.",
+            pointer=pointer,
         )
     if photo.alpha is None and not cutout.net and cutout.busy_share > MAX_BUSY_SHARE:
         yield issue(

@@ -34,6 +34,7 @@ IssueCode = Literal[
     "source.overexposed",
     "source.underexposed",
     "source.several_objects",
+    "source.person",
     "source.background_busy",
     "source.same_picture",
     "source.wrong_view",

@@ -85,6 +85,11 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The photo shows several separate objects of similar size.",
         "Supply a photo of the product alone, unless it is a set.",
     ),
+    "source.person": IssueSpec(
+        "warning",
+        "The photo shows a person, who is cut out with the product.",
+        "Supply a photo of the product alone, or waive the issue if the picture may show the person.",
+    ),
     "source.background_busy": IssueSpec(
         "warning",
         "The background is not plain.",
