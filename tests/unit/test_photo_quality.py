@@ -12,8 +12,9 @@ from PIL import Image, ImageCms
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
 from tests.support import SAMPLES
-from worker.imaging.cutout import cut_out
+from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
+from worker.imaging.mirror_image import has_mirror_image
 from worker.imaging.person import shows_person
 from worker.imaging.photo_quality import (
     MAX_SAME_BITS,
@@ -120,6 +121,24 @@ def test_a_person_who_wears_the_product() -> None:
         assert "source.person" not in {i.code for i in without}
     green, mask = drawn_person((60, 170, 90))  # a figure
     assert not shows_person(green, replace(cut_out(green), alpha=mask))
+
+
+@pytest.mark.issue("source.mirror_image")
+def test_a_table_that_mirrors_the_product() -> None:
+    rgb, mask = np.full((600, 600, 3), 250, np.float32), np.zeros((600, 600), np.uint8)
+    stripes = np.linspace(0, 9, 240)[None, :, None] + np.linspace(0, 4, 240)[:, None, None]
+    product = 120 + 60 * np.sin(stripes + np.array([0, 1, 2]))
+    rgb[180:420, 180:420], mask[180:420, 180:420] = product, 255
+    plain, mirroring, shaded = rgb.copy(), rgb.copy(), rgb.copy()
+    fade = np.linspace(0.3, 0, 80)[:, None, None]
+    mirroring[420:500, 180:420] = 250 * (1 - fade) + product[:-81:-1] * fade
+    shaded[420:500, 180:420] *= 1 - fade
+    worn = Cutout(rgb=of(plain).rgb, alpha=mask, confidence=1.0)
+    found = [has_mirror_image(of(each), worn) for each in (plain, mirroring, shaded)]
+    assert found == [False, True, False]
+    assert "source.mirror_image" in {i.code for i in source_issues(of(mirroring), worn, "front")}
+    transparent = Photo(rgb=of(mirroring).rgb, alpha=mask, format="PNG")
+    assert not has_mirror_image(transparent, worn)
 
 
 @pytest.mark.issue("source.background_busy")

@@ -76,7 +76,12 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
         return cut_out(photo, pointer)
     found, evidence = cut_out_with_evidence(photo, net, pointer)
     found = replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
-    if found.confidence >= SURE:  # on real photos both took more from good masks than they gave
+    return finish(photo, found, evidence)
+
+
+def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
+    """Return a cut-out that is doubted with openings and, on a background of one colour, by exact colours."""
+    if found.confidence >= SURE or evidence.source is Source.CLASSICAL:  # it took more than it gave
         return found
     if found.confidence < MAX_FOR_OPENINGS:
         found = open_see_through(photo.rgb, found)
@@ -99,22 +104,19 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     own = _reduced(classical.alpha, size) if classical else np.zeros(small.shape[:2], np.float32)
     confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
     looks = _look(photo.rgb, net, size, is_settled=lambda first: _agrees(first, own, confidence))
-    source, chosen = _choose(looks, own, confidence, busy)
-    mask, first = chosen, looks.first
+    source, mask = _choose(looks, own, confidence, busy)
     if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
-        mask = repair_mask(
-            small, mask, own=own, first=first, second=looks.second, confidence=confidence, busy_share=busy
-        )
-        first = np.where((chosen > 0.5) & (mask <= 0.5), 0, first).astype(np.float32)  # opened, not left out
-    evidence = replace(
-        gather_evidence(small, mask, source, first=first, second=looks.second, own=own),
-        is_disputed=_is_disputed(mask > 0.5, own > 0.5, confidence, busy),
-    )
+        looked = {"first": looks.first, "second": looks.second}
+        mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
     if source is Source.CLASSICAL and classical is not None:
-        return classical, evidence
-    alpha = _full_size(photo.rgb, mask, source)
-    rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
-    return checked_cutout(rgb, alpha, 0.0, busy, pointer), evidence
+        found = classical
+    else:
+        alpha = _full_size(photo.rgb, mask, source)
+        rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
+        found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
+    evidence = gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
+    is_disputed = _is_disputed(mask > 0.5, own > 0.5, confidence, busy)
+    return found, replace(evidence, is_disputed=is_disputed)
 
 
 def _reduced(alpha: U8, size: tuple[int, int]) -> F32:

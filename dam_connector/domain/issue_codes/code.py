@@ -35,6 +35,7 @@ IssueCode = Literal[
     "source.underexposed",
     "source.several_objects",
     "source.person",
+    "source.mirror_image",
     "source.background_busy",
     "source.same_picture",
     "source.wrong_view",
