@@ -24,6 +24,8 @@ FETCHED = (  # by `make frontend`: from npm (package-lock.json pins them) and Py
     "worker/vendor/meshoptimizer.LICENSE",
     "worker/vendor/u2netp.onnx",
     "worker/vendor/u2netp.LICENSE",
+    "worker/vendor/selfie_segmentation.tflite",
+    "worker/vendor/selfie_segmentation.LICENSE",
 )
 
 

@@ -21,7 +21,14 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PROJECT = "dam-connector"
-NPM_PACKAGES = ("@google/model-viewer", "swagger-ui-dist", "gltf-validator", "meshoptimizer", "draco3dgltf")
+NPM_PACKAGES = (
+    "@google/model-viewer",
+    "swagger-ui-dist",
+    "gltf-validator",
+    "meshoptimizer",
+    "draco3dgltf",
+    "@mediapipe/selfie_segmentation",
+)
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 

@@ -10,7 +10,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -21,9 +21,9 @@ from scipy.optimize import minimize
 
 from dam_connector.domain.rules import ImagingRules
 from worker.imaging import cutout_probability
-from worker.imaging.cutout_evidence import CutoutEvidence
+from worker.imaging.cutout_evidence import DISPUTED_FACTOR, CutoutEvidence
 from worker.imaging.decode import decode
-from worker.imaging.net_cutout import cut_out_with_evidence
+from worker.imaging.net_cutout import cut_out_with_evidence, finish
 from worker.imaging.salient_net import SalientNet, find_net
 
 U8 = NDArray[np.uint8]
@@ -96,6 +96,7 @@ def measure(folder: Path, net: SalientNet) -> list[Row]:
             reference = np.asarray(picture.convert("L"))
         started = time.process_time()
         found, evidence = cut_out_with_evidence(photo, net)
+        found = finish(photo, replace(found, confidence=evidence.probability), evidence)
         rows.append(
             Row(
                 name=label["name"],
@@ -136,7 +137,8 @@ def cross_validated(rows: Sequence[Row], fold_of: Callable[[Row], str]) -> list[
     found = []
     for row in rows:
         weights, intercept, _ = fit([r for r in rows if fold_of(r) != fold_of(row)])
-        found.append(float(1 / (1 + np.exp(-(_features([row])[0] @ weights + intercept)))))
+        probability = float(1 / (1 + np.exp(-(_features([row])[0] @ weights + intercept))))
+        found.append(probability * (DISPUTED_FACTOR if row.evidence.is_disputed else 1))
     return found
 
 

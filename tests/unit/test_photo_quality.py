@@ -10,9 +10,12 @@ import pytest
 from PIL import Image, ImageCms
 
 from dam_connector.domain.product import Dimensions, View
+from dam_connector.domain.rules import ImagingRules
 from tests.support import SAMPLES
-from worker.imaging.cutout import cut_out
+from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
+from worker.imaging.mirror_image import has_mirror_image
+from worker.imaging.person import shows_person
 from worker.imaging.photo_quality import (
     MAX_SAME_BITS,
     blur_px,
@@ -86,6 +89,56 @@ def test_two_products_in_one_photo() -> None:
         )
     )
     assert "source.several_objects" in codes(pair) and "source.several_objects" not in codes(speck)
+
+
+def drawn_person(skin: tuple[int, int, int]) -> tuple[Photo, np.ndarray]:
+    """A person from the hips up, in a blue shirt, and the mask."""
+    rgb, mask = np.full((600, 600, 3), 235, np.uint8), np.zeros((600, 600), np.uint8)
+    shirt, hair = (60, 80, 150), (60, 40, 30)
+    for canvas, of_skin, of_shirt, of_hair in ((rgb, skin, shirt, hair), (mask, 255, 255, 255)):
+        cv2.ellipse(canvas, (300, 120), (72, 92), 0, 0, 360, of_hair, -1)
+        cv2.rectangle(canvas, (270, 200), (330, 270), of_skin, -1)
+        cv2.ellipse(canvas, (300, 140), (58, 76), 0, 0, 360, of_skin, -1)
+        body = np.array([[190, 300], [230, 265], [370, 265], [410, 300], [400, 600], [200, 600]])
+        cv2.fillPoly(canvas, [body], of_shirt)
+        for side in (-1, 1):
+            cv2.line(canvas, (300 + side * 140, 460), (300 + side * 120, 590), of_skin, 44)
+            cv2.line(canvas, (300 + side * 105, 300), (300 + side * 140, 460), of_shirt, 62)
+    for x in (278, 322):
+        cv2.ellipse(rgb, (x, 132), (9, 5), 0, 0, 360, (255, 255, 255), -1)
+        cv2.circle(rgb, (x, 132), 4, hair, -1)
+    cv2.ellipse(rgb, (300, 182), (18, 6), 0, 0, 180, (180, 70, 70), -1)
+    return of(cv2.GaussianBlur(rgb, (0, 0), 1.2)), mask
+
+
+@pytest.mark.issue("source.person")
+def test_a_person_who_wears_the_product() -> None:
+    for skin in ((224, 172, 140), (140, 90, 65)):
+        photo, mask = drawn_person(skin)
+        worn = replace(cut_out(photo), alpha=mask)
+        assert "source.person" in {i.code for i in source_issues(photo, worn, "front")}
+        without = source_issues(photo, worn, "front", ImagingRules(net="none"))
+        assert "source.person" not in {i.code for i in without}
+    green, mask = drawn_person((60, 170, 90))  # a figure
+    assert not shows_person(green, replace(cut_out(green), alpha=mask))
+
+
+@pytest.mark.issue("source.mirror_image")
+def test_a_table_that_mirrors_the_product() -> None:
+    rgb, mask = np.full((600, 600, 3), 250, np.float32), np.zeros((600, 600), np.uint8)
+    stripes = np.linspace(0, 9, 240)[None, :, None] + np.linspace(0, 4, 240)[:, None, None]
+    product = 120 + 60 * np.sin(stripes + np.array([0, 1, 2]))
+    rgb[180:420, 180:420], mask[180:420, 180:420] = product, 255
+    plain, mirroring, shaded = rgb.copy(), rgb.copy(), rgb.copy()
+    fade = np.linspace(0.3, 0, 80)[:, None, None]
+    mirroring[420:500, 180:420] = 250 * (1 - fade) + product[:-81:-1] * fade
+    shaded[420:500, 180:420] *= 1 - fade
+    worn = Cutout(rgb=of(plain).rgb, alpha=mask, confidence=1.0)
+    found = [has_mirror_image(of(each), worn) for each in (plain, mirroring, shaded)]
+    assert found == [False, True, False]
+    assert "source.mirror_image" in {i.code for i in source_issues(of(mirroring), worn, "front")}
+    transparent = Photo(rgb=of(mirroring).rgb, alpha=mask, format="PNG")
+    assert not has_mirror_image(transparent, worn)
 
 
 @pytest.mark.issue("source.background_busy")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout_probability import INTERCEPT, MEANS, WEIGHTS
-from worker.imaging.segmentation import colour_slope
+from worker.imaging.segmentation import colour_slope, disc_kernel
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -16,7 +16,8 @@ Mask = NDArray[np.bool_]
 
 NEAR_PX = 2  # at working size: outlines within this distance are the same
 VISIBLE_SLOPE = 1.5  # Lab units a pixel: the outline lies on an edge of the photo
-MAX_LEFT_OUT = 0.15  # more says no more
+GAP_PX = 4  # at working size: half the width up to which a gap between parts is narrow
+LEAST_GAP_SHARE = 0.003  # of the mask's area; less is none
 DISPUTED_FACTOR = 0.5  # on the probability: the loss of a part of a set must not pass
 MAX_DOUBTS = 2  # that the report names
 MAX_UNSURE_PX = 6.0  # a wider unsure band says no more
@@ -58,11 +59,11 @@ def outline_agreement(one: Mask, other: Mask) -> float:
 class CutoutEvidence:
     """Evidence about a cut-out without a reference; all measured at working size."""
 
-    classical: float  # 1 where the classical mask was taken, since the net agrees with it
+    source: Source  # where the mask comes from
     own_outline: float  # agreement of the outline with that of the classical mask, on a logarithmic scale
     visible_share: float  # of the outline that lies on an edge of the photo
     unsure_px: float  # width of the band along the outline in which the net's closest look is unsure
-    left_out: float  # of the mask's area: how much the net saw outside of it
+    narrow_gaps: float  # logarithm of the area of narrow gaps between the product's parts, over its area
     complexity: float  # logarithm of the outline's length squared over the area
     is_disputed: bool = False  # the classical mask, clear on a plain background, has much more
 
@@ -88,13 +89,13 @@ _DOUBTS = {
     "own_outline": "two ways of cutting out give different outlines",
     "visible_share": "parts of the outline lie on no visible edge",
     "unsure_px": "product and background are hard to distinguish along the outline",
-    "left_out": "parts that may belong to the product were left out",
+    "narrow_gaps": "there are narrow gaps, e.g. between cords, teeth or fingers",
     "complexity": "the outline is long and intricate, e.g. thin cords, legs or several parts",
 }
 
 
 def gather_evidence(
-    small: U8, mask: F32, source: Source, *, first: F32, second: F32, own: F32
+    small: U8, mask: F32, source: Source, *, alpha: U8, second: F32, own: F32
 ) -> CutoutEvidence:
     """Return the evidence about a mask.
 
@@ -102,19 +103,21 @@ def gather_evidence(
         small: The photo at working size, (h, w, 3).
         mask: The mask, (h, w), 0 to 1.
         source: Where the mask comes from.
-        first: The net's first look, 0 to 1.
-        second: Its second look.
+        alpha: The opacity that was made of the mask, at any size.
+        second: The net's closest look, 0 to 1.
         own: The classical mask, 0 to 1.
     """
     product = mask > 0.5
     rim = outline(product)
     length, area = max(1, int(rim.sum())), max(1, int(product.sum()))
+    slopes = _slopes(small, rim)
+    reduced = cv2.resize(alpha, mask.shape[::-1], interpolation=cv2.INTER_AREA)
     return CutoutEvidence(
-        classical=float(source is Source.CLASSICAL),
+        source=source,
         own_outline=_spread_agreement(outline_agreement(product, own > 0.5)),
-        visible_share=_visible_share(small, rim),
+        visible_share=float((slopes > VISIBLE_SLOPE).mean()) if len(slopes) else 0.0,
         unsure_px=_unsure_px(second),
-        left_out=min(MAX_LEFT_OUT, float(first[~product].sum()) / area),
+        narrow_gaps=float(np.log(_gap_share(reduced > 127) + LEAST_GAP_SHARE)),
         complexity=float(np.log(length * length / area)),
     )
 
@@ -124,14 +127,23 @@ def _spread_agreement(agreement: float) -> float:
     return float(-np.log(1.01 - min(agreement, 1.0)))
 
 
-def _visible_share(small: U8, rim: Mask) -> float:
-    """Return the share of an outline that lies on an edge; the photo's frame does not count."""
+def _slopes(small: U8, rim: Mask) -> F32:
+    """Return the photo's slope at each pixel of an outline; the photo's frame does not count."""
     inner = rim.copy()
     inner[[0, -1]] = False
     inner[:, [0, -1]] = False
     lab = cv2.cvtColor(small.astype(np.float32) / np.float32(255), cv2.COLOR_RGB2Lab)
-    slope = cv2.dilate(colour_slope(cv2.GaussianBlur(lab, (0, 0), 0.8)), _SQUARE)[inner]
-    return float((slope > VISIBLE_SLOPE).mean()) if len(slope) else 0.0
+    slope = cv2.dilate(colour_slope(cv2.GaussianBlur(lab, (0, 0), 0.8)), _SQUARE)
+    return np.asarray(slope[inner], np.float32)
+
+
+def _gap_share(product: Mask) -> float:
+    """Return the area that a closing of the mask fills, over that of the mask."""
+    margin = 3 * GAP_PX
+    padded = np.pad(product.astype(np.uint8), margin)
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, disc_kernel(GAP_PX))
+    gaps = ((closed > 0) & (padded == 0))[margin:-margin, margin:-margin]
+    return float(gaps.sum() / max(1, product.sum()))
 
 
 def _unsure_px(look: F32) -> float:

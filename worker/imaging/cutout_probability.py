@@ -1,19 +1,17 @@
 """Weights of the probability that a cut-out is usable. Written by benchmarks/cutout_probability.py."""
 
-INTERCEPT = -1.3769
+INTERCEPT = -7.6328
 WEIGHTS = {
-    "classical": 0.5122,
-    "own_outline": 1.0900,
-    "visible_share": 10.0509,
-    "unsure_px": -0.4520,
-    "left_out": -16.5445,
-    "complexity": -1.9086,
+    "own_outline": 1.0624,
+    "visible_share": 8.3044,
+    "unsure_px": -0.4205,
+    "narrow_gaps": -1.0306,
+    "complexity": -1.3596,
 }
 MEANS = {
-    "classical": 0.0635,
-    "own_outline": 1.4086,
-    "visible_share": 0.9804,
+    "own_outline": 1.4769,
+    "visible_share": 0.9836,
     "unsure_px": 2.8691,
-    "left_out": 0.0219,
-    "complexity": 3.8006,
+    "narrow_gaps": -5.2816,
+    "complexity": 3.8019,
 }

@@ -25,6 +25,7 @@ from worker.imaging.cutout import (
 from worker.imaging.cutout_evidence import CutoutEvidence, Source, gather_evidence
 from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
+from worker.imaging.mask_repair import repair_mask
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -75,7 +76,12 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
         return cut_out(photo, pointer)
     found, evidence = cut_out_with_evidence(photo, net, pointer)
     found = replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
-    if found.confidence >= SURE:  # on real photos both took more from good masks than they gave
+    return finish(photo, found, evidence)
+
+
+def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
+    """Return a cut-out that is doubted with openings and, on a background of one colour, by exact colours."""
+    if found.confidence >= SURE or evidence.source is Source.CLASSICAL:  # it took more than it gave
         return found
     if found.confidence < MAX_FOR_OPENINGS:
         found = open_see_through(photo.rgb, found)
@@ -99,15 +105,18 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
     looks = _look(photo.rgb, net, size, is_settled=lambda first: _agrees(first, own, confidence))
     source, mask = _choose(looks, own, confidence, busy)
-    evidence = replace(
-        gather_evidence(small, mask, source, first=looks.first, second=looks.second, own=own),
-        is_disputed=_is_disputed(mask > 0.5, own > 0.5, confidence, busy),
-    )
+    if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
+        looked = {"first": looks.first, "second": looks.second}
+        mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
     if source is Source.CLASSICAL and classical is not None:
-        return classical, evidence
-    alpha = _full_size(photo.rgb, mask, source)
-    rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
-    return checked_cutout(rgb, alpha, 0.0, busy, pointer), evidence
+        found = classical
+    else:
+        alpha = _full_size(photo.rgb, mask, source)
+        rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
+        found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
+    evidence = gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
+    is_disputed = _is_disputed(mask > 0.5, own > 0.5, confidence, busy)
+    return found, replace(evidence, is_disputed=is_disputed)
 
 
 def _reduced(alpha: U8, size: tuple[int, int]) -> F32:

@@ -13,6 +13,8 @@ from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
 from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
 from worker.imaging.decode import DecodeNote, Photo
+from worker.imaging.mirror_image import has_mirror_image
+from worker.imaging.person import shows_person
 from worker.imaging.salient_net import NO_NET
 
 F32 = NDArray[np.float32]
@@ -79,6 +81,7 @@ def source_issues(
             measured=objects,
             limit=1,
         )
+    yield from _company(photo, cutout, view, is_net_wanted=imaging is None or imaging.net != NO_NET)
     if photo.alpha is None and not cutout.net and cutout.busy_share > MAX_BUSY_SHARE:
         yield issue(
             "source.background_busy",
@@ -87,6 +90,17 @@ def source_issues(
             measured=f"{cutout.busy_share * 100:.0f} % of the border",
             limit=f"{MAX_BUSY_SHARE * 100:.0f} %",
         )
+
+
+def _company(photo: Photo, cutout: Cutout, view: str, *, is_net_wanted: bool) -> Iterator[Issue]:
+    """Yield an issue for a person and for a mirror image, which a cut-out may hold with the product."""
+    pointer = f"/images/{view}"
+    if is_net_wanted and shows_person(photo, cutout):
+        message = f"{view}: the cut-out holds a person, or a part of one, with the product."
+        yield issue("source.person", message, pointer=pointer)
+    if has_mirror_image(photo, cutout):
+        message = f"{view}: the table below the product mirrors it."
+        yield issue("source.mirror_image", message, pointer=pointer)
 
 
 def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRules | None) -> Iterator[Issue]:

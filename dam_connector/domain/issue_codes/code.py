@@ -35,6 +35,8 @@ IssueCode = Literal[
     "source.overexposed",
     "source.underexposed",
     "source.several_objects",
+    "source.person",
+    "source.mirror_image",
     "source.background_busy",
     "source.same_picture",
     "source.wrong_view",

@@ -92,6 +92,17 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The photo shows several separate objects of similar size.",
         "Supply a photo of the product alone, unless it is a set.",
     ),
+    "source.person": IssueSpec(
+        "warning",
+        "The photo shows a person, who is cut out with the product.",
+        "Supply a photo of the product alone, or waive the issue if the picture may show the person.",
+    ),
+    "source.mirror_image": IssueSpec(
+        "warning",
+        "A glossy table mirrors the product; the cut-out may hold a part of the mirror image.",
+        "Look at the picture's lower edge, and correct the mask where it is wrong. Or supply a photo on a "
+        "matt table.",
+    ),
     "source.background_busy": IssueSpec(
         "warning",
         "The background is not plain.",
