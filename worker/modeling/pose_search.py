@@ -125,15 +125,6 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
         view: PosedPhoto(outline=o) for view, o in outlines.items() if view in _AZIMUTHS or view is View.TOP
     }
     above = {view: o for view, o in outlines.items() if view is View.TOP}
-    if _shows_all_around(sides):
-        shared = fit_shared_camera(sides | above, size)
-        if shared is not None:
-            return RectifiedViews(
-                outlines=far_outlines(sides | above, size, shared),
-                coverage=1 - shared.error / MAX_MEAN_ERROR * 0.2,
-                posed_photos=posed_photos(sides | above, shared),
-                shared=shared,
-            )
     if sides:
         if (
             sorted(abs(aspect_mismatch(view, o, size)) for view, o in sides.items())[(len(sides) - 1) // 2]
@@ -147,6 +138,15 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
             outlines[View.HERO], {view: _reduce(o) for view, o in outlines.items()}, size, words
         )
         return replace(corner, outlines=corner.outlines | above, posed_photos=level | corner.posed_photos)
+    if _shows_all_around(sides):
+        shared = fit_shared_camera(sides | above, size)
+        if shared is not None:
+            return RectifiedViews(
+                outlines=far_outlines(sides | above, size, shared),
+                coverage=1 - shared.error / MAX_MEAN_ERROR * 0.2,
+                posed_photos=posed_photos(sides | above, shared),
+                shared=shared,
+            )
     small = {view: _reduce(o) for view, o in (sides | above).items()}
     best = max(
         (_try_guess(small, size, words, guess) for guess in (USUAL_POSE, FARTHER_POSE, LEVEL_POSE)),

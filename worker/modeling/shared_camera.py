@@ -9,14 +9,14 @@ seen from far away, then has the product's own outlines. Measured: docs/lab/mode
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
-from worker.modeling.camera import Camera
-from worker.modeling.level_edges import level_edges
+from worker.modeling.level_faces import level_faces
 from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.photo_camera import (
     PhotoCamera,
@@ -33,21 +33,28 @@ F32 = NDArray[np.float32]
 
 AZIMUTHS = {View.FRONT: 0.0, View.RIGHT: 90.0, View.BACK: 180.0, View.LEFT: 270.0, View.TOP: 0.0}  # degrees
 ELEVATIONS_DEG = (0.0, 2.0, 4.0, 7.0, 10.0)
-FIELDS_OF_VIEW_DEG = (3.0, 8.0, 13.0, 18.0, 23.0, 30.0)
+FIELDS_OF_VIEW_DEG = (3.0, 9.0, 15.0, 21.0, 28.0)
+LEVEL_FOV_DEG = 1.0
+STARTS = 5  # of those cameras that are looked at more closely
 FIRST_STEPS_DEG = (1.0, 2.5)  # of elevation and angle of view, around the best of those
 REFINEMENTS = 3  # each halves the steps
 COMPARED_PX = 192  # longer side of the outlines that are compared
 PAD_PX = 24  # around them
-FINE_PX, FINE_BLUR_PX = 640, 1.5  # of the outlines that the shape is cut by; without the blur, edges are stairs
-MIN_SYMMETRY = 0.95  # overlap of the front with its mirror image, from which the other side is taken to be alike
+FINE_PX, FINE_BLUR_PX = (
+    640,
+    1.5,
+)  # of the outlines that the shape is cut by; without the blur, edges are stairs
+MIN_SYMMETRY = (
+    0.95  # overlap of the front with its mirror image, from which the other side is taken to be alike
+)
 SMALL_ERROR = 0.0008  # of half the diagonal
 MIRRORED_ERROR = 1.3  # times the error without a mirrored photo
-FIT_CELLS, OUTLINE_CELLS = 24_000, 400_000  # of the product's box
-RAYS, DEPTHS = 60, 40  # of each outline, and points along each ray
+COARSE_CELLS, FIT_CELLS, OUTLINE_CELLS = 12_000, 50_000, 400_000  # of the product's box
+RAYS, DEPTHS = 60, 48  # of each outline, and points along each ray
 PLACINGS = 2  # rounds of placing the cameras on the hull
 MAX_ERROR = 0.03  # of half the box's diagonal: a larger error of a ray counts as this
-MIN_PERSPECTIVE_DEG = (1.5, 5.0)  # less of elevation and of angle of view is none
-MAX_MEAN_ERROR = 0.004  # of half the diagonal; worse outlines have no common camera
+MIN_GAIN = 0.0001  # of half the diagonal, in the error, over a level camera far away
+MAX_MEAN_ERROR = 0.0012  # of half the diagonal; worse outlines have no common camera
 ROW = 1024  # points of a row that are sampled together
 FINEST_PX = 640  # longer side of the outlines that are computed
 EDGE_PX = 1.0  # over which their alpha rises
@@ -91,26 +98,29 @@ class _Distances:
 def fit_shared_camera(outlines: Mapping[View, Outline], size: ProductSize) -> SharedCamera | None:
     """Return the camera with which the outlines agree best.
 
-    None where they do not agree with any, or show neither elevation nor perspective.
+    None where they do not agree with any, or as well with a level camera far away.
 
     Args:
         outlines: The cropped photos of at least two upright sides, and perhaps from above.
         size: The product's size.
     """
-    search = _Search(outlines, size)
-    best = min(
+    search = _Search(outlines, size, COARSE_CELLS)
+    starts = sorted(
         (search.try_camera(e, f) for e in ELEVATIONS_DEG for f in FIELDS_OF_VIEW_DEG), key=lambda t: t.error
-    )
+    )[:STARTS]
+    search = _Search(outlines, size, FIT_CELLS)
+    best = min((search.try_camera(s.elevation, s.fov) for s in starts), key=lambda t: t.error)
     steps = np.array(FIRST_STEPS_DEG)
     for _ in range(REFINEMENTS):
         tried = [
             search.try_camera(max(0.0, best.elevation + de * steps[0]), max(1.0, best.fov + df * steps[1]))
-            for de, df in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1))
+            for de, df in product((-1, 0, 1), repeat=2)
+            if de or df
         ]
         best = min([best, *tried], key=lambda t: t.error)
         steps = steps / 2
-    is_level = best.elevation < MIN_PERSPECTIVE_DEG[0] and best.fov < MIN_PERSPECTIVE_DEG[1]
-    if is_level or best.error > MAX_MEAN_ERROR:
+    level = search.try_camera(0.0, LEVEL_FOV_DEG)
+    if best.error > min(level.error - MIN_GAIN, MAX_MEAN_ERROR):
         return None
     return _with_other_side(best, outlines, size) or best
 
@@ -127,7 +137,7 @@ def _with_other_side(
     if iou(front.alpha > 0.5, front.mirrored().alpha > 0.5) < MIN_SYMMETRY:
         return None
     all_sides = {**outlines, other: outlines[known].mirrored()}
-    both = _Search(all_sides, size).try_camera(found.elevation, found.fov)
+    both = _Search(all_sides, size, FIT_CELLS).try_camera(found.elevation, found.fov)
     if both.error > max(MIRRORED_ERROR * found.error, SMALL_ERROR):
         return None
     return replace(both, mirrored=(other, known))
@@ -136,11 +146,11 @@ def _with_other_side(
 class _Search:
     """The outlines, and what does not depend on the camera."""
 
-    def __init__(self, outlines: Mapping[View, Outline], size: ProductSize) -> None:
+    def __init__(self, outlines: Mapping[View, Outline], size: ProductSize, cells: int) -> None:
         self.size = size
         self.half_diagonal = float(np.linalg.norm(size.as_array())) / 2
         self.distances = {view: _distances(outline) for view, outline in outlines.items()}
-        self.points, self.cell, _ = _box_points(size, FIT_CELLS)
+        self.points, self.cell, _ = _box_points(size, cells)
         random = np.random.default_rng(0)
         self.ray_pixels = {view: _rim(d, random) for view, d in self.distances.items()}
 
@@ -184,9 +194,7 @@ class _Search:
         return float(np.concatenate(errors).mean())
 
 
-def hull_field(
-    points: F32, distances: Mapping[View, _Distances], photos: Mapping[View, PhotoCamera]
-) -> F32:
+def hull_field(points: F32, distances: Mapping[View, _Distances], photos: Mapping[View, PhotoCamera]) -> F32:
     """Return the signed distances of points (n, 3) to the hull of the outlines, in metres, (n,)."""
     found = np.full(len(points), np.inf, np.float32)
     for view, d in distances.items():
@@ -194,11 +202,16 @@ def hull_field(
     return found
 
 
-def far_outlines(outlines: Mapping[View, Outline], size: ProductSize, shared: SharedCamera) -> dict[View, Outline]:
+def far_outlines(
+    outlines: Mapping[View, Outline], size: ProductSize, shared: SharedCamera
+) -> dict[View, Outline]:
     """Return the outlines of the hull from far away: front, right and, where a photo shows it, from above."""
     outlines = shared.with_mirrored(outlines)
     points, _, counts = _box_points(size, OUTLINE_CELLS)
     field = hull_field(points, *_fine(outlines, shared)).reshape(counts)
+    camera = next(c.camera for view, c in shared.photos.items() if view is not View.TOP)
+    step = tuple(float(side) / n for side, n in zip(size.as_array(), counts, strict=True))
+    field = level_faces(field, (step[0], step[1], step[2]), camera.slope_at)
     seen = {View.FRONT: field.max(2).T[::-1], View.RIGHT: field.max(0)[::-1, ::-1]}
     if View.TOP in outlines:
         seen[View.TOP] = field.max(1).T
@@ -207,11 +220,7 @@ def far_outlines(outlines: Mapping[View, Outline], size: ProductSize, shared: Sh
         View.RIGHT: (size.depth, size.height),
         View.TOP: (size.width, size.depth),
     }
-    camera = next(c.camera for view, c in shared.photos.items() if view is not View.TOP)
-    return {
-        view: _outline(np.ascontiguousarray(f), *metres[view], None if view is View.TOP else camera)
-        for view, f in seen.items()
-    }
+    return {view: _outline(np.ascontiguousarray(f), *metres[view]) for view, f in seen.items()}
 
 
 def carve_by_photos(
@@ -240,23 +249,16 @@ def _fine(
 def posed_photos(outlines: Mapping[View, Outline], shared: SharedCamera) -> dict[View, PosedPhoto]:
     """Return the photos with their cameras."""
     return {
-        view: PosedPhoto(
-            outline=o, photo_camera=shared.photos[view].scaled(max(o.alpha.shape) / COMPARED_PX)
-        )
+        view: PosedPhoto(outline=o, photo_camera=shared.photos[view].scaled(max(o.alpha.shape) / COMPARED_PX))
         for view, o in outlines.items()
     }
 
 
-def _outline(field: F32, width: float, height: float, camera: Camera | None) -> Outline:
-    """Return a field of signed distances in metres, top row first, as an outline cropped to its inside.
-
-    With the camera of the upright photos, tents above and below its level edges are cut off.
-    """
+def _outline(field: F32, width: float, height: float) -> Outline:
+    """Return a field of signed distances in metres, top row first, as an outline cropped to its inside."""
     factor = FINEST_PX / max(width, height)
     columns, rows = max(8, round(width * factor)), max(8, round(height * factor))
     fine = cv2.resize(field, (columns, rows), interpolation=cv2.INTER_LINEAR) * np.float32(factor)
-    if camera is not None:
-        fine = level_edges(fine[::-1].T, lambda y: camera.slope_at(y / factor)).T[::-1]
     alpha = np.clip(fine / np.float32(EDGE_PX) + np.float32(0.5), 0, 1)
     inside = alpha > 0.5
     if inside.any():
