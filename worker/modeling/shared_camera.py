@@ -51,6 +51,7 @@ SMALL_ERROR = 0.0008  # of half the diagonal
 MIRRORED_ERROR = 1.3  # times the error without a mirrored photo
 COARSE_CELLS, FIT_CELLS, OUTLINE_CELLS = 12_000, 50_000, 400_000  # of the product's box
 RAYS, DEPTHS = 60, 48  # of each outline, and points along each ray
+SKIN_CELLS = 2.0  # of the hull that cameras are placed on: what is deeper is in no outline
 PLACINGS = 2  # rounds of placing the cameras on the hull
 MAX_ERROR = 0.03  # of half the box's diagonal: a larger error of a ray counts as this
 MIN_GAIN = 0.0001  # of half the diagonal, in the error, over a level camera far away
@@ -162,7 +163,7 @@ class _Search:
             field = hull_field(self.points, self.distances, photos)
             if not (field > 0).any():
                 return SharedCamera(elevation=elevation, fov=fov, error=1.0, photos=photos)
-            inside, reach = self.points[field > 0], self.cell / 2
+            inside, reach = self.points[(field > 0) & (field < SKIN_CELLS * self.cell)], self.cell / 2
         photos = self._place(elevation, fov, inside, reach)
         return SharedCamera(elevation=elevation, fov=fov, error=self._mean_error(photos), photos=photos)
 
