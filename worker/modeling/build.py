@@ -18,6 +18,7 @@ from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_o
 from worker.modeling.photo_camera import carve
 from worker.modeling.pose_search import RectifiedViews, rectify_views
 from worker.modeling.shape import Shape, build_shape
+from worker.modeling.shared_camera import carve_by_photos
 from worker.modeling.texture import texture_mesh
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.view_recognition import recognise_views
@@ -32,6 +33,7 @@ MIN_CUTOUT_CONFIDENCE = 0.3  # less sure cut-outs are left out while others rema
 GOOD_COVERAGE = 0.85  # overlap of the coarse shape with the photos
 MIN_CARVING_COVERAGE = 0.6  # of a three-quarter photo; a worse camera would carve away the product
 CARVING_TOLERANCE = 0.01  # of the photo's longer side
+SHARED_TOLERANCE_CELLS = 0.5  # the same in cells, with a camera that all photos agree on
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",
@@ -91,6 +93,8 @@ def build_model(
     is_fitted = shape.family.startswith(("turned", "joinery"))  # to the outline, so nothing lies beyond
     if View.HERO in views.posed_photos and views.coverage > MIN_CARVING_COVERAGE and not is_fitted:
         shape = carve(shape, views.posed_photos[View.HERO], CARVING_TOLERANCE)
+    if views.shared is not None and not shape.family.startswith("turned"):
+        shape = carve_by_photos(shape, outlines, views.shared, SHARED_TOLERANCE_CELLS)
     material = estimate_material(description)
     vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
     mesh = texture_mesh(vertices, faces, views.posed_photos, size, texture_px, material)

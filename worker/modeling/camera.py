@@ -88,6 +88,14 @@ class Camera:
         )
         return unit_vectors((eye - points).astype(np.float32))
 
+    def slope_at(self, heights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return how much lines of sight fall with distance, at some heights above the axis of the target."""
+        fall = np.full(len(heights), np.tan(np.radians(self.elevation)))
+        if self.fov is None:
+            return fall
+        distance = self.half_width / np.tan(np.radians(self.fov) / 2) * cos(radians(self.elevation))
+        return np.asarray(fall - (heights - self.target[1]) / distance)
+
     def project(self, points: F32) -> F32:
         """Return the picture positions of points (n, 3), (n, 2): u to the right, v up, each -1 to 1."""
         back, right, up = self.axes()

@@ -42,6 +42,13 @@ from worker.modeling.photo_camera import (
     superellipse_prism,
 )
 from worker.modeling.shape import build_shape
+from worker.modeling.shared_camera import (
+    MAX_MEAN_ERROR,
+    SharedCamera,
+    far_outlines,
+    fit_shared_camera,
+    posed_photos,
+)
 
 F32 = NDArray[np.float32]
 
@@ -102,6 +109,7 @@ class RectifiedViews:
     coverage: float  # 0 to 1: how well a coarse shape covers the photos; 1 if no camera had to be guessed
     posed_photos: dict[View, PosedPhoto]  # the photos as they are, with the guessed cameras
     furniture: FurniturePiece | OpenPiece | None = None  # the fitted piece, if it explains the photo best
+    shared: SharedCamera | None = None  # that explains the photos of all sides
 
 
 def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: str) -> RectifiedViews:
@@ -130,6 +138,15 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
             outlines[View.HERO], {view: _reduce(o) for view, o in outlines.items()}, size, words
         )
         return replace(corner, outlines=corner.outlines | above, posed_photos=level | corner.posed_photos)
+    if _shows_all_around(sides):
+        shared = fit_shared_camera(sides | above, size)
+        if shared is not None:
+            return RectifiedViews(
+                outlines=far_outlines(sides | above, size, shared),
+                coverage=1 - shared.error / MAX_MEAN_ERROR * 0.2,
+                posed_photos=posed_photos(sides | above, shared),
+                shared=shared,
+            )
     small = {view: _reduce(o) for view, o in (sides | above).items()}
     best = max(
         (_try_guess(small, size, words, guess) for guess in (USUAL_POSE, FARTHER_POSE, LEVEL_POSE)),
@@ -147,6 +164,11 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
         if (photo_camera := posed[view].photo_camera)
     }
     return RectifiedViews(outlines=rectified | above, coverage=best.coverage, posed_photos=level | posed)
+
+
+def _shows_all_around(sides: Mapping[View, Outline]) -> bool:
+    """Return whether photos show front and back, and a side: only then do they limit each other's depth."""
+    return {View.FRONT, View.BACK} <= set(sides) and bool({View.RIGHT, View.LEFT} & set(sides))
 
 
 def _rectify_three_quarter(
