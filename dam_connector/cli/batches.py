@@ -172,16 +172,14 @@ def export(
         raise ConfigError(f"--format {file_format} needs --out, the place for the files")
     if file_format == "folder" and out:
         count = batch_exports.write_folder(services, batch_exports.exported_versions(services, batch), out)
-        (out / "manifest.jsonl").write_text(
-            "".join(batch_exports.json_lines(batch_exports.manifest(services, batch)))
-        )
+        lines = batch_exports.json_lines(batch_exports.manifest(services, batch))
+        (out / "manifest.jsonl").write_text("".join(lines))
         return {"files": count, "output": str(out)}
     if file_format == "zip" and out:
         lines = batch_exports.json_lines(batch_exports.manifest(services, batch))
         with out.open("wb") as file:
-            file.writelines(
-                batch_exports.stream_zip(services, batch_exports.exported_versions(services, batch), lines)
-            )
+            versions = batch_exports.exported_versions(services, batch)
+            file.writelines(batch_exports.stream_zip(services, versions, lines))
         return {"bytes": out.stat().st_size, "output": str(out)}
     with out.open("w", encoding="utf-8", newline="") if out else nullcontext(sys.stdout) as text:
         if file_format == "csv":
