@@ -39,7 +39,7 @@ class _Photos(SimpleHTTPRequestHandler):
 
 
 def measure() -> dict[str, object]:
-    """Return the seconds of six new SKUs, of which the first finds workers that have not made anything yet."""
+    """Return the seconds of six new SKUs. The first finds workers that have not made anything yet."""
     known = {e["product"]["sku"]: e["product"] for e in json.loads((SAMPLES / "catalog.json").read_text())}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -31,7 +31,7 @@ WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for
 MONITOR_S = 3  # between two looks at the memory of a job
 REPORT_S = 20.0  # between two reports of a worker's memory
 IDLE_S = 30.0  # a process that waited so long for a job is ended, for its memory
-MAX_KEPT_MB = 1000  # so is one that has more than this after a job
+MAX_CACHED_MB = 1000  # so is one that has more than this after a job
 
 
 class _FairWorker:
@@ -81,7 +81,7 @@ class _FairWorker:
             super().check_for_suspension(burst)  # type: ignore[misc]
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the next job. RQ itself asks again when the queue server is away, but not when it is mute."""
+        """Wait for the next job. RQ asks again when the queue server is away, but not when it is mute."""
         while True:
             try:
                 return super().dequeue_job_and_maintain_ttl(*args, **kwargs)  # type: ignore[misc]
@@ -225,8 +225,8 @@ class MakeWorker(_FairWorker, Worker):
 
     def _end_used_up(self) -> None:
         """End the process beside the worker if the next job is to have a new one."""
-        jobs, limit_mb = self._settings.jobs_per_process, self._settings.job_memory_mb or MAX_KEPT_MB
-        max_bytes = min(MAX_KEPT_MB, limit_mb / 2) * 1_000_000
+        jobs, limit_mb = self._settings.jobs_per_process, self._settings.job_memory_mb or MAX_CACHED_MB
+        max_bytes = min(MAX_CACHED_MB, limit_mb / 2) * 1_000_000
         if self._process is not None and self._process.is_used_up(jobs, int(max_bytes), IDLE_S):
             self._process.end()
             self._process = None

@@ -18,8 +18,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dam_connector.domain.row_status import RowStatus, row_status
 from dam_connector.domain.run import COMPUTE_KINDS
 from dam_connector.store.batch_records import BatchProgress, BatchState, RowState
+from dam_connector.store.batch_tables import batch_counts, batch_marks, batch_rows, batches
 from dam_connector.store.database import Database
-from dam_connector.store.tables import assets, batch_counts, batch_marks, batch_rows, batches, runs, versions
+from dam_connector.store.tables import assets, runs, versions
 
 CHUNK_ROWS = 2_000  # rows whose products are looked up in one statement
 OPEN_STATES = ("queued", "running", "parked")

@@ -22,8 +22,9 @@ from dam_connector.store.batch_records import (
     NewBatchRow,
     RowState,
 )
+from dam_connector.store.batch_tables import batch_rows, batches
 from dam_connector.store.database import Database
-from dam_connector.store.tables import batch_rows, batches, runs
+from dam_connector.store.tables import runs
 
 IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
 TAKEN_STATES = ("taken", "unchanged", "makes_nothing")  # of rows whose products are stored

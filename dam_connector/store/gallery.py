@@ -19,6 +19,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import MAX_TAG_LENGTH, search_tag, search_words, version_search_tags
 from dam_connector.domain.version import Asset, Version, VersionFile, VersionState, find_list_picture
 from dam_connector.domain.version_marks import VersionMarks, version_marks
+from dam_connector.store.batch_tables import batch_rows
 from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
 from dam_connector.store.gallery_conditions import (
@@ -30,7 +31,7 @@ from dam_connector.store.gallery_conditions import (
     state_condition,
     tag_condition,
 )
-from dam_connector.store.tables import assets, batch_rows, publications, version_tags
+from dam_connector.store.tables import assets, publications, version_tags
 from dam_connector.store.tables import versions as t
 from dam_connector.store.version_rows import VERSIONS_WITH_ASSET, version_from_row
 

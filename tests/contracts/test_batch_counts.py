@@ -11,7 +11,8 @@ from dam_connector.domain.row_status import RowStatus, row_status
 from dam_connector.domain.run import COMPUTE_KINDS, RunKind, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.store.batch_records import Batch, BatchState, NewBatchRow, RowState
-from dam_connector.store.tables import assets, batch_counts, batch_marks, batch_rows, runs, versions
+from dam_connector.store.batch_tables import batch_counts, batch_marks, batch_rows
+from dam_connector.store.tables import assets, runs, versions
 from dam_connector.usecases.maintenance import sweep
 from dam_connector.wiring import Services
 from tests.contracts.test_store import new_run

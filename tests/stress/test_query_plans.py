@@ -89,9 +89,8 @@ def services(
     ) as opened:
         fill(opened.db)
         with opened.db.write() as c:  # rows of batches are to be counted anew
-            c.execute(
-                sa.text("UPDATE runs SET state = 'queued' WHERE state = 'done' AND id < 'run_00000200'")
-            )
+            changed = "state = 'done' AND id < 'run_00000200'"
+            c.execute(sa.text(f"UPDATE runs SET state = 'queued' WHERE {changed}"))
         yield opened
 
 

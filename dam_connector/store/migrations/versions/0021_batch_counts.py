@@ -14,7 +14,10 @@ depends_on = None
 
 COMPUTES = "{0}.kind IN ('image', 'model')"
 OPEN = "{0}.state IN ('queued', 'running', 'parked')"
-MARK = "INSERT INTO batch_marks (id, sku) SELECT {id}, {sku} WHERE EXISTS (SELECT 1 FROM batch_rows WHERE sku = {sku})"
+MARK = (
+    "INSERT INTO batch_marks (id, sku) SELECT {id}, {sku} "
+    "WHERE EXISTS (SELECT 1 FROM batch_rows WHERE sku = {sku})"
+)
 SKU_OF = "(SELECT sku FROM assets WHERE id = {0}.asset_id)"
 # By name: the table, the change, the condition, the product.
 TRIGGERS = {
@@ -66,15 +69,16 @@ def upgrade() -> None:
         sa.Column("sku", sa.String(500), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_batch_marks")),
     )
-    sums = ["created_at", "state", "provider", "category", "deliverable", "batch_id", "cost_usd", "estimate_usd"]
-    op.create_index(op.f("ix_tasks_sums"), "tasks", sums)
+    sums = ["created_at", "state", "provider", "category", "deliverable", "batch_id"]
+    op.create_index(op.f("ix_tasks_sums"), "tasks", [*sums, "cost_usd", "estimate_usd"])
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     for name, (table, change, condition, sku) in TRIGGERS.items():
         when = f"WHEN ({condition})" if condition else ""
         new_id = "lower(hex(randomblob(16)))" if is_sqlite else "gen_random_uuid()::text"
         mark = MARK.format(id=new_id, sku=sku)
         if is_sqlite:
-            op.execute(f"CREATE TRIGGER {name} AFTER {change} ON {table} FOR EACH ROW {when} BEGIN {mark}; END")
+            event = f"AFTER {change} ON {table} FOR EACH ROW {when}"
+            op.execute(f"CREATE TRIGGER {name} {event} BEGIN {mark}; END")
             continue
         op.execute(
             f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS "
