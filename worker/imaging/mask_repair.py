@@ -50,7 +50,8 @@ def repair_mask(
     lab = cv2.GaussianBlur(lab, (0, 0), 0.8)
     deviation = np.asarray(np.abs(lab - np.median(lab[around], 0)).max(2), np.float32)
     is_plain = bool(np.percentile(deviation[around], 90) < MAX_PLAIN_NOISE)
-    mask = _fill_holes(mask, own, (first + second) / 2, deviation, is_plain=is_plain)
+    seen = np.asarray((first + second) / 2, np.float32)
+    mask = _fill_holes(mask, own, seen, deviation, is_plain=is_plain)
     if confidence < MIN_CONFIDENCE or busy_share >= MAX_BUSY_SHARE:
         return mask
     return _open(mask, own, second, deviation)

@@ -5,6 +5,7 @@ the mirror image, the product's box and the cut-out on white agree for persons, 
 photos it finds 6 of the 7 with a person or a hand (not the hand beside a phone), without a false alarm.
 """
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -42,21 +43,23 @@ def shows_person(photo: Photo, cutout: Cutout) -> bool:
     net = _net()
     if net is None:
         return False
-    alpha = cutout.alpha
     rgb = photo.rgb if photo.alpha is None else _on_white(photo.rgb, photo.alpha)
-    product = _reduced(alpha) > 127
+    product = _reduced(cutout.alpha) > 127
     if not product.any() or _skin(_reduced(rgb))[product].mean() < MIN_SKIN_SHARE:
         return False
+    return all(_person_share(net, *look) >= MIN_PERSON_SHARE for look in _looks(rgb, cutout))
+
+
+def _looks(rgb: U8, cutout: Cutout) -> Iterator[tuple[U8, U8]]:
+    """Yield the photo, its mirror image, the product's box and the cut-out on white, each with its mask."""
+    alpha = cutout.alpha
+    yield rgb, alpha
+    yield rgb[:, ::-1], alpha[:, ::-1]
     left, top, right, bottom = cutout.box
     across, down = round(BOX_MARGIN * (right - left)), round(BOX_MARGIN * (bottom - top))
     box = slice(max(0, top - down), bottom + down), slice(max(0, left - across), right + across)
-    looks = (
-        lambda: (rgb, alpha),
-        lambda: (rgb[:, ::-1], alpha[:, ::-1]),
-        lambda: (rgb[box], alpha[box]),
-        lambda: (_on_white(rgb, alpha), alpha),
-    )
-    return all(_person_share(net, *look()) >= MIN_PERSON_SHARE for look in looks)
+    yield rgb[box], alpha[box]
+    yield _on_white(rgb, alpha), alpha
 
 
 def _person_share(net: cv2.dnn.Net, rgb: U8, alpha: U8) -> float:
