@@ -334,3 +334,16 @@ def test_intervals_of_columns_are_those_between_zero_crossings() -> None:
     assert [[pytest.approx(pair) for pair in column] for column in expected] == column_intervals(field)
     assert column_intervals(field) == [column_intervals(field[:, n : n + 1])[0] for n in range(6)]
     assert column_intervals(np.zeros((0, 3), np.float32)) == [[], [], []]
+
+
+def test_a_table_top_reaches_over_the_legs_at_its_corners() -> None:
+    legs = [
+        trimesh.creation.box((0.06, 0.7, 0.06)).apply_translation((0.56 * x, 0.35, 0.36 * z))
+        for x in (-1, 1)
+        for z in (-1, 1)
+    ]
+    top = trimesh.creation.box((1.2, 0.04, 0.8)).apply_translation((0, 0.72, 0))
+    built = made(Truth([top, *legs]), "furniture", View.FRONT, View.RIGHT)
+    points = built.model.positions[built.model.positions[:, 1] > 0.72]
+    reach = np.abs(points[:, [0, 2]]) / [0.6, 0.4]
+    assert reach.min(1).max() > 0.94  # .92 with the corners of a top that knows no legs

@@ -22,6 +22,7 @@ SliceForm = Callable[[F32, F32, bool], F32]
 
 LEG_EXPONENT = 2.5  # slices in several parts are legs: between a circle (2) and a square
 MIN_HALF_WIDTH_CELLS = 0.35  # cells
+FAR_OUTSIDE = 10.0  # half widths: farther cells count as this far, so that no power overflows
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,10 @@ def superellipse_form(exponent: float) -> SliceForm:
     def form(u: F32, v: F32, parted: bool) -> F32:
         if exponent == 2:
             return np.asarray(1 - np.sqrt(u[:, None] ** 2 + v[None] ** 2), np.float32)
-        return np.asarray(
-            1 - (np.abs(u)[:, None] ** exponent + np.abs(v)[None] ** exponent) ** (1 / exponent), np.float32
+        a, b = (
+            np.minimum(np.abs(side), FAR_OUTSIDE)[at] for side, at in ((u, np.s_[:, None]), (v, np.s_[None]))
         )
+        return np.asarray(1 - (a**exponent + b**exponent) ** (1 / exponent), np.float32)
 
     return form
 

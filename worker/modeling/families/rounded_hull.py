@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from worker.modeling.families.seating import seat_clearance
 from worker.modeling.families.shoe import SHOE_WORDS
-from worker.modeling.families.table import has_corners
+from worker.modeling.families.table import corner_exponent, has_corners
 from worker.modeling.lofting import (
     SliceForm,
     domed_form,
@@ -85,8 +85,8 @@ def _choose_form(evidence: ShapeEvidence, front: F32, side: F32) -> tuple[str, S
         return "", None
     difference = abs(evidence.grid.size.width / evidence.grid.size.depth - 1)
     furniture, general = (
-        (8.0 if has_corners(front, evidence.grid) else 2.5),
+        (corner_exponent(front, evidence.grid, 8.0) if has_corners(front, evidence.grid) else 2.5),
         (2.0 if difference < SIMILAR_SIDES else 3.0),
     )
     exponent = furniture if evidence.mentions("furniture") else general
-    return f"superellipse {exponent:g}", superellipse_form(exponent)
+    return f"superellipse {exponent:.2g}", superellipse_form(exponent)

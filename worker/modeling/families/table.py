@@ -17,6 +17,8 @@ MAX_LEG_ROW_FILL = 0.5  # rows that fill less of the width are legs
 SAME_SIDES = 0.03  # relative difference of width and depth: such tops are as often round as square
 CORNER_SHARE = 0.06  # of the width: legs so near to the sides need the corners of a square top
 SQUARE_EXPONENT, ROUND_EXPONENT = 12.0, 2.0  # of the superellipse that the top is from above
+MAX_EXPONENT = 24.0  # of a top whose corners legs reach
+MIN_CORNER_REACH = 0.5  # of half the width: legs farther inside stand under any top
 INSET = 0.06  # share of the depth, from the edge to the legs
 
 
@@ -29,7 +31,9 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
         or row_fill(front)[-MARGIN - round(0.12 * evidence.grid.counts[1]) :].max() < MIN_TOP_FILL
     ):
         return None
-    exponent = SQUARE_EXPONENT if has_corners(front, evidence.grid) else ROUND_EXPONENT
+    exponent = ROUND_EXPONENT
+    if has_corners(front, evidence.grid):
+        exponent = corner_exponent(front, evidence.grid, SQUARE_EXPONENT)
     field = loft(front, as_side_view(front, len(evidence.grid.z)), superellipse_form(exponent))
     return ShapeProposal(field=field, family="legs and a top", score=0.85, confidence=0.6)
 
@@ -38,11 +42,25 @@ def has_corners(front: F32, grid: VoxelGrid) -> bool:
     """Return whether a table's top is a rectangle: sides of different length, or legs under its corners."""
     if abs(grid.size.width / grid.size.depth - 1) > SAME_SIDES:
         return True
+    return _leg_inset(front, grid) < CORNER_SHARE
+
+
+def corner_exponent(front: F32, grid: VoxelGrid, least: float) -> float:
+    """Return the exponent of the smallest superellipse that covers legs at its corners, or `least`."""
+    reach = min(1 - 2 * _leg_inset(front, grid), 1 - 1e-3)
+    if reach < MIN_CORNER_REACH:
+        return least
+    return float(np.clip(np.log(2) / -np.log(reach), least, MAX_EXPONENT))
+
+
+def _leg_inset(front: F32, grid: VoxelGrid) -> float:
+    """Return how far the outer legs are from the sides, as a share of the width; 1 without legs."""
     columns = np.flatnonzero((front > 0).any(1))
     low = front[:, MARGIN : MARGIN + round(LOWER_PART * grid.counts[1])] > 0
     legs = np.flatnonzero(low.mean(1) > 0.5)
-    inset = min(legs[0] - columns[0], columns[-1] - legs[-1]) if len(legs) else len(columns)
-    return bool(inset < CORNER_SHARE * len(columns))
+    if not len(legs):
+        return 1.0
+    return float(min(legs[0] - columns[0], columns[-1] - legs[-1]) / len(columns))
 
 
 def row_fill(front: F32) -> F32:
