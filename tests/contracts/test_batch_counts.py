@@ -87,7 +87,7 @@ class Changes:
 
     def add_run(self) -> None:
         self.runs += 1
-        kind = self.random.choice([RunKind.IMAGE, RunKind.MODEL, RunKind.PUBLISH])
+        kind = self.random.choice([*COMPUTE_KINDS, RunKind.PUBLISH])
         sku = self.random.choice(self.skus)
         (run,) = self.services.runs.add(
             [new_run(sku=sku, kind=kind, input_hash=f"h{self.runs}", deliverable=f"d{self.runs}")]

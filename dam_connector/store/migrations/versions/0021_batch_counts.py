@@ -1,7 +1,7 @@
 """Counts of each batch that are kept as its rows change, and an index for sums of costs.
 
 Triggers note each product whose rows may count otherwise from now on, so workers of the release before note
-it, too. It only adds.
+it, too. Runs of every kind count, so that a kind that comes later needs no other trigger. It only adds.
 """
 
 import sqlalchemy as sa
@@ -12,7 +12,6 @@ down_revision = "0020"
 branch_labels = None
 depends_on = None
 
-COMPUTES = "{0}.kind IN ('image', 'model')"
 OPEN = "{0}.state IN ('queued', 'running', 'parked')"
 MARK = (
     "INSERT INTO batch_marks (id, sku) SELECT {id}, {sku} "
@@ -24,19 +23,19 @@ TRIGGERS = {
     "batch_run_added": (
         "runs",
         "INSERT",
-        f"{COMPUTES.format('NEW')} AND {OPEN.format('NEW')}",
+        OPEN.format("NEW"),
         "NEW.sku",
     ),
     "batch_run_changed": (
         "runs",
         "UPDATE OF state",
-        f"{COMPUTES.format('NEW')} AND ({OPEN.format('OLD')}) <> ({OPEN.format('NEW')})",
+        f"({OPEN.format('OLD')}) <> ({OPEN.format('NEW')})",
         "NEW.sku",
     ),
     "batch_run_deleted": (
         "runs",
         "DELETE",
-        f"{COMPUTES.format('OLD')} AND {OPEN.format('OLD')}",
+        OPEN.format("OLD"),
         "OLD.sku",
     ),
     "batch_version_added": ("versions", "INSERT", "", SKU_OF.format("NEW")),
