@@ -17,6 +17,7 @@ SHEET_LIMITS = ProcessLimits(cpu_s=30, memory_bytes=1_000_000_000, output_bytes=
 ZIP_LIMITS = ProcessLimits(cpu_s=60, memory_bytes=500_000_000, output_bytes=1_100_000_000)
 INPUT_ERROR_CODE = 3  # the exit code of a process that wrote the facts of an InputError
 FRAME = struct.Struct("<IQ")  # before each picture: the lengths of its names as JSON and of its content
+MAX_UPLOAD_BYTES = 500_000_000  # of a sheet or a ZIP, by page and API
 
 
 def read_uploaded_sheet(data: bytes) -> Sheet:

@@ -35,10 +35,9 @@ from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_columns import COLUMNS
 from schemas.sheet_table import Sheet
 from schemas.sheet_template import MIME, sheet_template
-from schemas.uploads import list_pictures, read_uploaded_sheet
+from schemas.uploads import MAX_UPLOAD_BYTES, list_pictures, read_uploaded_sheet
 
 bp = Blueprint("batches", __name__, url_prefix="/batches")
-MAX_UPLOAD_BYTES = 500_000_000
 MAX_NAME_LENGTH = 200
 BATCHES_PER_PAGE = 30
 MAX_CARDS = 60  # newest versions on the page of a batch

@@ -29,9 +29,8 @@ from schemas import api as s
 from schemas import api_batches as b
 from schemas.sheet_table import Sheet
 from schemas.sheet_template import MIME, sheet_template
-from schemas.uploads import list_pictures, read_uploaded_sheet
+from schemas.uploads import MAX_UPLOAD_BYTES, list_pictures, read_uploaded_sheet
 
-MAX_UPLOAD_BYTES = 500_000_000
 ZIP_SIGNATURE = b"PK\x03\x04"  # of XLSX files too
 
 
