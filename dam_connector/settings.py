@@ -148,6 +148,11 @@ class Settings:
         12,
         "Hours after a login in which a browser stays logged in.",
     )
+    token_days: int = _setting(
+        "DAM_CONNECTOR_TOKEN_DAYS",
+        90,
+        "Days until an API token expires that is made without a number of days.",
+    )
     sign_on_max_age_days: int = _setting(
         "DAM_CONNECTOR_SIGN_ON_MAX_AGE_DAYS",
         30,

@@ -213,7 +213,7 @@ def build_services(
         runs=Runs(db, clock),
         spend=spend,
         tasks=Tasks(db, clock, spend),
-        users=Users(db, clock, settings.session_hours, settings.sign_on_max_age_days),
+        users=Users(db, clock, settings.session_hours, settings.token_days, settings.sign_on_max_age_days),
         outbox=(outbox := Outbox(db, clock, _event_filter(rules))),
         history=(history := History(db, clock, outbox)),
         audit=AuditLog(db, clock),

@@ -199,7 +199,7 @@ class TokenIn(Schema):
     """A token to be added."""
 
     label = fields.String(load_default="api", validate=NAME)
-    days = fields.Integer(strict=True, load_default=90, validate=validate.Range(1, 3650))
+    days = fields.Integer(strict=True, load_default=None, allow_none=True, validate=validate.Range(1, 3650))
 
 
 class TokenOut(Schema):

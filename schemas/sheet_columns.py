@@ -4,7 +4,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from dam_connector.domain.name_pattern_syntax import ascii_words
+from dam_connector.domain.transliteration import ascii_words
 from schemas.combined_sizes import is_combined_size
 from schemas.numbers_and_units import METRES_PER_UNIT, UNITS, unit_name
 

@@ -8,11 +8,11 @@ from typing import Any
 from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.name_pattern_syntax import ascii_words
 from dam_connector.domain.outside_values import parse_integer
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.row_request import RequestType, RowRequest
 from dam_connector.domain.sku_tokens import MAX_SKU_LENGTH
+from dam_connector.domain.transliteration import ascii_words
 from schemas.common import problem_lines
 from schemas.numbers_and_units import (
     METRES_PER_UNIT,

@@ -4,8 +4,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.name_pattern_syntax import ascii_words
 from dam_connector.domain.product import TRANSLATED_FIELDS
+from dam_connector.domain.transliteration import ascii_words
 from schemas.product import normal_locale
 from schemas.sheet_columns import COLUMNS
 from schemas.sku_cells import is_cell_error

@@ -10,7 +10,7 @@ from dam_connector.cli.common import data_dir_option, open_services, report_erro
 from dam_connector.errors import ConfigError
 from dam_connector.ops.running_service import service_address
 from dam_connector.store.audit import COMMAND_LINE
-from dam_connector.store.users import DEFAULT_TOKEN_DAYS, User, UserRole
+from dam_connector.store.users import User, UserRole
 from dam_connector.usecases.audit_export import AUDIT_FORMATS, audit_lines
 from dam_connector.wiring import Services
 
@@ -148,13 +148,12 @@ def token() -> None:
 @click.option(
     "--days",
     type=click.IntRange(1, 3650),
-    default=DEFAULT_TOKEN_DAYS,
-    show_default=True,
-    help="Days until the token expires.",
+    default=None,
+    help="Days until the token expires; DAM_CONNECTOR_TOKEN_DAYS when absent.",
 )
 @data_dir_option
 @report_errors
-def token_add(name: str, label: str, days: int, data_dir: Path | None) -> None:
+def token_add(name: str, label: str, days: int | None, data_dir: Path | None) -> None:
     """Print a new API token of a user. The token is shown only now."""
     services = open_services(data_dir)
     remedy = f"add one: dam-connector user add {name} --role merchandiser"

@@ -7,12 +7,10 @@ zeros, e.g. `{slot:02}`.
 
 import re
 import string
-import unicodedata
 from collections.abc import Callable, Collection, Mapping
 
-from anyascii import anyascii
-
 from dam_connector.domain.sku_tokens import sku_token
+from dam_connector.domain.transliteration import ascii_words
 
 FIELDS = (
     *("sku", "name", "version", "format", "deliverable", "slot", "view", "category", "color"),
@@ -26,22 +24,6 @@ MAX_NAME_BYTES = 200  # file systems stop at 255; this leaves room for an extens
 _WINDOWS_RESERVED = frozenset(
     {"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))}
 )
-
-
-def ascii_words(text: str) -> list[str]:
-    """Return the words of a text in plain ASCII.
-
-    `Überlanger Stuhl №3` gives `['Uberlanger', 'Stuhl', 'No3']`, and `Стул` gives `['Stul']`.
-    """
-    return re.findall(r"[A-Za-z0-9]+", "".join(map(_ascii, text.replace("ß", "ss"))))
-
-
-def _ascii(character: str) -> str:
-    """Return a character in ASCII: without its accent, or else as it sounds; nothing for a sign."""
-    if character.isascii():
-        return character
-    plain = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return plain or (anyascii(character) if character.isalnum() else "")
 
 
 def _pascal(text: str) -> str:

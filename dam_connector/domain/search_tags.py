@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from dam_connector.domain.name_pattern_syntax import ascii_words
+from dam_connector.domain.transliteration import ascii_words
 
 MAX_TAG_LENGTH = 120  # the width of the column `version_tags.tag`
 

@@ -28,7 +28,6 @@ __all__ = ["Token", "User", "UserRole", "Users"]
 TOKEN_PREFIX = "damc_"
 SIGN_ON = "single sign-on"  # who did what follows from a login through the OpenID provider
 LINK_LIFETIME = timedelta(hours=24)
-DEFAULT_TOKEN_DAYS = 90
 # compared with if there is no such user, so that the answer takes equally long
 _NOBODY_HASH = generate_password_hash(secrets.token_hex())
 
@@ -59,15 +58,16 @@ class Users:
     """The tables of users and credentials. Each change is in the audit log, in the same transaction."""
 
     def __init__(
-        self, db: Database, clock: Clock, session_hours: int = 12, sign_on_max_age_days: int = 0
+        self,
+        db: Database,
+        clock: Clock,
+        session_hours: int = 12,
+        token_days: int = 90,
+        sign_on_max_age_days: int = 0,
     ) -> None:
-        """Open the tables.
-
-        Args:
-            session_hours: hours after a login in which a session counts.
-            sign_on_max_age_days: that of `is_known_by_provider`.
-        """
+        """Open the tables. The numbers are the settings of these names."""
         self._db, self._clock, self._max_age_days = db, clock, sign_on_max_age_days
+        self._token_days = token_days
         self._session_lifetime = timedelta(hours=session_hours)
 
     def add(self, name: str, role: UserRole, password: str | None = None, *, by: str = COMMAND_LINE) -> User:
@@ -253,17 +253,16 @@ class Users:
         with self._db.read() as c:
             return self._db.count(c, query)
 
-    def add_token(
-        self, user: User, label: str, days: int = DEFAULT_TOKEN_DAYS, *, by: str = COMMAND_LINE
-    ) -> str:
+    def add_token(self, user: User, label: str, days: int | None = None, *, by: str = COMMAND_LINE) -> str:
         """Create an API token and return it. It is not stored and cannot be shown again.
 
         Args:
             user: whose token it is.
             label: its purpose.
-            days: how long it is valid.
+            days: how long it is valid; None: as long as the settings say.
             by: the name of whoever does it.
         """
+        days = days or self._token_days
         with self._db.write() as c:
             self._audit(c, "token_added", by, user.name, f"{label}, valid for {days} day{'s' * (days != 1)}")
             return self._insert_credential(c, user, "token", label, timedelta(days=days), TOKEN_PREFIX)

@@ -62,6 +62,18 @@ def test_a_session_ends_after_the_hours_of_the_settings(services: Services, cloc
     assert users.by_session(session) is None
 
 
+def test_a_token_counts_as_long_as_the_settings_say_unless_days_are_given(
+    services: Services, clock: TestClock
+) -> None:
+    users = Users(services.db, clock, token_days=3)
+    ann = users.add("ann", UserRole.REVIEWER, PASSWORD)
+    usual, short = users.add_token(ann, "usual"), users.add_token(ann, "short", days=1)
+    clock.forward(2 * 86400)
+    assert users.by_token(usual) is not None and users.by_token(short) is None
+    clock.forward(86400)
+    assert users.by_token(usual) is None
+
+
 def test_logout_ends_the_session_and_not_those_of_other_devices(app: Flask, browser_like: Visitor) -> None:
     client, elsewhere = browser_like("reviewer"), another(app, "reviewer")
     thief = copied(app, client)

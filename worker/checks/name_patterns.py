@@ -10,6 +10,7 @@ from dam_connector.domain.file_names import expected_fields, file_stem, file_suf
 from dam_connector.domain.issue import CheckOutcome, Issue, ReportRow, Severity, issue
 from dam_connector.domain.model_profiles import ModelProfile
 from dam_connector.domain.rules import Rules
+from dam_connector.domain.transliteration import ascii_words
 from dam_connector.domain.version import Role, VersionFile
 from worker.measuring.check_subject import CheckSubject
 
@@ -96,7 +97,7 @@ def _check_profile(
 def _suggested_name(subject: CheckSubject, pattern: str, stem: str) -> str:
     """Return the name that the file should have; for an unknown product, a valid one near to its own."""
     if subject.product is None:
-        return "-".join(name_pattern_syntax.ascii_words(stem)).lower() or "model"
+        return "-".join(ascii_words(stem)).lower() or "model"
     values: dict[str, str | int] = {
         **product_values(subject.product),
         "version": subject.number,
