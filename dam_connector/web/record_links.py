@@ -9,8 +9,6 @@ from markupsafe import Markup, escape
 from dam_connector.wiring import Services
 
 _ID = re.compile(r"\b(ver|bat|dlv)_[0-9a-z]{20,40}\b")
-_ENDPOINTS = {"bat": ("batches.batch", "batch_id"), "dlv": ("admin.delivery", "delivery_id")}
-_TEXTS = {"bat": "batch", "dlv": "delivery"}
 
 
 class RecordLinks:
@@ -57,8 +55,11 @@ class RecordLinks:
             name = self._versions.get(record_id)
             address = url_for("versions.version", version_id=record_id)
             return Markup('<a href="{}">{}</a>').format(address, name) if name else escape(record_id)
-        endpoint, argument = _ENDPOINTS[kind]
-        return Markup('<a href="{}">{}</a>').format(url_for(endpoint, **{argument: record_id}), _TEXTS[kind])
+        if kind == "bat":
+            address, text = url_for("batches.batch", batch_id=record_id), "batch"
+        else:
+            address, text = url_for("admin.delivery", delivery_id=record_id), "delivery"
+        return Markup('<a href="{}">{}</a>').format(address, text)
 
 
 def _sku(part: str) -> str:
