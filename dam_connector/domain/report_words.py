@@ -143,7 +143,7 @@ def place_text(pointer: str) -> str:
         return ""
     head, *rest = parts
     if head == "images" and rest and not rest[0].isdigit():
-        return f"{rest[0]} photo"
+        return "photos" if rest[0] == "any" else f"{rest[0]} photo"
     if head == "files" and rest:
         return pointer.strip("/").partition("/")[2]
     if head == "profiles" and rest:

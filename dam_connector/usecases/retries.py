@@ -39,8 +39,7 @@ def rerun_product(
     def retry_failed(result: IntakeResult) -> None:
         nonlocal started
         failed = services.runs.page(sku=sku, state="failed", limit=200)
-        again = sum(retry_run(services, run) for run in failed if _may_succeed(run))
-        started = again + result.planned
+        started = sum(retry_run(services, run) for run in failed) + result.planned
         record_count(started)
 
     ingest_product(
@@ -56,7 +55,10 @@ def rerun_product(
 
 
 def count_missing(services: Services, record: ProductRecord) -> int:
-    """Return how many assets `rerun_product` would make: failed ones, and those that were never planned."""
+    """Return how many assets a retry would make: failed ones, and those that were never planned.
+
+    Those whose input cannot be used are left out. A new photo makes runs of its own.
+    """
     sku, rules = record.product.sku, services.rules.current()
     runs = services.runs.page(sku=sku, limit=200)
     begun = {(run.deliverable, run.slot) for run in runs if run.state in OPEN_STATES}

@@ -43,7 +43,7 @@ def _column_at(pointer: str) -> str:
     """Return our column at the place of an issue, e.g. `image_url_back` for `/images/back`, or nothing."""
     head, _, tail = pointer.strip("/").partition("/")
     if head == "images" and tail:
-        head = "image_url" if tail == "front" else f"image_url_{tail}"
+        head = "image_url" if tail in ("front", "any") else f"image_url_{tail}"
     elif head == "dimensions" and tail:
         head = tail.removesuffix("_m")
     elif head == "name":

@@ -62,7 +62,9 @@ def _read(name: str) -> tuple[str, Markup]:
             token.children = list(_inline(token.children, name))
     title = next((t.content for t in tokens if t.type == "inline"), name)
     html = str(parser.renderer.render(tokens, parser.options, {}))
-    html = html.replace("<table", '<div class="scroll"><table').replace("</table>", "</table></div>")
+    html = html.replace("<table", '<div class="scroll" tabindex="0"><table').replace(
+        "</table>", "</table></div>"
+    )
     return title, Markup(html.replace("<pre>", '<pre tabindex="0">'))  # noqa: S704 - the documents are ours
 
 

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any
 
 from flask import url_for
 from markupsafe import Markup, escape
@@ -10,8 +9,6 @@ from markupsafe import Markup, escape
 from dam_connector.wiring import Services
 
 _ID = re.compile(r"\b(ver|bat|dlv)_[0-9a-z]{20,40}\b")
-_ENDPOINTS = {"bat": ("batches.batch", "batch_id"), "dlv": ("admin.delivery", "delivery_id")}
-_TEXTS = {"bat": "batch", "dlv": "delivery"}
 
 
 class RecordLinks:
@@ -58,9 +55,11 @@ class RecordLinks:
             name = self._versions.get(record_id)
             address = url_for("versions.version", version_id=record_id)
             return Markup('<a href="{}">{}</a>').format(address, name) if name else escape(record_id)
-        endpoint, argument = _ENDPOINTS[kind]
-        values: dict[str, Any] = {argument: record_id}
-        return Markup('<a href="{}">{}</a>').format(url_for(endpoint, **values), _TEXTS[kind])
+        if kind == "bat":
+            address, text = url_for("batches.batch", batch_id=record_id), "batch"
+        else:
+            address, text = url_for("admin.delivery", delivery_id=record_id), "delivery"
+        return Markup('<a href="{}">{}</a>').format(address, text)
 
 
 def _sku(part: str) -> str:

@@ -97,7 +97,7 @@ def upload(page: Page, sheet: Path, name: str, pictures: Path) -> None:
 def the_rows_are_checked(page: Page) -> None:
     expect(page.get_by_text("3 good")).to_be_visible()
     expect(page.get_by_text("3 bad")).to_be_visible()
-    for words in ("The SKU is missing", "gone.jpg", "height is not a size"):
+    for words in ("The SKU is missing", "gone.jpg", "height: it is not a size"):
         expect(page.locator(".why", has_text=words)).to_be_visible()
     expect(page.get_by_text("costs nothing")).to_be_visible()
     page.get_by_role("button", name="Make 3 products").click()

@@ -88,7 +88,7 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
     assert (
         "The SKU is missing" in mended
         and "is in row 2 too" in mended
-        and "picture" in mended.lower()
+        and "none.jpg" in mended
         and mended.count("\n") == 5
     )
     photos.files["none.jpg"] = picture()

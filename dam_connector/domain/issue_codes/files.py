@@ -22,7 +22,7 @@ FILE_CODES: dict[IssueCode, IssueSpec] = {
     "file.too_slow": IssueSpec(
         "error",
         "A check of the file took too long. It says nothing about the file; the other checks were made.",
-        "Simplify the model and check it again, or look at what the check tests and waive the issue.",
+        "Simplify the model and check it again, or look at what the check tests and accept the error.",
     ),
     "file.padding": IssueSpec(
         "warning",

@@ -13,7 +13,7 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     "product.field_missing": IssueSpec(
         "error",
         "A field that the rules require for this category is missing.",
-        "Fill in the field in the PIM.",
+        "Fill in the field in the PIM or the sheet.",
         admin="Or remove it from `products.required` in plugin.json.",
     ),
     "product.dimensions_implausible": IssueSpec(

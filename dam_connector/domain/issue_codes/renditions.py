@@ -34,7 +34,7 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "rendition.product_unsure": IssueSpec(
         "error",
         "The product of the photo was not found in the provider's picture.",
-        "Compare the two pictures. Waive the issue, or regenerate.",
+        "Compare the two pictures. Accept the error, or regenerate.",
     ),
     "rendition.product_cut": IssueSpec(
         "error",

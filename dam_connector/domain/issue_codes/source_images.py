@@ -147,7 +147,7 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.uncertain": IssueSpec(
         "error",
         "The product could not be separated from the background with confidence.",
-        "Look at the mask on the version's page: waive the issue if its edges are right, else correct it by "
+        "Look at the mask on the version's page: accept the error if its edges are right, else correct it by "
         "strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
     ),
     "cutout.no_net": IssueSpec(
