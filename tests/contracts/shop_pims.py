@@ -174,6 +174,11 @@ VENDURE_PRODUCT = {
     "name": "Vase",
     "description": "<p>Tall.</p>",
     "updatedAt": "2026-11-20T10:00:00.000Z",
+    "languageCode": "en",
+    "translations": [
+        {"languageCode": "en", "name": "Vase", "description": "<p>Tall.</p>"},
+        {"languageCode": "pt_BR", "name": "Vaso", "description": ""},
+    ],
     "collections": [{"name": "Decor"}],
     "facetValues": [{"name": "Clay", "facet": {"code": "material"}}],
     "customFields": {"height": 30, "dam": None},

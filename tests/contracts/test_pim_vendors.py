@@ -242,6 +242,7 @@ def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pyte
         0.3,
     )
     assert [i.url for i in first.images] == [f"{shop.shop.url}/assets/vase.jpg"]
+    assert first.translations == second.translations == {"pt-BR": {"name": "Vaso"}}
     assert second.sku == "VASE-2" and [(i.view, i.url) for i in second.images] == [
         (View.FRONT, "https://cdn.example/v2_front.jpg")
     ]

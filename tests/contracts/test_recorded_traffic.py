@@ -1,4 +1,4 @@
-"""The fakes of WooCommerce and ResourceSpace answer as the real systems did; no recording has a secret."""
+"""The fakes of the systems that can be run answer as the real ones did; no recording has a secret."""
 
 import re
 from typing import Any
@@ -10,13 +10,17 @@ from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 from dam_connector.store.blobs import open_blobs
 from tests.contracts import scenarios
+from tests.contracts.channels.vendure import FakeVendure
 from tests.contracts.channels.woocommerce import FakeWooCommerce
+from tests.contracts.dams.directus import FakeDirectus
 from tests.contracts.dams.resourcespace import KEY, FakeResourceSpace
 from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.contracts.shop_pims import woo
 from tests.contracts.traffic import DATA, Recorder, differences, load
 
 RECORDINGS = (
+    "directus",
+    "vendure_channel",
     "woocommerce_channel",
     "woocommerce_pim",
     "woocommerce_setup",
@@ -139,6 +143,47 @@ def test_the_fake_resourcespace_answers_about_photos_as_the_real_one(context: Ad
     finally:
         dam.stop()
     assert list(differences(recorder.exchanges, load("resourcespace_photos"))) == []
+
+
+def test_the_fake_directus_answers_as_the_real_one(context: AdapterContext, blobs: Blobs) -> None:
+    dam = FakeDirectus()
+    try:
+        recorder = Recorder(dam.host)
+        options = {
+            "base_url": dam.base_url,
+            "token": "token",
+            "webhook_secret": "hook",
+            "secret_values": {"token": "key_fake", "hook": "hook"},
+            "wrong_values": {"no_key": {"token": "wrong"}},
+        }
+
+        def decide(ref: str) -> None:
+            dam.decide(ref, "rejected", "rita", "legs")
+
+        unknown = "00000000-0000-4000-8000-00000000dead"
+        scenarios.resourcespace(
+            recorder, context, options, blobs, decide, "CH123:1", adapter="directus", unknown=unknown
+        )
+    finally:
+        dam.stop()
+    assert list(differences(recorder.exchanges, load("directus"))) == []
+
+
+def test_the_fake_vendure_answers_as_the_real_one(context: AdapterContext, blobs: Blobs) -> None:
+    shop = FakeVendure()
+    try:
+        recorder = Recorder(shop.host)
+        options = {
+            "base_url": shop.base_url,
+            "user": "superadmin",
+            "password": "password",
+            "secret_values": {"password": "key_fake"},
+            "wrong_values": {"no_password": {"password": "wrong"}},
+        }
+        scenarios.vendure_channel(recorder, context, options, blobs)
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("vendure_channel"))) == []
 
 
 def test_the_fake_resourcespace_is_set_up_as_the_real_one(context: AdapterContext) -> None:

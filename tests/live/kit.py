@@ -72,4 +72,5 @@ def settle(name: str, recorder: Recorder) -> None:
     """Hold the exchanges against the recording, or write it anew."""
     if os.environ.get("RECORD_TRAFFIC"):
         save(name, recorder.exchanges)
-    assert list(differences(load(name), recorder.exchanges)) == []
+    found = list(differences(load(name), recorder.exchanges))
+    assert found == [], found

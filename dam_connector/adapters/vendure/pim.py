@@ -15,7 +15,7 @@ from typing import Any
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping
+from dam_connector.adapters.common.product_mapping import AttributeMapping, GetValue
 from dam_connector.adapters.common.webhook_signatures import make_signer, verify_standard_webhook
 from dam_connector.adapters.vendure.client import VendureClient, is_ours
 from dam_connector.domain.event import Event, EventKind
@@ -37,7 +37,7 @@ PAGE_SIZE = 100
 CUSTOM_FIELD_PREFIX = "custom:"  # of an attribute in plugin.json that is a custom field
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _PRODUCT_QUERY = """query One($id: ID!) { product(id: $id) {
-  id name description updatedAt
+  id name description updatedAt languageCode translations { languageCode name description }
   facetValues { name facet { code } } collections { name } %s
   assets { source preview name mimeType type tags { value } }
   variants { sku name options { name group { code } } facetValues { name facet { code } }
@@ -128,11 +128,24 @@ class VendurePim(ReadOnlyPim):
             for a in assets
         ]
         return self._mapping.build_product(
-            str(variant["sku"]), lambda name: values.get(name) or attributes.get(name), images, attributes
+            str(variant["sku"]),
+            lambda name: values.get(name) or attributes.get(name),
+            images,
+            attributes,
+            _translations(product),
         )
 
     def _image_url(self, source: str) -> str:
         return source if "://" in source else f"{self._base_url}/{source.lstrip('/')}"
+
+
+def _translations(product: Mapping[str, Any]) -> dict[str, GetValue]:
+    """Return by locale what gives the name and the description of a product in its other languages."""
+    return {
+        str(each["languageCode"]): each.get
+        for each in product.get("translations") or ()
+        if isinstance(each, dict) and each.get("languageCode") not in (None, product.get("languageCode"))
+    }
 
 
 def _source_assets(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -20,6 +20,10 @@ FORBIDDEN = FakeReply(
 NOT_UNIQUE = FakeReply(
     400, {"errors": [{"message": "Value has to be unique.", "extensions": {"code": "RECORD_NOT_UNIQUE"}}]}
 )
+NO_SUCH_TOKEN = FakeReply(
+    401,
+    {"errors": [{"message": "Invalid user credentials.", "extensions": {"code": "INVALID_CREDENTIALS"}}]},
+)
 REVIEWER = {"id": "u-rita", "first_name": "Rita", "last_name": None, "email": "rita@example.com"}
 CONNECTOR_USER = {"id": "u-us"}
 FILE_COLUMNS = (
@@ -39,6 +43,7 @@ class FakeDirectus(FakeDam):
     vendor = "directus"
     options = {"token": "env/TOKEN", "webhook_secret": "env/HOOK"}
     signs_bodies = False
+    errors = {**FakeDam.errors, "401": NO_SUCH_TOKEN}
 
     def __init__(self) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
@@ -164,7 +169,7 @@ class FakeDirectus(FakeDam):
             return FakeReply(204, b"") if self.rows.pop(rest[1], None) else FORBIDDEN
         found = sorted(self.rows.values(), key=lambda row: row["date_updated"] or "")
         if wanted_id := request.query.get("filter[id][_eq]"):
-            return FakeReply(200, {"data": [row for row in found if row["id"] == wanted_id]})
+            return self._rows([row for row in found if row["id"] == wanted_id], request)
         since, other = (
             request.query["filter[date_updated][_gte]"],
             request.query["filter[user_updated][_neq]"],
@@ -174,7 +179,12 @@ class FakeDirectus(FakeDam):
             for r in found
             if r["date_updated"] and r["date_updated"] >= since and r["user_updated"]["id"] != other
         ]
-        return FakeReply(200, {"data": changed})
+        return self._rows(changed, request)
+
+    def _rows(self, rows: list[dict[str, Any]], request: FakeRequest) -> FakeReply:
+        """Answer with the fields that are asked for, as the real one does."""
+        names = request.query["fields"].split(",")
+        return FakeReply(200, {"data": [_project(row, names) for row in rows]})
 
     def _create(self, table: dict[str, Any], id: str, value: Any) -> FakeReply:
         if id in table:
@@ -189,7 +199,8 @@ class FakeDirectus(FakeDam):
             "date_updated": self._now.strftime("%Y-%m-%dT%H:%M:%S.000Z"),
             "user_updated": by,
         }
-        return FakeReply(200, {"data": self.rows[id]})
+        numbers = list(range(1, 1 + len(self.rows[id].get("files") or ())))  # of the rows that join them
+        return FakeReply(200, {"data": {**self.rows[id], "user_updated": by["id"], "files": numbers}})
 
     def asset_count(self) -> int:
         return len(self.rows)
@@ -209,3 +220,17 @@ class FakeDirectus(FakeDam):
         return InboundWebhook(
             headers={"x-webhook-secret": "hook-secret"}, body=body, received_at=context.clock.now()
         )
+
+
+def _project(row: dict[str, Any], names: list[str]) -> dict[str, Any]:
+    """Return the named fields of a row; a name may have a part below a dot."""
+    found: dict[str, Any] = {}
+    for name in names:
+        outer, _, inner = name.partition(".")
+        value = row.get(outer)
+        if inner and isinstance(value, list):
+            value = [{inner: each[inner]} for each in value]
+        elif inner and isinstance(value, dict):
+            value = {**found.get(outer, {}), inner: value.get(inner)}
+        found[outer] = value
+    return found
