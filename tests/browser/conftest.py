@@ -109,3 +109,24 @@ def serious_violations(page: Page) -> list[str]:
         for v in violations
         if v["impact"] in ("serious", "critical")
     ]
+
+
+def colours_can_be_chosen(page: Page) -> None:
+    """Choose the second colour of a model, and see it drawn."""
+    group = page.get_by_role("group", name="Colours")
+    expect(group.get_by_role("button")).to_have_text(["Red", "Green"])
+    red, green = group.get_by_role("button").all()
+    expect(red).to_have_attribute("aria-pressed", "true")
+    green.click()
+    expect(green).to_have_attribute("aria-pressed", "true")
+    expect(red).to_have_attribute("aria-pressed", "false")
+    # The scene is asked what it draws: a picture takes seconds without a graphics card.
+    page.wait_for_function(
+        """() => {
+          const viewer = document.querySelector("model-viewer");
+          const scene = viewer[Object.getOwnPropertySymbols(viewer).find((s) => s.description === "scene")];
+          const drawn = [];
+          scene.traverse((node) => { if (node.isMesh) drawn.push(node.material.name); });
+          return drawn.some((name) => name.includes("Green"));
+        }"""
+    )

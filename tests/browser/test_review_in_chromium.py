@@ -18,6 +18,7 @@ from dam_connector.wiring import Services
 from tests.browser.conftest import (
     WITH_3D,
     add_chair_and_flagged_product,
+    colours_can_be_chosen,
     needs_chromium,
     quiet_page,
     serious_violations,
@@ -331,7 +332,6 @@ JOINED = {
     "name": "colours",
     "kind": "model",
     "made_from": "model",
-    "categories": ["bench"],
     "formats": ["glb"],
     "channels": ["viewer"],
 }
@@ -375,26 +375,6 @@ def test_a_glance_at_a_colour_brings_it_to_the_ar_page_of_its_shape(
     )
     group.get_by_role("button", name="Red").click()
     expect(group.get_by_role("button", name="Red")).to_have_attribute("aria-pressed", "true")
-
-
-def colours_can_be_chosen(page: Page) -> None:
-    group = page.get_by_role("group", name="Colours")
-    expect(group.get_by_role("button")).to_have_text(["Red", "Green"])
-    red, green = group.get_by_role("button").all()
-    expect(red).to_have_attribute("aria-pressed", "true")
-    green.click()
-    expect(green).to_have_attribute("aria-pressed", "true")
-    expect(red).to_have_attribute("aria-pressed", "false")
-    # The scene is asked what it draws: a picture takes seconds without a graphics card.
-    page.wait_for_function(
-        """() => {
-          const viewer = document.querySelector("model-viewer");
-          const scene = viewer[Object.getOwnPropertySymbols(viewer).find((s) => s.description === "scene")];
-          const drawn = [];
-          scene.traverse((node) => { if (node.isMesh) drawn.push(node.material.name); });
-          return drawn.some((name) => name.includes("Green"));
-        }"""
-    )
 
 
 def test_product_and_theme(page: Page, services: Services) -> None:
