@@ -31,7 +31,7 @@ from worker.modeling.scene_packing import has_unit_normals, pack_scene
 from worker.modeling.simplify import limit_texture_size, simplify_mesh
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.web_packing import write_web_glb
-from worker.work import Work
+from worker.work import Fact, Work
 
 MIN_TEXTURE_PX, MIN_TRIANGLES = 128, 300  # no step goes below
 HALVINGS = 4  # of textures and of triangles, at most
@@ -197,7 +197,8 @@ def _with_comparison(
     """Return the work with what the steps changed: facts, the picture, and what is over the budget."""
     steps = f"{_words(full)}; for the web {_words(packed.level)}" if packed.level != full else "Packed"
     end = f"_{channel}" if channel else ""
-    work = work.with_facts(**{f"web_steps{end}": steps, f"web_ssim{end}": round(packed.ssim, 3)})
+    facts: dict[str, Fact] = {f"web_steps{end}": steps, f"web_ssim{end}": round(packed.ssim, 3)}
+    work = work.with_facts(**facts)
     model = cached_model(services, work.model_sha256)
     picture = encode(_comparison(model, read_glb(packed.data)), None, "webp")
     work = work.with_file(
