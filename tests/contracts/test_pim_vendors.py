@@ -152,6 +152,21 @@ def test_nonsense_is_bad_output_or_nothing(
         opened(name).source().normalize(InboundWebhook(headers=headers, body=body, received_at=clock.now()))
 
 
+@pytest.mark.parametrize(
+    ("name", "ref", "parent"),
+    [
+        ("woocommerce", "14", "14"),  # a product with variations
+        ("woocommerce", "13", ""),  # one without
+        ("saleor", REFS["saleor"][0], SALEOR_PRODUCT["id"]),
+        ("vendure", REFS["vendure"][0], VENDURE_PRODUCT["id"]),
+    ],
+)
+def test_variants_of_a_product_have_it_as_their_parent(
+    opened: Callable[[str], Opened], name: str, ref: str, parent: str
+) -> None:
+    assert {product.parent for product in opened(name).source().fetch(ref)} == {parent}
+
+
 def test_a_product_of_woocommerce(opened: Callable[[str], Opened]) -> None:
     source = opened("woocommerce").source(attributes={"brand": "meta:designer"})
     (chair,) = source.fetch("13")

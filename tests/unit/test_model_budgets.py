@@ -31,6 +31,7 @@ from worker.gltf.mesh_compression import DRACO
 from worker.gltf.rewriting import GlbRewriter
 from worker.measuring.check_subject import CheckSubject
 from worker.measuring.khronos_validator import validate_gltf
+from worker.measuring.look_comparison import compare_looks
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
 from worker.modeling.scene_packing import pack_scene
@@ -237,6 +238,19 @@ def test_a_triangle_without_area_may_be_missing_in_the_web_glb() -> None:
     )
     assert not list(web_glb.check(subject, RULES))
     assert subject.facts["web_triangles"] == len(model.faces) - 1
+
+
+def test_normals_without_a_length_are_not_packed_and_look_alike() -> None:
+    rewriter = GlbRewriter(write_glb(ball(), "x"))
+    primitive = rewriter.json["meshes"][0]["primitives"][0]
+    accessor = rewriter.json["accessors"][primitive["attributes"]["NORMAL"]]
+    normals = np.zeros((accessor["count"], 3), np.float32)
+    normals[::2] = (0, 1, 0)
+    accessor |= {"bufferView": rewriter.add_view(normals.tobytes(), 34962), "byteOffset": 0}
+    done = finish(rewriter.finish())
+    plain, web = (read_glb(file_of(done, kind)) for kind in ("glb", "web"))
+    assert min(compare_looks(plain, web).values()) > 0.99
+    assert DRACO in read_json(file_of(finish(write_glb(ball(), "x")), "web"))["extensionsRequired"]
 
 
 def test_each_channel_has_a_glb_within_its_budget() -> None:

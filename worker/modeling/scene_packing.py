@@ -26,6 +26,7 @@ from worker.modeling.web_packing import (
 
 PACKED_ATTRIBUTES = {"POSITION", "NORMAL", "TEXCOORD_0"}
 MAX_UV_BITS = 20
+MAX_LENGTH_ERROR = 0.05  # of normals
 MIN_TRIANGLES = 32  # a stream of fewer is larger than the triangles
 
 
@@ -109,9 +110,16 @@ def _pack_primitives(document: Document, rewriter: GlbRewriter) -> None:
 
 
 def _is_whole(local: LocalMesh, attributes: Row) -> bool:
-    """Return whether all attributes were read; one that cannot be used is left as it is."""
+    """Return whether all attributes were read, and Draco keeps them; others are left as they are."""
     read = {"NORMAL": local.normals, "TEXCOORD_0": local.uvs}
-    return all(read[name] is not None for name in read if name in attributes)
+    is_read = all(read[name] is not None for name in read if name in attributes)
+    return is_read and (local.normals is None or has_unit_normals(local.normals))
+
+
+def has_unit_normals(normals: NDArray[np.floating]) -> bool:
+    """Return whether all normals have a length of 1. Draco makes any other one so, and the look another."""
+    lengths = np.linalg.norm(normals, axis=1)
+    return bool(np.all(np.abs(lengths - 1) < MAX_LENGTH_ERROR))
 
 
 def _pack_primitive(rewriter: GlbRewriter, primitive: Row, local: LocalMesh) -> None:

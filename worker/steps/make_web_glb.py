@@ -27,7 +27,7 @@ from worker.modeling.camera import named_camera
 from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Renderer, RenderOptions
 from worker.modeling.scene_finishing import limit_scene_textures, simplify_scene
-from worker.modeling.scene_packing import pack_scene
+from worker.modeling.scene_packing import has_unit_normals, pack_scene
 from worker.modeling.simplify import limit_texture_size, simplify_mesh
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.web_packing import write_web_glb
@@ -76,6 +76,7 @@ def _with_packed(work: Work, services: Services, budget: WebBudget | None, chann
     plain = services.blobs.get(work.model_sha256)
     model = cached_model(services, work.model_sha256)
     is_scene = _is_more_than_a_mesh(plain, cached_features(services, work.model_sha256))
+    is_scene = is_scene or not has_unit_normals(model.normals)
     packing = budget or WebBudget()
     is_usual = (packing.geometry, packing.textures) == (DRACO, WEBP)
 

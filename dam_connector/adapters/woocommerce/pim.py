@@ -213,8 +213,9 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
             for attribute in record.get("attributes") or ()
             if isinstance(attribute, dict)
         }
+        own = {**record, "parent_id": parent["id"] if parent.get("type") == "variable" else None}
         return self._mapping.build_product(
-            str(record["sku"]), lambda name: _get_value(record, name), images, attributes
+            str(record["sku"]), lambda name: _get_value(own, name), images, attributes
         )
 
 
@@ -286,8 +287,6 @@ def _get_value(record: Mapping[str, Any], name: str) -> Any:
     """Return a value by a key, by keys joined with dots, by `meta:KEY`, or by a product attribute's name."""
     if name.startswith(META_PREFIX):
         return meta_value(record, name.removeprefix(META_PREFIX))
-    if name == "parent_id":  # 0: it is no variation
-        return record.get(name) or None
     value: Any = record
     for key in name.split("."):
         value = value.get(key) if isinstance(value, Mapping) else None
