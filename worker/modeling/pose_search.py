@@ -57,6 +57,7 @@ HERO_AZIMUTHS = (22.0, 30.0, 38.0, 46.0)  # degrees to either side; the search b
 HERO_ELEVATIONS = (10.0, 16.0, 22.0)  # degrees
 LEVEL_PENALTY = 0.01  # of orthographic cameras, in coverage as are the next two
 INFLATION_PENALTY = 0.08  # of the family that follows any outline
+SHARED_ERROR_WEIGHT = 0.4  # of the largest error of a shared camera, in coverage
 FLAT_PENALTY = 0.02  # of a three-quarter photo rectified as if it were flat
 FURNITURE_BONUS = 0.06  # of coverage, for furniture: a flat picture covers its own outline too easily
 MAX_OPEN_FILL = 0.68  # of its convex hull; the outline of a sofa or a cabinet fills more
@@ -143,7 +144,7 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
         if shared is not None:
             return RectifiedViews(
                 outlines=far_outlines(sides | above, size, shared),
-                coverage=1 - shared.error / MAX_MEAN_ERROR * 0.2,
+                coverage=1 - SHARED_ERROR_WEIGHT * shared.error / MAX_MEAN_ERROR,
                 posed_photos=posed_photos(sides | above, shared),
                 shared=shared,
             )
