@@ -21,7 +21,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.search_tags import version_search_tags
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.settings import Settings, ensure_secrets
-from dam_connector.store import tables
+from dam_connector.store import batch_tables, tables
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services, build_services
 
@@ -108,7 +108,7 @@ def fill(services: Services, size: int) -> None:
     with services.db.write() as c:
         batch = {"id": "bat_b", "name": "autumn", "owner": "bench", "state": "done", "columns": ["sku"]}
         now = services.clock.now()
-        c.execute(sa.insert(tables.batches), {**batch, "created_at": now, "touched_at": now})
+        c.execute(sa.insert(batch_tables.batches), {**batch, "created_at": now, "touched_at": now})
     rows = _rows(services, size, rng)
     while chunk := [row for _, row in zip(range(5_000), rows, strict=False)]:
         with services.db.write() as c:
