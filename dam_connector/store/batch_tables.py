@@ -1,4 +1,4 @@
-"""The tables of batches, their rows and the counts of these. `tables` imports them: the metadata is complete."""
+"""The tables of batches, of their rows and of the counts of these. `tables` imports them."""
 
 import sqlalchemy as sa
 
