@@ -31,7 +31,7 @@ WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for
 MONITOR_S = 3  # between two looks at the memory of a job
 REPORT_S = 20.0  # between two reports of a worker's memory
 IDLE_S = 30.0  # a process that waited so long for a job is ended, for its memory
-MAX_CACHED_MB = 1000  # so is one that has more than this after a job
+MAX_CACHED_MB = 1500  # so is one that has more than this after a job
 
 
 class _FairWorker:
@@ -141,6 +141,8 @@ class MakeWorker(_FairWorker, Worker):
     that each job finds it running.
     """
 
+    execution: Execution | None
+    _is_horse: bool
     _process: WorkProcess | None = None
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
