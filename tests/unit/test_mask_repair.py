@@ -39,6 +39,11 @@ def test_a_white_part_on_white_is_no_opening() -> None:
     assert (repaired(dark, DISC, own=RING, second=RING, busy=0.5) == DISC).all()
 
 
+def test_on_a_grey_background_the_net_need_not_see_the_opening() -> None:
+    grey = np.where(photo((30, 30, 40)) == 255, np.uint8(205), photo((30, 30, 40)))
+    assert np.array_equal(repaired(grey, DISC, own=RING, second=DISC) > 0.5, RING > 0)
+
+
 def test_a_hole_of_another_colour_than_the_background_is_filled() -> None:
     red, grey = photo((30, 30, 40), (200, 40, 40)), photo((30, 30, 40), (250, 250, 250))
     assert (repaired(red, RING, own=DISC, first=RING, second=RING) > 0.5)[MIDDLE > 0].all()

@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.imaging.see_through import fitted_surface
+
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 I32 = NDArray[np.int32]
@@ -26,6 +28,9 @@ MAX_OPENING_DEVIATION = 1.5  # Lab units, median: the opening has the background
 MIN_RIM_DEVIATION = (
     40.0  # Lab units: nine tenths of an opening's rim deviate more; white parts have pale rims
 )
+MIN_SEEN_RIM_DEVIATION = 12.0  # Lab units: enough where the net's closest look sees the opening,
+MAX_SEEN = 0.1  # its mean being less than this,
+MAX_GREY = 240  # of 255: or where the background is not white, since a label is seldom of its colour
 MIN_CONFIRMED_SHARE = 0.5  # of the openings' area that the net's closest look does not see as product
 
 
@@ -54,7 +59,9 @@ def repair_mask(
     mask = _fill_holes(mask, own, seen, deviation, is_plain=is_plain)
     if confidence < MIN_CONFIDENCE or busy_share >= MAX_BUSY_SHARE:
         return mask
-    return _open(mask, own, second, deviation)
+    deviation = np.asarray(np.abs(lab - fitted_surface(lab, around)).max(2), np.float32)
+    is_grey = bool(np.median(small[around], 0).min() < MAX_GREY)
+    return _open(mask, own, second, deviation, is_grey=is_grey)
 
 
 def _fill_holes(mask: F32, own: F32, seen: F32, deviation: F32, *, is_plain: bool) -> F32:
@@ -74,22 +81,27 @@ def _fill_holes(mask: F32, own: F32, seen: F32, deviation: F32, *, is_plain: boo
     return filled
 
 
-def _open(mask: F32, own: F32, second: F32, deviation: F32) -> F32:
+def _open(mask: F32, own: F32, second: F32, deviation: F32, *, is_grey: bool) -> F32:
     """Open what the classical mask leaves open, where its rim is clear and the net confirms most of it."""
     product, mine = mask > 0.5, own > 0.5
     extra = cv2.morphologyEx((product & ~mine).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(extra, connectivity=4)
     stats[0, cv2.CC_STAT_AREA] = 0
-    openings = np.zeros_like(product)
-    confirmed = 0
+    openings, likely, confirmed = np.zeros_like(product), np.zeros_like(product), 0
     for label in np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= MIN_OPENING_SHARE * product.sum()):
         opening = labels == label
         rim = _grown(opening, 3) & ~opening & product & mine
-        is_open = rim.any() and np.percentile(deviation[rim], 10) >= MIN_RIM_DEVIATION
-        if is_open and np.median(deviation[opening]) <= MAX_OPENING_DEVIATION:
+        if not rim.any() or np.median(deviation[opening]) > MAX_OPENING_DEVIATION:
+            continue
+        contrast, seen = np.percentile(deviation[rim], 10), second[opening].mean()
+        if contrast >= MIN_SEEN_RIM_DEVIATION and (is_grey or seen < MAX_SEEN):
             openings |= opening
-            confirmed += int(opening.sum()) * bool(second[opening].mean() < 0.5)
-    if confirmed < MIN_CONFIRMED_SHARE * openings.sum() or not openings.any():
+        if contrast >= MIN_RIM_DEVIATION:
+            likely |= opening
+            confirmed += int(opening.sum()) * bool(seen < 0.5)
+    if confirmed >= MIN_CONFIRMED_SHARE * likely.sum():
+        openings |= likely
+    if not openings.any():
         return mask
     return np.where(_grown(openings, 3), np.minimum(mask, own), mask).astype(np.float32)
 

@@ -52,7 +52,7 @@ def _openings(small: F32, product: Mask) -> F32 | None:
     if around.mean() < 0.1:
         return None
     smooth = cv2.GaussianBlur(small, (0, 0), 1.0)
-    difference = np.abs(smooth - _surface(smooth, around))
+    difference = np.abs(smooth - fitted_surface(smooth, around))
     deviation = np.maximum(np.median(difference[around], 0) * 1.5, LEAST_DEVIATION)
     if deviation.max() > MAX_BACKGROUND_STEP:
         return None
@@ -76,7 +76,7 @@ def _has_clear_rim(opening: Mask, deviations: F32, product: Mask) -> bool:
     return bool(ring.any() and (deviations[ring].max(1) > CLEAR_FACTOR).mean() > MIN_CLEAR_SHARE)
 
 
-def _surface(picture: F32, around: Mask) -> F32:
+def fitted_surface(picture: F32, around: Mask) -> F32:
     """Return a surface of third degree fitted to the picture's pixels around the product."""
     height, width = around.shape
     y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
