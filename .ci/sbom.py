@@ -20,6 +20,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
+EXTRAS = ("c2pa", "otel", "step")  # of the bill of materials and of the licences
 PROJECT = "dam-connector"
 NPM_PACKAGES = (
     "@google/model-viewer",
@@ -122,7 +123,7 @@ def npm_component(name: str, entry: dict[str, Any]) -> dict[str, Any]:
 
 def bill_of_materials() -> dict[str, Any]:
     """Return the bill of materials."""
-    packages, hashes = closure(PROJECT, ("c2pa",)), locked_hashes()
+    packages, hashes = closure(PROJECT, EXTRAS), locked_hashes()
     own = packages.pop(PROJECT)
     npm = json.loads((ROOT / "package-lock.json").read_text())["packages"]
     components = [
