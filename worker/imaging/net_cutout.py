@@ -40,7 +40,10 @@ BOX_MARGIN = 0.08  # of the box's sides, on each side
 MAX_BOX_SHARE = 0.9  # of the photo: a second look at a larger box shows no more
 MAX_LOST_SHARE = 0.1  # of the first look's area that the second may lose
 FIRST_RADIUS, SECOND_RADIUS = 3 / 320, 1.5 / 320  # of the longer side: how far the guided filter moves edges
-FINE_PX, FINE_RADIUS = 1024, 1.5 / 1024  # a net of this size needs no other mask and no closer look
+FINE_PX, FINE_RADIUS = (
+    1024,
+    1.5 / 1024,
+)  # a net of this size needs no closer look, and of other masks only rectangles
 MIN_CLASSICAL_CONFIDENCE = 0.97
 MAX_MISSING_SHARE, MAX_EXTRA_SHARE = 0.012, 0.02  # of the net's area: the classical mask agrees with it
 # A plain print, e.g. a book's cover: the net sees the motif, the classical mask the whole rectangle.
@@ -107,7 +110,9 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
     is_fine = net.kind.side_px >= FINE_PX
     looks = _look(photo.rgb, net, size, is_settled=lambda first: is_fine or _agrees(first, own, confidence))
-    source, mask = _choose(looks, own, confidence, busy) if not is_fine else (Source.FINE, looks.first)
+    source, mask = _choose(looks, own, confidence, busy)
+    if is_fine and source is not Source.RECTANGLE:
+        source, mask = Source.FINE, looks.first
     if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
         looked = {"first": looks.first, "second": looks.second}
         mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
