@@ -25,13 +25,16 @@ from worker.gltf.document import Document
 from worker.gltf.features import features
 from worker.imaging import (
     background,
+    clean_background,
     cutout,
     cutout_evidence,
     cutout_probability,
     guided_filter,
+    mask_repair,
     net_cutout,
     plane_arithmetic,
     salient_net,
+    see_through,
     segmentation,
     touch_up,
 )
@@ -49,13 +52,16 @@ NETS = "nets"  # folder of the data directory with the admin's own nets
 MAX_CUTOUT_BYTES = 1_000_000_000  # about 100 photos of 1600 px
 CUTOUT_MODULES = (
     background,
+    clean_background,
     cutout,
     cutout_evidence,
     cutout_probability,
     guided_filter,
+    mask_repair,
     net_cutout,
     plane_arithmetic,
     salient_net,
+    see_through,
     segmentation,
     touch_up,
 )

@@ -157,3 +157,14 @@ def test_models_are_read_once_and_the_oldest_is_forgotten(
     assert len(read) == len(files)
     cache.cached_model(services, files[0])
     assert len(read) == len(files) + 1
+
+
+def test_the_name_of_a_cut_out_covers_all_the_code_that_cuts_out() -> None:
+    covered = {module.__name__ for module in cache.CUTOUT_MODULES}
+    used = {
+        value.__module__
+        for module in cache.CUTOUT_MODULES
+        for value in vars(module).values()
+        if getattr(value, "__module__", "").startswith("worker.imaging.")
+    }
+    assert used - {"worker.imaging.decode"} <= covered  # photos are cached decoded

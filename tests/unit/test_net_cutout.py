@@ -12,7 +12,7 @@ from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import ConfigError, InputError
 from tests.support import picture
 from worker.imaging.cutout import Cutout, cut_out
-from worker.imaging.cutout_evidence import outline_agreement, overlap
+from worker.imaging.cutout_evidence import Source, outline_agreement, overlap
 from worker.imaging.decode import Photo, decode
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.net_cutout import cut_out_product, cut_out_with_evidence
@@ -91,6 +91,20 @@ def test_a_clear_thing_that_was_left_out_is_doubted(net: SalientNet, on_white: C
     assert not evidence.is_disputed and evidence.probability == on_white.confidence
     disputed = replace(evidence, is_disputed=True)
     assert disputed.probability < ImagingRules().min_probability and "left out" in disputed.doubts[0]
+
+
+def test_the_look_of_a_large_net_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a closer look nor the classical mask, both of which took from it on real photos."""
+    looks = []
+
+    def look(self: SalientNet, rgb: U8) -> NDArray[np.float32]:
+        looks.append(rgb.shape)
+        return cv2.resize(np.roll(DISC, 40, 1).astype(np.float32), (1024, 1024))
+
+    monkeypatch.setattr(SalientNet, "look", look)
+    found, evidence = cut_out_with_evidence(ball(), SalientNet(Path("isnet.onnx")))
+    assert len(looks) == 1 and evidence.source is Source.FINE
+    assert overlap(found.alpha > 127, np.roll(DISC, 40, 1) > 0) > 0.95
 
 
 def test_a_photos_own_transparency_needs_no_net(net: SalientNet) -> None:

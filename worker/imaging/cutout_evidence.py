@@ -31,6 +31,7 @@ class Source(StrEnum):
     FIRST_LOOK = "first_look"
     SECOND_LOOK = "second_look"
     RECTANGLE = "rectangle"
+    FINE = "fine"  # the look of a large net
 
 
 def overlap(one: Mask, other: Mask) -> float:

@@ -40,6 +40,10 @@ BOX_MARGIN = 0.08  # of the box's sides, on each side
 MAX_BOX_SHARE = 0.9  # of the photo: a second look at a larger box shows no more
 MAX_LOST_SHARE = 0.1  # of the first look's area that the second may lose
 FIRST_RADIUS, SECOND_RADIUS = 3 / 320, 1.5 / 320  # of the longer side: how far the guided filter moves edges
+FINE_PX, FINE_RADIUS = (
+    1024,
+    1.5 / 1024,
+)  # a net of this size needs no closer look, and of other masks only rectangles
 MIN_CLASSICAL_CONFIDENCE = 0.97
 MAX_MISSING_SHARE, MAX_EXTRA_SHARE = 0.012, 0.02  # of the net's area: the classical mask agrees with it
 # A plain print, e.g. a book's cover: the net sees the motif, the classical mask the whole rectangle.
@@ -81,7 +85,8 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
 
 def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
     """Return a cut-out that is doubted with openings and, on a background of one colour, by exact colours."""
-    if found.confidence >= SURE or evidence.source is Source.CLASSICAL:  # it took more than it gave
+    is_final = evidence.source in (Source.CLASSICAL, Source.FINE)
+    if found.confidence >= SURE or is_final:  # it took more than it gave
         return found
     if found.confidence < MAX_FOR_OPENINGS:
         found = open_see_through(photo.rgb, found)
@@ -103,8 +108,11 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     small = cv2.resize(photo.rgb, size, interpolation=cv2.INTER_AREA)
     own = _reduced(classical.alpha, size) if classical else np.zeros(small.shape[:2], np.float32)
     confidence, busy = (classical.confidence, classical.busy_share) if classical else (0.0, 1.0)
-    looks = _look(photo.rgb, net, size, is_settled=lambda first: _agrees(first, own, confidence))
+    is_fine = net.kind.side_px >= FINE_PX
+    looks = _look(photo.rgb, net, size, is_settled=lambda first: is_fine or _agrees(first, own, confidence))
     source, mask = _choose(looks, own, confidence, busy)
+    if is_fine and source is not Source.RECTANGLE:
+        source, mask = Source.FINE, looks.first
     if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
         looked = {"first": looks.first, "second": looks.second}
         mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
@@ -211,7 +219,8 @@ def _full_size(rgb: U8, mask: F32, source: Source) -> U8:
     coarse = _resized(mask, (width, height))
     if source is Source.RECTANGLE:
         return np.asarray(coarse * 255 + 0.5, np.uint8)
-    share = FIRST_RADIUS if source is Source.FIRST_LOOK else SECOND_RADIUS
+    shares = {Source.FIRST_LOOK: FIRST_RADIUS, Source.SECOND_LOOK: SECOND_RADIUS, Source.FINE: FINE_RADIUS}
+    share = shares[source]
     radius = max(2, round(share * max(width, height)))
     left, top, across, down = cv2.boundingRect((coarse > 0.02).astype(np.uint8))
     margin = 2 * radius
