@@ -6,7 +6,7 @@ import pytest
 
 from dam_connector.domain.product import Dimensions, View
 from tests.unit.shapes import as_model
-from tests.unit.true_shapes import Truth, chair
+from tests.unit.true_shapes import Truth, chair, cup
 from tests.unit.true_shapes import shared as shared_part
 from worker.imaging.cutout import Cutout
 from worker.modeling.build import build_model
@@ -70,6 +70,15 @@ def test_photos_from_near_by_give_the_solid(near_photos) -> None:
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     built = build_model(near_photos, size, "chair", max_triangles=20_000, texture_px=512)
     assert shared_part(chair(), built) > 0.78  # .60 where each photo is rectified on its own
+
+
+def test_a_cup_photographed_from_near_by_stays_a_turned_body() -> None:
+    truth = cup()
+    width, height, depth = (float(v) for v in truth.whole.extents)
+    size = Dimensions(width_m=width, height_m=height, depth_m=depth)
+    photos = _cutouts(truth, 320, ELEVATION, FIELD_OF_VIEW)
+    built = build_model(photos, size, "mug", max_triangles=12_000, texture_px=512)
+    assert built.family == "turned with parts"
 
 
 def test_photos_from_far_away_need_no_camera() -> None:

@@ -139,7 +139,12 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
             outlines[View.HERO], {view: _reduce(o) for view, o in outlines.items()}, size, words
         )
         return replace(corner, outlines=corner.outlines | above, posed_photos=level | corner.posed_photos)
-    if _shows_all_around(sides):
+    small = {view: _reduce(o) for view, o in (sides | above).items()}
+    best = max(
+        (_try_guess(small, size, words, guess) for guess in (USUAL_POSE, FARTHER_POSE, LEVEL_POSE)),
+        key=lambda t: t.score,
+    )
+    if _shows_all_around(sides) and not best.is_turned:  # a turned body looks alike from many heights
         shared = fit_shared_camera(sides | above, size)
         if shared is not None:
             return RectifiedViews(
@@ -148,11 +153,6 @@ def rectify_views(outlines: Mapping[View, Outline], size: ProductSize, words: st
                 posed_photos=posed_photos(sides | above, shared),
                 shared=shared,
             )
-    small = {view: _reduce(o) for view, o in (sides | above).items()}
-    best = max(
-        (_try_guess(small, size, words, guess) for guess in (USUAL_POSE, FARTHER_POSE, LEVEL_POSE)),
-        key=lambda t: t.score,
-    )
     if best.guess is LEVEL_POSE:
         return RectifiedViews(outlines=sides | above, coverage=best.coverage, posed_photos=level)
     posed = {
@@ -266,6 +266,7 @@ class PoseTrial:
     coverage: float  # 0 to 1: how well the coarse shape covers the photos
     score: float  # the coverage less penalties
     cameras: Mapping[View, PhotoCamera]  # of each photo but the view from above
+    is_turned: bool = False  # the coarse shape is a turned body
 
 
 def _try_guess(
@@ -304,7 +305,11 @@ def _try_guess(
         INFLATION_PENALTY if View.HERO in sides and shape.family == "inflation" else 0.0
     )
     return PoseTrial(
-        guess=guess, coverage=mean_coverage, score=mean_coverage - penalty, cameras=photo_cameras
+        guess=guess,
+        coverage=mean_coverage,
+        score=mean_coverage - penalty,
+        cameras=photo_cameras,
+        is_turned=shape.family.startswith("turned"),
     )
 
 
