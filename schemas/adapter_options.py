@@ -20,7 +20,7 @@ from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.photo_sources import PhotoSourcesSchema
 from schemas.problem_context import in_plain_words
 from schemas.record_mapping import MappingSchema, SignatureSchema
-from schemas.sheet_columns import COLUMNS
+from schemas.sheet_headers import COLUMNS
 
 MEDIA_FORMATS = ("jpeg", "png", "webp", "glb", "usdz", "web")
 Options = dict[str, fields.Field]

@@ -14,6 +14,7 @@ from dam_connector.domain.ids import Sku
 from dam_connector.domain.photo_sources import read_photo_sources
 from dam_connector.domain.picture_profiles import PICTURE_PROFILES, profile_conflicts
 from dam_connector.domain.product import Product
+from dam_connector.domain.review_rules import ReviewRules, ReviewStage
 from dam_connector.domain.rules import (
     LOCAL,
     PHOTO,
@@ -24,8 +25,6 @@ from dam_connector.domain.rules import (
     NamingRules,
     ProductRules,
     ReconcileRules,
-    ReviewRules,
-    ReviewStage,
     Rules,
     ViewerRules,
 )

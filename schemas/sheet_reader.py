@@ -14,8 +14,8 @@ from itertools import chain, islice, repeat
 from dam_connector.errors import InputError
 from schemas.formula_guard import restore
 from schemas.numbers_and_units import NumberCell
-from schemas.sheet_columns import guess_columns, identifies_products
 from schemas.sheet_forms import DELIMITERS, Line, Table, read_tables
+from schemas.sheet_headers import guess_columns, identifies_products
 from schemas.sheet_table import Sheet, SheetCells, SheetRow
 from schemas.shop_exports import adapt_export
 

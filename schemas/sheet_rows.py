@@ -26,16 +26,16 @@ from schemas.numbers_and_units import (
     unit_name,
 )
 from schemas.product import ProductSchema, load_product
-from schemas.sheet_columns import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
 from schemas.sheet_dates import date_remedy, read_date
-from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
-from schemas.sheet_table import Sheet
-from schemas.sheet_translations import (
+from schemas.sheet_headers import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
+from schemas.sheet_language_columns import (
     read_translations,
     translation_columns,
     translation_issues,
     translations_note,
 )
+from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
+from schemas.sheet_table import Sheet
 from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
 from schemas.text_decoding import BAD_CHARACTER
 from schemas.text_doubts import DoubtfulTexts

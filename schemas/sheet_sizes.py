@@ -15,7 +15,7 @@ from schemas.combined_sizes import (
     unit_of,
 )
 from schemas.numbers_and_units import NotANumber, shown_marks, split_unit
-from schemas.sheet_columns import AXES
+from schemas.sheet_headers import AXES
 
 _TOTALS = re.compile(r"(grand )?total|sum|summe|gesamt|somme|totale|totaal|suma", re.IGNORECASE)
 

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 
 from schemas.formula_guard import disarm
-from schemas.sheet_columns import COLUMNS
+from schemas.sheet_headers import COLUMNS
 
 MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from dam_connector.domain.outside_values import parse_integer
 from schemas.image_views import images_by_view
-from schemas.sheet_columns import AXES
+from schemas.sheet_headers import AXES
 from schemas.sheet_table import Sheet, SheetCells, SheetRow
 
 _VIEW_COLUMNS = ("image_url", *(f"image_url_{v}" for v in ("back", "left", "right", "top", "hero", "detail")))

@@ -24,7 +24,7 @@ from dam_connector.domain.picture_names import PictureFinder, is_picture_name, n
 from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
-from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
+from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_rows import read_row, survey_sheet
 from schemas.uploads import read_uploaded_sheet
 

@@ -18,7 +18,7 @@ from dam_connector.usecases.row_texts import row_text
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, expected_images, is_image_url
 from dam_connector.wiring import Services
-from schemas.sheet_columns import COLUMNS, guess_columns, identifies_products
+from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
 from schemas.sheet_table import Sheet
 

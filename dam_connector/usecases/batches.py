@@ -22,7 +22,7 @@ from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
 from dam_connector.usecases.row_texts import row_text
 from dam_connector.wiring import Services
-from schemas.sheet_columns import guess_columns
+from schemas.sheet_headers import guess_columns
 from schemas.sheet_table import Sheet
 from schemas.uploads import unpack_pictures
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.report_words import place_text
-from schemas.sheet_columns import COLUMNS
+from schemas.sheet_headers import COLUMNS
 
 _COLUMN_NAMES = re.compile(r"\b(" + "|".join(name for name in COLUMNS if "_" in name) + r")\b")
 

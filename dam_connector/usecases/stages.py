@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from dam_connector.domain.event import Verdict
-from dam_connector.domain.rules import ReviewStage
+from dam_connector.domain.review_rules import ReviewStage
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.wiring import Services

@@ -27,7 +27,7 @@ from dam_connector.domain.version import Role, Version, VersionFile, VersionStat
 from dam_connector.store.ar_counts import ArEvent
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.shared_shapes import joined_model
-from dam_connector.web.languages import Reader, requested_reader
+from dam_connector.web.ar_languages import Reader, requested_reader
 from dam_connector.web.rate_limit import limit_rate
 from dam_connector.web.request_context import csrf, error_response, services
 

@@ -32,7 +32,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.usecases import batch_exports, batch_preview, batch_rows
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
-from schemas.sheet_columns import COLUMNS
+from schemas.sheet_headers import COLUMNS
 from schemas.sheet_table import Sheet
 from schemas.sheet_template import MIME, sheet_template
 from schemas.uploads import MAX_UPLOAD_BYTES, list_pictures, read_uploaded_sheet

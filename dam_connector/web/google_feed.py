@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from flask import Blueprint, Response, abort, request
 from flask.typing import ResponseReturnValue
 
-from dam_connector.domain.listing import Listing, media_files
+from dam_connector.adapters.google_merchant import feed_entry
 from dam_connector.usecases.publish import build_listing
 from dam_connector.web.request_context import services
 from dam_connector.wiring import Services
@@ -22,7 +22,6 @@ FEED_HEAD = (
     '<rss version="2.0" xmlns:g="http://base.google.com/ns/1.0"><channel><title>{}</title>\n'
 )
 FEED_TAIL = "</channel></rss>\n"
-MAX_EXTRA_IMAGES = 10  # Google's limit of additional_image_link
 # The feed of a large catalog takes long, and its address is public: one reader of an address, and few in all,
 # so that a slow one does not keep out Merchant Center.
 MAX_READERS = 4
@@ -82,18 +81,5 @@ def _lines(s: Services, channel: str, lifestyle: set[str]) -> Iterator[str]:
     for sku in s.publications.skus(channel):
         record = s.products.get(sku)
         if record and not record.deleted:
-            yield _entry(build_listing(s, channel, record.product), lifestyle)
+            yield feed_entry(build_listing(s, channel, record.product), lifestyle)
     yield FEED_TAIL
-
-
-def _entry(listing: Listing, lifestyle: set[str]) -> str:
-    """Return the element of one product."""
-    media = list(media_files(listing, model_formats=("glb",)))
-    plain = [m.link for m in media if not m.is_model and m.deliverable not in lifestyle]
-    rooms = [m.link for m in media if not m.is_model and m.deliverable in lifestyle]
-    tags: list[tuple[str, str]] = [("id", listing.product.sku)]
-    tags += [("image_link", link) for link in plain[:1]]
-    tags += [("additional_image_link", link) for link in plain[1 : MAX_EXTRA_IMAGES + 1]]
-    tags += [("lifestyle_image_link", link) for link in rooms[:MAX_EXTRA_IMAGES]]
-    tags += [("virtual_model_link", m.link) for m in media if m.is_model][:1]
-    return "<item>" + "".join(f"<g:{name}>{escape(value)}</g:{name}>" for name, value in tags) + "</item>\n"

@@ -17,7 +17,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.usecases import brought_models, bulk_review, intake, retries
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.numbers_and_units import METRES_PER_UNIT
-from schemas.sheet_columns import COLUMNS
+from schemas.sheet_headers import COLUMNS
 from schemas.sheet_rows import product_row, read_row
 
 bp = Blueprint("products", __name__, url_prefix="/products")

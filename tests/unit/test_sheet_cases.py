@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dam_connector.domain.product import Product, View
 from dam_connector.errors import InputError
-from schemas.sheet_columns import guess_columns
+from schemas.sheet_headers import guess_columns
 from schemas.sheet_reader import read_sheet
 from schemas.sheet_rows import read_row, survey_sheet
 

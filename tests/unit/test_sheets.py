@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from dam_connector.domain.product import View
 from dam_connector.domain.row_request import RowRequest, apply_request, request_type_of
 from dam_connector.errors import InputError
-from schemas.sheet_columns import COLUMNS, guess_columns
+from schemas.sheet_headers import COLUMNS, guess_columns
+from schemas.sheet_language_columns import translation_columns
 from schemas.sheet_reader import read_sheet
 from schemas.sheet_rows import product_row, read_row, survey_sheet
 from schemas.sheet_template import csv_text, sheet_template
-from schemas.sheet_translations import translation_columns
 from tests.support import product
 from tests.unit.test_checks import RULES
 

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dam_connector.web.languages import FOLDER, available_languages, load_texts, requested_reader
+from dam_connector.web.ar_languages import FOLDER, available_languages, load_texts, requested_reader
 
 
 @pytest.mark.parametrize("language", available_languages())

@@ -32,6 +32,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError
 
 from dam_connector import __version__
+from dam_connector.adapters.common.public_addresses import is_public
 from dam_connector.errors import BadOutput, Busy, Unavailable
 
 CONNECT_TIMEOUT_S = 5.0
@@ -42,19 +43,6 @@ MAX_REQUESTS = 64  # at once, in one process
 MAX_REQUESTS_PER_HOST = 32  # at once, in one process: as many as the broker sends to one provider
 SLOT_WAIT_S = 10.0  # for one of these requests to end
 _SEND_BYTES = 16_384  # one TLS record, so that one write has one timeout
-
-_IPV6_PUBLIC = ipaddress.ip_network("2000::/3")  # RFC 4291, 2.4: the only global unicast addresses in use
-_BLOCKED = tuple(
-    ipaddress.ip_network(network)
-    for network in (
-        "2001::/32",  # Teredo, which carries an IPv4 address
-        "2002::/16",  # 6to4, which carries an IPv4 address
-        "192.0.0.0/24",  # IETF's protocols, with the metadata of Oracle Cloud; Python knew only parts of it
-        "192.88.99.0/24",  # relays to 6to4
-        "168.63.129.16/32",  # Azure's platform services
-        "100.100.100.200/32",  # the metadata of Alibaba Cloud
-    )
-)
 
 
 Result = TypeVar("Result")
@@ -340,14 +328,6 @@ class LimitedSession(HTTPSession):  # type: ignore[misc]
     def resolve_redirects(self, *args: Any, **kwargs: Any) -> Iterator[requests.Response]:
         """Resolve nothing: requests would read the redirect's body whole, even if it does not follow it."""
         return iter(())
-
-
-def is_public(address: str) -> bool:
-    """Return whether an IP address is public: neither private nor a form of an IPv4 address."""
-    ip = ipaddress.ip_address(address)
-    if ip.is_multicast or not ip.is_global or any(ip in network for network in _BLOCKED):
-        return False
-    return ip.version == 4 or ip in _IPV6_PUBLIC
 
 
 def _is_address(host: str) -> bool:

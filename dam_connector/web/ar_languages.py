@@ -1,6 +1,6 @@
 """The words of the AR page in the reader's language, and lengths in the reader's units.
 
-A language is a file in `languages/`. To add one, copy `en.json` and translate its values.
+A language is a file in `ar_languages/`. To add one, copy `en.json` and translate its values.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from flask import request
 
-FOLDER = Path(__file__).parent / "languages"
+FOLDER = Path(__file__).parent / "ar_languages"
 DEFAULT = "en"
 INCHES_PER_M = 1 / 0.0254
 MAX_MM_M = 0.1  # shorter lengths are in millimetres

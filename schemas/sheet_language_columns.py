@@ -7,7 +7,7 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import TRANSLATED_FIELDS
 from dam_connector.domain.transliteration import ascii_words
 from schemas.product import normal_locale
-from schemas.sheet_columns import COLUMNS
+from schemas.sheet_headers import COLUMNS
 from schemas.sku_cells import is_cell_error
 from schemas.text_decoding import BAD_CHARACTER
 
