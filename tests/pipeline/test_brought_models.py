@@ -141,7 +141,7 @@ def test_models_beside_a_sheet(services: Services, tmp_path: Path, drain: Drain)
     package.write_bytes(zipped({"models/a.glb": textured_chair(), "a.jpg": b"x"}))
     options = {"owner": "ada", "columns": {}, "pictures": package}
     _, preview = run_import(services, sheet, name="x", dry_run=True, **options)  # type: ignore[arg-type]
-    assert preview.rows[RowState.FAILED][0].error.startswith("model_url: No such file")
+    assert preview.rows[RowState.FAILED][0].error.startswith("3D model: No such file")
     assert preview.counts[RowState.WAITING] == 1
     run_import(services, sheet, name="x", dry_run=False, **options)  # type: ignore[arg-type]
     drain()

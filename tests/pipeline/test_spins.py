@@ -116,7 +116,7 @@ def test_a_sheet_names_a_folder_of_frames(services: Services, tmp_path: Path) ->
     first = next(p for p in (beside / "360/cup").iterdir() if p.name == "frame 4.jpg")
     assert product.spin_images[0] == held(first)
     errors = [row.error for row in preview.rows[RowState.FAILED]]
-    assert "spin_images: The folder of the spin holds 3 pictures" in errors[0]
+    assert "spin: The folder of the spin holds 3 pictures" in errors[0]
     assert "8 to 72 pictures" in errors[0]
     assert "spin_images: No such folder of pictures beside the sheet" in errors[1]
 
