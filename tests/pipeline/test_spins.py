@@ -118,7 +118,7 @@ def test_a_sheet_names_a_folder_of_frames(services: Services, tmp_path: Path) ->
     errors = [row.error for row in preview.rows[RowState.FAILED]]
     assert "spin: The folder of the spin holds 3 pictures" in errors[0]
     assert "8 to 72 pictures" in errors[0]
-    assert "spin_images: No such folder of pictures beside the sheet" in errors[1]
+    assert "spin: No such folder of pictures beside the sheet" in errors[1]
 
 
 def test_a_product_added_by_hand_may_name_a_folder(
