@@ -2,14 +2,22 @@
 
 import io
 import posixpath
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-from dam_connector.domain.brought_model import MAX_MODEL_BYTES, model_format, sibling_names
-from dam_connector.errors import NotFound, Refused
+from dam_connector.domain.brought_model import (
+    MAX_GLTF_VALUES,
+    MAX_MODEL_BYTES,
+    is_too_complex,
+    model_format,
+    sibling_names,
+)
+from dam_connector.errors import NotFound, Refused, Unavailable
 
 MAX_SIBLINGS = 200
+MAX_SECONDS = 60.0  # for all files of a model together; a slow host holds up others so long
 _NO_DATE = (1980, 1, 1, 0, 0, 0)  # the same files have the same hash
 
 
@@ -24,9 +32,12 @@ def with_siblings(data: bytes, max_bytes: int, fetch: Callable[[str, int], bytes
 
     Raises:
         Refused: it names too many files, or they are too large.
+        Unavailable: its files took too long.
         AdapterError: a file cannot be fetched.
     """
-    found = model_format(data)
+    found, until = model_format(data), time.monotonic() + MAX_SECONDS
+    if is_too_complex(data):
+        raise Refused("model", "fetch", f"its glTF has more than {MAX_GLTF_VALUES:,} values; bring a GLB")
     waiting = list(sibling_names(data)) if found in ("gltf", "obj") else []
     if not waiting:
         return data
@@ -38,6 +49,8 @@ def with_siblings(data: bytes, max_bytes: int, fetch: Callable[[str, int], bytes
         left = max_bytes - sum(map(len, files.values()))
         if len(files) > MAX_SIBLINGS or left <= 0:
             raise Refused("model", "fetch", f"it needs more than {MAX_SIBLINGS} files or {max_bytes} bytes")
+        if time.monotonic() > until:
+            raise Unavailable("model", "fetch", f"its files took more than {MAX_SECONDS:.0f} s")
         files[name] = fetch(name, left)
         if name.lower().endswith(".mtl"):
             folder = posixpath.dirname(name)

@@ -8,6 +8,7 @@ docs/configuration.md is generated from them. A secret is not a field: rules ref
 import base64
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
@@ -28,8 +29,13 @@ GENERATED_SECRETS: Mapping[str, Callable[[], str]] = {
 MAX_SOCKET_PATH = 100  # sockaddr_un takes 108 bytes on Linux, 104 on macOS
 
 
-def _setting(env: str, default: Any, meaning: str) -> Any:
-    return field(default=default, metadata={"env": env, "meaning": meaning})
+LARGEST = 10**12  # of a whole number, unless a setting says less
+
+
+def _setting(env: str, default: Any, meaning: str, *, least: int = 0, largest: int = LARGEST) -> Any:
+    """Return a field that is read from an environment variable; whole numbers have bounds."""
+    metadata = {"env": env, "meaning": meaning, "least": least, "largest": largest}
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,11 +153,15 @@ class Settings:
         "DAM_CONNECTOR_SESSION_HOURS",
         12,
         "Hours after a login in which a browser stays logged in.",
+        least=1,
+        largest=8_760,
     )
     token_days: int = _setting(
         "DAM_CONNECTOR_TOKEN_DAYS",
         90,
         "Days until an API token expires that is made without a number of days.",
+        least=1,
+        largest=3_650,
     )
     sign_on_max_age_days: int = _setting(
         "DAM_CONNECTOR_SIGN_ON_MAX_AGE_DAYS",
@@ -249,9 +259,9 @@ class Settings:
             raw = environ.get(f.metadata.get("env", ""), "")
             if raw:
                 try:
-                    values[f.name] = _parse(raw, f.default)
-                except ValueError:
-                    problems.append(f"{f.metadata['env']}: {raw!r} is not a whole number")
+                    values[f.name] = _parse(raw, f.default, f.metadata)
+                except ValueError as error:
+                    problems.append(f"{f.metadata['env']}: {raw[:40]!r} is {error}")
         if problems:
             raise ConfigError(*problems)
         return cls(**(values | overrides))
@@ -316,11 +326,17 @@ class Settings:
         return {**self.environ, **{name: value for name, value in ours.items() if value}}
 
 
-def _parse(text: str, default: Any) -> Any:
+def _parse(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:
     """Return a text as the type of a default: a path, a whole number or a text. Raises: ValueError."""
     if isinstance(default, Path):
         return Path(text)
-    return int(text) if isinstance(default, int) else text
+    if not isinstance(default, int):
+        return text
+    if not re.fullmatch(r"\s*-?[0-9]{1,18}\s*", text):
+        raise ValueError("not a whole number")
+    if not metadata["least"] <= int(text) <= metadata["largest"]:
+        raise ValueError(f"not between {metadata['least']} and {metadata['largest']}")
+    return int(text)
 
 
 def _read_secrets(path: Path) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The format of product records, which the `standard` source sends and `dam-connector product add` reads."""
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load, pre
 
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import TRANSLATED_FIELDS, Dimensions, Product, SourceImage, View
-from schemas.common import LOCALE, MomentField
+from schemas.common import LOCALE, MAX_KEY_CHARACTERS, MAX_PROBLEMS, MomentField
 from schemas.numbers_and_units import METRES_PER_UNIT, unit_name
 
 TEXT_FIELDS = ("name", "category", "brand", "color", "material", "description", "style_tags")
@@ -41,7 +42,12 @@ class DimensionsSchema(Schema):
     @pre_load
     def read_unit(self, data: Any, **_: object) -> Any:
         """Accept other names of units, e.g. `CM` and `inch`."""
-        if not isinstance(data, Mapping) or not isinstance(data.get("unit"), str):
+        if not isinstance(data, Mapping):
+            return data
+        mistyped = {key: near for key, near in _near_keys(data, list(self.fields)).items() if near}
+        if mistyped:  # a size without it would be wrong, or missing
+            raise ValidationError({key: [f'did you mean "{near}"?'] for key, near in mistyped.items()})
+        if not isinstance(data.get("unit"), str):
             return data
         return {**data, "unit": unit_name(data["unit"]) or data["unit"]}
 
@@ -200,17 +206,26 @@ def unknown_keys(record: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     A mistyped key comes with the right one. It counts only where the record lacks the right one: a PIM's
     record may well have `images` and `image`.
     """
-    known = list(_schema().fields)
-    mistyped, other = [], []
-    for key in map(str, record):
-        if key in known:
-            continue
-        near = difflib.get_close_matches(key.lower(), [k for k in known if k not in record], 1, NEAR_KEY)
-        if near:
-            mistyped.append(f'/{key}: did you mean "{near[0]}"?')
-        else:
-            other.append(f"/{key}")
+    found = _near_keys(record, list(_schema().fields))
+    mistyped = [f'/{key}: did you mean "{near}"?' for key, near in found.items() if near]
+    other = [f"/{key}" for key, near in found.items() if not near]
+    if isinstance(sizes := record.get("dimensions"), Mapping):
+        other += [f"/dimensions/{key}" for key in _near_keys(sizes, list(DimensionsSchema().fields))]
     return mistyped, other
+
+
+def _near_keys(record: Mapping[str, Any], known: list[str]) -> dict[str, str]:
+    """Return the keys of a record that are none of ours, each with the key that is meant, or with none.
+
+    Only the first `MAX_PROBLEMS` are looked at, so that a hostile record takes no time.
+    """
+    missing = [key for key in known if key not in record]
+    found = {}
+    for key in itertools.islice((str(key) for key in record if key not in known), MAX_PROBLEMS):
+        short = key[:MAX_KEY_CHARACTERS]
+        near = difflib.get_close_matches(short.lower(), missing, 1, NEAR_KEY)
+        found[short] = near[0] if near else ""
+    return found
 
 
 def split_addresses(text: str) -> list[str]:

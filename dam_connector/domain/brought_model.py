@@ -26,8 +26,12 @@ _ZIP_NAME_START = 30  # of the first member's name
 _HEAD_BYTES = 1000  # in which a text begins
 _OBJ_HEAD_BYTES = 200_000  # in which an OBJ has its first vertex
 _OBJ_VERTEX = re.compile(rb"(?m)^v[ \t]+[-+0-9.]")
-_OBJ_LIBRARY = re.compile(rb"(?m)^mtllib[ \t]+(.+?)[ \t]*\r?$")
-_MTL_PICTURE = re.compile(rb"(?mi)^[ \t]*(?:map_\w+|bump|norm|disp|refl)[ \t]+(.+?)[ \t]*\r?$")
+# Each part is bounded: the time of a search grows with the length of the file, not with its square.
+_OBJ_LIBRARY = re.compile(rb"(?m)^mtllib[ \t]([^\r\n]{1,1000})")
+_MTL_PICTURE = re.compile(rb"(?mi)^[ \t]{0,40}(?:map_\w{1,40}|bump|norm|disp|refl)[ \t]([^\r\n]{1,1000})")
+# JSON of many small values takes fifty times its size in memory. A real file has few thousand of them.
+MAX_GLTF_BYTES = 64_000_000
+MAX_GLTF_VALUES = 1_000_000
 
 
 def is_model_name(path: str) -> bool:
@@ -59,16 +63,25 @@ def may_be_model(head: bytes) -> bool:
     return head.startswith((b"glTF", _ZIP_MAGIC)) or (is_text and not head.lstrip().startswith(b"<"))
 
 
+def is_too_complex(data: bytes) -> bool:
+    """Return whether a glTF is larger, or has more values, than its names may be read from."""
+    values = data.count(b",") + data.count(b"[") + data.count(b"{")
+    return model_format(data) == "gltf" and (len(data) > MAX_GLTF_BYTES or values > MAX_GLTF_VALUES)
+
+
 def sibling_names(data: bytes) -> tuple[str, ...]:
     """Return the relative names of the files that a glTF, an OBJ or an MTL needs, each once.
 
-    Names that lead out of the file's folder, and whole addresses, are left out.
+    Names that lead out of the file's folder, and whole addresses, are left out. A glTF that `is_too_complex`
+    names none.
     """
     found = _gltf_names(data) if model_format(data) == "gltf" else _text_names(data)
     return tuple(name for name in dict.fromkeys(found) if _is_relative(name))
 
 
 def _gltf_names(data: bytes) -> list[str]:
+    if is_too_complex(data):
+        return []
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):

@@ -7,12 +7,14 @@ it. If several different files are meant, the name is ambiguous: no file is chos
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+MAX_FOLDERS = 12  # above a file, by whose names it is found; more only by the whole path
+MAX_PATH = 1_000  # characters; a longer path is found as a whole
 MAX_DIGITS = 18  # of a number in a name; a longer one is a text
 _UNMARKED = "cp437"  # how zipfile decodes names whose encoding a ZIP does not mark
 _ZIP_ENCODINGS = ("utf-8", "cp1252", "cp850")  # what they are in truth
@@ -87,18 +89,22 @@ class PictureFinder(Generic[File]):
         self._exact: dict[str, dict[str, File]] = {}
         self._folded: dict[str, dict[str, File]] = {}
         for path, file in files.items():
-            parts = clean_path(path).split("/")
-            for start in range(len(parts)):
-                name = "/".join(parts[start:])
+            for name in _ends(clean_path(path)):
                 self._exact.setdefault(name, {})[path] = file
                 self._folded.setdefault(name.casefold(), {})[path] = file
         self._paths = {clean_path(path): path for path in files}
+        self._folders: dict[str, dict[str, list[tuple[str, File]]]] = {}  # by the end of their path
+        for path, original in self._paths.items():
+            folder = posixpath.dirname(path)
+            for name in _ends(folder.casefold()):
+                found = self._folders.setdefault(name, {})
+                found.setdefault(folder, []).append((path, files[original]))
 
     def find(self, cell: str) -> Found[File]:
         """Find the file that a cell names, by its whole path, a part of its end, or its name alone."""
         name = clean_path(cell)
         if name in self._paths:
-            return self._one({self._paths[name]: self._exact[name][self._paths[name]]})
+            return self._one({self._paths[name]: self._files[self._paths[name]]})
         for names in (name, clean_path(unquote(cell))):
             if found := self._exact.get(names) or self._folded.get(names.casefold()):
                 return self._one(found)
@@ -108,11 +114,7 @@ class PictureFinder(Generic[File]):
     def find_folder(self, cell: str) -> FoundFolder[File]:
         """Find the files in the folder that a cell names, in the order of the numbers in their names."""
         name = clean_path(cell).casefold()
-        folders: dict[str, list[tuple[str, File]]] = {}
-        for path, original in self._paths.items():
-            folder = posixpath.dirname(path)
-            if folder.casefold() == name or folder.casefold().endswith(f"/{name}"):
-                folders.setdefault(folder, []).append((path, self._files[original]))
+        folders = self._folders.get(name, {})
         whole = {folder.casefold(): folder for folder in folders}.get(name)
         if whole is not None:
             folders = {whole: folders[whole]}
@@ -126,6 +128,15 @@ class PictureFinder(Generic[File]):
         if len(different) == 1:
             return Found(file=next(iter(different)))
         return Found(paths=tuple(different.values()))
+
+
+def _ends(path: str) -> Iterator[str]:
+    """Yield a path, and what is left of it without the folders above: `a/b.jpg`, `b.jpg`."""
+    yield path
+    if len(path) <= MAX_PATH:
+        parts = path.split("/")
+        for start in range(max(1, len(parts) - MAX_FOLDERS), len(parts)):
+            yield "/".join(parts[start:])
 
 
 def _first_paths(files: Iterable[tuple[str, File]]) -> Iterable[tuple[File, str]]:

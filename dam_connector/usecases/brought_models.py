@@ -3,7 +3,14 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from dam_connector.domain.brought_model import FORMATS_TEXT, MAX_MODEL_BYTES, model_format, sibling_names
+from dam_connector.domain.brought_model import (
+    FORMATS_TEXT,
+    MAX_GLTF_VALUES,
+    MAX_MODEL_BYTES,
+    is_too_complex,
+    model_format,
+    sibling_names,
+)
 from dam_connector.errors import InputError
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
@@ -53,6 +60,9 @@ def check_model_file(data: bytes) -> None:
     if not found:
         message = "The file is no model that can be read."
         raise InputError("source.not_a_model", message, pointer=MODEL_POINTER, limit=FORMATS_TEXT)
+    if is_too_complex(data):
+        message = f"The glTF has more than {MAX_GLTF_VALUES:,} values."
+        raise InputError("source.too_large", message, pointer=MODEL_POINTER, limit="bring it as a GLB")
     if found in ("gltf", "obj") and (needed := sibling_names(data)):
         message = f"The model needs other files: {', '.join(needed[:4])}."
         limit = "a ZIP with the model and all its files"

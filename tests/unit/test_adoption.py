@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dam_connector.domain.brought_model import model_format, sibling_names
-from dam_connector.errors import InputError
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES, model_format, sibling_names
+from dam_connector.errors import InputError, Refused, Unavailable
+from dam_connector.model_siblings import with_siblings
+from dam_connector.usecases.brought_models import check_model_file
 from tests.unit.glb_cases import RED_BLUE, SIZE, chair, material, png, textured_with
 from worker.adoption import file_set
 from worker.adoption.conversion import convert_model
@@ -223,3 +225,34 @@ def test_a_gltf_with_any_fields_is_refused_or_packed(data: st.DataObject) -> Non
         split_glb(convert(zipped(files)).glb)
     except InputError as error:
         assert error.issue_code in ("file.unreadable", "source.not_a_model")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"v 0 0 0\nmtllib a" + b" " * 3_000_000 + b"b\n",
+        b"v 0 0 0\nmap_" + b"a" * 3_000_000 + b"\n" + b" " * 3_000_000 + b"map_Kd",
+        b"v 0 0 0\n" + (b"map_Kd" + b" " * 900) * 3_000,
+    ],
+)
+def test_names_are_read_in_time_that_grows_with_the_file_alone(data: bytes) -> None:
+    assert max(map(len, sibling_names(data)), default=0) <= 1_000
+
+
+def test_a_gltf_of_very_many_values_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("json.loads", pytest.fail)
+    data = b'{"asset":{},"x":[' + b"{}," * 600_000 + b"{}]}"
+    with pytest.raises(Refused, match="bring a GLB"):
+        with_siblings(data, MAX_MODEL_BYTES, pytest.fail)
+    with pytest.raises(InputError, match="values"):
+        check_model_file(data)
+
+
+def test_the_files_of_a_model_have_one_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(0, 1000, 25))
+    monkeypatch.setattr("dam_connector.model_siblings.time.monotonic", lambda: next(times))
+    names = json.dumps({"asset": {}, "images": [{"uri": f"{n}.png"} for n in range(9)]}).encode()
+    fetched: list[str] = []
+    with pytest.raises(Unavailable, match="more than 60 s"):
+        with_siblings(names, MAX_MODEL_BYTES, lambda name, _: bytes(fetched.append(name) or b"x"))
+    assert fetched == ["0.png", "1.png"]

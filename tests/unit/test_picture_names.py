@@ -90,3 +90,16 @@ def test_a_found_file_has_the_name_and_no_other_does(files: dict[str, int], cell
     whole = {file for path, file in files.items() if clean_path(path) == clean_path(cell)}
     if found.file is not None and whole:
         assert found.file in whole
+
+
+def test_a_path_of_very_many_folders_takes_little_memory() -> None:
+    deep = "a/" * 12_000 + "x.jpg"
+    finder = PictureFinder({deep: "deep", "1/2/3/front.jpg": "front"})
+    assert finder.find(deep).file == "deep" and finder.find("3/front.jpg").file == "front"
+    assert sum(map(len, finder._exact)) < 30_000
+
+
+def test_folders_are_found_by_the_end_of_their_path() -> None:
+    finder = PictureFinder({f"shop/{name}/{n}.jpg": f"{name}{n}" for name in ("Cup", "Jug") for n in (10, 9)})
+    assert finder.find_folder("cup").files == ("Cup9", "Cup10") == finder.find_folder("shop/CUP").files
+    assert finder.find_folder("shop").files == () == finder.find_folder("up").files

@@ -90,6 +90,10 @@ def test_settings_read_numbers_and_name_what_they_cannot_read(tmp_path: Path) ->
     assert Settings.from_env({"DAM_CONNECTOR_PORT": "9000"}, data_dir=tmp_path).port == 9000
     with pytest.raises(errors.ConfigError, match="DAM_CONNECTOR_PORT"):
         Settings.from_env({"DAM_CONNECTOR_PORT": "many"}, data_dir=tmp_path)
+    for name in ("SESSION_HOURS", "TOKEN_DAYS"):
+        for text in ("0", "-1", "1000000000", "1e3", "１２", "9" * 5000):
+            with pytest.raises(errors.ConfigError, match=name):
+                Settings.from_env({f"DAM_CONNECTOR_{name}": text}, data_dir=tmp_path)
 
 
 def test_secrets_are_made_once_kept_for_the_owner_and_never_shown(tmp_path: Path) -> None:
