@@ -123,7 +123,7 @@ def _store_findings_and_plan(
         if planned or errors
         else what_is_made(services, product, set(sources), services.rules.current())
     )
-    awaited = shape_awaited(services, product, services.rules.current()) if can_run else ""
+    awaited = shape_awaited(services, product, sources, services.rules.current()) if can_run else ""
     planned_text = nothing or f"{planned} {'run' if planned == 1 else 'runs'} planned"
     parts = [
         planned_text if can_run or not errors else "",
