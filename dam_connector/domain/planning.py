@@ -137,7 +137,7 @@ def _inputs(
         return dict(shapes.parts.get(deliverable.name, {}))
     if is_model and product.model_url and BROUGHT_MODEL not in sources:
         return {}
-    if deliverable.name in shapes.kept and BROUGHT_MODEL not in sources:
+    if deliverable.name in shapes.made and BROUGHT_MODEL not in sources:
         return {}
     if deliverable.name in shapes.shared and BROUGHT_MODEL not in sources:
         shape = shapes.shared[deliverable.name]

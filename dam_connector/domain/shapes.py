@@ -31,7 +31,7 @@ class Shapes:
     # The GLBs of all approved colours by SKU, by joined deliverable.
     parts: Mapping[str, Mapping[str, Sha256]] = field(default_factory=dict)
     # Model deliverables of which the product has the shape already: an approved recolouring that took over.
-    kept: frozenset[str] = frozenset()
+    made: frozenset[str] = frozenset()
 
 
 OF_ITS_OWN = Shapes()  # a product that shares nothing

@@ -1,7 +1,8 @@
 """Shapes that products of several colours share: who makes them, who waits, and which can be joined.
 
 The first product that can make a shape makes it. Those of other colours wait until it is approved; each of
-them is then only recoloured. One model of all approved colours is joined from them, where plugin.json asks for it.
+them is then only recoloured. One model of all approved colours is joined from them, where plugin.json asks
+for it.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ from dam_connector.usecases.publish import withdraw
 from dam_connector.wiring import Services
 
 APPROVED_STATES = (VersionState.APPROVED, VersionState.PUBLISHED)
-# Above those of `claim_rank`: an approved model, and one with the very shape that others were recoloured from.
+# Above those of `claim_rank`: an approved model; one with the very shape that others were recoloured from.
 _RANK_APPROVED, _RANK_RECOLOURED = 3, 4
 
 
@@ -126,7 +127,7 @@ def _is_good(services: Services, joined: Version) -> bool:
 
 def shapes_of(services: Services, product: Product, rules: Rules) -> Shapes:
     """Return the relation of a product's models to those of other products, by some rules."""
-    shared, parts, kept = {}, {}, set()
+    shared, parts, made = {}, {}, set()
     for deliverable in _shared(rules):
         assert deliverable.colours is not None
         key = shape_key(product, deliverable.colours)
@@ -138,20 +139,27 @@ def shapes_of(services: Services, product: Product, rules: Rules) -> Shapes:
         elif owner:
             found = colours_of(services, deliverable.name, key)
             if found and found[owner].provenance.get("generator") == RECOLOURED:
-                kept.add(deliverable.name)
+                made.add(deliverable.name)
             models = {sku: glb.sha256 for sku, v in found.items() if (glb := v.file("glb"))}
             for joined in joined_from(deliverable.name, rules):
                 if len(models) > 1 or services.assets.current(product.sku, joined.name):
                     parts[joined.name] = models
-    return Shapes(shared=shared, parts=parts, kept=frozenset(kept))
+    return Shapes(shared=shared, parts=parts, made=frozenset(made))
 
 
 def shape_awaited(services: Services, product: Product, sources: Mapping[str, Sha256], rules: Rules) -> str:
-    """Return the SKU of the product whose shape must be approved before this one is recoloured, if any."""
+    """Return what a product's model waits for, e.g. `the approval of the shape of CH1`; empty: nothing."""
     if product.model_url or BROUGHT_MODEL in sources:
         return ""
-    waits = [name for name, sha256 in shapes_of(services, product, rules).shared.items() if sha256 is None]
-    return services.shapes.owner(waits[0], services.shapes.key_of(waits[0], product.sku)) if waits else ""
+    for name, sha256 in shapes_of(services, product, rules).shared.items():
+        if sha256 is None:
+            owner = services.shapes.owner(name, services.shapes.key_of(name, product.sku))
+            return f"the approval of the shape of {owner}"
+    for deliverable in _shared(rules):
+        key = services.shapes.key_of(deliverable.name, product.sku)
+        if key and not services.shapes.owner(deliverable.name, key):
+            return "a product of the same shape that has photos or a model"
+    return ""
 
 
 def approved_model(services: Services, sku: str, deliverable: str) -> Version | None:
@@ -194,7 +202,7 @@ def colours_of(services: Services, deliverable: str, key: str) -> Mapping[str, V
 
 
 def _shape_sha256s(version: Version) -> set[str]:
-    """Return the hashes of the GLBs with a version's shape: its own, and the one that it was recoloured from."""
+    """Return the hashes of the GLBs with a version's shape: its own, and the one that it recolours."""
     glb = version.file("glb")
     return {glb.sha256 if glb else "", str(version.provenance.get(SHAPE_SHA256) or "")} - {""}
 

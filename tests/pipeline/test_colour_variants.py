@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -213,6 +214,8 @@ def test_the_product_with_the_model_makes_the_shape_whoever_comes_first(
     take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
     drain()
     assert family.shapes.owner("model", f"CHAIR {KEY}") == ""
+    (delivery,) = family.inbox.page()
+    assert "its model waits for a product of the same shape that has photos or a model" in delivery.summary
     take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
     red(family, photos)
     drain()
@@ -256,8 +259,8 @@ def test_sizes_that_are_corrected_need_another_shape(
 def test_a_product_that_leaves_is_taken_out_and_another_takes_over(
     family: Services, photos: PhotoServer, drain: Drain
 ) -> None:
-    document = read_json(photos.files["red.glb"])
-    document["asset"] = {**document["asset"], "extras": {"source_type": TRAINED_ALGORITHMIC_MEDIA}}  # type: ignore[dict-item]
+    document: dict[str, Any] = read_json(photos.files["red.glb"])
+    document["asset"]["extras"] = {"source_type": TRAINED_ALGORITHMIC_MEDIA}
     photos.files["red.glb"] = replace_json(photos.files["red.glb"], document)
     approved(family, photos, drain, green=True)
     before = newest(family, "RED", "colours")
