@@ -13,7 +13,7 @@ from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
-from dam_connector.usecases.shared_shapes import join_shapes, shapes_of
+from dam_connector.usecases.shared_shapes import join_shapes, joined_from, restore_joined, shapes_of
 from dam_connector.wiring import Services
 
 
@@ -74,7 +74,9 @@ def plan_group(
     """
     count = 0
     owner = services.shapes.owner(deliverable, key)
-    joined = [d.name for d in rules.deliverables if d.is_joined and d.made_from == deliverable]
+    joined = [d.name for d in joined_from(deliverable, rules)]
+    for each in joined_from(deliverable, rules) if owner else ():
+        restore_joined(services, owner, each)
     for sku in services.shapes.members(deliverable, key) if owner else ():
         names = [*([] if joined_only else [deliverable]), *(joined if sku == owner else [])]
         record = services.products.get(sku) if names and sku != but else None

@@ -20,7 +20,7 @@ from dam_connector.domain.shapes import (
     shape_key,
 )
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.usecases.publish import withdraw
+from dam_connector.usecases.publish import rollback, withdraw
 from dam_connector.wiring import Services
 
 APPROVED_STATES = (VersionState.APPROVED, VersionState.PUBLISHED)
@@ -107,6 +107,20 @@ def withdraw_stale(services: Services, sku: str, deliverable: str) -> None:
     version = approved_model(services, sku, deliverable) if sku else None
     if version and not _is_good(services, version):
         withdraw(services, version, by=JOINED, reason="one of its colours is no longer approved")
+
+
+def restore_joined(services: Services, sku: str, deliverable: Deliverable) -> None:
+    """Make a joined model live again that was taken offline for a colour which is back.
+
+    Its input is that of the newest run, so that no run makes it again. One that a person withdrew stays so.
+    """
+    versions = [v for v in services.assets.of_product(sku) if v.asset.deliverable == deliverable.name]
+    if not versions or versions[0].state is not VersionState.WITHDRAWN:  # the newest first
+        return
+    last = services.live_requests.last_of_asset(versions[0].asset.id)
+    by_itself = last and last.by == JOINED and not last.goes_live and last.version_id == versions[0].id
+    if by_itself and has_present_parts(services, versions[0], deliverable):
+        rollback(services, versions[0], by=JOINED)
 
 
 def _is_good(services: Services, joined: Version) -> bool:

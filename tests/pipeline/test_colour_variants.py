@@ -158,6 +158,22 @@ def test_a_new_colour_is_recoloured_at_once_and_a_withdrawn_one_leaves(
     assert found == {1: VersionState.SUPERSEDED, 2: VersionState.WITHDRAWN, 3: VersionState.PUBLISHED}
 
 
+def test_a_colour_that_is_back_is_in_the_joined_model_again(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    approved(family, photos, drain)
+    publish.withdraw(family, newest(family, "BLUE"), by="ann", reason="sold out")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
+    publish.rollback(family, newest(family, "BLUE"), by="ann")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.PUBLISHED
+    publish.withdraw(family, newest(family, "RED", "colours"), by="ann", reason="not now")
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0", description="Sold again.")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
+
+
 def test_a_colour_far_from_its_swatch_is_named(
     family: Services, photos: PhotoServer, drain: Drain, write_rules: Callable[..., None]
 ) -> None:
