@@ -135,12 +135,14 @@ def _inputs(
     is_model = deliverable.kind is RunKind.MODEL
     if deliverable.is_joined:
         return dict(shapes.parts.get(deliverable.name, {}))
-    if deliverable.name in shapes.shared:
+    if is_model and product.model_url and BROUGHT_MODEL not in sources:
+        return {}
+    if deliverable.name in shapes.made and BROUGHT_MODEL not in sources:
+        return {}
+    if deliverable.name in shapes.shared and BROUGHT_MODEL not in sources:
         shape = shapes.shared[deliverable.name]
         colour = colour_inputs(product, deliverable, sources, named_photos(sources)) if shape else {}
         return {SHAPE: shape, **colour} if shape and colour else {}
-    if is_model and product.model_url and BROUGHT_MODEL not in sources:
-        return {}
     if deliverable.made_from == PHOTO:
         inputs = named_photos(sources)
         if is_model:

@@ -4,13 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import SWATCH, Product, is_colour_code
-from dam_connector.domain.rules import ColourRules, Deliverable
+from dam_connector.domain.product import SWATCH, Product, is_colour_code, is_spin_key, named_photos
+from dam_connector.domain.rules import RECOLOURED, ColourRules, Deliverable
 
 SHAPE = "shape"  # the key of the shared GLB among the inputs of a recolouring
 # in provenance of a recoloured model
 SHAPE_VERSION, SHAPE_SHA256 = "shape_version", "shape_sha256"
+# in provenance of each model whose shape can be shared: what its product shared when it was made
+SHAPE_MARK = "shape_key"
 # in provenance of a joined model: the ids of the versions that it is made of, with blanks between them
 PART_VERSIONS = "part_versions"
 PART_COLOURS = "part_colours"  # and the names of its colours by SKU, as JSON
@@ -27,6 +30,8 @@ class Shapes:
     shared: Mapping[str, Sha256 | None] = field(default_factory=dict)
     # The GLBs of all approved colours by SKU, by joined deliverable.
     parts: Mapping[str, Mapping[str, Sha256]] = field(default_factory=dict)
+    # Model deliverables of which the product has the shape already: an approved recolouring that took over.
+    made: frozenset[str] = frozenset()
 
 
 OF_ITS_OWN = Shapes()  # a product that shares nothing
@@ -37,13 +42,40 @@ def shape_key(product: Product, rules: ColourRules) -> str:
 
     Products of other sizes have other shapes: the size in millimetres is part of it.
     """
+    mark = shape_mark(product, rules)
+    return mark if not mark.startswith(" ") else ""
+
+
+def shape_mark(product: Product, rules: ColourRules) -> str:
+    """Return what a product shares, a blank and its size in millimetres, e.g. `CHAIR 500x600x500`.
+
+    It begins with the blank where the product shares its shape with none.
+    """
     if rules.by.startswith(_ATTRIBUTES):
         shared = str(product.attributes.get(rules.by.removeprefix(_ATTRIBUTES), "")).strip()
     else:
         shared = product.parent.strip()
     d = product.dimensions
     size = "x".join("-" if m is None else str(round(m * 1000)) for m in (d.width_m, d.height_m, d.depth_m))
-    return f"{shared[:MAX_KEY]} {size}" if shared else ""
+    return f"{shared[:MAX_KEY]} {size}"
+
+
+def is_of_shape(provenance: Mapping[str, object], key: str) -> bool:
+    """Return whether a model has a shape, by its provenance.
+
+    A recolouring has the shape that it was made from. Any other model has that of its product as long as the
+    size is the same, also under another parent. Models without a mark, e.g. of earlier releases, have it.
+    """
+    mark = str(provenance.get(SHAPE_MARK) or key)
+    same_size = mark.rpartition(" ")[2] == key.rpartition(" ")[2]
+    return mark == key or (same_size and provenance.get("generator") != RECOLOURED)
+
+
+def claim_rank(product: Product, sources: Mapping[str, Sha256]) -> int:
+    """Return how well a product can make a shape: 2 with a model of its own, 1 with photos, else 0."""
+    if product.model_url or BROUGHT_MODEL in sources:
+        return 2 if BROUGHT_MODEL in sources else 0
+    return 1 if named_photos(sources) or any(is_spin_key(key) for key in sources) else 0
 
 
 def colour_name(product: Product) -> str:

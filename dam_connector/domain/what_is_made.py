@@ -6,12 +6,14 @@ from difflib import get_close_matches
 from dam_connector.domain.categories import category_key
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.planning import makeable_deliverables
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import SWATCH, Product
 from dam_connector.domain.row_request import request_type_of
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.shapes import Shapes, claim_rank, shape_key
 
 _NOT_FETCHED = Sha256("")
+_NOT_APPROVED_YET = Sha256("approved later")  # the shape of another product
 MAX_NAMED = 6  # categories in a message
 
 
@@ -28,13 +30,19 @@ def expected_deliverables(
 
     Returns:
         The deliverables as its request changes them; those that are rendered from a model that will be made
-        are among them.
+        are among them, and models that are recoloured when the shape of another product is approved.
     """
     sources = dict.fromkeys(pictures, _NOT_FETCHED)
-    of_photos = [d for d, _ in makeable_deliverables(product, sources, {}, rules)]
+    shared = {
+        d.name: _NOT_APPROVED_YET
+        for d in rules.deliverables
+        if d.colours and shape_key(product, d.colours) and not claim_rank(product, sources)
+    }
+    shapes = Shapes(shared=shared)
+    of_photos = [d for d, _ in makeable_deliverables(product, sources, {}, rules, shapes)]
     named = {*models, *(d.name for d in of_photos if d.kind is RunKind.MODEL)}
     found = dict.fromkeys(named, _NOT_FETCHED)
-    return [deliverable for deliverable, _ in makeable_deliverables(product, sources, found, rules)]
+    return [deliverable for deliverable, _ in makeable_deliverables(product, sources, found, rules, shapes)]
 
 
 def why_nothing(product: Product, pictures: Collection[str], rules: Rules) -> str:
@@ -51,7 +59,7 @@ def why_nothing(product: Product, pictures: Collection[str], rules: Rules) -> st
     if not asked:
         return f"makes nothing: it asks for {' and '.join(types)}, and no rule makes that for {category}"
     wanted = sorted({"a photo" if d.made_from == PHOTO else f"the model {d.made_from}" for d in asked})
-    has = ", ".join(sorted(pictures)) or "no picture"
+    has = ", ".join(sorted({*pictures, *([SWATCH] if product.swatch else [])})) or "no picture"
     return f"makes nothing: the rules for {category} need {' or '.join(wanted)}; the product has {has}"
 
 

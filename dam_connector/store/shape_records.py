@@ -14,29 +14,36 @@ class ShapeRecords:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def join(self, deliverable: str, sku: str, key: str) -> None:
-        """Record that a product shares a shape; it leaves any other. The empty key means none."""
+    def join(self, deliverable: str, sku: str, key: str) -> str:
+        """Record that a product shares a shape, and leaves any other; return the one before.
+
+        The empty key means none.
+        """
         mine = (members.c.deliverable == deliverable, members.c.sku == sku)
         row = {"deliverable": deliverable, "sku": sku, "shape_key": key}
         with self._db.write() as c:
+            before = c.execute(sa.select(members.c.shape_key).where(*mine)).scalar_one_or_none()
             if not key:
                 c.execute(sa.delete(members).where(*mine))
             elif not self._db.insert_new(c, members, row):
                 c.execute(sa.update(members).where(*mine).values(shape_key=key))
+        return str(before or "")
 
-    def claim(self, deliverable: str, sku: str, key: str) -> str:
-        """Return who makes a shape: the product that made it first, or this one if that is gone.
+    def lock_owner(self, deliverable: str, key: str) -> str:
+        """Return the product that was to make a shape, also one that is gone; empty: none was.
 
         Nobody else changes it until the open transaction ends.
         """
+        query = sa.select(t.c.owner).where(t.c.deliverable == deliverable, t.c.shape_key == key)
+        with self._db.write() as c:
+            self._db.insert_new(c, t, {"deliverable": deliverable, "shape_key": key, "owner": ""})
+            return str(c.execute(query.with_for_update()).scalar_one())
+
+    def set_owner(self, deliverable: str, key: str, sku: str) -> None:
+        """Store which product makes a shape, after `lock_owner`; empty: none does."""
         of_shape = (t.c.deliverable == deliverable, t.c.shape_key == key)
         with self._db.write() as c:
-            self._db.insert_new(c, t, {"deliverable": deliverable, "shape_key": key, "owner": sku})
-            owner = c.execute(sa.select(t.c.owner).where(*of_shape).with_for_update()).scalar_one()
-            if not self._is_member(c, deliverable, owner, key):
-                c.execute(sa.update(t).where(*of_shape).values(owner=sku))
-                owner = sku
-        return str(owner)
+            c.execute(sa.update(t).where(*of_shape).values(owner=sku))
 
     def _is_member(self, c: sa.Connection, deliverable: str, sku: str, key: str) -> bool:
         return c.execute(_members(deliverable, key).where(members.c.sku == sku)).first() is not None

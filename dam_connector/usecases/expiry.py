@@ -17,6 +17,7 @@ from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.publish import rollback, withdraw
+from dam_connector.usecases.shared_shapes import has_present_parts
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -88,13 +89,20 @@ def warn_before_expiry(services: Services) -> int:
 def restore_when_back(services: Services, product: Product) -> int:
     """Make the versions live again that were withdrawn since a product had expired or was deleted.
 
-    Do nothing if it has expired now.
+    Do nothing if it has expired now. A joined model is live again only if its colours are those that are to
+    be joined now: meanwhile another product may have taken the shape over.
     """
     if _is_expired(product, services.clock.now()):
         return 0
     restored: set[str] = set()
-    for version in services.assets.of_product(product.sku):  # the newest first
+    rules = services.rules.current()
+    found = services.assets.of_product(product.sku)  # the newest first
+    joined = {d.name for d in rules.deliverables if d.is_joined}
+    for version in sorted(found, key=lambda v: v.asset.deliverable in joined):  # after their parts
         if version.state is not VersionState.WITHDRAWN or version.asset.id in restored:
+            continue
+        deliverable = rules.deliverable(version.asset.deliverable)
+        if deliverable and deliverable.is_joined and not has_present_parts(services, version, deliverable):
             continue
         last = services.live_requests.last_of_asset(version.asset.id)
         if last and last.by in (EXPIRY, DELETION) and last.version_id == version.id and not last.goes_live:

@@ -123,11 +123,11 @@ def _store_findings_and_plan(
         if planned or errors
         else what_is_made(services, product, set(sources), services.rules.current())
     )
-    awaited = shape_awaited(services, product, services.rules.current()) if can_run else ""
+    awaited = shape_awaited(services, product, sources, services.rules.current()) if can_run else ""
     planned_text = nothing or f"{planned} {'run' if planned == 1 else 'runs'} planned"
     parts = [
         planned_text if can_run or not errors else "",
-        f"its model waits for the approval of the shape of {awaited}" if awaited else "",
+        f"its model waits for {awaited}" if awaited else "",
         f"flagged: {errors[:MAX_CAUSE_CHARACTERS]}" if errors else "",
         f"adopted: {' and '.join(adopted)}" if adopted else "",
         *(f"not adopted: {each}" for each in ready.values() if isinstance(each, str)),

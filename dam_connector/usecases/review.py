@@ -130,7 +130,8 @@ def _go_live(
 def _require_shape(services: Services, version: Version) -> None:
     """Check that the shape of a recoloured version was approved."""
     shape = services.assets.get(str(version.provenance.get(SHAPE_VERSION, "")))
-    if shape and not services.decisions.is_approved(shape):
+    is_withdrawn = bool(shape and shape.state is VersionState.WITHDRAWN)
+    if shape and (is_withdrawn or not services.decisions.is_approved(shape)):
         name = f"{shape.asset.sku} V{shape.number}"
         raise StateConflict(f"its shape, {name}, is not approved any more; decide about that one first")
 

@@ -13,7 +13,7 @@ from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NewRun
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
-from dam_connector.usecases.shared_shapes import join_shapes, shapes_of
+from dam_connector.usecases.shared_shapes import join_shapes, joined_from, restore_joined, shapes_of
 from dam_connector.wiring import Services
 
 
@@ -39,14 +39,50 @@ def plan_runs(
     bulk = bulk or bool(batch_id)
     with services.transaction():
         rules = services.rules.current()
-        join_shapes(services, product, rules)
+        changed = join_shapes(services, product, rules)
         planned = [
             p
             for p in needed_runs(services, product, sources, rules)
             if (not made_from or p.deliverable.made_from == made_from)
             and (not deliverables or p.deliverable.name in deliverables)
         ]
-        return _add_runs(services, product, planned, rules, batch_id=batch_id, bulk=bulk)
+        count = _add_runs(services, product, planned, rules, batch_id=batch_id, bulk=bulk)
+        for name, key, is_of_all in changed:
+            plan_group(services, name, key, rules, but=product.sku, joined_only=not is_of_all, bulk=bulk)
+        return count
+
+
+def plan_group(
+    services: Services,
+    deliverable: str,
+    key: str,
+    rules: Rules,
+    *,
+    but: str = "",
+    joined_only: bool = False,
+    bulk: bool = False,
+) -> int:
+    """Plan the models of the products that share a shape, and the joined models; return how many runs.
+
+    Args:
+        deliverable: the model deliverable.
+        key: what the products share.
+        rules: the rules in force.
+        but: the SKU of a product that is planned elsewhere.
+        joined_only: plan the joined models alone.
+        bulk: the runs wait behind those of single products.
+    """
+    count = 0
+    owner = services.shapes.owner(deliverable, key)
+    joined = [d.name for d in joined_from(deliverable, rules)]
+    for each in joined_from(deliverable, rules) if owner else ():
+        restore_joined(services, owner, each)
+    for sku in services.shapes.members(deliverable, key) if owner else ():
+        names = [*([] if joined_only else [deliverable]), *(joined if sku == owner else [])]
+        record = services.products.get(sku) if names and sku != but else None
+        if record and can_be_made(record, rules):
+            count += plan_runs(services, record.product, record.sources, deliverables=names, bulk=bulk)
+    return count
 
 
 def _add_runs(

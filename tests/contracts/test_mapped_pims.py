@@ -306,6 +306,20 @@ def test_texts_in_other_languages(context: AdapterContext, clock: TestClock) -> 
     assert event.product.translations == {"de": {"name": "Stuhl"}, "de-AT": {"color": "grün"}}
 
 
+def test_the_fields_of_shared_shapes_and_models(context: AdapterContext, clock: TestClock) -> None:
+    fields = {"sku": "$.code", "parent": "$.group", "swatch": "$.cloth", "model_url": "$.glb"}
+    source = opened("own", context, mapping={"fields": fields, "image_base": "https://x.example/"})
+    body = [
+        {"code": "A", "group": 12, "cloth": "a.jpg", "glb": "a.glb"},
+        {"code": "B", "group": 12, "cloth": "#2846a0", "glb": "dam:b.glb"},
+    ]
+    events = source.normalize(inbound(json.dumps(body).encode(), {}, clock.now()))
+    assert [(e.product.parent, e.product.swatch, e.product.model_url) for e in events if e.product] == [
+        ("12", "https://x.example/a.jpg", "https://x.example/a.glb"),
+        ("12", "#2846a0", "dam:b.glb"),
+    ]
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.floats(allow_nan=False) | st.integers() | st.text(max_size=5),
     lambda inner: (

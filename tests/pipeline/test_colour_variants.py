@@ -1,6 +1,8 @@
 """Products of several colours: one shape, a recolouring each, and one model of all approved colours."""
 
 from collections.abc import Callable
+from itertools import count
+from typing import Any
 
 import pytest
 
@@ -9,13 +11,15 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.usecases import publish, review
+from dam_connector.usecases.expiry import withdraw_deleted
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
 from tests.support import MODEL, PhotoServer
 from tests.unit.test_colour_variants import GREEN, RED, photo_picture, seat
-from worker.gltf.container import read_json
+from worker.gltf.container import read_json, replace_json
 from worker.gltf.document import Document
 from worker.gltf.variants import colour_names
+from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, TRAINED_ALGORITHMIC_MEDIA
 
 pytestmark = pytest.mark.usefixtures("small_previews")
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
@@ -23,6 +27,9 @@ SHARED = {**MODEL, "formats": ["glb"], "colours": {}, "channels": []}
 ALL = {"name": "colours", "kind": "model", "made_from": "model", "formats": ["glb"], "channels": ["viewer"]}
 NAMED = {"default": "{sku}_{name:pascal}_{deliverable}_V{version}_{format:upper}"}
 SIZE = {"width": 50, "height": 60, "depth": 50, "unit": "cm"}
+MESSAGES = count()
+KEY = "500x600x500"
+TALL = {**SIZE, "height": 61}
 States = list[tuple[str, str, int, str]]
 
 
@@ -36,11 +43,25 @@ def family(services: Services, photos: PhotoServer, write_rules: Callable[..., N
 
 def take_in(services: Services, photos: PhotoServer, sku: str, color: str, **more: object) -> None:
     fields = {"sku": sku, "color": color, "parent": "CHAIR", "dimensions": SIZE, "images": {}, **more}
-    send(services, chair(photos, **fields), message=f"msg_{sku}_{len(more)}")
+    services.clock.forward(1)  # type: ignore[attr-defined]
+    send(services, chair(photos, **fields), message=f"msg_{sku}_{next(MESSAGES)}")
 
 
-def red(services: Services, photos: PhotoServer) -> None:
-    take_in(services, photos, "RED", "Red", model_url=photos.url("red.glb"))
+def red(services: Services, photos: PhotoServer, **more: object) -> None:
+    take_in(services, photos, "RED", "Red", model_url=photos.url("red.glb"), **more)
+
+
+def approved(services: Services, photos: PhotoServer, drain: Drain, *, green: bool = False) -> None:
+    """Approve the red shape, its blue recolouring, and its green one if asked."""
+    red(services, photos)
+    drain()
+    approve(services, "RED", drain)
+    take_in(services, photos, "BLUE", "Blue", swatch="#2846a0")
+    if green:
+        take_in(services, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
+    drain()
+    for sku in ("BLUE", "GREEN") if green else ("BLUE",):
+        approve(services, sku, drain)
 
 
 def newest(services: Services, sku: str, deliverable: str = "model") -> Version:
@@ -137,6 +158,22 @@ def test_a_new_colour_is_recoloured_at_once_and_a_withdrawn_one_leaves(
     assert found == {1: VersionState.SUPERSEDED, 2: VersionState.WITHDRAWN, 3: VersionState.PUBLISHED}
 
 
+def test_a_colour_that_is_back_is_in_the_joined_model_again(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    approved(family, photos, drain)
+    publish.withdraw(family, newest(family, "BLUE"), by="ann", reason="sold out")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
+    publish.rollback(family, newest(family, "BLUE"), by="ann")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.PUBLISHED
+    publish.withdraw(family, newest(family, "RED", "colours"), by="ann", reason="not now")
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0", description="Sold again.")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
+
+
 def test_a_colour_far_from_its_swatch_is_named(
     family: Services, photos: PhotoServer, drain: Drain, write_rules: Callable[..., None]
 ) -> None:
@@ -163,6 +200,11 @@ def test_no_colour_is_approved_without_its_shape(family: Services, photos: Photo
     approve(family, "RED", drain)
     approve(family, "BLUE", drain)
     assert joined_colours(family) == ["Red", "Blue"]
+    take_in(family, photos, "PINK", "Pink", swatch="#e08090")
+    drain()
+    publish.withdraw(family, newest(family, "RED"), by="ann", reason="wrong leg")
+    with pytest.raises(StateConflict, match="its shape, RED V1, is not approved"):
+        review.decide(family, newest(family, "PINK"), APPROVED, source="page")
 
 
 def test_who_makes_the_shape_when_its_product_is_gone(
@@ -180,3 +222,93 @@ def test_who_makes_the_shape_when_its_product_is_gone(
     assert newest(family, "LOW").provenance["generator"] == "brought"
     assert states(family, "RED2", "BLUE") == [("RED2", "model", 1, "in_review")]
     assert family.shapes.owner("model", "CHAIR 500x600x500") == "RED2"
+
+
+def test_the_product_with_the_model_makes_the_shape_whoever_comes_first(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
+    drain()
+    assert family.shapes.owner("model", f"CHAIR {KEY}") == ""
+    (delivery,) = family.inbox.page()
+    assert "its model waits for a product of the same shape that has photos or a model" in delivery.summary
+    take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
+    red(family, photos)
+    drain()
+    assert family.shapes.owner("model", f"CHAIR {KEY}") == "RED"
+    assert states(family, "RED", "GREEN", "BLUE") == [("RED", "model", 1, "in_review")]
+    approve(family, "RED", drain)
+    assert {newest(family, sku).provenance["generator"] for sku in ("GREEN", "BLUE")} == {"recoloured"}
+
+
+def test_a_product_with_its_own_model_keeps_it(family: Services, photos: PhotoServer, drain: Drain) -> None:
+    red(family, photos)
+    photos.files |= {"white.glb": seat((240, 240, 240)), "ivory.glb": seat((230, 230, 210))}
+    take_in(family, photos, "WHITE", "White", model_url=photos.url("white.glb"))
+    drain()
+    approve(family, "RED", drain)
+    assert states(family, "WHITE") == [("WHITE", "model", 1, "in_review")]
+    take_in(family, photos, "WHITE", "White", model_url=photos.url("ivory.glb"))
+    drain()
+    assert [v.provenance["generator"] for v in family.assets.of_product("WHITE")] == ["brought"] * 2
+    assert not any("waits" in d.summary for d in family.inbox.page())
+
+
+def test_sizes_that_are_corrected_need_another_shape(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    approved(family, photos, drain)
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0", dimensions=TALL)
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
+    red(family, photos, dimensions=TALL)
+    drain()
+    assert family.shapes.owner("model", "CHAIR 500x610x500") == "RED"
+    assert states(family, "BLUE") == [("BLUE", "model", 1, "published")]
+    assert newest(family, "RED").state is VersionState.IN_REVIEW
+    approve(family, "RED", drain)
+    assert newest(family, "BLUE").provenance["shape_version"] == newest(family, "RED").id
+    approve(family, "BLUE", drain)
+    assert joined_colours(family) == ["Red", "Blue"]
+
+
+def test_a_product_that_leaves_is_taken_out_and_another_takes_over(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    document: dict[str, Any] = read_json(photos.files["red.glb"])
+    document["asset"]["extras"] = {"source_type": TRAINED_ALGORITHMIC_MEDIA}
+    photos.files["red.glb"] = replace_json(photos.files["red.glb"], document)
+    approved(family, photos, drain, green=True)
+    before = newest(family, "RED", "colours")
+    assert before.provenance["digital_source_type"] == COMPOSITE_WITH_TRAINED_MEDIA
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0", parent="STOOL")
+    drain()
+    after = newest(family, "RED", "colours")
+    assert joined_colours(family) == ["Red", "Green"] and after.state is VersionState.PUBLISHED
+    left = family.assets.get(before.id)
+    assert left and left.state is VersionState.WITHDRAWN
+    red(family, photos, parent="SOFA")
+    drain()
+    assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
+    assert family.shapes.owner("model", f"CHAIR {KEY}") == "GREEN"
+    assert states(family, "GREEN") == [("GREEN", "model", 1, "published")]
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
+    drain()
+    assert colour_names(read_json(glb_of(family, newest(family, "GREEN", "colours")))) == ["Green", "Blue"]
+
+
+def test_a_shape_has_one_joined_model_when_its_product_is_back(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    approved(family, photos, drain)
+    family.clock.forward(1)  # type: ignore[attr-defined]
+    send(family, {"sku": "RED"}, kind="product.deleted", message="msg_gone")
+    drain()
+    withdraw_deleted(family)
+    drain()
+    assert family.shapes.owner("model", f"CHAIR {KEY}") == "BLUE"
+    red(family, photos)
+    drain()
+    found = {(sku, n): s for sku, d, n, s in states(family, "RED", "BLUE") if d == "colours"}
+    assert found == {("RED", 1): "withdrawn", ("BLUE", 1): "published"}
+    assert newest(family, "RED").state is VersionState.PUBLISHED

@@ -144,6 +144,15 @@ def test_the_command_run_says_so_too(
     assert ran.exit_code == 1 and "T1 makes nothing: no rule for category sofas" in ran.output
 
 
+def test_a_swatch_makes_a_recolouring_where_a_shape_is_shared() -> None:
+    model = {"name": "model", "kind": "model", "formats": ["glb"], "colours": {}}
+    rules = load_rules(json.dumps(rules_json(deliverables=[model], naming={})))
+    blue = product("B1", parent="CHAIR", swatch="#2846a0", images={})
+    assert [d.name for d in expected_deliverables(blue, [], rules)] == ["model"]
+    assert "the product has swatch" in why_nothing(blue, [], rules)
+    assert not expected_deliverables(product("B1", swatch="#2846a0", images={}), [], rules)
+
+
 def test_a_row_without_what_the_rules_start_from_makes_nothing() -> None:
     model = {"name": "model", "kind": "model", "formats": ["glb"], "categories": ["lamps"]}
     turned = {"name": "turned", "kind": "rendition", "made_from": "model"}

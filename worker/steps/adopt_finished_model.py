@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from dam_connector.domain.adoption import ADOPTED
+from dam_connector.domain.shapes import SHAPE_MARK, shape_mark
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import InputError, NotFound
 from dam_connector.wiring import Services
@@ -36,6 +37,8 @@ def adopt_finished_model(work: Work, services: Services) -> Work:
         "adopted_from": f"{found.source.where}: {found.source.name}",
         "adopted_ref": found.source.ref,
     }
+    if work.deliverable.colours is not None:
+        origin[SHAPE_MARK] = shape_mark(work.product, work.deliverable.colours)
     work = replace(work, files=(own,), provenance={**work.provenance, **origin})
     try:
         cached_model(services, found.sha256)

@@ -7,10 +7,10 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, View, spin_frames
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.shapes import SHAPE, SHAPE_VERSION, colour_inputs
+from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
 from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
-from dam_connector.usecases.shared_shapes import approved_model
+from dam_connector.usecases.shared_shapes import approved_shape
 from dam_connector.wiring import Services
 from worker.cache import cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
@@ -24,7 +24,7 @@ RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View
 def collect_sources(work: Work, services: Services) -> Work:
     """Keep the photos and the spin that this deliverable can use, or find its model or its shape.
 
-    Reads: sources as fetched. Adds: sources as usable, or raw_model.
+    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance.
 
     Raises:
         InputError: The first photo's own code when no photo can be used, source.missing_view when there is
@@ -35,6 +35,9 @@ def collect_sources(work: Work, services: Services) -> Work:
         return work  # join_colours finds its models
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)
+    if work.deliverable.colours is not None:
+        mark = shape_mark(work.product, work.deliverable.colours)
+        work = replace(work, provenance={**work.provenance, SHAPE_MARK: mark})
     shape = None if work.generator else _shared_shape(work, services)
     if shape is not None:
         return _with_shape(work, services, shape)
@@ -67,7 +70,7 @@ def _shared_shape(work: Work, services: Services) -> Version | None:
     owner = services.shapes.owner(name, key) if key else ""
     if owner in ("", work.product.sku):
         return None
-    shape = approved_model(services, owner, name)
+    shape = approved_shape(services, owner, name, key)
     if shape is None:
         raise StateConflict(f"the shape of {owner} is not approved")
     return shape

@@ -9,8 +9,10 @@ from dam_connector.domain.version import Version
 from dam_connector.errors import NotFound, StateConflict
 from dam_connector.usecases.shared_shapes import parts_of_joined
 from dam_connector.wiring import Services
+from worker.gltf.container import read_json
 from worker.gltf.variants import material_changes, write_variants
-from worker.work import Work
+from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, TRAINED_ALGORITHMIC_MEDIA
+from worker.work import PHOTO_LABEL_PREFIX, Work
 
 
 def join_colours(work: Work, services: Services) -> Work:
@@ -41,6 +43,8 @@ def join_colours(work: Work, services: Services) -> Work:
         PART_VERSIONS: " ".join(version.id for version in parts.values()),
         PART_COLOURS: json.dumps(dict(zip(parts, names, strict=True))),
     }
+    if {_source_type(glb) for glb in glbs} & {TRAINED_ALGORITHMIC_MEDIA, COMPOSITE_WITH_TRAINED_MEDIA}:
+        origin[f"{PHOTO_LABEL_PREFIX}source_type"] = COMPOSITE_WITH_TRAINED_MEDIA
     work = replace(
         work, raw_model=services.blobs.put(data), provenance={**work.provenance, **origin}, sources={}
     )
@@ -52,6 +56,13 @@ def _glb(services: Services, version: Version) -> bytes:
     if file is None:
         raise NotFound("store", "join_colours", f"the GLB of {version.id}")
     return services.blobs.get(file.sha256)
+
+
+def _source_type(glb: bytes) -> str:
+    """Return the IPTC digital source type with which a GLB is labelled; empty: it has no label."""
+    asset = read_json(glb).get("asset")
+    extras = asset.get("extras") if isinstance(asset, dict) else None
+    return str(extras.get("source_type", "")) if isinstance(extras, dict) else ""
 
 
 def _names(services: Services, skus: list[str]) -> list[str]:

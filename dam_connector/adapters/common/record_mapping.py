@@ -10,7 +10,7 @@ from dam_connector.adapters.common.context import check_options
 from dam_connector.adapters.common.product_mapping import AttributeMapping, to_text
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import parse_timestamp, parse_unix_time
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import Product, is_colour_code
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.image_views import VIEWS
 from schemas.json_paths import Paths, compile_paths, find_all, find_value
@@ -160,8 +160,9 @@ class RecordMapping:
             found = [each for place in find_all(self._fields[name], record) for each in _as_list(place)]
             return [self._address(each) for each in found if isinstance(each, str)]
         value = find_value(self._fields.get(name, ()), record)
-        is_picture = name in VIEWS or name == "inspiration_image"
-        return self._address(str(value)) if is_picture and isinstance(value, str) else value
+        is_address = name in VIEWS or name in ("inspiration_image", "model_url", "swatch")
+        is_address = is_address and isinstance(value, str) and bool(value) and not is_colour_code(value)
+        return self._address(value) if is_address else value
 
     def _attributes(self, record: Any) -> dict[str, Any]:
         """Return the further attributes: numbers, texts, switches and lists of such."""
