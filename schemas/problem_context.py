@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from schemas.deliverable import IMAGE_FORMATS, MODEL_FORMATS
+
 MAX_SHOWN_CHARACTERS = 60
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
 _CHOICES = re.compile(r"(?:Must be one of|; known|; known here): (?P<choices>[^;]+?)\.?$")
@@ -53,6 +55,7 @@ def in_plain_words(line: str) -> str:
 
 def _with_value(message: str, keys: list[str], raw: object) -> str:
     found, value = _value_at(keys, raw)
+    message = _for_kind(message, keys, raw)
     shown = json.dumps(value, ensure_ascii=False)[:MAX_SHOWN_CHARACTERS]
     secret = any(_SECRET_KEY.search(key) for key in keys)
     if not found or secret or isinstance(value, (dict, list)):
@@ -65,6 +68,15 @@ def _with_value(message: str, keys: list[str], raw: object) -> str:
     if shown.strip('"') in message:
         return f"{message}{hint}"
     return f"{message.rstrip('.')}{'.' if message.endswith('.') else ';'} it is {shown}{hint}"
+
+
+def _for_kind(message: str, keys: list[str], raw: object) -> str:
+    """Return a message that lists formats of all kinds with those of the deliverable's own kind alone."""
+    if not message.startswith("Must be one of") or (keys[:1], keys[2:3]) != (["deliverables"], ["formats"]):
+        return message
+    _, kind = _value_at([*keys[:2], "kind"], raw)
+    known = {"rendition": IMAGE_FORMATS, "model": MODEL_FORMATS}.get(str(kind))
+    return f"Must be one of: {', '.join(known)}." if known else message
 
 
 def _near(value: str, choices: list[str]) -> str:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from dam_connector.errors import InputError
@@ -39,6 +40,7 @@ class Table:
     name: str  # of a workbook's sheet; empty for CSV
     lines: Callable[[], Iterator[Line]]  # begins at the first row with each call
     notes: tuple[str, ...] = ()
+    delimiter: str = ","  # of CSV
 
 
 def read_tables(data: bytes) -> list[Table]:
@@ -79,18 +81,19 @@ def _other_form(data: bytes) -> str:
 def _csv_table(data: bytes) -> Table:
     text, notes = decode_text(data)
     csv.field_size_limit(MAX_BYTES)
-    return Table(name="", lines=lambda: _csv_lines(text), notes=notes)
-
-
-def _csv_lines(text: str) -> Iterator[Line]:
     named = _SEPARATOR_LINE.match(text)
     delimiter = named[1] if named else _delimiter(text)
+    lines = partial(_csv_lines, text, delimiter, names_delimiter=bool(named))
+    return Table(name="", lines=lines, notes=notes, delimiter=delimiter)
+
+
+def _csv_lines(text: str, delimiter: str, *, names_delimiter: bool) -> Iterator[Line]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     first_line = 1  # a row with line breaks in quotes has several lines
     cells: list[str] = []
     try:
         for cells in reader:
-            if not (named and first_line == 1):
+            if not (names_delimiter and first_line == 1):
                 yield first_line, [_without_formula_of_text(cell) for cell in cells]
             last_line, first_line = first_line, reader.line_num + 1
     except csv.Error as error:

@@ -207,7 +207,8 @@ COLUMNS: Mapping[str, Column] = {
         in_template=False,
     ),
     "unit": Column(
-        f"{', '.join(METRES_PER_UNIT)}; if empty, that of the header or cell, or else {DEFAULT_UNIT}.",
+        f"{', '.join(METRES_PER_UNIT)}; if empty, that of the cell, its header or "
+        f"another size's header, or else {DEFAULT_UNIT}.",
         "in",
         ("units", "dimension unit", "Einheit", "Unité", "Unidad", "Unità", "Eenheid", "Jednostka"),
     ),

@@ -15,7 +15,7 @@ from dam_connector.errors import InputError
 from schemas.formula_guard import restore
 from schemas.numbers_and_units import NumberCell
 from schemas.sheet_forms import DELIMITERS, Line, Table, read_tables
-from schemas.sheet_headers import guess_columns, identifies_products
+from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_table import Sheet, SheetCells, SheetRow
 from schemas.shop_exports import adapt_export
 
@@ -23,6 +23,7 @@ MAX_ROWS = 200_000  # that are not empty, without the header
 MAX_CELL_CHARS = 20_000  # longer cells are cut
 MAX_COLUMNS = 200
 HEADER_SAMPLE_ROWS = 30  # rows in which the header is searched
+MIN_EXPLAINED_COLUMNS = 4  # from this number of our names in its first column on, a table explains columns
 MIN_SWALLOWING_COLUMNS = 6  # from this number of columns on, lines in a cell can be recognised as rows
 
 
@@ -36,6 +37,7 @@ class _Header:
     rows_before: int
     first_text: str  # of the first row that is not empty
     extra_cells: int  # how many cells beyond the header the rows usually have
+    explains_columns: bool  # it has a row for each column, as in the template, and no products
 
 
 def read_sheet(data: bytes) -> Sheet:
@@ -54,7 +56,14 @@ def read_sheet(data: bytes) -> Sheet:
         names = names[:-1]
     _refuse_header(names, header.line)
     notes = (*table.notes, *_notes(table, header, found))
-    return adapt_export(Sheet(header=names, open_rows=lambda: _rows(table, header, names), notes=notes))
+    return adapt_export(
+        Sheet(
+            header=names,
+            open_rows=lambda: _rows(table, header, names),
+            notes=notes,
+            delimiter=table.delimiter,
+        )
+    )
 
 
 def _refuse_header(names: tuple[str, ...], line: int) -> None:
@@ -84,15 +93,23 @@ def _find_header(table: Table) -> _Header | None:
         next(i for i, (_, cells) in enumerate(sample) if 2 * _count(cells) >= fullest),
     )
     line, cells = sample[index]
+    explains_columns = _explains_columns(sample)
     below = [len(row) - len(cells) for _, row in sample[index + 1 :]]
     return _Header(
         line=line,
         cells=cells,
-        recognised=scores[index],
+        recognised=0 if explains_columns else scores[index],
         rows_before=index,
         first_text=next(c.strip() for c in sample[0][1] if c.strip()),
         extra_cells=max(0, min(below, default=0)),
+        explains_columns=explains_columns,
     )
+
+
+def _explains_columns(sample: Sequence[Line]) -> bool:
+    """Return whether most rows begin with the name of a column of ours."""
+    named = sum(1 for _, cells in sample if cells[0].strip() in COLUMNS)
+    return named >= MIN_EXPLAINED_COLUMNS and 2 * named > len(sample)
 
 
 def _count(cells: Sequence[str]) -> int:
@@ -106,7 +123,7 @@ def _recognised(cells: list[str]) -> int:
 
 
 def _notes(table: Table, header: _Header, found: list[tuple[Table, _Header]]) -> Iterator[str]:
-    others = [(other, head) for other, head in found if other is not table]
+    others = [(other, head) for other, head in found if other is not table and not head.explains_columns]
     if others:
         ignored = ", ".join(f'"{other.name}"' for other, _ in others)
         yield f'Of the workbook, the sheet "{table.name}" is read; ignored: {ignored}.'

@@ -61,6 +61,7 @@ class SheetFacts:
 
     marks: Mapping[str, str]  # the decimal mark of a size, if the column or the others show it
     units: Mapping[str, str]  # the unit that the header of a size names
+    shared_unit: str = ""  # the one unit in the headers, for sizes whose own header names none
     combined_column: str = ""  # its column of sizes in one cell, if it has one
     unit_row: int = 0  # the row that holds units in place of sizes, or 0
     # field and locale of each column with texts in another language
@@ -106,13 +107,13 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
     if unit_row:
         notes.append(f"Row {unit_row} holds units, which are not read there: {_UNITS_IN_HEADER}.")
     elif without_unit:
-        unit = UNIT_NAMES[DEFAULT_UNIT]
-        notes.append(f"{without_unit} rows have sizes without a unit; they are read in {unit}.")
+        notes.append(f"{without_unit} rows have sizes without a unit; {_read_in(units, mapping)}.")
     if makes_skus := "sku" not in mapping:
         notes.append("The sheet has no SKUs: each is made from the product's name.")
     return SheetFacts(
         marks=_marks(combined.shown_with(shown)),
         units=units,
+        shared_unit=_shared_unit(units),
         combined_column=mapping.get("dimensions", ""),
         unit_row=unit_row,
         translations=translations,
@@ -130,6 +131,20 @@ def _marks(shown: Mapping[str, set[str]]) -> dict[str, str]:
 
 def _header_units(mapping: Mapping[str, str]) -> dict[str, str]:
     return {axis: unit for axis in AXES if axis in mapping and (unit := header_unit(mapping[axis]))}
+
+
+def _shared_unit(units: Mapping[str, str]) -> str:
+    """Return the unit that all headers with a unit name; empty if none does, or if they differ."""
+    named = set(units.values())
+    return named.pop() if len(named) == 1 else ""
+
+
+def _read_in(units: Mapping[str, str], mapping: Mapping[str, str]) -> str:
+    """Return in which unit sizes without one are read, and where it is from."""
+    if unit := _shared_unit(units):
+        column = mapping[next(axis for axis in AXES if axis in units)]
+        return f'they are read in {UNIT_NAMES[unit]}, the unit of the column "{column}"'
+    return f"they are read in {UNIT_NAMES[DEFAULT_UNIT]}"
 
 
 def _own_unit(cell: str) -> str:
@@ -152,9 +167,11 @@ def read_row(
     row = {column: cells.get(name, "") for column, name in mapping.items()}
     if facts is None:
         shown = {axis: shown_marks([row[axis]]) for axis in AXES if row.get(axis)}
+        units = _header_units(mapping)
         facts = SheetFacts(
             marks=_marks(shown),
-            units=_header_units(mapping),
+            units=units,
+            shared_unit=_shared_unit(units),
             combined_column=mapping.get("dimensions", ""),
             translations=translation_columns(cells.keys(), mapping.values()),
         )
@@ -278,7 +295,8 @@ def _read_size(axis: str, cell: str, row_unit: str, facts: SheetFacts) -> float 
             return _wrong(axis, f"{axis} has two units: {places}.", cell, "one unit")
         if facts.unit_row and not any(named.values()):
             return _wrong(axis, f"Its unit is in row {facts.unit_row} only.", cell, _UNITS_IN_HEADER)
-        metres = read_length(cell, facts.marks.get(axis, ""), row_unit or header or DEFAULT_UNIT)
+        unit = row_unit or header or facts.shared_unit or DEFAULT_UNIT
+        metres = read_length(cell, facts.marks.get(axis, ""), unit)
     except AmbiguousNumber as doubt:
         message = f"{axis} can be read in two ways, and no other cell shows which mark is for decimals."
         point, whole = doubt.readings

@@ -20,6 +20,7 @@ class Sheet:
     header: tuple[str, ...]  # the column names as written
     open_rows: Callable[[], Iterator[SheetRow]]  # begins at the first row with each call
     notes: tuple[str, ...] = ()  # what was ignored or guessed, for people
+    delimiter: str = ","  # between the cells of a CSV file; a comma for a workbook
 
     @property
     def rows(self) -> Iterator[SheetRow]:

@@ -10,10 +10,10 @@ from schemas.sheet_headers import COLUMNS
 MIME = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 
 
-def csv_text(rows: Iterable[Sequence[str]]) -> str:
+def csv_text(rows: Iterable[Sequence[str]], delimiter: str = ",") -> str:
     """Return rows as CSV text, with cells that a spreadsheet would run as formulas disarmed."""
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([disarm(cell) for cell in row] for row in rows)
+    csv.writer(text, delimiter=delimiter).writerows([disarm(cell) for cell in row] for row in rows)
     return text.getvalue()
 
 

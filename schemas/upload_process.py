@@ -27,12 +27,12 @@ MAX_UNPACKED_BYTES = 1_000_000_000  # of all pictures
 
 
 def write_sheet(source: IO[bytes], out: IO[bytes]) -> None:
-    """Write header and notes of a sheet as a line of JSON, and a line for each row.
+    """Write header, notes and delimiter of a sheet as a line of JSON, and a line for each row.
 
     It is `[line, {column: cell}, problem, columns whose cells are numbers of a workbook]`.
     """
     sheet = read_sheet(source.read())
-    _write_line(out, [sheet.header, sheet.notes])
+    _write_line(out, [sheet.header, sheet.notes, sheet.delimiter])
     for line, cells in sheet.rows:
         numbers = [name for name, cell in cells.items() if isinstance(cell, NumberCell)]
         _write_line(out, [line, cells, cells.problem, numbers])

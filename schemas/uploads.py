@@ -29,8 +29,9 @@ def read_uploaded_sheet(data: bytes) -> Sheet:
     """
     with _as_file(data) as source:
         output = _run(["sheet"], source, SHEET_LIMITS, "sheet")
-    header, notes = json.loads(output.readline())
-    return Sheet(header=tuple(header), open_rows=_Rows(output).read, notes=tuple(notes))
+    header, notes, delimiter = json.loads(output.readline())
+    rows = _Rows(output).read
+    return Sheet(header=tuple(header), open_rows=rows, notes=tuple(notes), delimiter=delimiter)
 
 
 class _Rows:

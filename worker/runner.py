@@ -138,7 +138,7 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         except Park as park:
             parked = to_plain(park.work or work)
             services.runs.checkpoint(run, step=name, next_step=name, work=parked, timings=timings)
-            services.runs.park(run, park.until)
+            services.runs.park(run, park.until, park.reason)
             _count_end(services, run, "parked")
             return
         except Exception as error:  # noqa: BLE001 - one step never stops the worker

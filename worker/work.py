@@ -22,16 +22,18 @@ Fact = str | int | float | bool | None
 class Park(Exception):
     """Raised by a step that must wait. The run sleeps in the database, and its worker takes the next one."""
 
-    def __init__(self, until: datetime, work: "Work | None" = None) -> None:
+    def __init__(self, until: datetime, work: "Work | None" = None, reason: str = "") -> None:
         """Create the exception.
 
         Args:
             until: The time at which the step runs again, unless the run is woken before.
             work: The work that the step wants to find then, e.g. with a provider's task.
+            reason: What the run waits for, for people.
         """
         super().__init__(f"until {until.isoformat()}")
         self.until = until
         self.work = work
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ MARK_TEXTS: Mapping[IssueCode, str] = {
     "rendition.product_cut": "product cut off",
     "rendition.text_changed": "lettering changed",
     "model.look_changed": "look changed",
+    # before the guess that follows from it, since this can be corrected in the record
+    "model.views_disagree": "size and photo contradict each other",
     "model.below_threshold": "shape is a guess",
     "model.low_confidence": "shape is a guess",
     "likeness.mirrored": "mirrored",

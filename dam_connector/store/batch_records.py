@@ -65,6 +65,7 @@ class Batch:
     state: BatchState
     created_at: datetime
     columns: tuple[str, ...]  # the sheet's own header
+    delimiter: str = ","  # between the cells of the sheet, if it was CSV
     iteration: int = 0  # how often rows were taken from it
 
     @property

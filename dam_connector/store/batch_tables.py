@@ -22,7 +22,8 @@ batches = sa.Table(
     sa.Column("touched_at", UtcDateTime, nullable=False),
     # how often rows were taken from it; each iteration happens once
     sa.Column("turn", sa.Integer, key="iteration", nullable=False, default=0, server_default="0"),
-    json_column("columns"),  # the sheet's own header, in order
+    # the sheet's own header in order; of a sheet without commas it is {"names": [...], "delimiter": ";"}
+    json_column("columns"),
     sa.UniqueConstraint("name"),
 )
 

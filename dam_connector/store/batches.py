@@ -41,7 +41,15 @@ class Batches:
         self._db, self._clock = db, clock
         self.counts = BatchCounts(db)
 
-    def store(self, name: str, owner: str, columns: tuple[str, ...], rows: Iterable[NewBatchRow]) -> Batch:
+    def store(
+        self,
+        name: str,
+        owner: str,
+        columns: tuple[str, ...],
+        rows: Iterable[NewBatchRow],
+        *,
+        delimiter: str = ",",
+    ) -> Batch:
         """Store the rows of a batch. Nobody sees it until it begins.
 
         Many rows take many short transactions, so that others need not wait. If they are interrupted, the
@@ -52,6 +60,7 @@ class Batches:
             owner: The user who uploaded it.
             columns: The header of the sheet.
             rows: The rows, in the sheet's order.
+            delimiter: What separates the cells of the sheet; exports of the batch use it too.
 
         Raises:
             StateConflict: There is a batch of this name.
@@ -66,6 +75,7 @@ class Batches:
             state=BatchState.STORING,
             created_at=now,
             columns=columns,
+            delimiter=delimiter,
         )
         values = {
             "id": batch.id,
@@ -74,7 +84,7 @@ class Batches:
             "state": batch.state.value,
             "created_at": now,
             "touched_at": now,
-            "columns": list(columns),
+            "columns": _stored_header(columns, delimiter),
         }
         with self._db.write() as c:
             c.execute(sa.insert(batches).values(values))
@@ -299,8 +309,13 @@ def _chunks(rows: Iterable[NewBatchRow]) -> Iterator[list[NewBatchRow]]:
         yield chunk
 
 
+def _stored_header(columns: tuple[str, ...], delimiter: str) -> list[str] | dict[str, Any]:
+    return list(columns) if delimiter == "," else {"names": list(columns), "delimiter": delimiter}
+
+
 def _batch(row: Any) -> Batch:
-    state, columns = BatchState(row.state), tuple(row.columns)
+    header = row.columns if isinstance(row.columns, dict) else {"names": row.columns}
+    state, columns = BatchState(row.state), tuple(header["names"])
     return Batch(
         id=row.id,
         name=row.name,
@@ -308,6 +323,7 @@ def _batch(row: Any) -> Batch:
         state=state,
         created_at=row.created_at,
         columns=columns,
+        delimiter=header.get("delimiter", ","),
         iteration=row.iteration,
     )
 

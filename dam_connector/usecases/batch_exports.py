@@ -145,26 +145,30 @@ def status_csv(services: Services, batch: Batch) -> Iterator[str]:
     """Yield the uploaded sheet as CSV, with the status of each row and why it failed.
 
     The status replaces the sheet's own status column, see `KNOWN_STATUS_COLUMNS`, or gets a column of its
-    own.
+    own. The cells are separated as in that sheet.
     """
     own = next((c for c in batch.columns if c.strip().lower() in KNOWN_STATUS_COLUMNS), "")
     columns = [c for c in batch.columns if c != ERROR_COLUMN]
     header = [*columns, *([] if own else [STATUS_COLUMN]), ERROR_COLUMN]
-    yield csv_text([header])
+    yield csv_text([header], batch.delimiter)
     for each in row_results(services, batch):
         cells = {**each.row.cells, (own or STATUS_COLUMN): each.status.value, ERROR_COLUMN: each.error}
-        yield csv_text([[cells.get(name, "") for name in header]])
+        yield csv_text([[cells.get(name, "") for name in header]], batch.delimiter)
 
 
 def failed_csv(services: Services, batch: Batch) -> str:
-    """Return the failed rows as CSV with the reasons: a sheet to be corrected and uploaded again."""
+    """Return the failed rows as CSV with the reasons: a sheet to be corrected and uploaded again.
+
+    Its cells are separated as in the sheet that was uploaded: a spreadsheet opens the one as the other.
+    """
     columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
     failed = (each for each in row_results(services, batch) if each.status is RowStatus.FAILED)
     return csv_text(
         chain(
             [[*columns, ERROR_COLUMN]],
             ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed),
-        )
+        ),
+        batch.delimiter,
     )
 
 

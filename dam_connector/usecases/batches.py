@@ -55,7 +55,7 @@ def start(
     """
     services.disk.require()
     rows = (_to_be_stored(row) for row in check_rows(services, sheet, mapping, pictures))
-    batch = services.batches.store(name, owner, sheet.header, rows)
+    batch = services.batches.store(name, owner, sheet.header, rows, delimiter=sheet.delimiter)
     with services.transaction():
         batch = services.batches.begin(batch)
         services.gallery.tag_batch(batch.id)

@@ -70,7 +70,8 @@ def create() -> ResponseReturnValue:
             stage=form.get("stage", ""),
         )
     except Refused as error:
-        flash(f"No link was created: {error.reason}.", "error")
+        reason = error.reason if error.reason.endswith("?") else f"{error.reason}."
+        flash(f"No link was created: {reason}", "error")
         return _index_page(form), 422
     address = services().settings.base_url + url_for("guests.follow", secret=secret)
     return render_template("guest_created.html", name=name, address=address)

@@ -21,13 +21,22 @@ _PACKAGE = Path(__file__).parent.parent
 FOLDER = next((f for f in (_PACKAGE / "docs", _PACKAGE.parent / "docs") if f.is_dir()), _PACKAGE)
 PLACES = ("", "connections")  # folders with documents for people who use the pages
 FOR_DEVELOPERS = ("adding.md", "architecture.md", "licences.md")
+CONNECTIONS_GROUP = "Connections"  # has the documents of the folder `connections` too
+GROUPS = {
+    "First steps": ("install.md", "bulk.md", "configuration.md"),
+    "People's work": ("publishing.md", "checks.md", "issues.md", "photos.md"),
+    CONNECTIONS_GROUP: ("providers.md", "sign-on.md", "api.md"),
+    "Operations": ("operations.md", "scaling.md", "security.md", "reliability.md", "tools.md"),
+    "How it works": ("imaging.md", "modeling.md", "benchmarks.md"),
+}
 
 
 @bp.get("")
 @requires(UserRole.VIEWER)
 def index() -> ResponseReturnValue:
-    """List the documents."""
-    return render_template("help.html", documents={name: _read(name)[0] for name in documents()})
+    """List the documents in groups."""
+    titles = {group: {name: _read(name)[0] for name in names} for group, names in grouped().items()}
+    return render_template("help.html", groups=titles)
 
 
 @bp.get("/<path:name>")
@@ -46,6 +55,21 @@ def documents() -> tuple[str, ...]:
     found = (path for place in PLACES for path in sorted((FOLDER / place).glob("*.md")))
     names = [path.relative_to(FOLDER).as_posix() for path in found]
     return tuple(name for name in names if name not in FOR_DEVELOPERS)
+
+
+@cache
+def grouped() -> dict[str, tuple[str, ...]]:
+    """Return the names of the documents by group; one that no group names is among `How it works`."""
+    named = {name for names in GROUPS.values() for name in names}
+    rest = [name for name in documents() if name not in named]
+    more = {
+        CONNECTIONS_GROUP: tuple(name for name in rest if name.startswith("connections/")),
+        "How it works": tuple(name for name in rest if "/" not in name),
+    }
+    return {
+        group: (*(name for name in names if name in documents()), *more.get(group, ()))
+        for group, names in GROUPS.items()
+    }
 
 
 @cache

@@ -199,7 +199,7 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
     page.get_by_role("button", name="Show in cm").click()
     expect(page.locator(".size", has_text="Height 85.2 cm")).to_be_visible()
     expect(page.locator(".measures")).to_contain_text("Width 46 cm")
-    page.get_by_role("button", name="Show in in").click()
+    page.get_by_role("button", name="Show in inches").click()
     expect(page.locator(".size", has_text="Height 33.5 in")).to_be_visible()
     assert serious_violations(page) == []
     page.get_by_role("button", name="Hide size").click()

@@ -13,6 +13,7 @@ from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batch_records import BatchState, RowState
 from dam_connector.usecases import batch_exports, batches, intake, maintenance
 from dam_connector.wiring import Services
+from schemas.sheet_reader import read_sheet
 from tests.pipeline.helpers import Drain, versions
 from tests.support import PhotoServer, TestClock, picture, product, rules_json
 
@@ -102,6 +103,21 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
     assert second is not None and preview.counts[RowState.WAITING] >= 2
     drain()
     assert set(versions(services, "A3")) == {"packshot"} and set(versions(services, "A4")) == {"packshot"}
+
+
+def test_failed_rows_of_a_sheet_with_semicolons_have_semicolons(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "s.csv"
+    file.write_text('sku;name;width (cm)\n;"Stuhl; rot";80,5\n')
+    batch, _ = import_sheet(services, file)
+    assert batch is not None
+    found = batches.find(services, "autumn")
+    assert (found.columns, found.delimiter) == (("sku", "name", "width (cm)"), ";")
+    mended = batch_exports.failed_csv(services, found)
+    assert mended.splitlines()[0] == "sku;name;width (cm);error"
+    assert "".join(batch_exports.status_csv(services, found)).startswith("sku;name;width (cm);status;error")
+    again = read_sheet(mended.encode())
+    assert [dict(cells)["name"] for _, cells in again.rows] == ["Stuhl; rot"]
+    assert next(again.rows)[1]["width (cm)"] == "80,5"
 
 
 def test_the_same_file_again_makes_nothing_again(

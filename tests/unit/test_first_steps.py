@@ -69,6 +69,10 @@ def deliverable(**changes: object) -> dict[str, object]:
             {"deliverables": [deliverable(formats=["jpg"])]},
             'it is "jpg", did you mean "jpeg"? (deliverable "packshot")',
         ),
+        (
+            {"deliverables": [deliverable(formats=["wepb"])]},
+            'Must be one of: jpeg, webp, avif, png. it is "wepb", did you mean "webp"?',
+        ),
         ({"deliverables": [deliverable(kind="picture")]}, 'did you mean "rendition"?'),
         ({"deliverables": [deliverable(size_px="big")]}, 'it is "big" (deliverable "packshot")'),
         ({"deliverables": [deliverable(channels=["shop"])]}, '(deliverable "packshot")'),

@@ -118,6 +118,8 @@ def test_a_part_that_the_views_contradict_is_reported_and_lowers_the_confidence(
     assert (
         float(lost.measured.rstrip(" %")) > 20
         and "thin parts lost" in doubt.message
+        and "A spin, or a provider, would help" in doubt.message
+        and "photos of the front" not in doubt.message + doubt.remedy
         and built.confidence < 0.3
     )
 

@@ -152,6 +152,21 @@ def test_a_size_without_a_unit_is_said() -> None:
     assert "without a unit" not in read("sku,width (cm)\nA1,4\nA2,\n")[1]
 
 
+def test_a_unit_in_one_header_holds_for_the_sizes_beside_it() -> None:
+    found, notes = read("sku;Breite (cm);Höhe;Tiefe\nA1;80,5;180;30\nA2;80,5;180;1 m\n")
+    assert [sizes(p) for p in found] == [(0.805, 1.8, 0.3), (0.805, 1.8, 1.0)]
+    assert (
+        '2 rows have sizes without a unit; they are read in centimetres, the unit of the column "Breite'
+        in notes
+    )
+    assert sizes(
+        read_row({"sku": "A", "w": "2", "d (mm)": "9"}, {"sku": "sku", "width": "w", "depth": "d (mm)"})[0]
+    ) == (0.002, None, 0.009)
+    assert sizes(one("sku,width (cm),height,unit\nA1,4,2,cm\n"))[1] == 0.02
+    _, notes = read("sku,width (cm),depth (mm),height\nA1,4,2,3\n")
+    assert "they are read in inches" in notes  # two units: neither is taken for the third size
+
+
 # where the table begins
 
 

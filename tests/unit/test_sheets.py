@@ -290,3 +290,8 @@ def test_a_spoiled_text_in_another_language_is_told_with_its_column() -> None:
     cells = {"sku": "A", "name_de": "#NAME?"}
     product, issues = read_row(cells, {"sku": "sku"})
     assert product is None and [(i.pointer, i.measured) for i in issues] == [("/name_de", "#NAME?")]
+
+
+def test_the_explanation_in_the_template_is_no_sheet_of_products() -> None:
+    sheet = read_sheet(sheet_template("xlsx"))
+    assert sheet.notes == () and len(list(sheet.rows)) == 1 and "sku" in sheet.header

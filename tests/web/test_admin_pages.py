@@ -172,6 +172,18 @@ def test_pages_of_admins_lead_to_the_records_and_the_documents(
         assert client.get(f"/help/{name}").status_code == 404, name
 
 
+def test_the_help_is_in_groups_and_its_pages_are_below_it(browser_like: Visitor) -> None:
+    client = browser_like("viewer")
+    index = client.get("/help").text
+    assert "Tools for work by hand: <code>dam-worker</code>" in index and "`" not in index
+    assert all(f"<h2>{group}</h2>" in index for group in ("First steps", "Connections", "Operations"))
+    names = [name for group in help_pages.grouped().values() for name in group]
+    assert sorted(names) == sorted(help_pages.documents())
+    page = client.get("/help/tools.md").text
+    assert "<title>Tools for work by hand: dam-worker ·" in page
+    assert re.search(r'href="/help"\s*aria-current="true"', page)
+
+
 @pytest.mark.parametrize("name", help_pages.documents())
 def test_links_within_the_documents_lead_to_pages(name: str) -> None:
     _, body = help_pages._read(name)

@@ -17,6 +17,13 @@ def test_every_language_has_every_text(language: str) -> None:
     assert texts["model_alt"].count("{name}") == texts["pictures"].count("{name}") == 1
 
 
+@pytest.mark.parametrize("language", available_languages())
+def test_the_button_of_the_units_has_words(language: str) -> None:
+    texts = load_texts(language)
+    shown = texts["show_in"].format(unit=texts["inches"])
+    assert " in in" not in shown.lower().replace("in inches", "") and texts["inches"] in shown
+
+
 def test_the_languages_of_the_biggest_markets_are_there() -> None:
     assert {"en", "de", "fr", "es", "it", "nl", "pl", "ja", "zh"} <= set(available_languages())
 

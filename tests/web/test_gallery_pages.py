@@ -52,7 +52,7 @@ def test_a_doubtful_version_is_marked_wherever_people_look(
 ) -> None:
     doubts = (
         issue("model.single_view", "one photo"),
-        issue("model.low_confidence", "Shape by carving."),
+        issue("model.low_confidence", "No photo shows the side."),
         issue("likeness.colour", "The photo is darker."),
     )
     with services.db.write() as c:
@@ -72,6 +72,8 @@ def test_the_gravest_doubt_is_the_mark_and_what_was_accepted_is_none() -> None:
     found = [issue("geometry.floating", "2 parts"), issue("model.low_confidence", "a guess")]
     assert version_marks(found) == VersionMarks(text="shape is a guess", more=1)
     assert version_marks(found, ["model.low_confidence"]) == VersionMarks(text="floating parts", more=0)
+    contradiction = [*found, issue("model.views_disagree", "236 %"), issue("likeness.outline", "48.8 %")]
+    assert version_marks(contradiction) == VersionMarks(text="size and photo contradict each other", more=3)
     assert version_marks([issue("uv.overlap", "many")]) == VersionMarks(text="", more=0)
 
 

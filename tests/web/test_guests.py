@@ -194,7 +194,7 @@ def test_links_by_api_and_page_name_what_exists(
     told = browser_like("admin").post("/guests", data={**form, "value": "x"}, follow_redirects=True)
     assert "there is no category" in told.text.replace("&#39;", "'")
     near = browser_like("admin").post("/guests", data={**form, "name": "Pink", "value": "seatin"})
-    assert "did you mean &#39;seating&#39;" in near.text and '<option value="A1">' in near.text
+    assert "did you mean &#39;seating&#39;?<" in near.text and '<option value="A1">' in near.text
     for number, (scope, value) in enumerate([("category", " Seating "), ("sku", "a1")]):
         posted = {**form, "name": f"Case {number}", "scope": scope, "value": value}
         assert "Copy the link" in browser_like("admin").post("/guests", data=posted).text

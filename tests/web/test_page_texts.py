@@ -4,14 +4,17 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.issue import CheckOutcome, ReportRow, issue
+from dam_connector.domain.issue import CheckOutcome, Report, ReportRow, issue
 from dam_connector.domain.product import Dimensions
+from dam_connector.domain.report_text import profile_matrix
 from dam_connector.domain.report_words import Fact, fact_lines, place_text
 from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
@@ -126,3 +129,24 @@ def test_facts_have_names_and_units(facts: dict[str, Fact], lines: list[tuple[st
 )
 def test_places_are_words(pointer: str, text: str) -> None:
     assert place_text(pointer) == text
+
+
+def test_required_profiles_are_counted_apart_from_the_others(app: Flask) -> None:
+    rows = tuple(
+        ReportRow(check="triangles", outcome=outcome, profile=name)
+        for name, outcome in (
+            ("a", CheckOutcome.PASS),
+            ("b", CheckOutcome.PASS),
+            ("c", CheckOutcome.FAIL),
+            ("d", CheckOutcome.FAIL),
+        )
+    )
+    for required, words in (
+        (("a", "b"), "Profiles: 2 of 2 required met; 0 of 2 optional met"),
+        (("a", "c", "d"), "Profiles: 1 of 3 required met; 1 of 1 optional met"),
+        ((), "Profiles: 2 of 4 optional met"),
+    ):
+        version = SimpleNamespace(report=Report(rows=rows, held_to=required))
+        matrix = app.jinja_env.get_template("report.html").module.matrix  # type: ignore[attr-defined]
+        page = matrix(version, profile_matrix(rows))
+        assert words in " ".join(str(page).split())

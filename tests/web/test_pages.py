@@ -333,8 +333,7 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
     services.settings.plugin_json.write_text(
         json.dumps(rules_json(deliverables=[rules_json()["deliverables"][0]]))
     )
-    reviewer = browser_like("reviewer")
-    made = []
+    reviewer, made = browser_like("reviewer"), []
     for color in ("red", "green"):
         photos.files.setdefault("front.jpg", picture())
         body = event_body(record(color=color, images={"front": photos.url("front.jpg")}), at=clock.now())
@@ -353,7 +352,8 @@ def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_o
             clock.forward(60)
             maintenance.sweep(services, "me")
             drain()
-            assert "Goes live" in reviewer.get(f"/versions/{made[0].id}").text
+            assert later.replace("T", " ") in reviewer.get(f"/versions/{made[0].id}").text
+            assert f"waits for {clock.now().day} " in reviewer.get("/runs?state=parked").text
             clock.forward(7200)
         clock.forward(60)
         maintenance.sweep(services, "me")

@@ -53,7 +53,10 @@ GOOD_COVERAGE = 0.97
 # Of the usual outline, and what share of the confidence more intricate ones leave: of eight measured spins,
 # four were below the first and had an envelope IoU of .89 or more, four above it had .77 or less.
 INTRICACIES, THIN_CONFIDENCE = (4.35, 4.7), 0.2
-CONTRADICTING = "The outlines of the frames contradict each other."
+CONTRADICTING = (
+    "The outlines of the frames contradict each other. A spin by a fixed camera, or a provider, would help."
+)
+THIN_OR_OPEN = "The product is thin or open. A provider would help; more photos would not."
 MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 
 
@@ -208,7 +211,7 @@ def _judge(
     confidence = min(1.0, coverage / GOOD_COVERAGE) * (1 - min(0.5, fitted.error / MAX_RIG_ERROR / 2))
     confidence *= min(1.0, frame_count / ENOUGH_FRAMES) ** 0.5
     left = float(np.interp(intricacy, INTRICACIES, (1.0, THIN_CONFIDENCE)))
-    why = CONTRADICTING if confidence < left else "The product is thin or open."
+    why = CONTRADICTING if confidence < left else THIN_OR_OPEN
     confidence *= left
     if placement.size.guessed:
         issues.append(
@@ -223,7 +226,7 @@ def _judge(
         issues.append(
             issue(
                 "model.part_lost",
-                "The proportions of the hull are not the record's.",
+                "The proportions of the model are not the record's.",
                 measured=f"{placement.stretch * 100:.0f} %",
                 limit=f"{MAX_STRETCH * 100:.0f} %",
             )

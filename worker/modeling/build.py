@@ -34,6 +34,8 @@ GOOD_COVERAGE = 0.85  # overlap of the coarse shape with the photos
 MIN_CARVING_COVERAGE = 0.6  # of a three-quarter photo; a worse camera would carve away the product
 CARVING_TOLERANCE = 0.01  # of the photo's longer side
 SHARED_TOLERANCE_CELLS = 0.5  # the same in cells, with a camera that all photos agree on
+CONTRADICTION = "photos and dimensions contradict each other"
+CORRECTION = "Correct the size in the record, or replace the photo that does not fit it."
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",
@@ -106,7 +108,7 @@ def build_model(
     confidence = round(min(evidence.probability, certainty), 2)
     issues += _view_issues(actual_views, outlines, size)
     issues += _shape_issues(disagreement, stretch)
-    issues += _confidence_issues(confidence, shape.family, doubts, evidence)
+    issues += _confidence_issues(confidence, doubts, evidence)
     return ModelBuild(
         model=mesh,
         family=shape.family,
@@ -126,18 +128,26 @@ def _shape_of(views: RectifiedViews, size: ProductSize, description: str) -> Sha
     return build_furniture(views.furniture, size, TOTAL_CELLS)
 
 
-def _confidence_issues(
-    confidence: float, family: str, doubts: list[_Doubt], evidence: ModelEvidence
-) -> Iterator[Issue]:
+def _confidence_issues(confidence: float, doubts: list[_Doubt], evidence: ModelEvidence) -> Iterator[Issue]:
     """Yield an issue about a model that is probably not good."""
     if confidence < LOW_CONFIDENCE:
-        why = ", ".join([f"shape by {family}", *(d.reason for d in doubts)])
+        why = ", ".join(d.reason for d in doubts) or _open_question(evidence)
+        is_contradicted = any(d.reason == CONTRADICTION for d in doubts)
         yield issue(
             "model.low_confidence",
-            f"{why[0].upper()}{why[1:]}. {_remedy(evidence)}",
+            f"{why[0].upper()}{why[1:]}. {CORRECTION if is_contradicted else _remedy(evidence)}",
             measured=confidence,
             limit=LOW_CONFIDENCE,
         )
+
+
+def _open_question(evidence: ModelEvidence) -> str:
+    """Return what the photos leave open where nothing contradicts them."""
+    if not evidence.has_side:
+        return "no photo shows the side, so the depth is guessed at each height"
+    if not evidence.has_top:
+        return "no photo shows the product from above, so its plan is guessed"
+    return "outlines do not show hollows and what is behind the edges"
 
 
 def _remedy(evidence: ModelEvidence) -> str:
@@ -146,7 +156,7 @@ def _remedy(evidence: ModelEvidence) -> str:
         return "Photos from the front and from the side on white, or a provider, would help."
     if not evidence.has_top:
         return "A photo from above on white, or a provider, would help."
-    return "A spin, or a provider, would help."
+    return "A spin, or a provider, would help; more single photos would not."
 
 
 def _select_views(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
@@ -220,11 +230,11 @@ def _doubts(
     found = []
     if disagreement > MAX_DISAGREEMENT:
         share = min(0.5, disagreement - MAX_DISAGREEMENT)
-        found.append(_Doubt(share=share, reason="photos and dimensions contradict each other"))
+        found.append(_Doubt(share=share, reason=CONTRADICTION))
     if stretch > MAX_STRETCH:
-        found.append(_Doubt(share=min(0.5, 4 * stretch), reason="thin parts lost"))
+        found.append(_Doubt(share=min(0.5, 4 * stretch), reason="some thin parts lost"))
     if not set(outlines) & set(UPRIGHT_VIEWS):
-        reason = "three-quarter photo alone" if View.HERO in outlines else "seen from above alone"
+        reason = "made from a three-quarter photo alone" if View.HERO in outlines else "seen from above alone"
         found.append(_Doubt(share=0.0 if View.HERO in outlines else 0.3, reason=reason))
     if views.coverage < GOOD_COVERAGE:
         share = GOOD_COVERAGE - views.coverage

@@ -64,7 +64,8 @@ def publish_to_channels(work: Work, services: Services) -> Work:
 
 
 def _park_until(day: datetime, work: Work, services: Services) -> Park:
-    return Park(min(day, services.clock.now() + RECHECK_AFTER), work)
+    reason = f"waits for {day.day} {day:%b %Y, %H:%M} UTC"
+    return Park(min(day, services.clock.now() + RECHECK_AFTER), work, reason)
 
 
 def _refuse_blocked(services: Services, wanted: Version) -> None:

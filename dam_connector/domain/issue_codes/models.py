@@ -61,7 +61,8 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     "model.low_confidence": IssueSpec(
         "warning",
         "The shape is a guess. The message says why.",
-        "Add photos of the front, right, back and top, or have a provider make this model.",
+        "Compare the model with the photos before you approve it. "
+        "The message names what would make a better one.",
     ),
     "model.below_threshold": IssueSpec(
         "error",

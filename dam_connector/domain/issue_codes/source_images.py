@@ -24,7 +24,7 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.unreachable": IssueSpec(
         "error",
         "The picture's server did not answer in time, after several attempts.",
-        "Check that the server is up, then replay the delivery.",
+        "Check that the server is up. Then try the row again, or fetch the product's photos again.",
     ),
     "source.too_large": IssueSpec(
         "error",
