@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
 from dam_connector.store.tables import runs
-from dam_connector.usecases import intake
+from dam_connector.usecases import adopt_known_products, intake
 from dam_connector.usecases.adopt_known_products import continue_adoption
 from dam_connector.web import help_pages
 from dam_connector.wiring import Services
@@ -118,7 +118,7 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
         client.post("/adoption/checks", follow_redirects=True).text
     )
     assert machine.get("/api/v1/adoption/plan").json["waiting"] == 1
-    assert machine.post("/api/v1/adoption/checks").json == {"requested": 0}
+    assert machine.post("/api/v1/adoption/checks").json == {"requested": 0, "next": ""}
     drain()
     assert "checked, good" in client.get("/adoption?files=1").text
     assert machine.post("/api/v1/adoption").json["progress"]["done"] is False
@@ -138,6 +138,13 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
     services.dam("shelf").fail_with = Unavailable("shelf", "finished_files", "away")
     assert "away" in client.get("/adoption?files=1").text
     assert browser_like("reviewer").post("/adoption").status_code == 403
+    for viewer, address in ((browser_like, "/adoption?files=1"), (api, "/api/v1/adoption/plan")):
+        assert viewer("viewer").get(address).status_code == 403
+    with services.locks.lock(adopt_known_products.PLAN_LOCK):
+        answer = machine.get("/api/v1/adoption/plan")
+        assert answer.status_code == 409 and "being read already" in answer.text
+        assert machine.post("/api/v1/adoption/checks").status_code == 409
+        assert "being read already" in client.get("/adoption?files=1").text
 
 
 def test_pages_of_admins_lead_to_the_records_and_the_documents(
