@@ -1,5 +1,6 @@
 """The pages for admins: failures by cause, connections and their test, refused rules in the navigation."""
 
+import html
 import json
 import posixpath
 import re
@@ -7,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.domain.run import RunState
@@ -15,6 +17,7 @@ from dam_connector.store.tables import runs
 from dam_connector.usecases import adopt_known_products, intake
 from dam_connector.usecases.adopt_known_products import continue_adoption
 from dam_connector.web import help_pages
+from dam_connector.web.record_links import RecordLinks
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, product, record, signed
 
@@ -177,6 +180,24 @@ def test_pages_of_admins_lead_to_the_records_and_the_documents(
     assert all(f"/help/{name}" in client.get("/help").text for name in help_pages.documents())
     for name in ("none.md", "../README.md", "..%2fREADME.md", "architecture.md", "images/review.jpg"):
         assert client.get(f"/help/{name}").status_code == 404, name
+
+
+def test_a_text_links_the_longest_sku_with_which_it_begins(app: Flask, services: Services) -> None:
+    ids = {}
+    for sku in ("LNK", "LNK: 9", "LNK; X", "B1"):
+        services.products.upsert(product(sku), connection="", ref=sku, source_time=services.clock.now())
+        ids[sku] = services.products.get(sku).id
+    with app.test_request_context():
+        for text, linked in (
+            ("LNK: 9: 3 runs planned; B1: flagged", ["LNK: 9", "B1"]),
+            ("LNK: 9 runs planned", ["LNK"]),
+            ("LNK; X: flagged; LNK: 2 runs planned", ["LNK; X", "LNK"]),
+            ("LNK: 9", ["LNK: 9"]),
+            ("B1; GONE: flagged; <b>", ["B1"]),
+        ):
+            shown = str(RecordLinks(services, [text]).markup(text))
+            assert re.findall(r'<a href="/products/(\w+)">', shown) == [ids[sku] for sku in linked], text
+            assert html.unescape(re.sub("</?a[^>]*>", "", shown)) == text
 
 
 @pytest.mark.parametrize("name", help_pages.documents())
