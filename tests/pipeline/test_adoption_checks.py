@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from dam_connector.domain.issue import issue
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.fakes.server import MINIMAL_GLB
+from dam_connector.store.finished_files import CHECKED
 from dam_connector.usecases import adoption, publish
 from dam_connector.usecases.adopt_known_products import (
     PlanLimit,
@@ -67,7 +69,6 @@ def test_what_the_checks_would_block_is_said_before_and_waits_for_a_person(
     drain()
     plan = preview(services, most_rows=9)
     assert all(row["blocks"] for row in plan["rows"]), plan
-    assert all(len(set(row["blocks"])) == len(row["blocks"]) for row in plan["rows"]), plan
     blocks = {row["deliverable"]: row["blocks"][0].split(":")[0] for row in plan["rows"]}
     assert plan["blocked"] == 2 and blocks["packshot"].startswith("source."), plan
     assert blocks["model"] == "conformance.error"
@@ -152,6 +153,18 @@ def test_a_channel_that_lists_no_pictures_says_so(
     services.products.upsert(product(), connection="", ref="CH123", source_time=clock.now())
     with pytest.raises(ConfigError, match="viewer cannot list a shop's pictures"):
         list(adopt_known(services))
+
+
+def test_a_finding_of_several_files_is_said_once(services: Services, shelf: Any, clock: TestClock) -> None:
+    services.products.upsert(product(dimensions=CHAIR), connection="", ref="CH123", source_time=clock.now())
+    request_checks(services, by="ann")
+    source = services.finished_files.of_skus({"CH123"})["CH123", "model"].source
+    issues = [
+        issue("conformance.error", "NO_MESH", pointer=each) for each in ("/meshes/0", "/files/web/meshes/0")
+    ]
+    services.finished_files.put(source, state=CHECKED, issues=issues)
+    blocks = {row["deliverable"]: row["blocks"] for row in preview(services, most_rows=9)["rows"]}
+    assert blocks["model"] == ("conformance.error: NO_MESH",)
 
 
 def test_one_reading_of_the_plan_asks_the_shop_for_some_products_and_says_where_it_goes_on(
