@@ -272,6 +272,7 @@ class AdoptionChecksOut(Schema):
     """The checks that were requested."""
 
     requested = fields.Integer(metadata={"description": "Finished files that workers check now."})
+    next = fields.String(metadata={"description": "The cursor of the products that follow; empty: none."})
 
 
 class AdoptableOut(Schema):
@@ -292,10 +293,22 @@ class AdoptableOut(Schema):
     )
 
 
-class AdoptionPlanOut(Schema):
-    """What would be adopted."""
+class AdoptionPlanArgs(Schema):
+    """From which products on."""
 
-    files = fields.Integer(metadata={"description": "Finished files of known products."})
+    cursor = fields.String(
+        load_default="",
+        validate=validate.Length(max=80),
+        metadata={"description": "`next` of the answer before; the newest products if absent."},
+    )
+
+
+class AdoptionPlanOut(Schema):
+    """What would be adopted of the products that were read."""
+
+    products = fields.Integer(metadata={"description": "Products that were read for this answer."})
+    next = fields.String(metadata={"description": "The cursor of the products that follow; empty: none."})
+    files = fields.Integer(metadata={"description": "Finished files of these products."})
     adoptable = fields.Integer(metadata={"description": "Those of them that would become V1."})
     blocked = fields.Integer(metadata={"description": "Those whose version the checks would block."})
     waiting = fields.Integer(metadata={"description": "Those that wait for their check."})

@@ -257,7 +257,7 @@ def backfill(
     if check:
         if connection or not adopt:
             raise click.UsageError("--check: it goes with --adopt alone, for the products that are known")
-        count = request_checks(services, by="command line")
+        count = request_checks(services, by="command line")["requested"]
         click.echo(f"{count} files are being checked by the workers; --adopt --dry-run shows the results")
         return
 

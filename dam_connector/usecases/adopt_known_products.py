@@ -1,14 +1,16 @@
 """Adoption for the products that are known here: shown, at once, or page by page in the background."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import structlog
 
 from dam_connector.domain.adoption import Adoptable
-from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, StateConflict
+from dam_connector.errors import RETRYABLE, AdapterError, Busy, ConfigError, StateConflict
 from dam_connector.store.finished_files import WAITING
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.adoption import (
@@ -26,6 +28,24 @@ from dam_connector.wiring import Services
 log = structlog.get_logger()
 NOTE, FOUND_NOTE = "adoption", "adoption:found"
 PAGE = 100  # products at a time
+PLAN_LOCK = "adoption plan"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLimit:
+    """How far one reading of the plan goes; a page's thread waits for it, and a shop is asked per product."""
+
+    products: int = 500
+    seconds: float = 10.0
+
+
+@dataclass(slots=True)
+class _Plan:
+    """Finished files of products that follow each other."""
+
+    products: int = 0
+    next: str = ""  # the product after which more follow; empty: there are no more
+    rows: list[Adoptable] = field(default_factory=list)
 
 
 def adopt_known(
@@ -44,17 +64,28 @@ def adopt_known(
         Refused: do not retry.
         Unavailable, RateLimited: retry later.
     """
-    progress, found, before = BackfillProgress(), find_finished(services), ""
+    progress, found = BackfillProgress(), find_finished(services)
+    for record, files in _files_by_product(services, found):
+        for file in files:
+            show(file)
+        progress.seen += 1
+        progress.last_ref = record.product.sku
+        wanted = [file for file in files if not file.problem]
+        progress.adopted += len(wanted) if dry_run else _adopt(services, record, found, wanted)
+        yield progress
+
+
+def _files_by_product(
+    services: Services, found: FoundFiles, before: str = ""
+) -> Iterator[tuple[ProductRecord, list[Adoptable]]]:
+    """Yield the known products, the newest first, with their finished files.
+
+    Args:
+        before: the id of the product after which to go on.
+    """
     while records := services.products.page(before=before, limit=PAGE):
         for record in records:
-            files = with_checks(services, list(adoptable(services, record.product, found)))
-            for file in files:
-                show(file)
-            progress.seen += 1
-            progress.last_ref = record.product.sku
-            wanted = [file for file in files if not file.problem]
-            progress.adopted += len(wanted) if dry_run else _adopt(services, record, found, wanted)
-            yield progress
+            yield record, with_checks(services, list(adoptable(services, record.product, found)))
         before = records[-1].id
 
 
@@ -74,43 +105,100 @@ def _adopt(services: Services, record: ProductRecord, found: FoundFiles, wanted:
     return result.adopted
 
 
-def preview(services: Services, *, most_rows: int) -> dict[str, Any]:
+def _read_plan(services: Services, before: str, limit: PlanLimit | None) -> _Plan:
+    """Return the finished files of the known products, up to a limit; one such reading is made at a time.
+
+    Raises:
+        Busy: one is under way.
+        As `adopt_known`.
+    """
+    plan, last = _Plan(), before
+    with _only_reading(services):
+        ends_at = time.monotonic() + limit.seconds if limit else 0.0
+        for record, files in _files_by_product(services, find_finished(services), before):
+            if limit and plan.products and _is_reached(plan, limit, ends_at):
+                plan.next = last
+                break
+            plan.rows += files
+            plan.products += 1
+            last = record.id
+    return plan
+
+
+@contextmanager
+def _only_reading(services: Services) -> Iterator[None]:
+    """Hold the lock on the plan.
+
+    Raises:
+        Busy: it is being read already.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(services.locks.lock(PLAN_LOCK))
+        except Busy as error:
+            reason = "the plan is being read already, which is done once at a time"
+            raise Busy("connector", "adoption", reason, retry_after_s=error.retry_after_s) from error
+        yield
+
+
+def _is_reached(plan: _Plan, limit: PlanLimit, ends_at: float) -> bool:
+    return plan.products >= limit.products or time.monotonic() >= ends_at
+
+
+def preview(
+    services: Services, *, most_rows: int, before: str = "", limit: PlanLimit | None = PlanLimit()
+) -> dict[str, Any]:
     """Return what would be adopted for the known products; change nothing.
 
     Args:
         most_rows: the most files that are named; all are counted.
+        before: `next` of the reading before; empty for the first one.
+        limit: how far this reading goes. If more products follow, `next` says where to go on.
 
     Raises:
+        Busy: the plan is being read already.
         As `adopt_known`.
     """
-    rows: list[Adoptable] = []
-    counts = [progress.adopted for progress in adopt_known(services, dry_run=True, show=rows.append)]
+    plan = _read_plan(services, before, limit)
     return {
-        "files": len(rows),
-        "adoptable": counts[-1] if counts else 0,
-        "blocked": sum(row.check == BLOCKED for row in rows),
-        "waiting": sum(row.check == WAITING for row in rows),
-        "rows": [asdict(row) for row in rows[:most_rows]],
+        "products": plan.products,
+        "next": plan.next,
+        "files": len(plan.rows),
+        "adoptable": sum(not row.problem for row in plan.rows),
+        "blocked": sum(row.check == BLOCKED for row in plan.rows),
+        "waiting": sum(row.check == WAITING for row in plan.rows),
+        "rows": [asdict(row) for row in plan.rows[:most_rows]],
     }
 
 
-def request_checks(services: Services, *, by: str) -> int:
-    """Let workers check the finished files that would be adopted for the known products; return how many.
+def request_checks(
+    services: Services, *, by: str, before: str = "", limit: PlanLimit | None = None
+) -> dict[str, Any]:
+    """Let workers check the finished files that would be adopted for the known products.
 
     Nothing is adopted. The results are in the preview.
 
+    Args:
+        by: who requested it.
+        before: `next` of the call before; empty for the first one.
+        limit: how far this call goes; None: over all products.
+
+    Returns:
+        `requested`, how many files, and `next`, where to go on if more products follow.
+
     Raises:
+        Busy: the plan is being read already.
         As `adopt_known`.
     """
-    rows: list[Adoptable] = []
-    for _ in adopt_known(services, dry_run=True, show=rows.append):
-        pass
-    wanted = [replace(row, check="", blocks=()) for row in rows if not row.problem and row.check != WAITING]
+    plan = _read_plan(services, before, limit)
+    wanted = [
+        replace(row, check="", blocks=()) for row in plan.rows if not row.problem and row.check != WAITING
+    ]
     with services.transaction():
         services.audit.add("adoption_checks", by=by, subject="plugin.json")
         ids = [services.finished_files.put(row, state=WAITING) for row in wanted]
         services.queue.wake("check_finished_file", ids)
-    return len(wanted)
+    return {"requested": len(wanted), "next": plan.next}
 
 
 def wake_waiting_checks(services: Services) -> int:

@@ -111,7 +111,8 @@ def with_checks(services: Services, files: list[Adoptable]) -> list[Adoptable]:
             return file
         if found.state == finished_files.WAITING:
             return replace(file, check=finished_files.WAITING)
-        blocks = tuple(f"{each.code}: {each.message}" for each in found.issues)
+        # A finding of the GLB is one of the web GLB and of each level of detail too.
+        blocks = tuple(dict.fromkeys(f"{each.code}: {each.message}" for each in found.issues))
         return replace(file, check=BLOCKED if blocks else GOOD, blocks=blocks)
 
     return [add(file) for file in files]

@@ -15,7 +15,8 @@ from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.domain.notify import NotifyEvent
-from dam_connector.errors import NotFound, StateConflict, StorageUnavailable
+from dam_connector.domain.visible_names import is_visible_name
+from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
@@ -50,10 +51,12 @@ def start(
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
 
     Raises:
+        Refused: the name has invisible characters.
         StateConflict: a batch of this name exists.
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
+    _require_visible(name)
     rows = (_to_be_stored(row) for row in check_rows(services, sheet, mapping, pictures))
     batch = services.batches.store(name, owner, sheet.header, rows, delimiter=sheet.delimiter)
     with services.transaction():
@@ -64,12 +67,19 @@ def start(
     return batch
 
 
+def _require_visible(name: str) -> None:
+    if not is_visible_name(name):
+        raise Refused("batch", "start", "a batch needs a name of visible characters")
+
+
 def require_free_name(services: Services, name: str) -> None:
     """Check that a batch can get a name.
 
     Raises:
+        Refused: it has invisible characters.
         StateConflict: a batch of this name exists.
     """
+    _require_visible(name)
     if services.batches.get(name):
         raise StateConflict(f"there is a batch {name!r} already; choose another name")
 

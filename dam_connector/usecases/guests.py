@@ -6,6 +6,7 @@ from dam_connector.domain.comment import Anchor, Comment
 from dam_connector.domain.event import Decision
 from dam_connector.domain.guest_link import GuestScope
 from dam_connector.domain.version import Version, VersionState
+from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict
 from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.guest_links import GuestLink
@@ -41,7 +42,7 @@ def create(
             guest is to decide where stages decide and the link is for none of them.
     """
     name = name.strip()
-    if not name or not name.isprintable():
+    if not is_visible_name(name):
         raise Refused("guest link", "create", "a guest needs a name of visible characters")
     value = _find_scope(services, scope, value)
     _require_stage(services, scope, value, stage, may_decide=may_decide)

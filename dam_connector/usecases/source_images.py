@@ -212,10 +212,7 @@ def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
         return _url_issue(error, url, pointer, services.settings.max_picture_bytes)
     if pointer == MODEL_POINTER:
         return None if may_be_model(head) else _not_a_model(url)
-    if not picture_mime(head):
-        message = f"{_field_name(pointer)}: the file at this address is not a picture."
-        return issue("source.not_an_image", message, pointer=pointer, measured=url)
-    return None
+    return None if picture_mime(head) else _not_a_picture(url, pointer)
 
 
 def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256 | Issue:
@@ -231,7 +228,9 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
         held = Sha256(url.removeprefix(HELD_PREFIX))
         with suppress(NotFound):  # it is no hash
             if services.blobs.has(held):
-                return held
+                head = services.blobs.first_bytes(held, SIGNATURE_BYTES)
+                is_usable = pointer == MODEL_POINTER or picture_mime(head)
+                return held if is_usable else _not_a_picture("", pointer)
         message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes
@@ -250,6 +249,8 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
         return issue("source.damaged", message, pointer=pointer, measured=url)
     if pointer == MODEL_POINTER and not model_format(data):
         return _not_a_model(url)
+    if pointer != MODEL_POINTER and not picture_mime(data[:SIGNATURE_BYTES]):
+        return _not_a_picture(url, pointer)
     return services.blobs.put(data)
 
 
@@ -268,6 +269,11 @@ def _may_name(services: Services, pim: str, url: str) -> bool:
 def _not_a_model(url: str) -> Issue:
     message = "The file at this address is no model that can be read."
     return issue("source.not_a_model", message, pointer=MODEL_POINTER, measured=url[:200], limit=FORMATS_TEXT)
+
+
+def _not_a_picture(url: str, pointer: str) -> Issue:
+    message = f"{_field_name(pointer)}: the file at this address is not a picture."
+    return issue("source.not_an_image", message, pointer=pointer, measured=url[:200])
 
 
 def _fetch_sibling(services: Services, url: str, name: str, max_bytes: int) -> bytes:

@@ -13,13 +13,15 @@ MOST_ROWS = 500
 
 
 @bp.get("/adoption")
-@requires(UserRole.VIEWER)
+@requires(UserRole.ADMIN)
 def index() -> ResponseReturnValue:
     """Show how far the last adoption came and, on request, what would be adopted."""
     found, problem = None, ""
     if "files" in request.args:
         try:
-            found = adopt_known_products.preview(services(), most_rows=MOST_ROWS)
+            found = adopt_known_products.preview(
+                services(), most_rows=MOST_ROWS, before=request.args.get("before", "")
+            )
         except (AdapterError, ConfigError) as error:
             problem = str(error)
     return render_template(
@@ -27,6 +29,7 @@ def index() -> ResponseReturnValue:
         rules=services().rules.current().adopt,
         found=found,
         problem=problem,
+        before=request.args.get("before", ""),
         progress=adopt_known_products.adoption_progress(services()),
     )
 
@@ -48,10 +51,13 @@ def begin() -> ResponseReturnValue:
 @requires(UserRole.ADMIN)
 def check() -> ResponseReturnValue:
     """Let workers check the finished files that would be adopted."""
+    before = request.form.get("before", "")
     try:
-        count = adopt_known_products.request_checks(services(), by=signed_in_user().name)
-    except (AdapterError, ConfigError) as error:
+        found = adopt_known_products.request_checks(
+            services(), by=signed_in_user().name, before=before, limit=adopt_known_products.PlanLimit()
+        )
+    except (AdapterError, ConfigError) as error:  # also that the plan is being read already
         flash(f"Not begun: {error}", "error")
     else:
-        flash(f"{count} files are being checked.", "info")
-    return redirect(url_for("adoption.index", files=1))
+        flash(f"{found['requested']} files are being checked.", "info")
+    return redirect(url_for("adoption.index", files=1, before=before or None))

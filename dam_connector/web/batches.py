@@ -25,6 +25,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.version import VersionState
+from dam_connector.domain.visible_names import visible_part
 from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.store.gallery import GalleryFilter, VersionCard
@@ -146,12 +147,12 @@ def begin() -> ResponseReturnValue:
 
 
 def _batch_name(default: str) -> str:
-    return request.form.get("name", "").strip()[:MAX_NAME_LENGTH] or default
+    return visible_part(request.form.get("name", ""))[:MAX_NAME_LENGTH] or default
 
 
 def _uploaded_name() -> str:
     uploaded = request.files.get("file")
-    return (uploaded.filename or "")[:MAX_NAME_LENGTH] if uploaded else ""
+    return visible_part(uploaded.filename or "")[:MAX_NAME_LENGTH] if uploaded else ""
 
 
 def _chosen_columns(sheet: Sheet) -> dict[str, str]:

@@ -145,9 +145,9 @@ def _version_page(draft: Draft | None = None) -> str:
 @bp.get("/guest/versions/<version_id>/photos/<view>")
 @for_guests
 def photo(version_id: str, view: str) -> Response:
-    """Send a photo of the product of a version."""
+    """Send a photo that the page of a version shows; a product's other sources are not for guests."""
     record = services().products.get(guest_version().asset.sku)
-    return source_response(record.sources.get(view) if record else None, view)
+    return source_response(record.photos.get(view) if record else None, view)
 
 
 @bp.post("/guest/versions/<version_id>/decide")

@@ -1,7 +1,8 @@
 """Links within texts that name records: SKUs, versions, batches and deliveries."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 from flask import url_for
 from markupsafe import Markup, escape
@@ -9,6 +10,10 @@ from markupsafe import Markup, escape
 from dam_connector.wiring import Services
 
 _ID = re.compile(r"\b(ver|bat|dlv)_[0-9a-z]{20,40}\b")
+
+_SKU_END = re.compile(rf": |; |{_ID.pattern}|\Z")
+MAX_SKU = 500  # characters, as in the table
+MAX_SKU_ENDS = 9  # of the places where a SKU may end; a SKU may hold some of them itself
 
 
 class RecordLinks:
@@ -22,8 +27,8 @@ class RecordLinks:
             texts: E.g. `CH123: 5 runs planned; LA207: flagged`, or `CH123 ver_01m7...`.
         """
         listed = list(texts)
-        skus = {_sku(part) for text in listed for part in text.split("; ")}
-        self.product_ids = services.products.ids_by_sku(skus - {""})
+        skus = {sku for text in listed for part in _parts(text) for sku in _possible_skus(part)}
+        self._product_ids = services.products.ids_by_sku(skus)
         versions = {m[0] for text in listed for m in _ID.finditer(text) if m[1] == "ver"}
         self._versions = {
             str(card.id): f"{card.asset.deliverable} V{card.number}"
@@ -32,15 +37,16 @@ class RecordLinks:
 
     def markup(self, text: str) -> Markup:
         """Return a text with links to the records that exist."""
-        return Markup("; ").join(self._part(part) for part in text.split("; "))
-
-    def _part(self, part: str) -> Markup:
-        sku = _sku(part)
-        product_id = self.product_ids.get(sku)
-        if product_id is None:
-            return self._ids(part)
-        address = url_for("products.product", product_id=product_id)
-        return Markup('<a href="{}">{}</a>{}').format(address, sku, self._ids(part[len(sku) :]))
+        result, rest = Markup(), text
+        while rest:
+            sku = next((each for each in _possible_skus(rest) if each in self._product_ids), "")
+            if sku:
+                address = url_for("products.product", product_id=self._product_ids[sku])
+                result += Markup('<a href="{}">{}</a>').format(address, sku)
+            before, semicolon, after = rest[len(sku) :].partition("; ")
+            result += self._ids(before) + semicolon
+            rest = after
+        return result
 
     def _ids(self, text: str) -> Markup:
         """Return a text with links instead of the ids in it."""
@@ -62,6 +68,18 @@ class RecordLinks:
         return Markup('<a href="{}">{}</a>').format(address, text)
 
 
-def _sku(part: str) -> str:
-    """Return the SKU with which a text begins, if it begins with one: all before a colon or an id."""
-    return _ID.split(part.partition(": ")[0])[0].strip()
+def _parts(text: str) -> Iterator[str]:
+    """Yield a text, and what follows each semicolon in it: a SKU may begin there."""
+    while text:
+        yield text
+        text = text.partition("; ")[2]
+
+
+def _possible_skus(text: str) -> list[str]:
+    """Return the SKUs with which a text may begin, the longest first.
+
+    They end before a colon, a semicolon or an id, or with the text: of `A1: 9: flagged`, `A1` and `A1: 9`.
+    """
+    ends = [found.start() for found in islice(_SKU_END.finditer(text), MAX_SKU_ENDS)]
+    skus = [text[:end].rstrip() for end in reversed(ends)]
+    return [sku for sku in skus if sku and len(sku) <= MAX_SKU]

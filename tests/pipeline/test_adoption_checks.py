@@ -6,10 +6,13 @@ from typing import Any
 
 import pytest
 
+from dam_connector.domain.issue import issue
 from dam_connector.errors import ConfigError, Refused, Unavailable
 from dam_connector.fakes.server import MINIMAL_GLB
+from dam_connector.store.finished_files import CHECKED
 from dam_connector.usecases import adoption, publish
 from dam_connector.usecases.adopt_known_products import (
+    PlanLimit,
     adopt_known,
     preview,
     request_checks,
@@ -61,7 +64,7 @@ def test_what_the_checks_would_block_is_said_before_and_waits_for_a_person(
     in_pim(services, clock, photos)
     services.products.upsert(product(dimensions=CHAIR), connection="", ref="CH123", source_time=clock.now())
     assert {row["check"] for row in preview(services, most_rows=9)["rows"]} == {""}
-    assert request_checks(services, by="ann") == 2
+    assert request_checks(services, by="ann")["requested"] == 2
     assert preview(services, most_rows=9)["waiting"] == 2 and services.assets.of_product("CH123") == []
     drain()
     plan = preview(services, most_rows=9)
@@ -86,7 +89,7 @@ def test_a_check_whose_wake_up_was_lost_or_whose_dam_was_away_is_made_later(
     services: Services, shelf: Any, clock: TestClock, photos: PhotoServer, drain: Drain
 ) -> None:
     services.products.upsert(product(dimensions=CHAIR), connection="", ref="CH123", source_time=clock.now())
-    assert request_checks(services, by="ann") == 2
+    assert request_checks(services, by="ann")["requested"] == 2
     shelf.fail_with = Unavailable("shelf", "photo_bytes", "away")
     drain()
     assert preview(services, most_rows=9)["waiting"] == 1 and wake_waiting_checks(services) == 0
@@ -150,3 +153,33 @@ def test_a_channel_that_lists_no_pictures_says_so(
     services.products.upsert(product(), connection="", ref="CH123", source_time=clock.now())
     with pytest.raises(ConfigError, match="viewer cannot list a shop's pictures"):
         list(adopt_known(services))
+
+
+def test_a_finding_of_several_files_is_said_once(services: Services, shelf: Any, clock: TestClock) -> None:
+    services.products.upsert(product(dimensions=CHAIR), connection="", ref="CH123", source_time=clock.now())
+    request_checks(services, by="ann")
+    source = services.finished_files.of_skus({"CH123"})["CH123", "model"].source
+    issues = [
+        issue("conformance.error", "NO_MESH", pointer=each) for each in ("/meshes/0", "/files/web/meshes/0")
+    ]
+    services.finished_files.put(source, state=CHECKED, issues=issues)
+    blocks = {row["deliverable"]: row["blocks"] for row in preview(services, most_rows=9)["rows"]}
+    assert blocks["model"] == ("conformance.error: NO_MESH",)
+
+
+def test_one_reading_of_the_plan_asks_the_shop_for_some_products_and_says_where_it_goes_on(
+    services: Services, shelf: Any, clock: TestClock, write_rules: Callable[..., None]
+) -> None:
+    rules = json.loads(services.settings.plugin_json.read_text())
+    write_rules(**{**rules, "deliverables": [PACKSHOT], "adopt": {"packshot": {"channel": "shop"}}})
+    shop: Any = services.channel("shop")
+    for sku in ("A1", "A2", "A3"):
+        shop.own[sku] = {"a.jpg": SHOT}
+        services.products.upsert(product(sku), connection="", ref=sku, source_time=clock.now())
+    first = preview(services, most_rows=9, limit=PlanLimit(products=2))
+    assert (first["products"], first["adoptable"]) == (2, 2) and first["next"]
+    rest = preview(services, most_rows=9, before=first["next"], limit=PlanLimit(products=2))
+    assert (rest["products"], rest["next"]) == (1, "")
+    assert {row["sku"] for row in first["rows"] + rest["rows"]} == {"A1", "A2", "A3"}
+    one = request_checks(services, by="ann", limit=PlanLimit(seconds=0))  # one product at least
+    assert one["requested"] == 1 and one["next"]

@@ -1,5 +1,6 @@
 """Bad input becomes an issue with its place and remedy, and the rest of the catalog goes on."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import cv2
 import pytest
 
+from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
@@ -142,6 +144,26 @@ def test_a_record_names_files_of_its_own_pim_and_of_dams_with_sources(services: 
     own = product("OWN1", images=images)
     sources, issues = store_source_images(services, own, connection="sheets", last_try=True)
     assert not issues and set(sources) == {"front", "back"}
+
+
+@pytest.mark.usefixtures("neighbours")
+@pytest.mark.issue("source.not_an_image", "source.inspiration")
+def test_a_file_that_is_no_picture_is_not_stored_as_one(
+    services: Services, photos: PhotoServer, tmp_path: Path
+) -> None:
+    secret = b"SKU,Price\nCH123,17.50\n"
+    (tmp_path / "products.csv").write_bytes(secret)
+    photos.files["prices.jpg"] = services.dam("photos").stored["x"]["Photos/prices.jpg"] = secret
+    images = {
+        "front": "pim:sheets/products.csv",
+        "back": "dam:photos/prices.jpg",
+        "left": photos.url("prices.jpg"),
+        "right": f"held:{services.blobs.put(secret + b'LA207,4')}",
+    }
+    own = product("OWN1", images=images, inspiration_image="pim:sheets/products.csv")
+    sources, issues = store_source_images(services, own, connection="sheets", last_try=True)
+    assert sources == {} and not services.blobs.has(Sha256(hashlib.sha256(secret).hexdigest()))
+    assert sorted(i.code for i in issues) == ["source.inspiration", *["source.not_an_image"] * 4]
 
 
 @pytest.mark.parametrize("sku", ["../../etc", "/a", "x" * 65, ".hidden", "tab\tsku", "CON..TROL"])

@@ -18,7 +18,7 @@ from tests.unit.shapes import box, unwrapped
 from worker.__main__ import main
 from worker.gltf.container import read_json
 from worker.gltf.rewriting import GlbRewriter
-from worker.gltf.variants import VARIANTS, colour_names, select_colour
+from worker.gltf.variants import MAX_VARIANTS, VARIANTS, colour_names, select_colour, write_variants
 from worker.imaging.main_colours import main_colours, to_lab
 from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.camera import named_camera
@@ -141,6 +141,45 @@ def test_a_brought_model_with_variants_passes_through_unharmed(chairs: bytes) ->
         assert float(np.median(deltaE_ciede2000(one, two))) < 2
     lost = next(i for i in work.issues if i.code == "usdz.lost")
     assert VARIANTS in lost.message
+
+
+@pytest.mark.parametrize(
+    ("mappings", "material"),
+    [
+        (None, 0),
+        ("abc", 0),
+        ([None, "abc", 5, {"variants": [1]}, {"variants": None, "material": 1}], 0),
+        ([{"variants": [1], "material": m} for m in (None, "1", -1, True, 99)], 0),
+        ([{"variants": [1], "material": None}, {"variants": ["x", 1], "material": 1}], 1),
+    ],
+)
+def test_odd_mappings_of_variants_are_passed_over(mappings: object, material: int) -> None:
+    rewriter = GlbRewriter(made.two_materials())
+    names = [row.setdefault("name", f"m{n}") for n, row in enumerate(rewriter.json["materials"])]
+    variants = [7, {"name": "Green"}, *({"name": f"v{n}"} for n in range(MAX_VARIANTS))]
+    rewriter.json["extensions"] = {VARIANTS: {"variants": variants}}
+    primitive = rewriter.json["meshes"][0]["primitives"][0]
+    primitive |= {"material": 0, "extensions": {VARIANTS: {"mappings": mappings}}}
+    rewriter.json["meshes"][0]["primitives"][1:] = []
+    odd = rewriter.finish()
+    assert len(colour_names(read_json(odd))) == MAX_VARIANTS
+    chosen = read_json(select_colour(odd, "Green"))
+    shown = chosen["meshes"][0]["primitives"][0]
+    assert chosen["materials"][shown["material"]]["name"] == names[material] and "extensions" not in shown
+    with pytest.raises(InputError) as refused:
+        select_colour(odd, "Pink")
+    assert len(str(refused.value)) < 400
+
+
+@pytest.mark.parametrize("extensions", [None, [], {VARIANTS: None}, {VARIANTS: []}])
+def test_extensions_that_are_no_objects_have_no_variants(extensions: object) -> None:
+    rewriter = GlbRewriter(made.two_materials())
+    rewriter.json["extensions"] = {VARIANTS: {"variants": [{"name": "Green"}]}}
+    for primitive in rewriter.json["meshes"][0]["primitives"]:
+        primitive["extensions"] = extensions
+    plain = select_colour(rewriter.finish(), "Green")
+    assert VARIANTS not in str(read_json(plain))
+    assert colour_names(read_json(write_variants(plain, ["Red", "Blue"], [{}]))) == ["Red", "Blue"]
 
 
 def run(*arguments: object) -> tuple[int, dict]:

@@ -253,6 +253,16 @@ def test_normals_without_a_length_are_not_packed_and_look_alike() -> None:
     assert DRACO in read_json(file_of(finish(write_glb(ball(), "x")), "web"))["extensionsRequired"]
 
 
+def test_a_model_whose_triangles_have_no_area_stays_unpacked() -> None:
+    rewriter = GlbRewriter(write_glb(ball(), "x"))
+    rewriter.json["nodes"][0]["scale"] = [0, 0, 0]
+    nothing = rewriter.finish()
+    for done in (finish(nothing), with_budget(nothing, max_bytes=1000)):
+        assert "extensionsRequired" not in read_json(file_of(done, "web"))
+    flat = write_glb(replace(ball(), positions=np.zeros_like(ball().positions)), "x")
+    assert pack_scene(flat) == flat
+
+
 def test_each_channel_has_a_glb_within_its_budget() -> None:
     budgets = {
         "shop": WebBudget(texture_px=256, min_ssim=0.5, geometry="plain", textures="plain"),

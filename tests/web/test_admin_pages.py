@@ -1,5 +1,6 @@
 """The pages for admins: failures by cause, connections and their test, refused rules in the navigation."""
 
+import html
 import json
 import posixpath
 import re
@@ -7,14 +8,16 @@ from collections.abc import Callable
 
 import pytest
 import sqlalchemy as sa
+from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
 from dam_connector.store.tables import runs
-from dam_connector.usecases import intake
+from dam_connector.usecases import adopt_known_products, intake
 from dam_connector.usecases.adopt_known_products import continue_adoption
 from dam_connector.web import help_pages
+from dam_connector.web.record_links import RecordLinks
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, product, record, signed
 
@@ -118,7 +121,7 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
         client.post("/adoption/checks", follow_redirects=True).text
     )
     assert machine.get("/api/v1/adoption/plan").json["waiting"] == 1
-    assert machine.post("/api/v1/adoption/checks").json == {"requested": 0}
+    assert machine.post("/api/v1/adoption/checks").json == {"requested": 0, "next": ""}
     drain()
     assert "checked, good" in client.get("/adoption?files=1").text
     assert machine.post("/api/v1/adoption").json["progress"]["done"] is False
@@ -138,6 +141,13 @@ def test_finished_files_are_shown_and_adopted_by_an_admin(
     services.dam("shelf").fail_with = Unavailable("shelf", "finished_files", "away")
     assert "away" in client.get("/adoption?files=1").text
     assert browser_like("reviewer").post("/adoption").status_code == 403
+    for viewer, address in ((browser_like, "/adoption?files=1"), (api, "/api/v1/adoption/plan")):
+        assert viewer("viewer").get(address).status_code == 403
+    with services.locks.lock(adopt_known_products.PLAN_LOCK):
+        answer = machine.get("/api/v1/adoption/plan")
+        assert answer.status_code == 409 and "being read already" in answer.text
+        assert machine.post("/api/v1/adoption/checks").status_code == 409
+        assert "being read already" in client.get("/adoption?files=1").text
 
 
 def test_pages_of_admins_lead_to_the_records_and_the_documents(
@@ -182,6 +192,24 @@ def test_the_help_is_in_groups_and_its_pages_are_below_it(browser_like: Visitor)
     page = client.get("/help/tools.md").text
     assert "<title>Tools for work by hand: dam-worker ·" in page
     assert re.search(r'href="/help"\s*aria-current="true"', page)
+
+
+def test_a_text_links_the_longest_sku_with_which_it_begins(app: Flask, services: Services) -> None:
+    ids = {}
+    for sku in ("LNK", "LNK: 9", "LNK; X", "B1"):
+        services.products.upsert(product(sku), connection="", ref=sku, source_time=services.clock.now())
+        ids[sku] = services.products.get(sku).id
+    with app.test_request_context():
+        for text, linked in (
+            ("LNK: 9: 3 runs planned; B1: flagged", ["LNK: 9", "B1"]),
+            ("LNK: 9 runs planned", ["LNK"]),
+            ("LNK; X: flagged; LNK: 2 runs planned", ["LNK; X", "LNK"]),
+            ("LNK: 9", ["LNK: 9"]),
+            ("B1; GONE: flagged; <b>", ["B1"]),
+        ):
+            shown = str(RecordLinks(services, [text]).markup(text))
+            assert re.findall(r'<a href="/products/(\w+)">', shown) == [ids[sku] for sku in linked], text
+            assert html.unescape(re.sub("</?a[^>]*>", "", shown)) == text
 
 
 @pytest.mark.parametrize("name", help_pages.documents())

@@ -60,6 +60,8 @@ def test_a_batch_is_uploaded_checked_begun_watched_and_exported(api: Api, drain:
     assert checked["makes"] == {"packshot": 1, "cutout": 1}
     assert client.get("/api/v1/batches").json["items"] == []
     keyed = {"Idempotency-Key": "one"}
+    for name in ("spr\ning", "spr\u202eing", " "):
+        assert client.post("/api/v1/batches", json={**body, "name": name}).status_code == 422
     begun = client.post("/api/v1/batches", json={**body, "name": "spring"}, headers=keyed)
     assert begun.status_code == 202 and begun.json["progress"]["waiting"] == 1 and not begun.json["is_over"]
     assert client.post("/api/v1/batches", json={**body, "name": "spring"}, headers=keyed).json == begun.json

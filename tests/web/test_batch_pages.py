@@ -237,6 +237,13 @@ def test_a_name_that_is_taken_is_said_with_the_check(rows: str, browser_like: Vi
     assert "Autumn 2" in begun.text and begun.request.path.startswith("/batches/bat_")
 
 
+def test_the_name_of_a_batch_has_visible_characters_only(rows: str, browser_like: Visitor) -> None:
+    client = browser_like("merchandiser")
+    page = checked(client, rows)
+    begun = client.post("/batches", data=hidden(page) | {"name": "Au\ntumn \u202egnp"})
+    assert "<h1>Autumn gnp" in client.get(begun.location).text
+
+
 def test_a_batch_offers_to_try_again_what_can_be_tried_and_names_blocked_versions(
     photos: PhotoServer,
     browser_like: Visitor,

@@ -8,8 +8,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.guest_link import GuestScope
+from dam_connector.domain.product import INSPIRATION, spin_key
 from dam_connector.usecases import comments, guests, intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, product, rules_json
@@ -72,6 +74,20 @@ def test_a_guest_sees_its_scope_and_nothing_else(
     assert guest.get(f"/files/{own.sha256}/{own.name}").status_code == 200
     assert guest.get(f"/files/{other.sha256}/{other.name}").status_code == 404
     assert app.test_client().get(f"/files/{own.sha256}/{own.name}").status_code == 404
+
+
+def test_a_guest_gets_the_photos_that_its_page_shows_and_no_other_source(
+    made: dict[str, str], enter: Enter, services: Services
+) -> None:
+    record, held = services.products.get("A1"), services.blobs.put(picture(ground=200))
+    others = (BROUGHT_MODEL, spin_key(1))
+    sources = {**record.sources, **dict.fromkeys((INSPIRATION, *others), held)}
+    services.products.set_findings("A1", sources, ())
+    guest, address = enter(may_decide=False), f"/guest/versions/{made['A1']}"
+    shown = re.findall(r'src="/guest/versions/\w+/photos/(\w+)"', guest.get(address).text)
+    assert shown == ["front", INSPIRATION]
+    assert [guest.get(f"{address}/photos/{key}").status_code for key in shown] == [200, 200]
+    assert [guest.get(f"{address}/photos/{key}").status_code for key in others] == [404, 404]
 
 
 def test_no_route_answers_a_guest_beyond_its_scope(

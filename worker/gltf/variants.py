@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dam_connector.errors import InputError
 from worker.gltf.document import Document
@@ -12,6 +13,8 @@ from worker.gltf.materials import number_list
 from worker.gltf.rewriting import GlbRewriter
 
 VARIANTS = "KHR_materials_variants"
+MAX_VARIANTS = 1000  # of a model that are read; a file may name more
+NAMED = 20  # of them in a message
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +48,16 @@ def write_variants(
         for number, found in enumerate(added, 1):
             variants_of.setdefault(found.get(own, own), []).append(number)
         mappings = [{"material": m, "variants": variants} for m, variants in variants_of.items()]
-        primitive.setdefault("extensions", {})[VARIANTS] = {"mappings": mappings}
-    rewriter.json.setdefault("extensions", {})[VARIANTS] = {"variants": [{"name": n} for n in names]}
+        _set_extension(primitive, {"mappings": mappings})
+    _set_extension(rewriter.json, {"variants": [{"name": n} for n in names]})
     rewriter.use_extension(VARIANTS)
     return rewriter.finish()
+
+
+def _set_extension(row: Row, value: Row) -> None:
+    """Add the extension to an object, whose `extensions` may be no object."""
+    extensions = row.get("extensions")
+    row["extensions"] = {**(extensions if isinstance(extensions, dict) else {}), VARIANTS: value}
 
 
 def replace_materials(glb: bytes, changes: Mapping[int, MaterialChange]) -> bytes:
@@ -70,14 +79,18 @@ def select_colour(glb: bytes, name: str) -> bytes:
     rewriter = GlbRewriter(glb)
     names = colour_names(rewriter.json)
     if name not in names:
-        raise InputError("variant.impossible", f"It has no variant {name!r}: {', '.join(names) or 'none'}.")
+        listed = ", ".join(names[:NAMED]) or "none"
+        raise InputError("variant.impossible", f"It has no variant {name!r}: {listed}.")
+    number = names.index(name)
     for primitive in _primitives(rewriter):
-        mappings = (primitive.get("extensions") or {}).pop(VARIANTS, {}).get("mappings", [])
-        for mapping in mappings:
-            if names.index(name) in mapping.get("variants", []):
-                primitive["material"] = mapping["material"]
-        if not primitive.get("extensions", True):
-            del primitive["extensions"]
+        material = _material_of(primitive, number)
+        if material is not None and material < len(_list(rewriter.json, "materials")):
+            primitive["material"] = material
+        extensions = primitive.get("extensions")
+        if isinstance(extensions, dict):
+            extensions.pop(VARIANTS, None)
+        if not extensions:
+            primitive.pop("extensions", None)
     del rewriter.json["extensions"][VARIANTS]
     if not rewriter.json["extensions"]:
         del rewriter.json["extensions"]
@@ -87,9 +100,32 @@ def select_colour(glb: bytes, name: str) -> bytes:
 
 
 def colour_names(document: Row) -> list[str]:
-    """Return the names of a glTF's variants."""
-    found = (extension(document, VARIANTS) or {}).get("variants")
-    return [str(v.get("name", "")) for v in found if isinstance(v, dict)] if isinstance(found, list) else []
+    """Return the names of a glTF's variants, by their numbers: the first `MAX_VARIANTS`.
+
+    What is no variant has an empty name.
+    """
+    found = _list(extension(document, VARIANTS) or {}, "variants")[:MAX_VARIANTS]
+    return [str(v.get("name", "")) if isinstance(v, dict) else "" for v in found]
+
+
+def _material_of(primitive: Row, number: int) -> int | None:
+    """Return the material of a primitive in a variant; None where it keeps its own.
+
+    What contradicts the specification is passed over.
+    """
+    found = None
+    for mapping in _list(extension(primitive, VARIANTS) or {}, "mappings"):
+        if isinstance(mapping, dict) and number in _list(mapping, "variants"):
+            material = mapping.get("material")
+            if isinstance(material, int) and not isinstance(material, bool) and material >= 0:
+                found = material
+    return found
+
+
+def _list(row: Row, key: str) -> list[Any]:
+    """Return a field that is a list; an empty list where it is none."""
+    found = row.get(key)
+    return found if isinstance(found, list) else []
 
 
 def _add_material(rewriter: GlbRewriter, index: int, change: MaterialChange, name: str) -> int:
@@ -110,15 +146,17 @@ def _add_material(rewriter: GlbRewriter, index: int, change: MaterialChange, nam
 
 
 def _primitives(rewriter: GlbRewriter) -> Iterator[Row]:
-    for mesh in rewriter.json.get("meshes", []):
-        yield from mesh.get("primitives", [])
+    for mesh in _list(rewriter.json, "meshes"):
+        if isinstance(mesh, dict):
+            yield from (p for p in _list(mesh, "primitives") if isinstance(p, dict))
 
 
 def _drop_unused(rewriter: GlbRewriter) -> None:
     """Drop the materials, textures and images that no primitive shows any more."""
     document = rewriter.json
     for key, fields in (("materials", "material"), ("textures", "index"), ("images", "source")):
-        holders = _holders(document, key, fields)
+        count = len(_list(document, key))
+        holders = [row for row in _holders(document, key, fields) if 0 <= row[fields] < count]
         used = sorted({row[fields] for row in holders})
         number_of = {index: number for number, index in enumerate(used)}
         for row in holders:
@@ -132,7 +170,7 @@ def _drop_unused(rewriter: GlbRewriter) -> None:
 def _holders(document: Row, key: str, field: str) -> list[Row]:
     """Return the objects that name a material, texture or image."""
     within = {"materials": "meshes", "textures": "materials", "images": "textures"}[key]
-    stack, found = list(document.get(within, [])), []
+    stack, found = _list(document, within).copy(), []
     while stack:
         row = stack.pop()
         if isinstance(row, dict):

@@ -123,16 +123,19 @@ def has_unit_normals(normals: NDArray[np.floating]) -> bool:
 
 
 def _pack_primitive(rewriter: GlbRewriter, primitive: Row, local: LocalMesh) -> None:
-    stream = DracoPy.encode(
-        np.ascontiguousarray(local.positions, np.float32),
-        np.ascontiguousarray(local.faces, np.uint32),
-        quantization_bits=POSITION_BITS,
-        compression_level=COMPRESSION_LEVEL,
-        tex_coord=None if local.uvs is None else np.ascontiguousarray(local.uvs, np.float64),
-        normals=None if local.normals is None else np.ascontiguousarray(local.normals, np.float64),
-        tex_coord_quantization_bits=_uv_bits(local.uvs),
-        normal_quantization_bits=NORMAL_BITS,
-    )
+    try:
+        stream = DracoPy.encode(
+            np.ascontiguousarray(local.positions, np.float32),
+            np.ascontiguousarray(local.faces, np.uint32),
+            quantization_bits=POSITION_BITS,
+            compression_level=COMPRESSION_LEVEL,
+            tex_coord=None if local.uvs is None else np.ascontiguousarray(local.uvs, np.float64),
+            normals=None if local.normals is None else np.ascontiguousarray(local.normals, np.float64),
+            tex_coord_quantization_bits=_uv_bits(local.uvs),
+            normal_quantization_bits=NORMAL_BITS,
+        )
+    except DracoPy.EncodingFailedException:
+        return  # no triangle has an area
     decoded = DracoPy.decode(stream)
     if len(decoded.faces) != len(local.faces):
         return  # Draco drops faces without area, and a web GLB has all of its model's

@@ -37,20 +37,15 @@ class PackedMesh:
 
 
 def write_web_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | None = None) -> bytes:
-    """Return a mesh as a compressed GLB: one node, one mesh, one material; arguments as for `write_glb`."""
+    """Return a mesh as a compressed GLB: one node, one mesh, one material; arguments as for `write_glb`.
+
+    Raises:
+        InputError: geometry.empty, no triangle has an area.
+    """
     document = new_document(extras)
     buffer = BinaryBuffer(document, model.wrap)
     textured = model.has_pictures
-    stream = DracoPy.encode(
-        model.positions,
-        model.faces,
-        quantization_bits=POSITION_BITS,
-        compression_level=COMPRESSION_LEVEL,
-        tex_coord=model.uvs.astype(np.float64) if textured else None,
-        normals=model.normals.astype(np.float64),
-        tex_coord_quantization_bits=UV_BITS,
-        normal_quantization_bits=NORMAL_BITS,
-    )
+    stream = _encoded(model)
     decoded = DracoPy.decode(stream)
     ids = {attribute["attribute_type"]: attribute["unique_id"] for attribute in decoded.attributes}
     attribute_types = DracoPy.AttributeType
@@ -94,6 +89,23 @@ def write_web_glb(model: TexturedMesh, name: str, extras: Mapping[str, str] | No
         )
     )
     return buffer.finish(name)
+
+
+def _encoded(model: TexturedMesh) -> bytes:
+    """Return the triangles of a mesh as a Draco stream."""
+    try:
+        return DracoPy.encode(
+            model.positions,
+            model.faces,
+            quantization_bits=POSITION_BITS,
+            compression_level=COMPRESSION_LEVEL,
+            tex_coord=model.uvs.astype(np.float64) if model.has_pictures else None,
+            normals=model.normals.astype(np.float64),
+            tex_coord_quantization_bits=UV_BITS,
+            normal_quantization_bits=NORMAL_BITS,
+        )
+    except DracoPy.EncodingFailedException as error:  # e.g. a node has the scale 0
+        raise InputError("geometry.empty", "No triangle of the model has an area.") from error
 
 
 def webp(texture: bytes, *, keep_alpha: bool = False) -> bytes:

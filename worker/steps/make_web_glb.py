@@ -88,11 +88,21 @@ def _with_packed(work: Work, services: Services, budget: WebBudget | None, chann
         return write_web_glb(mesh, work.product.sku)
 
     full = _level(plain)
-    packed = PackedModel(min(pack(full), plain, key=len), full)
+    packed = PackedModel(_smaller(plain, pack, full), full)
     if budget is not None:
         packed = _within_budget(packed, budget, pack, model)
         work = _with_comparison(work, services, packed, full, budget, channel)
     return work.with_file(services, packed.data, "web", Role.CHANNEL if channel else Role.PRIMARY, channel)
+
+
+def _smaller(plain: bytes, pack: Callable[[Level], bytes], full: Level) -> bytes:
+    """Return the packed GLB; the plain one where that is smaller, or nothing in it can be packed."""
+    try:
+        return min(pack(full), plain, key=len)
+    except InputError as error:
+        if error.issue_code != "geometry.empty":
+            raise
+        return plain
 
 
 def _is_more_than_a_mesh(glb: bytes, found: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import abort
 
-from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.errors import AdapterError, Busy, ConfigError
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import adopt_known_products
 from dam_connector.web.api.blueprint import bp
@@ -23,15 +23,22 @@ def adoption() -> dict[str, Any]:
 
 
 @bp.get("/adoption/plan")
-@requires(UserRole.VIEWER)
+@requires(UserRole.ADMIN)
+@bp.arguments(s.AdoptionPlanArgs, location="query")
 @bp.response(200, s.AdoptionPlanOut)
-def plan_adoption() -> dict[str, Any]:
-    """Return which finished files would become V1 of the known products. Nothing changes."""
+def plan_adoption(args: dict[str, Any]) -> dict[str, Any]:
+    """Return which finished files would become V1 of the known products. Nothing changes.
+
+    One call reads some hundred products; `next` goes on. While another call reads, the answer is 409.
+    """
     try:
-        return {**adopt_known_products.preview(services(), most_rows=MOST_ROWS), "problem": ""}
+        plan = adopt_known_products.preview(services(), most_rows=MOST_ROWS, before=args["cursor"])
+    except Busy:
+        raise
     except (AdapterError, ConfigError) as error:
-        none = dict.fromkeys(("files", "adoptable", "blocked", "waiting"), 0)
-        return {**none, "rows": [], "problem": str(error)}
+        none = dict.fromkeys(("products", "files", "adoptable", "blocked", "waiting"), 0)
+        return {**none, "next": "", "rows": [], "problem": str(error)}
+    return {**plan, "problem": ""}
 
 
 @bp.post("/adoption")
@@ -48,10 +55,21 @@ def begin_adoption() -> dict[str, Any]:
 
 @bp.post("/adoption/checks")
 @requires(UserRole.ADMIN)
+@bp.arguments(s.AdoptionPlanArgs, location="query")
 @bp.response(202, s.AdoptionChecksOut)
-def check_adoption() -> dict[str, Any]:
-    """Let workers check the finished files that would be adopted. The plan shows the results."""
+def check_adoption(args: dict[str, Any]) -> dict[str, Any]:
+    """Let workers check the finished files that would be adopted. The plan shows the results.
+
+    One call takes some hundred products; `next` goes on.
+    """
     try:
-        return {"requested": adopt_known_products.request_checks(services(), by=signed_in_user().name)}
+        return adopt_known_products.request_checks(
+            services(),
+            by=signed_in_user().name,
+            before=args["cursor"],
+            limit=adopt_known_products.PlanLimit(),
+        )
+    except Busy:
+        raise
     except (AdapterError, ConfigError) as error:
         abort(409, str(error))
