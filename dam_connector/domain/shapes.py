@@ -1,5 +1,6 @@
 """Shapes: products of other colours share one approved shape, and each is only recoloured."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,17 +38,23 @@ class Shapes:
 OF_ITS_OWN = Shapes()  # a product that shares nothing
 
 
-def shape_key(product: Product, rules: ColourRules) -> str:
+def shape_key(product: Product, rules: ColourRules, connection: str = "") -> str:
     """Return what a product shares with those of other colours; empty: it shares its shape with none.
 
-    Products of other sizes have other shapes: the size in millimetres is part of it.
+    Products of other sizes have other shapes, and so have those of other PIMs, whose parents may have the
+    same numbers by chance.
+
+    Args:
+        product: the product.
+        rules: of the model deliverable.
+        connection: the PIM of the product's record; empty for products that people add.
     """
-    mark = shape_mark(product, rules)
+    mark = shape_mark(product, rules, connection)
     return mark if not mark.startswith(" ") else ""
 
 
-def shape_mark(product: Product, rules: ColourRules) -> str:
-    """Return what a product shares, a blank and its size in millimetres, e.g. `CHAIR 500x600x500`.
+def shape_mark(product: Product, rules: ColourRules, connection: str) -> str:
+    """Return what a product shares, with its PIM, and its size in millimetres: `pim:CHAIR 500x600x500`.
 
     It begins with the blank where the product shares its shape with none.
     """
@@ -57,7 +64,9 @@ def shape_mark(product: Product, rules: ColourRules) -> str:
         shared = product.parent.strip()
     d = product.dimensions
     size = "x".join("-" if m is None else str(round(m * 1000)) for m in (d.width_m, d.height_m, d.depth_m))
-    return f"{shared[:MAX_KEY]} {size}"
+    if len(shared) > MAX_KEY:
+        shared = f"{shared[: MAX_KEY - 65]} {hashlib.sha256(shared.encode()).hexdigest()}"
+    return f"{f'{connection}:{shared}' if connection and shared else shared} {size}"
 
 
 def is_of_shape(provenance: Mapping[str, object], key: str) -> bool:

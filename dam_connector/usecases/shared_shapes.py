@@ -39,8 +39,7 @@ def join_shapes(services: Services, product: Product, rules: Rules) -> list[tupl
     """
     changed = []
     for deliverable in _shared(rules):
-        assert deliverable.colours is not None
-        name, key = deliverable.name, shape_key(product, deliverable.colours)
+        name, key = deliverable.name, _key(services, product, deliverable)
         if not deliverable.is_for_category(product.category):
             key = ""
         left = services.shapes.join(name, product.sku, key)
@@ -143,8 +142,7 @@ def shapes_of(services: Services, product: Product, rules: Rules) -> Shapes:
     """Return the relation of a product's models to those of other products, by some rules."""
     shared, parts, made = {}, {}, set()
     for deliverable in _shared(rules):
-        assert deliverable.colours is not None
-        key = shape_key(product, deliverable.colours)
+        key = _key(services, product, deliverable)
         owner = services.shapes.owner(deliverable.name, key) if key else ""
         if owner and owner != product.sku:
             shape = approved_shape(services, owner, deliverable.name, key)
@@ -254,3 +252,14 @@ def _shared(rules: Rules) -> Iterator[Deliverable]:
 def joined_from(name: str, rules: Rules) -> Iterator[Deliverable]:
     """Yield the deliverables that join the colours of a model deliverable."""
     return (d for d in rules.deliverables if d.is_joined and d.made_from == name)
+
+
+def _key(services: Services, product: Product, deliverable: Deliverable) -> str:
+    assert deliverable.colours is not None
+    return shape_key(product, deliverable.colours, connection_of(services, product))
+
+
+def connection_of(services: Services, product: Product) -> str:
+    """Return the PIM of a product's record; empty for products that people add."""
+    record = services.products.get(product.sku)
+    return record.connection if record else ""

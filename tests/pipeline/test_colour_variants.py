@@ -1,6 +1,7 @@
 """Products of several colours: one shape, a recolouring each, and one model of all approved colours."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -8,13 +9,16 @@ import pytest
 
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.rules import ColourRules
+from dam_connector.domain.shapes import shape_key
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.usecases import publish, review
 from dam_connector.usecases.expiry import withdraw_deleted
+from dam_connector.usecases.product_intake import ingest_product
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send
-from tests.support import MODEL, PhotoServer
+from tests.support import MODEL, PhotoServer, product
 from tests.unit.test_colour_variants import GREEN, RED, photo_picture, seat
 from worker.gltf.container import read_json, replace_json
 from worker.gltf.document import Document
@@ -221,7 +225,7 @@ def test_who_makes_the_shape_when_its_product_is_gone(
     drain()
     assert newest(family, "LOW").provenance["generator"] == "brought"
     assert states(family, "RED2", "BLUE") == [("RED2", "model", 1, "in_review")]
-    assert family.shapes.owner("model", "CHAIR 500x600x500") == "RED2"
+    assert family.shapes.owner("model", "main:CHAIR 500x600x500") == "RED2"
 
 
 def test_the_product_with_the_model_makes_the_shape_whoever_comes_first(
@@ -229,13 +233,13 @@ def test_the_product_with_the_model_makes_the_shape_whoever_comes_first(
 ) -> None:
     take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
     drain()
-    assert family.shapes.owner("model", f"CHAIR {KEY}") == ""
+    assert family.shapes.owner("model", f"main:CHAIR {KEY}") == ""
     (delivery,) = family.inbox.page()
     assert "its model waits for a product of the same shape that has photos or a model" in delivery.summary
     take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
     red(family, photos)
     drain()
-    assert family.shapes.owner("model", f"CHAIR {KEY}") == "RED"
+    assert family.shapes.owner("model", f"main:CHAIR {KEY}") == "RED"
     assert states(family, "RED", "GREEN", "BLUE") == [("RED", "model", 1, "in_review")]
     approve(family, "RED", drain)
     assert {newest(family, sku).provenance["generator"] for sku in ("GREEN", "BLUE")} == {"recoloured"}
@@ -263,7 +267,7 @@ def test_sizes_that_are_corrected_need_another_shape(
     assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
     red(family, photos, dimensions=TALL)
     drain()
-    assert family.shapes.owner("model", "CHAIR 500x610x500") == "RED"
+    assert family.shapes.owner("model", "main:CHAIR 500x610x500") == "RED"
     assert states(family, "BLUE") == [("BLUE", "model", 1, "published")]
     assert newest(family, "RED").state is VersionState.IN_REVIEW
     approve(family, "RED", drain)
@@ -290,7 +294,7 @@ def test_a_product_that_leaves_is_taken_out_and_another_takes_over(
     red(family, photos, parent="SOFA")
     drain()
     assert newest(family, "RED", "colours").state is VersionState.WITHDRAWN
-    assert family.shapes.owner("model", f"CHAIR {KEY}") == "GREEN"
+    assert family.shapes.owner("model", f"main:CHAIR {KEY}") == "GREEN"
     assert states(family, "GREEN") == [("GREEN", "model", 1, "published")]
     take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
     drain()
@@ -306,9 +310,27 @@ def test_a_shape_has_one_joined_model_when_its_product_is_back(
     drain()
     withdraw_deleted(family)
     drain()
-    assert family.shapes.owner("model", f"CHAIR {KEY}") == "BLUE"
+    assert family.shapes.owner("model", f"main:CHAIR {KEY}") == "BLUE"
     red(family, photos)
     drain()
     found = {(sku, n): s for sku, d, n, s in states(family, "RED", "BLUE") if d == "colours"}
     assert found == {("RED", 1): "withdrawn", ("BLUE", 1): "published"}
     assert newest(family, "RED").state is VersionState.PUBLISHED
+
+
+def test_products_of_another_pim_share_no_shape_by_the_same_number(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    approved(family, photos, drain)
+    other = replace(family.products.get("BLUE").product, sku="THEIRS")
+    connection, at = "other", family.clock.now()
+    ingest_product(family, other, connection=connection, ref="THEIRS", source_time=at)
+    drain()
+    assert family.assets.of_product("THEIRS") == []
+    assert family.shapes.key_of("model", "THEIRS") != family.shapes.key_of("model", "BLUE")
+    assert family.shapes.members("model", family.shapes.key_of("model", "BLUE")) == ["BLUE", "RED"]
+
+
+def test_parents_that_differ_at_their_end_alone_are_not_the_same() -> None:
+    one, two = (product("A", parent="x" * 450 + end) for end in "ab")
+    assert shape_key(one, ColourRules()) != shape_key(two, ColourRules())

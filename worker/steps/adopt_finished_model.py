@@ -6,6 +6,7 @@ from dam_connector.domain.adoption import ADOPTED
 from dam_connector.domain.shapes import SHAPE_MARK, shape_mark
 from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import InputError, NotFound
+from dam_connector.usecases.shared_shapes import connection_of
 from dam_connector.wiring import Services
 from worker.cache import cached_features, cached_model
 from worker.work import Work
@@ -38,7 +39,8 @@ def adopt_finished_model(work: Work, services: Services) -> Work:
         "adopted_ref": found.source.ref,
     }
     if work.deliverable.colours is not None:
-        origin[SHAPE_MARK] = shape_mark(work.product, work.deliverable.colours)
+        connection = connection_of(services, work.product)
+        origin[SHAPE_MARK] = shape_mark(work.product, work.deliverable.colours, connection)
     work = replace(work, files=(own,), provenance={**work.provenance, **origin})
     try:
         cached_model(services, found.sha256)

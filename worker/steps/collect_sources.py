@@ -10,7 +10,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
 from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
-from dam_connector.usecases.shared_shapes import approved_shape
+from dam_connector.usecases.shared_shapes import approved_shape, connection_of
 from dam_connector.wiring import Services
 from worker.cache import cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
@@ -36,7 +36,8 @@ def collect_sources(work: Work, services: Services) -> Work:
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)
     if work.deliverable.colours is not None:
-        mark = shape_mark(work.product, work.deliverable.colours)
+        connection = connection_of(services, work.product)
+        mark = shape_mark(work.product, work.deliverable.colours, connection)
         work = replace(work, provenance={**work.provenance, SHAPE_MARK: mark})
     shape = None if work.generator else _shared_shape(work, services)
     if shape is not None:
