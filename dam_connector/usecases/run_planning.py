@@ -16,6 +16,8 @@ from dam_connector.usecases.changed_channels import bring_live_version_in_line, 
 from dam_connector.usecases.shared_shapes import join_shapes, joined_from, restore_joined, shapes_of
 from dam_connector.wiring import Services
 
+MAX_AT_ONCE = 10  # products of a shape; the recolourings of more wait behind single products
+
 
 def plan_runs(
     services: Services,
@@ -77,11 +79,13 @@ def plan_group(
     joined = [d.name for d in joined_from(deliverable, rules)]
     for each in joined_from(deliverable, rules) if owner else ():
         restore_joined(services, owner, each)
-    for sku in services.shapes.members(deliverable, key) if owner else ():
+    members = services.shapes.members(deliverable, key) if owner else []
+    for sku in members:
         names = [*([] if joined_only else [deliverable]), *(joined if sku == owner else [])]
         record = services.products.get(sku) if names and sku != but else None
         if record and can_be_made(record, rules):
-            count += plan_runs(services, record.product, record.sources, deliverables=names, bulk=bulk)
+            waits = bulk or (len(members) > MAX_AT_ONCE and sku != owner)
+            count += plan_runs(services, record.product, record.sources, deliverables=names, bulk=waits)
     return count
 
 

@@ -13,7 +13,7 @@ from dam_connector.domain.rules import ColourRules
 from dam_connector.domain.shapes import shape_key
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
-from dam_connector.usecases import publish, review
+from dam_connector.usecases import publish, review, run_planning
 from dam_connector.usecases.expiry import withdraw_deleted
 from dam_connector.usecases.product_intake import ingest_product
 from dam_connector.wiring import Services
@@ -334,3 +334,22 @@ def test_products_of_another_pim_share_no_shape_by_the_same_number(
 def test_parents_that_differ_at_their_end_alone_are_not_the_same() -> None:
     one, two = (product("A", parent="x" * 450 + end) for end in "ab")
     assert shape_key(one, ColourRules()) != shape_key(two, ColourRules())
+
+
+def test_recolourings_of_many_products_wait_behind_single_products(
+    family: Services, photos: PhotoServer, drain: Drain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_planning, "MAX_AT_ONCE", 2)
+    red(family, photos)
+    for color in ("Green", "Blue"):
+        take_in(family, photos, color.upper(), color, swatch="#2846a0")
+    drain()
+    planned: list[tuple[str, bool]] = []
+    add = family.runs.add
+    monkeypatch.setattr(
+        type(family.runs),
+        "add",
+        lambda _, runs: [planned.extend((r.sku, r.bulk) for r in runs), add(runs)][1],
+    )
+    approve(family, "RED", drain)
+    assert {sku for sku, bulk in planned if bulk} == {"BLUE", "GREEN"}
