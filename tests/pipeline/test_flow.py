@@ -25,6 +25,7 @@ from tests.support import (
     TestClock,
     event_body,
     inbound,
+    picture,
     record,
     rules_json,
     signed,
@@ -365,7 +366,7 @@ def test_a_run_keeps_the_rules_it_was_planned_under(
 
 
 def test_run_again_retries_what_failed(services: Services, photos: PhotoServer, drain: Drain) -> None:
-    photos.files["front.jpg"] = b"no picture"
+    photos.files["front.jpg"] = picture()[:2000]  # damaged
     send(services, chair(photos))
     drain()
     assert {r.state for r in services.runs.page()} == {RunState.FAILED}

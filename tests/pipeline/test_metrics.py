@@ -25,7 +25,7 @@ from dam_connector.usecases import intake, webhook_receipt
 from dam_connector.usecases.metrics import Metrics
 from dam_connector.wiring import Services, build_services
 from tests.pipeline.helpers import Drain, approve, chair, newest, send, work
-from tests.support import PhotoServer
+from tests.support import PhotoServer, picture
 
 MONITORING = Path(__file__).parents[2] / "deploy/monitoring"
 TOKEN = "a-token-for-metrics"
@@ -102,7 +102,7 @@ def test_all_lines_of_the_log_and_all_runs_name_the_delivery_that_began_it(
 
 
 def test_a_run_that_no_delivery_began_is_its_own_origin(services: Services, photos: PhotoServer) -> None:
-    photos.files["front.jpg"] = b"x"
+    photos.files["front.jpg"] = picture()
     delivery, _ = send(services, chair(photos))
     intake.handle_delivery(services, delivery)
     record = services.products.get("CH123")
