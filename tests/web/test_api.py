@@ -13,6 +13,7 @@ from dam_connector.app import create_app
 from dam_connector.errors import OutOfCredit, RateLimited, Unavailable
 from dam_connector.usecases import retries
 from dam_connector.wiring import Services
+from schemas.common import MAX_PROBLEMS
 from tests.support import PhotoServer, picture, record
 
 Api = Callable[[str], FlaskClient]
@@ -285,3 +286,23 @@ def test_published_files_never_change_where_the_admin_wants_that(
     lasting = replace(services, settings=replace(services.settings, public_cache_s=31_536_000))
     found = create_app(lasting).test_client().get(address)
     assert found.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+
+
+def test_mistyped_keys_of_a_record_are_refused_and_foreign_ones_named(api: Api) -> None:
+    client = api("merchandiser")
+    sent = record()
+    sent["dimension"] = sent.pop("dimensions")
+    refused = client.post("/api/v1/products", json=sent)
+    assert refused.status_code == 422 and '/json/dimension: did you mean "dimensions"?' in " ".join(
+        refused.json["error"]["problems"]
+    )
+    for key, value in (("widht", 46), ("units", "mm")):
+        refused = client.post("/api/v1/products", json=record(dimensions={"height": 85, key: value}))
+        assert refused.status_code == 422 and f"/json/dimensions/{key}: did you mean" in " ".join(
+            refused.json["error"]["problems"]
+        )
+    more = {"price": 7, "image": "x", "dimensions": {"height": 1, "unit": "m", "seat": 0.4}}
+    taken = client.post("/api/v1/products", json={**record(images={}), **more})
+    assert taken.status_code == 202 and taken.json["ignored"] == ["/price", "/image", "/dimensions/seat"]
+    hostile = client.post("/api/v1/products", json=record(images={}) | {f"x{n}": 1 for n in range(5_000)})
+    assert len(hostile.json["ignored"]) == MAX_PROBLEMS
