@@ -6,6 +6,7 @@ a restart.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import structlog
@@ -26,6 +27,8 @@ from dam_connector.wiring import Services
 log = structlog.get_logger()
 NOTE = "rules-change"
 PAGE = 200  # products at a time
+MOST_PLANNED = 2000  # products whose effect pages and the API show; the command line looks at all
+PLAN_LOCK = "rules-plan"
 
 
 def plan_change(services: Services, *, most_products: int = 0) -> RulesEffect:
@@ -33,7 +36,15 @@ def plan_change(services: Services, *, most_products: int = 0) -> RulesEffect:
 
     Args:
         most_products: look at so many products only, the newest; 0: at all.
+
+    Raises:
+        Busy: another one with `most_products` is under way.
     """
+    with services.locks.lock(PLAN_LOCK) if most_products else nullcontext():
+        return _planned_change(services, most_products)
+
+
+def _planned_change(services: Services, most_products: int) -> RulesEffect:
     current = services.rules.current()
     rules = services.rules.pending or current
     effect = RulesEffect(fingerprint=rules.fingerprint, is_pending=rules is not current)

@@ -19,7 +19,6 @@ from dam_connector.web.record_links import RecordLinks
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 
 bp = Blueprint("admin", __name__)
-MOST_PLANNED = 2000  # products whose effect a page shows; the command line looks at all
 RUNS_WITHIN = timedelta(days=1)  # after a delivery, runs are looked for on its page
 PORT_PURPOSES = {
     "pim": "Source of products",
@@ -138,7 +137,7 @@ def rules() -> ResponseReturnValue:
         text=services().rules_archive.get(current.fingerprint) or "",
         pending=services().rules.pending,
         notes=rules_check.remarks(services(), current, services().users.all()) if is_admin else (),
-        effect=list(effect_lines(_effect())) if "effect" in request.args else None,
+        effect=list(effect_lines(_effect())) if is_admin and "effect" in request.args else None,
         fingerprint=(services().rules.pending or current).fingerprint,
         progress=rules_change.progress(services()),
         mode=current.changes.apply,
@@ -146,7 +145,7 @@ def rules() -> ResponseReturnValue:
 
 
 def _effect() -> RulesEffect:
-    return rules_change.plan_change(services(), most_products=MOST_PLANNED)
+    return rules_change.plan_change(services(), most_products=rules_change.MOST_PLANNED)
 
 
 @bp.post("/rules/apply")

@@ -16,6 +16,7 @@ from dam_connector.errors import Unavailable
 from dam_connector.store.tables import runs
 from dam_connector.usecases import adopt_known_products, intake
 from dam_connector.usecases.adopt_known_products import continue_adoption
+from dam_connector.usecases.rules_change import PLAN_LOCK
 from dam_connector.web import help_pages
 from dam_connector.web.record_links import RecordLinks
 from dam_connector.wiring import Services
@@ -89,9 +90,14 @@ def test_the_effect_of_rules_is_shown_and_applied_by_an_admin(
     assert "Not applied: plugin.json has changed since" in stale
     assert "is being applied" in client.post("/rules/apply", follow_redirects=True).text
     assert browser_like("reviewer").post("/rules/apply").status_code == 403
-    machine = api("viewer")
-    effect = machine.get("/api/v1/rules/plan").json
+    effect = api("admin").get("/api/v1/rules/plan").json
     assert effect["anew"] == {} and not effect["is_pending"]
+    with services.locks.lock(PLAN_LOCK):
+        assert api("admin").get("/api/v1/rules/plan").status_code == 409
+        assert "try again" in client.get("/rules?effect=1").text
+    assert "Nothing to do" not in browser_like("viewer").get("/rules?effect=1").text
+    machine = api("viewer")
+    assert machine.get("/api/v1/rules/plan").status_code == 403
     asked = {"fingerprint": effect["fingerprint"]}
     assert machine.post("/api/v1/rules/apply", json=asked).status_code == 403
 

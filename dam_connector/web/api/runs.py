@@ -113,11 +113,14 @@ def rules() -> dict[str, Any]:
 
 
 @bp.get("/rules/plan")
-@requires(UserRole.VIEWER)
+@requires(UserRole.ADMIN)
 @bp.response(200, s.RulesEffectOut)
 def plan_rules() -> Any:
-    """Return what applying plugin.json would do to what exists. Nothing changes."""
-    return rules_change.plan_change(services()).as_json()
+    """Return what applying plugin.json would do to the newest products. Nothing changes.
+
+    One plan is made at a time. `dam-connector rules plan` looks at all products.
+    """
+    return rules_change.plan_change(services(), most_products=rules_change.MOST_PLANNED).as_json()
 
 
 @bp.post("/rules/apply")
