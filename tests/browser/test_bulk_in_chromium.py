@@ -213,12 +213,13 @@ def test_a_merchandisers_whole_way(
 
 def mend(text: str) -> str:
     """The failed rows as somebody mends them; the column with the reasons may stay."""
-    rows = list(csv.DictReader(io.StringIO(text)))
+    delimiter = ";"  # that of the sheet that was uploaded
+    rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter))
     for row in rows:
         assert row["error"]
         row.update({"sku": row["sku"] or "N1", "image_url": "lamp-front.jpg", "height": ""})
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]))
+    writer = csv.DictWriter(out, list(rows[0]), delimiter=delimiter)
     writer.writeheader()
     writer.writerows(rows)
     return out.getvalue()
