@@ -22,7 +22,7 @@ from dam_connector.usecases.adoption import (
     with_checks,
 )
 from dam_connector.usecases.backfill import BackfillProgress
-from dam_connector.usecases.product_intake import ingest_product
+from dam_connector.usecases.product_intake import ingest_again
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -93,16 +93,7 @@ def _adopt(services: Services, record: ProductRecord, found: FoundFiles, wanted:
     """Take a product in again with its finished files; return how many were adopted."""
     if not wanted:
         return 0
-    result = ingest_product(
-        services,
-        record.product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=record.source_time,
-        bulk=True,
-        finished=found,
-    )
-    return result.adopted
+    return ingest_again(services, record, bulk=True, finished=found).adopted
 
 
 def _read_plan(services: Services, before: str, limit: PlanLimit | None) -> _Plan:

@@ -18,7 +18,7 @@ from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, NotFound,
 from dam_connector.ports import DamPhoto, SuppliesPhotos
 from dam_connector.store.source_photos import SourcePhoto
 from dam_connector.usecases.dam_photos import sources_option
-from dam_connector.usecases.product_intake import ingest_product
+from dam_connector.usecases.product_intake import ingest_again
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -155,15 +155,7 @@ def _take_in_product(services: Services, sku: str, *, last_try: bool, bulk: bool
         return f"{sku}: the photo is used when its record arrives"
     if record.deleted:
         return f"{sku}: the photo is used if the product comes back"
-    result = ingest_product(
-        services,
-        record.product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=record.source_time,
-        last_try=last_try,
-        bulk=bulk,
-    )
+    result = ingest_again(services, record, last_try=last_try, bulk=bulk)
     return f"{result.summary} (photos in a DAM)"
 
 

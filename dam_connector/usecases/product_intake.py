@@ -9,6 +9,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.photo_sources import with_photos
 from dam_connector.domain.product import INSPIRATION, Product
+from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.adoption import FoundFiles, ReadyFile, adopt_files, read_files
 from dam_connector.usecases.changed_channels import send_changed_texts
 from dam_connector.usecases.dam_photos import photo_urls
@@ -92,6 +93,34 @@ def ingest_product(
     result = IntakeResult(f"{product.sku}: older than what is known", 0)
     record(result)
     return result
+
+
+def ingest_again(
+    services: Services,
+    known: ProductRecord,
+    *,
+    last_try: bool = True,
+    batch_id: str = "",
+    bulk: bool = False,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+    finished: FoundFiles | None = None,
+) -> IntakeResult:
+    """Take in a product as it is stored: its photos are fetched anew, and what is missing is planned.
+
+    The arguments and errors are those of `ingest_product`.
+    """
+    return ingest_product(
+        services,
+        known.product,
+        connection=known.connection,
+        ref=known.ref,
+        source_time=known.source_time,
+        last_try=last_try,
+        batch_id=batch_id,
+        bulk=bulk,
+        record=record,
+        finished=finished,
+    )
 
 
 def _store_findings_and_plan(

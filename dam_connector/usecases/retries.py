@@ -8,7 +8,7 @@ from dam_connector.domain.run import OPEN_STATES, RunState, job_name
 from dam_connector.errors import NotFound
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import RunRecord
-from dam_connector.usecases.product_intake import IntakeResult, ingest_product
+from dam_connector.usecases.product_intake import IntakeResult, ingest_again
 from dam_connector.usecases.run_planning import needed_runs
 from dam_connector.wiring import Services
 
@@ -42,15 +42,7 @@ def rerun_product(
         started = sum(retry_run(services, run) for run in failed) + result.planned
         record_count(started)
 
-    ingest_product(
-        services,
-        record.product,
-        connection=record.connection,
-        ref=record.ref,
-        source_time=record.source_time,
-        batch_id=batch_id,
-        record=retry_failed,
-    )
+    ingest_again(services, record, batch_id=batch_id, record=retry_failed)
     return started
 
 

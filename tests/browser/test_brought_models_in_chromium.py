@@ -1,6 +1,7 @@
 """Models that people bring along, and their colours: from the upload in Chromium to the AR page."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,6 +44,26 @@ def page(chromium: Browser, services: Services, write_rules: Callable) -> Iterat
         yield from quiet_page(chromium, site, f"/login/link/{link}")
 
 
+def upload_and_open(page: Page, file: Any, drain: Callable[[], int]) -> None:
+    """Bring a model on the page of its product, and open its version in the queue."""
+    page.get_by_label("GLB, glTF, USDZ").set_input_files(file)
+    page.get_by_role("button", name="Make the model from this file").click()
+    expect(page.get_by_text("The model is stored.")).to_be_visible()
+    drain()
+    page.goto("/review")
+    page.locator(".card", has_text="model").click()
+    assert model_is_shown(page, "model-viewer")
+
+
+def approve_and_publish(page: Page, services: Services, drain: Callable[[], int]) -> None:
+    """Approve the version that is shown by its key, and let its publication run."""
+    page.keyboard.press("a")
+    page.get_by_text("approved").first.wait_for()
+    services.clock.forward(60)  # type: ignore[attr-defined]
+    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
+    drain()
+
+
 def test_from_an_uploaded_model_to_the_ar_page(
     page: Page, services: Services, drain: Callable[[], int]
 ) -> None:
@@ -51,19 +72,9 @@ def test_from_an_uploaded_model_to_the_ar_page(
     page.goto(f"/products/{services.products.get('BENCH').id}")
     file = {"name": "bench.usdz", "mimeType": "model/vnd.usdz+zip"}
     package = convert_glb(textured_chair(), "BENCH").data
-    page.get_by_label("GLB, glTF, USDZ").set_input_files({**file, "buffer": package})
-    page.get_by_role("button", name="Make the model from this file").click()
-    expect(page.get_by_text("The model is stored.")).to_be_visible()
-    drain()
-    page.goto("/review")
-    page.locator(".card", has_text="model").click()
-    assert model_is_shown(page, "model-viewer")
+    upload_and_open(page, {**file, "buffer": package}, drain)
     expect(page.locator("a[href^='/originals/']")).to_have_count(1)
-    page.keyboard.press("a")
-    page.get_by_text("approved").first.wait_for()
-    services.clock.forward(60)  # type: ignore[attr-defined]
-    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
-    drain()
+    approve_and_publish(page, services, drain)
     page.goto("/ar/BENCH")
     assert model_is_shown(page, "model-viewer")
 
@@ -77,21 +88,11 @@ def test_a_model_with_colours_has_a_choice_for_reviewers_and_shoppers(
     intake.add_product(services, record, by="test")
     page.goto(f"/products/{services.products.get('BENCH').id}")
     file = {"name": "seat.glb", "mimeType": "model/gltf-binary", "buffer": glb}
-    page.get_by_label("GLB, glTF, USDZ").set_input_files(file)
-    page.get_by_role("button", name="Make the model from this file").click()
-    expect(page.get_by_text("The model is stored.")).to_be_visible()
-    drain()
-    page.goto("/review")
-    page.locator(".card", has_text="model").click()
-    assert model_is_shown(page, "model-viewer")
+    upload_and_open(page, file, drain)
     expect(page.get_by_text("no photo", exact=True)).to_be_visible()
     colours_can_be_chosen(page)
     assert serious_violations(page) == []
-    page.keyboard.press("a")
-    page.get_by_text("approved").first.wait_for()
-    services.clock.forward(60)  # type: ignore[attr-defined]
-    services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
-    drain()
+    approve_and_publish(page, services, drain)
     page.goto("/ar/BENCH")
     assert model_is_shown(page, "model-viewer")
     colours_can_be_chosen(page)
@@ -134,11 +135,7 @@ def test_a_glance_at_a_colour_brings_it_to_the_ar_page_of_its_shape(
             expect(page.get_by_role("img", name=f"swatch or photo, {green}")).to_be_visible()
             expect(page.get_by_text("Is this the colour of its swatch or photo?")).to_be_visible()
             assert serious_violations(page) == []
-        page.keyboard.press("a")
-        page.get_by_text("approved").first.wait_for()
-        services.clock.forward(60)  # type: ignore[attr-defined]
-        services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
-        drain()
+        approve_and_publish(page, services, drain)
     page.goto("/ar/G")
     group = page.get_by_role("group", name="Colours")
     expect(group.get_by_role("button", name="Green")).to_have_attribute(

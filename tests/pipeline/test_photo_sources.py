@@ -166,7 +166,7 @@ def test_a_crash_after_the_photo_was_stored_is_made_up_for(
     take_in(services, drain)
     upload(shelf)
     with monkeypatch.context() as patched:
-        patched.setattr(photo_sync, "ingest_product", die)
+        patched.setattr(photo_sync, "ingest_again", die)
         with pytest.raises(Death):
             sync_photo(services, "shelf", "CH123_front.jpg", shelf.photo("CH123_front.jpg"))
     assert open_runs(services) == 0
@@ -176,7 +176,7 @@ def test_a_crash_after_the_photo_was_stored_is_made_up_for(
     assert open_runs(services) == 1
     shelf.remove_photo("CH123_front.jpg")
     with monkeypatch.context() as patched:
-        patched.setattr(photo_sync, "ingest_product", die)
+        patched.setattr(photo_sync, "ingest_again", die)
         with pytest.raises(Death):
             poll_photos(services)
     poll_photos(services)
