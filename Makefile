@@ -9,7 +9,8 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 SCALE_ARGS ?=
 LIVE := .live
-TEST_JOBS ?= 3
+TEST_JOBS ?= 4
+STRESS_JOBS ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup frontend demo test stress stress-long live lint format bench bench-scale docs pictures build lock closure vulnerabilities base-image chromium clean
@@ -60,10 +61,10 @@ test: setup chromium ## Run all tests (TEST_ARGS="-k naming" for some)
 	@test ! -e $(LIVE)/.ready || $(BIN)/python -m pytest -m live tests/live
 
 stress: setup ## Kill, flush and overload the service; four minutes
-	@$(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --dist worksteal tests/stress
+	@$(BIN)/python -m pytest -m stress -n $(STRESS_JOBS) --dist worksteal tests/stress
 
 stress-long: setup ## All crash points, many seeds of chaos and kills, on both databases (two hours)
-	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(TEST_JOBS) --timeout=7200 tests/stress/test_crash_points.py \
+	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(STRESS_JOBS) --timeout=7200 tests/stress/test_crash_points.py \
 	  tests/stress/test_chaos.py tests/stress/test_provider_chaos.py tests/stress/test_process_kills.py tests/stress/test_hosts.py
 
 live: setup $(LIVE)/.ready ## Prove connections and single sign-on against a real Directus, Vendure and OpenID provider (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace

@@ -2,6 +2,7 @@
 loopback.
 """
 
+import gc
 import json
 import logging
 import os
@@ -14,12 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from types import CodeType
 
-import jinja2
 import pytest
-from flask import Flask
-from jinja2.bccache import Bucket
 from redis import Redis
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
@@ -35,6 +32,7 @@ from dam_connector.usecases import maintenance
 from dam_connector.usecases.broker import Broker
 from dam_connector.wiring import Services, build_services
 from tests import issue_marks
+from tests.compiled_once import compile_once
 from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # noqa: F401
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
 from worker.modeling import ray_casting
@@ -54,29 +52,27 @@ def use_memory_for_temporary_files() -> None:
         os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY_FOLDER)
 
 
-class TemplateCode(jinja2.BytecodeCache):
-    """The compiled templates, for all applications of this process."""
-
-    def __init__(self) -> None:
-        self._code: dict[tuple[str, str], CodeType] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        bucket.code = self._code.get((bucket.key, bucket.checksum))
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        assert bucket.code is not None
-        self._code[bucket.key, bucket.checksum] = bucket.code
-
-
 def pytest_configure(config: pytest.Config) -> None:
+    gc.disable()  # what is imported and collected stays; see pytest_collection_finish
     use_memory_for_temporary_files()
-    Flask.jinja_options = {**Flask.jinja_options, "bytecode_cache": TemplateCode()}
+    compile_once()
     config.addinivalue_line("markers", "allow_hosts(hosts): pytest-socket")
     config.addinivalue_line("markers", "issue(*codes, param): the program reports these issues in the test")
     issue_marks.record_reported_codes()
     logs.configure_logging("text", logging.CRITICAL)
     if os.environ.get("RAY_CASTER") == "numpy":  # as on a machine without Embree
         ray_casting.CASTERS[:] = [ray_casting.NumpyCaster]
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector look at new objects alone, and at all of them rarely.
+
+    Looking at all modules and tests again and again took a sixth of the time of tests with services.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 50)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -105,10 +105,12 @@ def model_is_shown(page: Page, selector: str) -> bool:
     return bool(page.evaluate("s => document.querySelector(s).getDimensions().y", selector) > 0.8)
 
 
-def serious_violations(page: Page) -> list[str]:
-    """Return the rules of axe that a page breaks with an impact of serious or critical."""
-    page.evaluate(AXE.read_text(encoding="utf-8"))
-    violations = page.evaluate("axe.run(document, {resultTypes: ['violations']}).then(r => r.violations)")
+def serious_violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """Return the rules of axe, all or those given, that a page breaks with an impact of serious or critical."""
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+    options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+    violations = page.evaluate("o => axe.run(document, o).then(r => r.violations)", options)
     return [
         f"{v['id']}: {v['nodes'][0]['html'][:150]} {v['nodes'][0]['failureSummary'][:200]}"
         for v in violations

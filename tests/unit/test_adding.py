@@ -43,9 +43,15 @@ def acme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     name, target = re.findall(r'"(.+)" = "(.+)"', block("toml"))[0]
     (info / "entry_points.txt").write_text(f"[{adapters.ENTRY_POINT_GROUP}]\n{name} = {target}\n")
     monkeypatch.syspath_prepend(str(site))
-    adapters._adapter_names.cache_clear()
+    forget_adapters()
     yield
     sys.modules.pop("acme_connector", None)
+    forget_adapters()
+
+
+def forget_adapters() -> None:
+    """Look for adapters again, as a new process does."""
+    adapters._third_party.cache_clear()
     adapters._adapter_names.cache_clear()
 
 

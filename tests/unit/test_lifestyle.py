@@ -1,22 +1,27 @@
 """Lifestyle composition: the product's own pixels; one seed, one room; another room for each slot."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
 from tests.support import SAMPLES
 from worker.imaging import lifestyle
-from worker.imaging.cutout import cut_out
+from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.deliverable_styles import slot_seed
 from worker.imaging.floor_materials import MATERIALS
 from worker.imaging.lifestyle import FOOT, ROOMS, Scene, compose_lifestyle
 
-CHAIR = cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10**8))
+
+@cache
+def chair() -> Cutout:
+    return cut_out(decode((SAMPLES / "chair-front.jpg").read_bytes(), max_pixels=10**8))
 
 
 def made(slot: int = 1, seed: int = 7, **options: object) -> np.ndarray:
     return compose_lifestyle(
-        CHAIR, Scene(width=320, height=400, fill=0.6, slot=slot, seed=seed, height_m=0.81, **options)
+        chair(), Scene(width=320, height=400, fill=0.6, slot=slot, seed=seed, height_m=0.81, **options)
     ).rgb  # type: ignore[arg-type]
 
 
@@ -33,8 +38,8 @@ def test_slots_differ_visibly() -> None:
 
 
 def test_the_products_pixels_are_the_photos() -> None:
-    left, top, right, bottom = CHAIR.box
-    centre = CHAIR.rgb[top + (bottom - top) // 10, (left + right) // 2].astype(int)
+    left, top, right, bottom = chair().box
+    centre = chair().rgb[top + (bottom - top) // 10, (left + right) // 2].astype(int)
     for slot in (1, 2, 3, 4):
         picture = made(slot).astype(int)
         near = picture[80:140, 150:170].reshape(-1, 3)
@@ -68,4 +73,4 @@ def test_materials_are_colours_with_texture(name: str) -> None:
 def test_any_aspect_and_an_unknown_size(width: int, height: int) -> None:
     for oblique in (False, True):
         scene = Scene(width=width, height=height, fill=0.8, slot=4, seed=1, oblique=oblique)
-        assert compose_lifestyle(CHAIR, scene).rgb.shape == (height, width, 3)
+        assert compose_lifestyle(chair(), scene).rgb.shape == (height, width, 3)
