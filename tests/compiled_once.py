@@ -55,7 +55,7 @@ def _shared_builder(rule: Rule, append_unknown: bool = True) -> Callable[..., tu
 
 @cache
 def _statements(kind: str) -> tuple[list[sa.Dialect], LRUCache[Any, Any]]:
-    """Return the dialect that all databases of a kind have in common, once there is one, and its statements."""
+    """Return the dialect that databases of a kind share, once there is one, and its statements."""
     return [], LRUCache(STATEMENTS)
 
 

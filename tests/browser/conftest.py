@@ -106,7 +106,7 @@ def model_is_shown(page: Page, selector: str) -> bool:
 
 
 def serious_violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
-    """Return the rules of axe, all or those given, that a page breaks with an impact of serious or critical."""
+    """Return the rules of axe, all or the given, that a page breaks with a serious or critical impact."""
     if not page.evaluate("'axe' in window"):
         page.evaluate(AXE.read_text(encoding="utf-8"))
     options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
