@@ -63,5 +63,6 @@ def _share_statements(connection: sa.Connection) -> None:
     """Give an engine, once connected, the dialect and the compiled statements of the first of its kind."""
     engine = connection.engine
     dialects, statements = _statements(engine.dialect.name + engine.dialect.driver)
-    dialects[:] = dialects or [engine.dialect]
-    engine.dialect, engine._compiled_cache = dialects[0], statements
+    if engine._compiled_cache is not statements:
+        dialects[:] = dialects or [engine.dialect]
+        engine.dialect, engine._compiled_cache = dialects[0], statements

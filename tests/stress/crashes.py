@@ -7,6 +7,7 @@ empty after the restart.
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,6 +151,8 @@ class World:
 
     def _count_commits(self, services: Services) -> None:
         engine = services.db._writer
+        engine.connect().close()
+        engine.dialect = copy(engine.dialect)  # tests share one, see tests/compiled_once.py
         commit = engine.dialect.do_commit
 
         def counted(connection: Any) -> None:
