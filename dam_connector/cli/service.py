@@ -2,10 +2,11 @@
 
 import json
 import os
-import shutil
 import socket
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,18 +104,21 @@ def web() -> None:
 def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) -> None:
     """Show the whole way from webhook to published assets on a sample catalog."""
     use_private_umask()
-    folder = data_dir or Path(tempfile.mkdtemp(prefix="dam-connector-demo-"))
-    settings = ensure_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
-    logs.configure_logging(settings.log_format)
-    demonstration = Demo(settings, workers, headless)
-    try:
+    with nullcontext(data_dir) if data_dir else _temporary_folder() as folder:
+        settings = ensure_secrets(load_settings(folder, port=port or (_free_port() if headless else None)))
+        logs.configure_logging(settings.log_format)
+        demonstration = Demo(settings, workers, headless)
         code = demonstration.run()
-    finally:
-        if data_dir is None:
-            shutil.rmtree(folder, ignore_errors=True)
     if headless:
         print_summary(demonstration.summary)
     sys.exit(code)
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Open a directory, which is removed at the end, with what a killed process left in it."""
+    with tempfile.TemporaryDirectory(prefix="dam-connector-demo-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _free_port() -> int:

@@ -87,13 +87,17 @@ def test_a_directory_that_all_share_stays_shared(tmp_path: Path) -> None:
         "from dam_connector.app import create_from_env; create_from_env()",
     ],
 )
-def test_service_processes_and_their_children_write_for_their_user_alone(program: str) -> None:
+def test_service_processes_and_their_children_write_for_their_user_alone(
+    program: str, tmp_path: Path
+) -> None:
     watched = f"import atexit, os; atexit.register(lambda: print('umask', oct(os.umask(0)))); {program}"
-    environ = {**os.environ, "DAM_CONNECTOR_PORT": "many"}  # the first thing that each of them refuses
+    refused = {"DAM_CONNECTOR_PORT": "many"}  # the first thing that each of them refuses
+    environ = {**os.environ, "TMPDIR": str(tmp_path), **refused}
     ended = subprocess.run(
         [sys.executable, "-c", watched], cwd=ROOT, env=environ, capture_output=True, text=True
     )
     assert "many" in ended.stderr and ended.stdout.split() == ["umask", "0o77"]
+    assert not list(tmp_path.iterdir())  # not even the directory of a demo
 
 
 def settings_with_long_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
