@@ -44,30 +44,33 @@ def shows_person(photo: Photo, cutout: Cutout) -> bool:
     if net is None:
         return False
     rgb = photo.rgb if photo.alpha is None else _on_white(photo.rgb, photo.alpha)
-    product = _reduced(cutout.alpha) > 127
-    if not product.any() or _skin(_reduced(rgb))[product].mean() < MIN_SKIN_SHARE:
+    small, alpha = _reduced(rgb), _reduced(cutout.alpha)
+    product = alpha > 127
+    if not product.any() or _skin(small)[product].mean() < MIN_SKIN_SHARE:
         return False
-    return all(_person_share(net, *look) >= MIN_PERSON_SHARE for look in _looks(rgb, cutout))
+    return all(_person_share(net, *look) >= MIN_PERSON_SHARE for look in _looks(rgb, cutout, small, alpha))
 
 
-def _looks(rgb: U8, cutout: Cutout) -> Iterator[tuple[U8, U8]]:
-    """Yield the photo, its mirror image, the product's box and the cut-out on white, each with its mask."""
-    alpha = cutout.alpha
-    yield rgb, alpha
-    yield rgb[:, ::-1], alpha[:, ::-1]
+def _looks(rgb: U8, cutout: Cutout, small: U8, alpha: U8) -> Iterator[tuple[U8, U8]]:
+    """Yield pictures of the size of the net's input, each with its mask.
+
+    They are the photo, its mirror image, the product's box with some margin, and the cut-out on white.
+    """
+    yield small, alpha
+    yield small[:, ::-1], alpha[:, ::-1]
     left, top, right, bottom = cutout.box
     across, down = round(BOX_MARGIN * (right - left)), round(BOX_MARGIN * (bottom - top))
     box = slice(max(0, top - down), bottom + down), slice(max(0, left - across), right + across)
-    yield rgb[box], alpha[box]
-    yield _on_white(rgb, alpha), alpha
+    yield _reduced(rgb[box]), _reduced(cutout.alpha[box])
+    yield _on_white(small, alpha), alpha
 
 
 def _person_share(net: cv2.dnn.Net, rgb: U8, alpha: U8) -> float:
-    """Return the share of the product that the net takes for a person."""
-    planes = cv2.split(_reduced(rgb).astype(np.float32) / np.float32(255))
+    """Return the share of the product that the net takes for a person, in a picture of its input's size."""
+    planes = cv2.split(rgb.astype(np.float32) / np.float32(255))
     net.setInput(np.asarray(planes, np.float32)[None])
     seen = np.asarray(net.forward(), np.float32).reshape(SIDE_PX, SIDE_PX)
-    product = _reduced(alpha) > 127
+    product = alpha > 127
     return float((seen[product] > 0.5).mean()) if product.any() else 0.0
 
 
