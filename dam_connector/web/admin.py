@@ -1,5 +1,6 @@
 """The pages for admins: runs, deliveries, spend, rules, and connections with their differences."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -9,9 +10,9 @@ from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import reconciliation, retries, rules_change, rules_check
+from dam_connector.usecases import connection_tests, reconciliation, retries, rules_change, rules_check
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
-from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, check_connection, last_deliveries
+from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, last_deliveries
 from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
 from dam_connector.web.help_pages import documents
@@ -67,6 +68,31 @@ def retry(run_id: str) -> ResponseReturnValue:
         flash("The run is tried again.", "info")
     else:
         flash("Only failed and cancelled runs can be retried.", "error")
+    return redirect(url_for("admin.runs", state=request.form.get("state", "")))
+
+
+@bp.post("/runs/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss_cause() -> ResponseReturnValue:
+    """Dismiss the newest failed runs with one cause."""
+    done = retries.dismiss_cause(services(), request.form.get("cause", ""), by=signed_in_user().name)
+    if done:
+        flash(f"{done} failed run{' is' if done == 1 else 's are'} dismissed.", "info")
+    else:
+        flash("No failed run has this cause any more.", "error")
+    back = "needs.index" if request.form.get("from") == "needs" else "admin.runs"
+    return redirect(url_for(back, **({} if back == "needs.index" else {"state": RunState.FAILED})))
+
+
+@bp.post("/runs/<run_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss(run_id: str) -> ResponseReturnValue:
+    """Dismiss a failed run: it needs nobody any more."""
+    run = services().runs.get(run_id) or abort(404)
+    if retries.dismiss_run(services(), run, by=signed_in_user().name):
+        flash("The failed run is dismissed.", "info")
+    else:
+        flash("Only failed runs can be dismissed.", "error")
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 
@@ -178,6 +204,7 @@ def connections() -> ResponseReturnValue:
         webhook_ports=WEBHOOK_PORTS,
         public=s.settings.base_url,
         contacts=last_deliveries(s),
+        tests=connection_tests.last_tests(s),
         compared_at=compared_at,
         count=count,
         differences=differences,
@@ -189,16 +216,13 @@ def connections() -> ResponseReturnValue:
 @bp.post("/connections/<name>/test")
 @requires(UserRole.ADMIN)
 def test_connection(name: str) -> ResponseReturnValue:
-    """Test a connection as `dam-connector connection test` does, and show how far it came."""
-    lines: list[str] = []
-    try:
-        for line in check_connection(services(), name):
-            lines.append(line)
-    except (AdapterError, ConfigError) as error:
-        flash(f"{name} does not work: {error} " + " ".join(f"({line})" for line in lines), "error")
-    else:
-        flash(f"{name} works: {'; '.join(lines[1:] or lines)}.", "info")
-    return redirect(url_for("admin.connections"))
+    """Test a connection as `dam-connector connection test` does; the page shows the result beside it."""
+    if not any(name in getattr(services().rules.current(), port) for port in PORTS):
+        flash(f"plugin.json has no connection {name!r} any more.", "error")
+        return redirect(url_for("admin.connections"))
+    with suppress(AdapterError, ConfigError):  # stored as the result
+        list(connection_tests.run_test(services(), name, by=signed_in_user().name))
+    return redirect(url_for("admin.connections", _anchor=f"connection-{name}"))
 
 
 @bp.post("/connections/mend")
