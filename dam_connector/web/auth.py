@@ -36,8 +36,10 @@ def log_in() -> ResponseReturnValue:
     user = services().users.authenticate(name, request.form.get("password", ""))
     if user is None:
         record_failure(name)
-        flash("The name or the password is wrong.", "error")
-        return render_template("login.html", **login_context(request.form.get("next", ""))), 401
+        problem = "The name or the password is wrong."
+        return render_template(
+            "login.html", **login_context(request.form.get("next", "")), name=name[:80], problem=problem
+        ), 401
     _start_session(user, "password")
     return redirect(safe_target(request.form.get("next", "")))
 
@@ -55,11 +57,8 @@ def use_link(secret: str) -> ResponseReturnValue:
     limit_rate(services().settings.logins_per_minute)
     user = services().users.use_login_link(secret)
     if user is None:
-        flash(
-            "This link was used before or has expired. Get a new one: dam-connector user link NAME",
-            "error",
-        )
-        return render_template("login.html", **login_context("")), 401
+        problem = "This link was used before or has expired. Get a new one: `dam-connector user link NAME`"
+        return render_template("login.html", **login_context(""), problem=problem), 401
     _start_session(user, "link")
     if "welcome" in request.args and services().notes.get(f"welcome:{user.id}") is None:
         services().notes.set(f"welcome:{user.id}", "open")  # until the user dismisses it

@@ -1,0 +1,109 @@
+"""The colours of the 3D viewer against the photos of the samples: `python -m benchmarks.viewer_against_photos`.
+
+A model is built from each sample's photos. The likeness check finds the camera of each photo; model-viewer,
+in Chromium and in the light of the pages, draws the model from there. Printed is the mean CIEDE2000 over the
+pixels that both show: as they are, and with the photo's exposure as the report of a version has it; beside
+it, the same of our own renderer. `--out FOLDER` writes photo and viewer beside each other.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from playwright.sync_api import Page
+from scipy import ndimage
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from benchmarks.model_sheet import build_from_photos
+from dam_connector.domain.product import View
+from dam_connector.settings import Settings
+from dam_connector.wiring import build_services
+from samples.make_photos import OUTPUT_FOLDER, VIEWS, painted_model
+from samples.product_meshes import PRODUCTS
+from tests.browser.conftest import WITH_3D, served, started
+from tests.browser.viewer_stage import BACKDROP, open_stage, shown
+from worker.imaging.cutout import cut_out
+from worker.imaging.decode import decode
+from worker.imaging.linear_light import to_srgb
+from worker.modeling.glb_export import write_glb
+from worker.modeling.photo_comparison import (
+    CanvasPicture,
+    ModelComparer,
+    blurred_linear,
+    lay_out,
+    mean_ciede2000,
+)
+from worker.modeling.textured_mesh import TexturedMesh
+
+PX = 320  # side of the viewer's pictures
+SAMPLES = [name for name in VIEWS if name != "bottle"]  # its photo is truncated on purpose
+Row = tuple[str, float, float, float, float]
+
+
+def main() -> None:
+    """Measure all samples and print a row for each photo."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="a folder for pictures of each pair")
+    out = parser.parse_args().out
+    models = {name: build_from_photos(name, painted_model(PRODUCTS[name]())[0]).model for name in SAMPLES}
+    with tempfile.TemporaryDirectory(prefix="viewer-") as data:
+        services = build_services(Settings.from_env(data_dir=Path(data)))
+        glbs = {name: write_glb(model, name) for name, model in models.items()}
+        for chromium in started(*WITH_3D):
+            for site in served(services):
+                page = open_stage(chromium, services, site, glbs, PX)
+                rows = [row for name in SAMPLES for row in measure(page, name, models[name], out)]
+                page.close()
+    print(f"{'photo':18} viewer  exposed  renderer  exposed")
+    for name, *values in rows:
+        print(f"{name:18} " + "  ".join(f"{value:6.2f}" for value in values))
+    table = np.array([row[1:] for row in rows])
+    for words, values in (("mean", table.mean(0)), ("highest", table.max(0))):
+        print(f"{words:18} " + "  ".join(f"{value:6.2f}" for value in values))
+
+
+def measure(page: Page, name: str, model: TexturedMesh, out: Path | None) -> Iterator[Row]:
+    """Yield the differences of each photo of a sample: of the viewer and of the renderer, each twice."""
+    comparer = ModelComparer(model)
+    for view in VIEWS[name]:
+        cutout = cut_out(decode((OUTPUT_FOLDER / f"{name}-{view}.jpg").read_bytes(), max_pixels=10**8))
+        found = comparer.compare(cutout.alpha, cutout.rgb, View(view))
+        if found is None:
+            continue
+        picture = shown(page, name, found.camera)
+        drawn = (picture != BACKDROP).any(-1)
+        viewer = lay_out(drawn.astype(np.uint8) * np.uint8(255), unmixed(picture, drawn), found.photo.size)
+        if viewer is None:
+            continue
+        if out:
+            out.mkdir(parents=True, exist_ok=True)
+            sides = [np.where(p.mask[..., None], p.rgb, np.uint8(246)) for p in (found.photo, viewer)]
+            Image.fromarray(np.hstack(sides).astype(np.uint8)).save(out / f"{name}-{view}.png")
+        pairs = [(found.photo, viewer), (found.photo, found.render)]
+        yield f"{name} {view}", *(f(*pair) for pair in pairs for f in (as_they_are, mean_ciede2000))
+
+
+def unmixed(picture: NDArray[np.uint8], drawn: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Return a picture whose rim, which the backdrop shines through, has the colours beside it."""
+    inside = ndimage.binary_erosion(drawn, iterations=2)
+    rows, columns = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
+    return picture[rows, columns]
+
+
+def as_they_are(photo: CanvasPicture, render: CanvasPicture) -> float:
+    """Return the mean CIEDE2000 over common pixels without any correction of the light."""
+    both = ndimage.binary_erosion(photo.mask & render.mask, iterations=3)
+    labs = (_lab(picture, both) for picture in (photo, render))
+    return float(deltaE_ciede2000(*labs).mean())
+
+
+def _lab(picture: CanvasPicture, mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    return np.asarray(rgb2lab(to_srgb(blurred_linear(picture))[mask]))
+
+
+if __name__ == "__main__":
+    main()
