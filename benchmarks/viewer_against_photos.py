@@ -1,14 +1,17 @@
 """The colours of the 3D viewer against the photos of the samples: `python -m benchmarks.viewer_against_photos`.
 
-A model is built from each sample's photos. The likeness check finds the camera of each photo; model-viewer,
-in Chromium and in the light of the pages, draws the model from there. Printed is the mean CIEDE2000 over the
-pixels that both show: as they are, and with the photo's exposure as the report of a version has it; beside
-it, the same of our own renderer. `--out FOLDER` writes photo and viewer beside each other.
+A model is built from each sample's photos. With `--bench DIR` the true models of a bench are shown instead,
+each in the view of its two photos in a studio (`front_photo.jpg`, `hero_photo.jpg`). The likeness check finds
+the camera of each photo; model-viewer, in Chromium and in the light of the pages, draws the model from there.
+Printed is the mean CIEDE2000 over the pixels that both show: as they are, and with the photo's exposure as the
+report of a version has it; beside it, the same of our own renderer. `--out FOLDER` writes photo and viewer
+beside each other.
 """
 
 import argparse
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +21,7 @@ from playwright.sync_api import Page
 from scipy import ndimage
 from skimage.color import deltaE_ciede2000, rgb2lab
 
+from benchmarks.bench_folder import matching_files
 from benchmarks.model_sheet import build_from_photos
 from dam_connector.domain.product import View
 from dam_connector.settings import Settings
@@ -30,6 +34,7 @@ from worker.imaging.cutout import cut_out
 from worker.imaging.decode import decode
 from worker.imaging.linear_light import to_srgb
 from worker.modeling.glb_export import write_glb
+from worker.modeling.glb_import import read_glb
 from worker.modeling.photo_comparison import (
     CanvasPicture,
     ModelComparer,
@@ -41,22 +46,49 @@ from worker.modeling.textured_mesh import TexturedMesh
 
 PX = 320  # side of the viewer's pictures
 SAMPLES = [name for name in VIEWS if name != "bottle"]  # its photo is truncated on purpose
+BENCH_PHOTOS = {View.FRONT: "front_photo.jpg", View.HERO: "hero_photo.jpg"}
 Row = tuple[str, float, float, float, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A model and the photos of its product."""
+
+    name: str
+    model: TexturedMesh
+    glb: bytes
+    photos: Mapping[View, Path]
+
+
+def samples() -> Iterator[Case]:
+    """Yield the samples, with the models that are built from their photos."""
+    for name in SAMPLES:
+        model = build_from_photos(name, painted_model(PRODUCTS[name]())[0]).model
+        photos = {View(view): OUTPUT_FOLDER / f"{name}-{view}.jpg" for view in VIEWS[name]}
+        yield Case(name=name, model=model, glb=write_glb(model, name), photos=photos)
+
+
+def bench(folder: Path) -> Iterator[Case]:
+    """Yield the true models of a bench."""
+    for file in matching_files(folder, "*/model.glb"):
+        data = file.read_bytes()
+        photos = {view: file.parent / name for view, name in BENCH_PHOTOS.items()}
+        yield Case(name=file.parent.name, model=read_glb(data), glb=data, photos=photos)
 
 
 def main() -> None:
     """Measure all samples and print a row for each photo."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bench", type=Path, help="a folder with a folder for each model")
     parser.add_argument("--out", type=Path, help="a folder for pictures of each pair")
-    out = parser.parse_args().out
-    models = {name: build_from_photos(name, painted_model(PRODUCTS[name]())[0]).model for name in SAMPLES}
+    arguments = parser.parse_args()
+    cases = list(bench(arguments.bench) if arguments.bench else samples())
     with tempfile.TemporaryDirectory(prefix="viewer-") as data:
         services = build_services(Settings.from_env(data_dir=Path(data)))
-        glbs = {name: write_glb(model, name) for name, model in models.items()}
         for chromium in started(*WITH_3D):
             for site in served(services):
-                page = open_stage(chromium, services, site, glbs, PX)
-                rows = [row for name in SAMPLES for row in measure(page, name, models[name], out)]
+                page = open_stage(chromium, services, site, {case.name: case.glb for case in cases}, PX)
+                rows = [row for case in cases for row in measure(page, case, arguments.out)]
                 page.close()
     print(f"{'photo':18} viewer  exposed  renderer  exposed")
     for name, *values in rows:
@@ -66,15 +98,15 @@ def main() -> None:
         print(f"{words:18} " + "  ".join(f"{value:6.2f}" for value in values))
 
 
-def measure(page: Page, name: str, model: TexturedMesh, out: Path | None) -> Iterator[Row]:
-    """Yield the differences of each photo of a sample: of the viewer and of the renderer, each twice."""
-    comparer = ModelComparer(model)
-    for view in VIEWS[name]:
-        cutout = cut_out(decode((OUTPUT_FOLDER / f"{name}-{view}.jpg").read_bytes(), max_pixels=10**8))
-        found = comparer.compare(cutout.alpha, cutout.rgb, View(view))
+def measure(page: Page, case: Case, out: Path | None) -> Iterator[Row]:
+    """Yield the differences of each photo of a case: of the viewer and of the renderer, each twice."""
+    comparer = ModelComparer(case.model)
+    for view, photo in case.photos.items():
+        cutout = cut_out(decode(photo.read_bytes(), max_pixels=10**8))
+        found = comparer.compare(cutout.alpha, cutout.rgb, view)
         if found is None:
             continue
-        picture = shown(page, name, found.camera)
+        picture = shown(page, case.name, found.camera)
         drawn = (picture != BACKDROP).any(-1)
         viewer = lay_out(drawn.astype(np.uint8) * np.uint8(255), unmixed(picture, drawn), found.photo.size)
         if viewer is None:
@@ -82,9 +114,9 @@ def measure(page: Page, name: str, model: TexturedMesh, out: Path | None) -> Ite
         if out:
             out.mkdir(parents=True, exist_ok=True)
             sides = [np.where(p.mask[..., None], p.rgb, np.uint8(246)) for p in (found.photo, viewer)]
-            Image.fromarray(np.hstack(sides).astype(np.uint8)).save(out / f"{name}-{view}.png")
+            Image.fromarray(np.hstack(sides).astype(np.uint8)).save(out / f"{case.name}-{view}.png")
         pairs = [(found.photo, viewer), (found.photo, found.render)]
-        yield f"{name} {view}", *(f(*pair) for pair in pairs for f in (as_they_are, mean_ciede2000))
+        yield f"{case.name} {view}", *(f(*pair) for pair in pairs for f in (as_they_are, mean_ciede2000))
 
 
 def unmixed(picture: NDArray[np.uint8], drawn: NDArray[np.bool_]) -> NDArray[np.uint8]:

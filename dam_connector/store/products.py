@@ -126,7 +126,8 @@ class Products:
                 .returning(t.c.sku)
             )
             skus = list(done.scalars())
-            _cancel_failed(c, skus)
+            if skus:
+                _cancel_failed(c, skus)
         return len(skus)
 
     def _remember_deletion(self, c: sa.Connection, connection: str, ref: str, at: datetime) -> None:

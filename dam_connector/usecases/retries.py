@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.run import OPEN_STATES, RunState, job_name
 from dam_connector.errors import NotFound
+from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import RunRecord, is_dismissed
 from dam_connector.usecases.product_intake import IntakeResult, ingest_again
@@ -109,6 +110,20 @@ def dismiss_cause(services: Services, cause: str, *, by: str) -> int:
     """Dismiss the newest failed runs with one cause; return how many."""
     failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
     return sum(dismiss_run(services, run, by=by) for run in failed if run.error == cause)
+
+
+def dismiss_delivery(services: Services, delivery: DeliveryRecord, *, by: str) -> bool:
+    """Ignore a failed delivery that a person has seen; return whether it was failed. It can be replayed."""
+    with services.transaction():
+        if not services.inbox.dismiss(delivery.id):
+            return False
+        services.audit.add(
+            "delivery_dismissed",
+            by=by,
+            subject=delivery.connection,
+            detail=f"{delivery.id}: {delivery.error[:MAX_DETAIL]}",
+        )
+    return True
 
 
 def replay_delivery(services: Services, delivery_id: str) -> None:

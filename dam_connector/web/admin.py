@@ -134,6 +134,18 @@ def replay(delivery_id: str) -> ResponseReturnValue:
     return redirect(url_for("admin.delivery", delivery_id=delivery_id))
 
 
+@bp.post("/deliveries/<delivery_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss_delivery(delivery_id: str) -> ResponseReturnValue:
+    """Ignore a failed delivery: it needs nobody any more."""
+    found = services().inbox.get(delivery_id) or abort(404)
+    if retries.dismiss_delivery(services(), found, by=signed_in_user().name):
+        flash("The delivery is dismissed.", "info")
+    else:
+        flash("Only failed deliveries can be dismissed.", "error")
+    return redirect(url_for("admin.deliveries", state=request.form.get("state", "")))
+
+
 @bp.get("/spend")
 @requires(UserRole.MERCHANDISER)
 def spend() -> ResponseReturnValue:

@@ -277,6 +277,14 @@ def test_admins_see_everything_that_needs_them_with_its_remedy(
         "No worker is running",
     ):
         assert words in page, words
+    (lost,) = [d for d in services.inbox.page() if d.state == "failed"]
+    assert ">Dismiss<" in client.get("/deliveries?state=failed").text
+    assert "is dismissed" in client.post(f"/deliveries/{lost.id}/dismiss", follow_redirects=True).text
+    assert "no &lt;event&gt;" not in client.get("/needs").text
+    assert [(e.by, e.subject) for e in services.audit.page() if e.action == "delivery_dismissed"] == [
+        ("admin", "main")
+    ]
+    assert "Only failed" in client.post(f"/deliveries/{lost.id}/dismiss", follow_redirects=True).text
     assert "Nothing needs you" not in page and client.get("/review").text.count('href="/needs"') == 1
     assert "Compare now" in client.get("/connections").text
     assert "Comparing" in client.post("/connections/compare", follow_redirects=True).text

@@ -36,6 +36,7 @@ PAGES = {
     "admin.repair": "repair_difference",
     "admin.replay": "replay",
     "admin.dismiss": "dismiss",
+    "admin.dismiss_delivery": "dismiss_delivery",
     "admin.dismiss_cause": "dismiss_cause",
     "admin.retry": "retry",
     "admin.retry_cause": "failure_causes retry_cause",

@@ -119,6 +119,18 @@ def replay(delivery_id: str) -> Any:
     return services().inbox.get(delivery_id)
 
 
+@bp.post("/deliveries/<delivery_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.response(200, s.DeliveryOut)
+def dismiss_delivery(delivery_id: str) -> Any:
+    """Ignore a failed delivery: it counts as failed no longer."""
+    found = services().inbox.get(delivery_id) or abort(404, "there is no such delivery")
+    if not retries.dismiss_delivery(services(), found, by=signed_in_user().name):
+        abort(409, f"the delivery is {found.state}; only failed ones can be dismissed")
+    return services().inbox.get(delivery_id)
+
+
 @bp.get("/rules")
 @requires(UserRole.VIEWER)
 @bp.response(200, s.RulesOut)
