@@ -105,7 +105,7 @@ def test_it_is_dismissed_on_the_pages_and_by_the_api(failed: Services) -> None:
     (run,) = failed.runs.page(sku="CH123")
     client = client_of(failed, "merchandiser")
     assert 'count alarm">1<' in client.get("/runs?state=failed").text
-    assert client_of(failed, "reviewer").post(f"/runs/{run.id}/dismiss").status_code == 403
+    assert client_of(failed, "viewer").post(f"/runs/{run.id}/dismiss").status_code == 403
     page = client.post(f"/runs/{run.id}/dismiss", data={"state": "failed"}, follow_redirects=True).text
     assert "is dismissed" in page and "count alarm" not in page
     assert "Only failed runs" in client.post(f"/runs/{run.id}/dismiss", follow_redirects=True).text
