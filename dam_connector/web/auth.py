@@ -101,7 +101,7 @@ def add_token() -> ResponseReturnValue:
     """
     user, label, days = signed_in_user(), request.form.get("label", "").strip(), request.form.get("days", "")
     if "secret" not in session:
-        abort(403, "log in to make a token; a token makes none")
+        abort(400, "Log in to make a token: a token makes none.")
     limit_rate(services().settings.logins_per_minute, account=user.name)
     problem = _token_problem(label, days)
     if problem:
