@@ -18,7 +18,7 @@ from dam_connector.errors import (
     Refused,
     Unavailable,
 )
-from dam_connector.usecases.connections import PORTS, check_connection
+from dam_connector.usecases.connections import COSTS_ALWAYS, ONLY_SENDS, PORTS, check_connection
 from dam_connector.wiring import Services
 
 NOTE_PREFIX = "connection-test:"
@@ -56,6 +56,16 @@ class ConnectionTest:
     def good(self) -> bool:
         """Return whether all steps worked."""
         return not self.error
+
+    @property
+    def proved(self) -> tuple[str, ...]:
+        """Return the steps that prove something: not the first line, which names the connection."""
+        return tuple(line for line in self.done[1:] if line not in (ONLY_SENDS, COSTS_ALWAYS))
+
+    @property
+    def reservation(self) -> str:
+        """Return why nothing could be asked; empty where something was."""
+        return next((line for line in self.done if line in (ONLY_SENDS, COSTS_ALWAYS)), "")
 
 
 def run_test(services: Services, name: str, *, by: str, sku: str = "") -> Iterator[str]:

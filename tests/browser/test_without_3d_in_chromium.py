@@ -8,12 +8,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
-from tests.browser.conftest import needs_chromium, serious_violations
+from tests.browser.conftest import needs_chromium, serious_violations, started
 from tests.browser.sites import page_of_ann, shared_site
 from tests.support import MODEL, rules_json
 
 pytestmark = needs_chromium
 Site = tuple[Services, str]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """A Chromium that has no WebGL, not even in software."""
+    yield from started("--disable-gpu", "--disable-3d-apis")
 
 
 @pytest.fixture(scope="module")

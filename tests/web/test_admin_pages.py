@@ -64,7 +64,8 @@ def test_a_connection_shows_its_last_webhook_and_is_tested(browser_like: Visitor
     page = client.get("/connections").text
     assert "Last webhook" in page and "/connections/main/test" in page
     answer = client.post("/connections/main/test", follow_redirects=True)
-    assert answer.status_code == 200 and ">works</span>" in answer.text and "by admin" in answer.text
+    assert answer.status_code == 200 and ">not tested</span>" in answer.text and "by admin" in answer.text
+    assert "It only sends webhooks" in answer.text
     assert "has no connection" in client.post("/connections/none/test", follow_redirects=True).text
     assert browser_like("reviewer").post("/connections/main/test").status_code == 403
 
