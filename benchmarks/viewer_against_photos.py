@@ -24,7 +24,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from benchmarks.bench_folder import matching_files
 from benchmarks.model_sheet import build_from_photos
 from dam_connector.domain.product import View
-from dam_connector.settings import Settings
+from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.wiring import build_services
 from samples.make_photos import OUTPUT_FOLDER, VIEWS, painted_model
 from samples.product_meshes import PRODUCTS
@@ -84,7 +84,7 @@ def main() -> None:
     arguments = parser.parse_args()
     cases = list(bench(arguments.bench) if arguments.bench else samples())
     with tempfile.TemporaryDirectory(prefix="viewer-") as data:
-        services = build_services(Settings.from_env(data_dir=Path(data)))
+        services = build_services(ensure_secrets(Settings.from_env(data_dir=Path(data))))
         for chromium in started(*WITH_3D):
             for site in served(services):
                 page = open_stage(chromium, services, site, {case.name: case.glb for case in cases}, PX)
