@@ -23,7 +23,8 @@ model-viewer { background: none !important; width: 100vw; height: 100vh }
 <script type="module" src="{{ asset('vendor/model-viewer.min.js') }}"></script>
 <model-viewer {{ studio_light() }} interaction-prompt="none"
   shadow-intensity="0" min-field-of-view="5deg" min-camera-orbit="auto 0deg 0m"
-  max-camera-orbit="auto 180deg 4000%"></model-viewer>
+  max-camera-orbit="auto 180deg 4000%">
+  <div slot="progress-bar"></div></model-viewer>
 <script type="module">
 import { turnLightWithCamera } from "{{ asset('viewers.js') }}";
 turnLightWithCamera(document.querySelector("model-viewer"));

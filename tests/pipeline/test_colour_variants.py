@@ -368,6 +368,7 @@ def test_the_page_of_a_product_shows_the_colours_of_its_shape(
     token = family.users.add_token(family.users.add("ann", UserRole.VIEWER), "test")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     red(family, photos)
+    drain()
     assert "Colours of one shape" not in page_of("RED")
     take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
     drain()
