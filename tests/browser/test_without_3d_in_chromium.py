@@ -10,7 +10,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
 from tests.browser.conftest import needs_chromium, serious_violations, started
 from tests.browser.sites import page_of_ann, shared_site
-from tests.support import MODEL, rules_json
+from tests.support import MODEL
 
 pytestmark = needs_chromium
 Site = tuple[Services, str]
@@ -23,9 +23,7 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def site(
-    queue_url: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(queue_url: str, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A chair whose model waits for review."""
     folder = tmp_path_factory.mktemp("site")
     deliverables = [{**MODEL, "formats": ["glb"]}]

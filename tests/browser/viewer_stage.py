@@ -44,7 +44,9 @@ SHOW = """async ([orbit, target, fov, address]) => {
 }"""
 
 
-def open_stage(chromium: Browser, services: Services, site: str, models: Mapping[str, bytes], px: int) -> Page:
+def open_stage(
+    chromium: Browser, services: Services, site: str, models: Mapping[str, bytes], px: int
+) -> Page:
     """Return a page with the viewer, `px` wide and high.
 
     Args:

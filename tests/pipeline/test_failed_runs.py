@@ -18,16 +18,16 @@ DAMAGED = "source.damaged: It is cut off."
 PACKSHOT = [{"name": "packshot", "kind": "rendition", "size_px": 256}]
 
 
-def take_in(services: Services, photos: PhotoServer, message: str, name: str = "a.jpg", **more: object) -> None:
+def take_in(
+    services: Services, photos: PhotoServer, message: str, name: str = "a.jpg", **more: object
+) -> None:
     services.clock.forward(1)  # type: ignore[attr-defined]
     facts = record("CH123", **{"images": {"front": photos.url(name)}, **more})
     intake.handle_delivery(services, send(services, facts, message=message)[0])
 
 
 @pytest.fixture
-def failed(
-    services: Services, photos: PhotoServer, write_rules: Callable[..., None]
-) -> Services:
+def failed(services: Services, photos: PhotoServer, write_rules: Callable[..., None]) -> Services:
     """A product whose packshot failed, since its photo cannot be used."""
     write_rules(deliverables=PACKSHOT)
     photos.files |= {"a.jpg": picture(), "b.jpg": picture(size=(500, 400))}
@@ -66,9 +66,7 @@ def test_it_leaves_when_nothing_is_made_any_more_and_comes_back_with_its_input(
     assert run.state is RunState.QUEUED
 
 
-def test_it_leaves_with_its_product_and_comes_back_with_it(
-    failed: Services, photos: PhotoServer
-) -> None:
+def test_it_leaves_with_its_product_and_comes_back_with_it(failed: Services, photos: PhotoServer) -> None:
     failed.clock.forward(1)  # type: ignore[attr-defined]
     gone = send(failed, {"sku": "CH123"}, message="msg_gone", kind="product.deleted")
     intake.handle_delivery(failed, gone[0])

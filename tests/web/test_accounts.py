@@ -146,7 +146,11 @@ def test_a_token_is_made_on_the_page_shown_once_and_says_when_it_was_used(
     (made,) = services.users.tokens()
     assert made.user_name == "viewer" and (made.expires_at - made.created_at).days == 30
     (entry,) = [e for e in services.audit.page() if e.action == "token_added"]
-    assert (entry.by, entry.subject, entry.detail) == ("viewer", "viewer", "nightly <import>, valid for 30 days")
+    assert (entry.by, entry.subject, entry.detail) == (
+        "viewer",
+        "viewer",
+        "nightly <import>, valid for 30 days",
+    )
     assert made.last_used_at is None
     machine = {"Authorization": f"Bearer {token[1]}"}
     uses = []

@@ -103,5 +103,7 @@ def test_pages_behind_the_login_are_not_compressed(client: FlaskClient) -> None:
         ('?theme="><script>', "system"),
     ],
 )
-def test_the_page_follows_the_system_and_a_frame_its_shop(client: FlaskClient, query: str, theme: str) -> None:
+def test_the_page_follows_the_system_and_a_frame_its_shop(
+    client: FlaskClient, query: str, theme: str
+) -> None:
     assert f'data-theme="{theme}">' in client.get(f"/ar/NONE{query}").text

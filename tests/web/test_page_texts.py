@@ -72,7 +72,9 @@ def test_times_beyond_are_days_and_pages_show_them_by_one_helper() -> None:
     assert formatting.ago(datetime(2020, 3, 5, 12, tzinfo=UTC)) == "5 Mar 2020"
     assert formatting.ago(datetime(2199, 12, 31, tzinfo=UTC)) == "31 Dec 2199"
     folder = Path(formatting.__file__).parent / "templates"
-    raw = [p.name for p in folder.glob("*.html") if re.search(r"exact_time|isoformat|strftime", p.read_text())]
+    raw = [
+        p.name for p in folder.glob("*.html") if re.search(r"exact_time|isoformat|strftime", p.read_text())
+    ]
     assert raw == ["parts.html"]
 
 
