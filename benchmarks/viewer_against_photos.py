@@ -1,10 +1,10 @@
-"""The colours of the 3D viewer against the photos of the samples: `python -m benchmarks.viewer_against_photos`.
+"""The 3D viewer's colours against the photos of the samples: `python -m benchmarks.viewer_against_photos`.
 
 A model is built from each sample's photos. With `--bench DIR` the true models of a bench are shown instead,
 each in the view of its two photos in a studio (`front_photo.jpg`, `hero_photo.jpg`). The likeness check finds
 the camera of each photo; model-viewer, in Chromium and in the light of the pages, draws the model from there.
-Printed is the mean CIEDE2000 over the pixels that both show: as they are, and with the photo's exposure as the
-report of a version has it; beside it, the same of our own renderer. `--out FOLDER` writes photo and viewer
+Printed is the mean CIEDE2000 over the pixels that both show: as they are, and with the photo's exposure as
+the report of a version has it; beside it, both for our own renderer. `--out FOLDER` writes photo and viewer
 beside each other.
 """
 
@@ -115,15 +115,21 @@ def measure(page: Page, case: Case, out: Path | None) -> Iterator[Row]:
             out.mkdir(parents=True, exist_ok=True)
             sides = [np.where(p.mask[..., None], p.rgb, np.uint8(246)) for p in (found.photo, viewer)]
             Image.fromarray(np.hstack(sides).astype(np.uint8)).save(out / f"{case.name}-{view}.png")
-        pairs = [(found.photo, viewer), (found.photo, found.render)]
-        yield f"{case.name} {view}", *(f(*pair) for pair in pairs for f in (as_they_are, mean_ciede2000))
+        ours = found.render
+        yield (
+            f"{case.name} {view}",
+            as_they_are(found.photo, viewer),
+            mean_ciede2000(found.photo, viewer),
+            as_they_are(found.photo, ours),
+            mean_ciede2000(found.photo, ours),
+        )
 
 
 def unmixed(picture: NDArray[np.uint8], drawn: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Return a picture whose rim, which the backdrop shines through, has the colours beside it."""
     inside = ndimage.binary_erosion(drawn, iterations=2)
     rows, columns = ndimage.distance_transform_edt(~inside, return_distances=False, return_indices=True)
-    return picture[rows, columns]
+    return np.asarray(picture[rows, columns])
 
 
 def as_they_are(photo: CanvasPicture, render: CanvasPicture) -> float:

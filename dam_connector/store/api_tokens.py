@@ -41,7 +41,10 @@ def token_from_row(row: Any, max_age_days: int) -> Token:
 
 
 def record_use(db: Database, credential: Any, at: datetime) -> None:
-    """Record that a token is used, unless it was a moment ago. A database that cannot write refuses nobody."""
+    """Record that a token is used, unless it was a moment ago.
+
+    A database that cannot write refuses nobody.
+    """
     if credential.last_used_at is not None and at - credential.last_used_at < USE_STEP:
         return
     used = sa.update(credentials).where(credentials.c.id == credential.id).values(last_used_at=at)

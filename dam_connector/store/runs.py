@@ -41,8 +41,8 @@ class Runs(RunQueries):
     def add(self, runs: Iterable[NewRun]) -> list[RunId]:
         """Store the runs that are needed; return their ids.
 
-        A run is not needed if the newest run of its slot has the same input. Older open and failed runs of the
-        slot are cancelled. An input that comes back after another one runs again.
+        A run is not needed if the newest run of its slot has the same input. Older open and failed runs of
+        the slot are cancelled. An input that comes back after another one runs again.
         """
         added = []
         with self._db.write() as c:

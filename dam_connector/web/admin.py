@@ -80,8 +80,9 @@ def dismiss_cause() -> ResponseReturnValue:
         flash(f"{done} failed run{' is' if done == 1 else 's are'} dismissed.", "info")
     else:
         flash("No failed run has this cause any more.", "error")
-    back = "needs.index" if request.form.get("from") == "needs" else "admin.runs"
-    return redirect(url_for(back, **({} if back == "needs.index" else {"state": RunState.FAILED})))
+    if request.form.get("from") == "needs":
+        return redirect(url_for("needs.index"))
+    return redirect(url_for("admin.runs", state=RunState.FAILED))
 
 
 @bp.post("/runs/<run_id>/dismiss")

@@ -1,4 +1,4 @@
-"""Without JavaScript or WebGL, reviewers see the renders of a model, and shoppers its pictures in both themes."""
+"""Without JavaScript or WebGL, reviewers see the renders of a model; shoppers have both themes."""
 
 from collections.abc import Iterator
 from pathlib import Path

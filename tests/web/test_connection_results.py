@@ -39,7 +39,8 @@ def test_what_fails_stays_with_the_step_and_the_remedy(
     shelf: Services, browser_like: Visitor, api: Visitor
 ) -> None:
     client = browser_like("admin")
-    shelf.dam("shelf").fail_with = Refused("shelf", "push", "<b>may not write</b>")  # type: ignore[attr-defined]
+    refusal = Refused("shelf", "push", "<b>may not write</b>")
+    shelf.dam("shelf").fail_with = refusal  # type: ignore[attr-defined]
     client.post("/connections/shelf/test")
     page = client.get("/connections").text
     remedy = next(text for kind, text in REMEDIES if kind is Refused)
