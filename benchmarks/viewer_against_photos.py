@@ -4,8 +4,8 @@ A model is built from each sample's photos. With `--bench DIR` the true models o
 each in the view of its two photos in a studio (`front_photo.jpg`, `hero_photo.jpg`). The likeness check finds
 the camera of each photo; model-viewer, in Chromium and in the light of the pages, draws the model from there.
 Printed is the mean CIEDE2000 over the pixels that both show: as they are, and with the photo's exposure as
-the report of a version has it; beside it, both for our own renderer. `--out FOLDER` writes photo and viewer
-beside each other.
+the report of a version has it; beside it, both for our own renderer, and the viewer against the renderer.
+`--out FOLDER` writes photo and viewer beside each other.
 """
 
 import argparse
@@ -47,7 +47,7 @@ from worker.modeling.textured_mesh import TexturedMesh
 PX = 320  # side of the viewer's pictures
 SAMPLES = [name for name in VIEWS if name != "bottle"]  # its photo is truncated on purpose
 BENCH_PHOTOS = {View.FRONT: "front_photo.jpg", View.HERO: "hero_photo.jpg"}
-Row = tuple[str, float, float, float, float]
+Row = tuple[str, float, float, float, float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +90,7 @@ def main() -> None:
                 page = open_stage(chromium, services, site, {case.name: case.glb for case in cases}, PX)
                 rows = [row for case in cases for row in measure(page, case, arguments.out)]
                 page.close()
-    print(f"{'photo':18} viewer  exposed  renderer  exposed")
+    print(f"{'photo':18} viewer  exposed  renderer  exposed  viewer to renderer")
     for name, *values in rows:
         print(f"{name:18} " + "  ".join(f"{value:6.2f}" for value in values))
     table = np.array([row[1:] for row in rows])
@@ -122,6 +122,7 @@ def measure(page: Page, case: Case, out: Path | None) -> Iterator[Row]:
             mean_ciede2000(found.photo, viewer),
             as_they_are(found.photo, ours),
             mean_ciede2000(found.photo, ours),
+            as_they_are(ours, viewer),
         )
 
 

@@ -20,7 +20,7 @@ class Relative:
     sku: str
     colour: str  # its name; that of the product without one is its SKU
     code: str  # the swatch as `#rrggbb`; empty: it is a picture, or there is none
-    has_swatch: bool  # whether a picture of the swatch is stored
+    source: str  # the key of its stored swatch, or else of a photo; empty: it has neither
     card: VersionCard | None  # its newest model
     makes_shape: bool
 
@@ -79,7 +79,7 @@ def _relatives(services: Services, skus: list[str], deliverable: str, owner: str
                 sku=sku,
                 colour=colour_name(record.product),
                 code=swatch if is_colour_code(swatch) else "",
-                has_swatch=SWATCH in record.sources,
+                source=SWATCH if SWATCH in record.sources else next(iter(record.photos), ""),
                 card=cards.get(sku),
                 makes_shape=sku == owner,
             )

@@ -375,6 +375,9 @@ def test_the_page_of_a_product_shows_the_colours_of_its_shape(
     page = page_of("BLUE")
     assert "2 products of CHAIR" in page and "RED makes the shape" in page and "once it is approved" in page
     assert 'fill="#2846a0"' in page and "waits for the shape" in page
+    take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
+    drain()
+    assert "3 products of CHAIR" in page_of("BLUE") and "Photo of Green" in page_of("BLUE")
     approve(family, "RED", drain)
     approve(family, "BLUE", drain)
     page = page_of("RED")
