@@ -68,9 +68,9 @@ def wait_for_page(url: str) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            if requests.get(url, timeout=5).ok:
+            if requests.get(url, timeout=30).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.5)
     raise SystemExit(f"{url} did not answer within {TIMEOUT_S:.0f} s")
