@@ -97,9 +97,10 @@ def wait_for_model(address: str, headers: dict[str, str]) -> str:
 
 def save(page: Page, url: str, path: Path) -> None:
     """Open a page, wait until its pictures and its model are drawn, and write it as a JPEG."""
-    page.goto(url, wait_until="networkidle")
+    page.goto(url, wait_until="networkidle", timeout=120_000)
     if page.locator("model-viewer").count():
-        page.wait_for_function("document.querySelector('model-viewer').loaded", timeout=60_000)
+        # a function: an expression would be evaluated in the page, which its security policy forbids
+        page.wait_for_function("() => document.querySelector('model-viewer').loaded", timeout=120_000)
         page.wait_for_timeout(3000)  # the camera comes to rest
     page.screenshot(path=path, quality=84, type="jpeg")
 
