@@ -68,9 +68,9 @@ def wait_for_page(url: str) -> None:
     deadline = time.monotonic() + TIMEOUT_S
     while time.monotonic() < deadline:
         try:
-            if requests.get(url, timeout=5).ok:
+            if requests.get(url, timeout=30).ok:
                 return
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             pass
         time.sleep(0.5)
     raise SystemExit(f"{url} did not answer within {TIMEOUT_S:.0f} s")
@@ -97,9 +97,10 @@ def wait_for_model(address: str, headers: dict[str, str]) -> str:
 
 def save(page: Page, url: str, path: Path) -> None:
     """Open a page, wait until its pictures and its model are drawn, and write it as a JPEG."""
-    page.goto(url, wait_until="networkidle")
+    page.goto(url, wait_until="networkidle", timeout=120_000)
     if page.locator("model-viewer").count():
-        page.wait_for_function("document.querySelector('model-viewer').loaded", timeout=60_000)
+        # a function: an expression would be evaluated in the page, which its security policy forbids
+        page.wait_for_function("() => document.querySelector('model-viewer').loaded", timeout=120_000)
         page.wait_for_timeout(3000)  # the camera comes to rest
     page.screenshot(path=path, quality=84, type="jpeg")
 

@@ -44,6 +44,23 @@ class ConnectionOut(Schema):
     last_delivery = fields.Nested(
         "LastDeliveryOut", allow_none=True, metadata={"description": "Among the newest 200 of all."}
     )
+    last_test = fields.Nested(
+        "LastTestOut", allow_none=True, metadata={"description": "Null: it was never tested."}
+    )
+
+
+class LastTestOut(Schema):
+    """The last test of a connection."""
+
+    at = fields.AwareDateTime()
+    by = fields.String()
+    good = fields.Boolean()
+    done = fields.List(fields.String(), metadata={"description": "The steps that worked."})
+    error = fields.String(metadata={"description": "Why the next one did not; empty when all worked."})
+    remedy = fields.String(metadata={"description": "What to do about the error."})
+    is_outdated = fields.Boolean(
+        metadata={"description": "Whether plugin.json changed the connection since then."}
+    )
 
 
 class LastDeliveryOut(Schema):
@@ -210,6 +227,9 @@ class TokenOut(Schema):
     label = fields.String()
     created_at = fields.AwareDateTime()
     expires_at = fields.AwareDateTime(allow_none=True)
+    last_used_at = fields.AwareDateTime(
+        allow_none=True, metadata={"description": "To ten minutes; null: never."}
+    )
 
 
 class NewTokenOut(Schema):

@@ -104,8 +104,8 @@ class ProductSchema(Schema):
         allow_none=True,
         validate=validate.Length(max=4000),
         metadata={
-            "description": "URL of a model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its "
-            "files. Models are made from it."
+            "description": "URL of a model that was made elsewhere: GLB, glTF, USDZ, OBJ, STEP, or a "
+            "ZIP with its files. Models are made from it."
         },
     )
     parent = fields.String(

@@ -132,7 +132,7 @@ COLUMNS: Mapping[str, Column] = {
         ("inspiration", "mood image", "inspiration image url"),
     ),
     "model_url": Column(
-        "A model that was made elsewhere: an address, or a file beside the sheet (GLB, USDZ, OBJ).",
+        "A model that was made elsewhere: an address, or a file beside the sheet (GLB, USDZ, OBJ, STEP).",
         "",
         ("3d model", "model file", "3d file", "glb", "usdz", "3d model url"),
     ),

@@ -14,7 +14,8 @@ from dam_connector.cli.tried_text import tried_json, tried_lines
 from dam_connector.domain.adoption import Adoptable
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, ConfigError
-from dam_connector.usecases import connections, reconciliation
+from dam_connector.store.audit import COMMAND_LINE
+from dam_connector.usecases import connection_tests, connections, reconciliation
 from dam_connector.usecases.adopt_known_products import (
     adopt_known,
     adoptable_json,
@@ -47,7 +48,7 @@ def test_connection(name: str, sku: str, data_dir: Path | None, json_output: boo
     """Make a round trip over a connection and clean up after it."""
     done: list[str] = []
     try:
-        for line in connections.check_connection(open_services(data_dir), name, sku=sku):
+        for line in connection_tests.run_test(open_services(data_dir), name, by=COMMAND_LINE, sku=sku):
             done.append(line)
             if not json_output:
                 click.echo(f"  {line}")

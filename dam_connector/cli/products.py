@@ -84,7 +84,7 @@ def product() -> None:
 @click.option(
     "--model",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its files.",
+    help="A model that was made elsewhere: GLB, glTF, USDZ, OBJ, STEP, or a ZIP with its files.",
 )
 @data_dir_option
 @json_option

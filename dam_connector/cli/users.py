@@ -165,10 +165,11 @@ def token_add(name: str, label: str, days: int | None, data_dir: Path | None) ->
 @data_dir_option
 @report_errors
 def token_list(data_dir: Path | None) -> None:
-    """List the valid API tokens: id, user, label, time of expiry."""
+    """List the valid API tokens: id, user, label, time of expiry, time of the last use."""
     for found in open_services(data_dir).users.tokens():
         expiry = found.expires_at.isoformat(timespec="seconds") if found.expires_at else "never"
-        click.echo(f"{found.id}\t{found.user_name}\t{found.label}\t{expiry}")
+        used = found.last_used_at.isoformat(timespec="seconds") if found.last_used_at else "never"
+        click.echo(f"{found.id}\t{found.user_name}\t{found.label}\t{expiry}\t{used}")
 
 
 @token.command("revoke")

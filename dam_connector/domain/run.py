@@ -36,7 +36,8 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     R.RUNNING: frozenset({R.RUNNING, R.PARKED, R.DONE, R.FAILED, R.CANCELLED}),
     R.PARKED: frozenset({R.RUNNING, R.CANCELLED}),
     R.DONE: frozenset(),
-    R.FAILED: frozenset({R.QUEUED}),
+    # failed -> cancelled: its input is no longer asked for, or a person dismissed it
+    R.FAILED: frozenset({R.QUEUED, R.CANCELLED}),
     R.CANCELLED: frozenset({R.QUEUED}),
 }
 OPEN_STATES = (R.QUEUED, R.RUNNING, R.PARKED)

@@ -116,6 +116,12 @@ class Inbox:
             )
         return done.rowcount == 1
 
+    def dismiss(self, delivery_id: str) -> bool:
+        """Ignore a failed delivery from now on, with its error; return False if it is not failed."""
+        failed = (t.c.id == delivery_id, t.c.state == "failed")
+        with self._db.write() as c:
+            return c.execute(sa.update(t).where(*failed).values(state="ignored")).rowcount == 1
+
     def due(self, limit: int, *, older_than_s: float) -> list[str]:
         """Return open deliveries that have been due for longer than a time: their wake-up was lost."""
         before = self._clock.now() - timedelta(seconds=older_than_s)

@@ -12,9 +12,11 @@ from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, spin_frames
+from dam_connector.domain.run import COMPUTE_KINDS, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.changes import Changes
 from dam_connector.store.database import Database
+from dam_connector.store.run_records import NEWER_FACTS
 from dam_connector.store.tables import assets, deletions, publications, runs
 from dam_connector.store.tables import products as t
 
@@ -102,6 +104,8 @@ class Products:
     ) -> int:
         """Mark the products of a PIM's reference as deleted; return how many.
 
+        Their failed runs that made something are cancelled.
+
         Args:
             connection: The PIM connection.
             ref: How that PIM names what it deleted.
@@ -119,8 +123,12 @@ class Products:
                 sa.update(t)
                 .where(gone, t.c.deleted.is_(False), t.c.source_time <= source_time)
                 .values(deleted=True, source_time=source_time, updated_at=self._clock.now())
+                .returning(t.c.sku)
             )
-        return int(done.rowcount)
+            skus = list(done.scalars())
+            if skus:
+                _cancel_failed(c, skus)
+        return len(skus)
 
     def _remember_deletion(self, c: sa.Connection, connection: str, ref: str, at: datetime) -> None:
         """Store when a reference was deleted, so that older news of it that come later are ignored."""
@@ -291,6 +299,16 @@ class Products:
                 "all": self._db.count(c, known),
                 "flagged": self._db.count(c, known.where(t.c.flagged.is_(True))),
             }
+
+
+def _cancel_failed(c: sa.Connection, skus: Collection[str]) -> None:
+    """Cancel the failed runs that made something of deleted products: nobody has to act on them any more."""
+    failed = (
+        runs.c.sku.in_(skus),
+        runs.c.state == RunState.FAILED.value,
+        runs.c.kind.in_([kind.value for kind in COMPUTE_KINDS]),
+    )
+    c.execute(sa.update(runs).where(*failed).values(state=RunState.CANCELLED.value, error=NEWER_FACTS))
 
 
 def _issues(data: Any) -> tuple[Issue, ...]:

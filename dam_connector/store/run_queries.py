@@ -9,7 +9,7 @@ from dam_connector.domain.ids import first_id
 from dam_connector.domain.run import COMPUTE_KINDS, MAKING_KINDS, OPEN_STATES, RunKind, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.run_records import RunRecord, run_from_row
+from dam_connector.store.run_records import RunRecord, is_dismissed, run_from_row
 from dam_connector.store.tables import runs as t
 
 RECENT_RUNS = 50  # of them the average CPU time is taken
@@ -84,7 +84,10 @@ class RunQueries:
         return sum(recent) / len(recent) if recent else None
 
     def generation_status(self, skus: Iterable[str]) -> dict[str, tuple[bool, str]]:
-        """Return by SKU whether a computing run is open, and the error of the newest failed one."""
+        """Return by SKU whether a computing run is open, and the error of the newest failed one.
+
+        A failed run that a person dismissed counts, too.
+        """
         query = (
             sa.select(t.c.sku, t.c.state, t.c.error)
             .where(t.c.sku.in_(list(skus)), t.c.kind.in_(COMPUTE_KINDS))
@@ -94,10 +97,8 @@ class RunQueries:
         with self._db.read() as c:
             for sku, state, error in c.execute(query):
                 is_open, last_error = found.get(sku, (False, ""))
-                found[sku] = (
-                    is_open or state in OPEN_STATES,
-                    error if state == RunState.FAILED else last_error,
-                )
+                has_failed = state == RunState.FAILED or is_dismissed(state, error)
+                found[sku] = (is_open or state in OPEN_STATES, error if has_failed else last_error)
         return found
 
     def counts(self, *states: str) -> dict[str, int]:

@@ -12,6 +12,8 @@ from dam_connector.domain.run import GENERATION_KINDS, RunKind, RunState
 from dam_connector.store.tables import runs as t
 from dam_connector.store.tables import versions
 
+NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input, or a deletion, cancelled
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
@@ -76,6 +78,11 @@ class RunInput(NamedTuple):
 
     input_hash: str
     rules_fingerprint: str
+
+
+def is_dismissed(state: str, error: str) -> bool:
+    """Return whether a run was cancelled otherwise than by newer facts: its input makes no run by itself."""
+    return state == RunState.CANCELLED and error not in ("", NEWER_FACTS)
 
 
 def is_generation(sku: str, deliverable: str, slot: int) -> sa.ColumnElement[bool]:

@@ -20,6 +20,7 @@ from dam_connector.store.database import require_one_row
 from dam_connector.store.request_origin import work_origin
 from dam_connector.store.run_queries import RunQueries
 from dam_connector.store.run_records import (
+    NEWER_FACTS,
     NewRun,
     RunInput,
     RunRecord,
@@ -31,7 +32,6 @@ from dam_connector.store.run_records import (
 )
 from dam_connector.store.tables import runs as t
 
-NEWER_FACTS = "newer facts arrived"  # the error of runs that a newer input cancelled
 FIRST_SWEEP_AFTER_S = 5.0  # whoever adds a run wakes it; the sweeper wakes it only after this time
 
 
@@ -41,8 +41,8 @@ class Runs(RunQueries):
     def add(self, runs: Iterable[NewRun]) -> list[RunId]:
         """Store the runs that are needed; return their ids.
 
-        A run is not needed if the newest run of its slot has the same input. Older open runs of the slot are
-        cancelled. An input that comes back after another one runs again.
+        A run is not needed if the newest run of its slot has the same input. Older open and failed runs of
+        the slot are cancelled. An input that comes back after another one runs again.
         """
         added = []
         with self._db.write() as c:
@@ -84,7 +84,7 @@ class Runs(RunQueries):
                 .where(
                     of_slot,
                     t.c.id != run_id,
-                    t.c.state.in_(OPEN_STATES),
+                    t.c.state.in_((*OPEN_STATES, RunState.FAILED)),
                     t.c.kind.not_in(ADOPTION_KINDS),  # newer facts do not change a finished file
                 )
                 .values(
@@ -299,6 +299,21 @@ class Runs(RunQueries):
                 sa.update(t).where(t.c.id == run_id, t.c.state.in_(allowed)).values(self._queued_again())
             )
         return done.rowcount == 1
+
+    def dismiss(self, run_id: str) -> bool:
+        """Cancel a failed run for a person who does not want it, with its error; return False if it is none.
+
+        The same input makes no new run; another one does.
+        """
+        failed = (t.c.id == run_id, t.c.state == RunState.FAILED.value)
+        with self._db.write() as c:
+            return c.execute(sa.update(t).where(*failed).values(state=RunState.CANCELLED.value)).rowcount == 1
+
+    def cancel_outdated(self, run_id: str) -> None:
+        """Cancel a failed run whose input is no longer asked for. If it comes back, it runs again."""
+        failed = (t.c.id == run_id, t.c.state == RunState.FAILED.value)
+        with self._db.write() as c:
+            c.execute(sa.update(t).where(*failed).values(state=RunState.CANCELLED.value, error=NEWER_FACTS))
 
     def due(self, limit: int) -> list[tuple[str, RunKind, bool]]:
         """Return open runs that must be woken, as (id, kind, whether it is a bulk run).

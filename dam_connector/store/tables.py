@@ -331,7 +331,8 @@ credentials = sa.Table(
     text_column("label"),
     sa.Column("created_at", UtcDateTime, nullable=False),
     sa.Column("expires_at", UtcDateTime),
-    sa.Column("used_at", UtcDateTime),
+    sa.Column("used_at", UtcDateTime),  # of a one-time link
+    sa.Column("last_used_at", UtcDateTime),  # of a token
 )
 
 leases = sa.Table(

@@ -6,7 +6,7 @@ Only hashes are stored.
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,9 +17,10 @@ from dam_connector.domain.passwords import MAX_LENGTH, normalize_password, passw
 from dam_connector.domain.roles import UserRole
 from dam_connector.errors import LoginRefused
 from dam_connector.ports import Clock
+from dam_connector.store.api_tokens import Token, record_use, token_from_row
 from dam_connector.store.audit import COMMAND_LINE, insert_entry
 from dam_connector.store.database import Database
-from dam_connector.store.sign_on_age import end_of_token, is_known_by_provider
+from dam_connector.store.sign_on_age import is_known_by_provider
 from dam_connector.store.tables import credentials
 from dam_connector.store.tables import users as t
 
@@ -39,19 +40,6 @@ class User:
     id: str
     name: str
     role: UserRole
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
-    """An API token, without its secret."""
-
-    id: str
-    user_name: str
-    label: str  # its purpose
-    created_at: datetime
-    # None: one that an earlier release made without end. That of a person who uses single sign-on ends with
-    # `sign_on_max_age_days`, unless the person logs in before.
-    expires_at: datetime | None
 
 
 class Users:
@@ -276,16 +264,7 @@ class Users:
             .order_by(credentials.c.id.desc())
         )
         with self._db.read() as c:
-            return [
-                Token(
-                    id=row.id,
-                    user_name=row.user_name,
-                    label=row.label,
-                    created_at=row.created_at,
-                    expires_at=end_of_token(row, self._max_age_days),
-                )
-                for row in c.execute(query)
-            ]
+            return [token_from_row(row, self._max_age_days) for row in c.execute(query)]
 
     def revoke_token(self, token_id: str, *, by: str = COMMAND_LINE) -> bool:
         """Delete a token by its id; return False if there is none."""
@@ -309,6 +288,8 @@ class Users:
         current = sa.select(t).where(t.c.id == row.user_id, t.c.active, self._is_known()) if row else None
         with self._db.read() as c:
             found = c.execute(current).one_or_none() if current is not None else None
+        if found is not None:
+            record_use(self._db, row, self._clock.now())
         return _user(found) if found else None
 
     def use_login_link(self, secret: str) -> User | None:

@@ -41,6 +41,9 @@ MAX_TRIED_PRODUCTS = 20
 MAX_GROUPED = 200  # newest deliveries that `last_deliveries` reads
 WEBHOOK_PORTS = ("pim", "dam", "provider")  # ports whose systems may send webhooks
 PORTS = ("pim", "dam", "channel", "provider")
+# Said in place of a test, where nothing can be asked.
+ONLY_SENDS = "it only sends webhooks and cannot be asked: send one to test it"
+COSTS_ALWAYS = "it has no request that costs nothing, so it was not tested"
 
 
 def last_deliveries(services: Services) -> dict[str, DeliveryRecord]:
@@ -176,7 +179,7 @@ def _try_event(services: Services, name: str, event: Event) -> Iterator[TriedPro
 def _check_pim(services: Services, name: str) -> Iterator[str]:
     source = services.pim(name)
     if not source.capabilities.can_list_changes:
-        yield "it only sends webhooks and cannot be asked: send one to test it"
+        yield ONLY_SENDS
         return
     events = list(islice(source.changed_since(EARLIEST), MAX_TRIED_PRODUCTS))
     yield "it lists changed products" + ("" if events else ", and has no product yet")
@@ -281,7 +284,6 @@ def _check_channel(services: Services, name: str, sku: str) -> Iterator[str]:
 
 
 def _check_provider(services: Services, name: str) -> Iterator[str]:
-    nothing_to_ask = "it has no request that costs nothing, so it was not tested"
     provider = services.provider(name)
     try:
         if provider.capabilities.has_balance:
@@ -290,9 +292,9 @@ def _check_provider(services: Services, name: str) -> Iterator[str]:
             provider.poll(["connection-test"])
             yield "it answers"
         else:
-            yield nothing_to_ask
+            yield COSTS_ALWAYS
     except Unsupported:
-        yield nothing_to_ask
+        yield COSTS_ALWAYS
 
 
 def _sample_version(services: Services) -> Version:

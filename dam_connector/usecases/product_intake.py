@@ -14,7 +14,11 @@ from dam_connector.usecases.adoption import FoundFiles, ReadyFile, adopt_files, 
 from dam_connector.usecases.changed_channels import send_changed_texts
 from dam_connector.usecases.dam_photos import photo_urls
 from dam_connector.usecases.expiry import restore_when_back
-from dam_connector.usecases.run_planning import plan_runs, what_is_made
+from dam_connector.usecases.run_planning import (
+    cancel_outdated_failures,
+    plan_runs,
+    what_is_made,
+)
 from dam_connector.usecases.shared_shapes import shape_awaited
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.usecases.stored_facts import store_facts
@@ -146,6 +150,7 @@ def _store_findings_and_plan(
     has_picture = bool(set(sources) - {INSPIRATION}) or bool(product.swatch)
     can_run = has_picture and not is_incomplete and not is_failed_row
     planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
+    cancel_outdated_failures(services, product, sources, can_run=can_run)
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
     _, nothing = (
         ([], "")

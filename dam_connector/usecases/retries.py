@@ -6,13 +6,15 @@ from collections.abc import Callable
 from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.run import OPEN_STATES, RunState, job_name
 from dam_connector.errors import NotFound
+from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import RunRecord
+from dam_connector.store.run_records import RunRecord, is_dismissed
 from dam_connector.usecases.product_intake import IntakeResult, ingest_again
 from dam_connector.usecases.run_planning import needed_runs
 from dam_connector.wiring import Services
 
 MAX_GROUPED = 200  # newest failed runs that are grouped by their cause
+MAX_DETAIL = 400  # characters of a cause in the history
 
 
 def rerun_product(
@@ -56,7 +58,11 @@ def count_missing(services: Services, record: ProductRecord) -> int:
     begun = {(run.deliverable, run.slot) for run in runs if run.state in OPEN_STATES}
     begun |= {(v.asset.deliverable, v.asset.slot) for v in services.assets.of_product(sku)}
     failed = {(run.deliverable, run.slot) for run in runs if _may_succeed(run)}
-    begun |= {(run.deliverable, run.slot) for run in runs if run.state == RunState.FAILED}
+    begun |= {
+        (run.deliverable, run.slot)
+        for run in runs
+        if run.state == RunState.FAILED or is_dismissed(run.state, run.error)
+    }
     needed = needed_runs(services, record.product, record.sources, rules)
     return len(failed | ({(run.deliverable.name, run.slot) for run in needed} - begun))
 
@@ -84,6 +90,40 @@ def retry_cause(services: Services, cause: str) -> int:
     """Queue the newest failed runs with one cause again; return how many."""
     failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
     return sum(retry_run(services, run) for run in failed if run.error == cause)
+
+
+def dismiss_run(services: Services, run: RunRecord, *, by: str) -> bool:
+    """Cancel a failed run that a person does not want any more; return whether it was failed.
+
+    It counts as failed no longer. It can still be retried, and another input of its slot runs as ever.
+    """
+    with services.transaction():
+        if not services.runs.dismiss(run.id):
+            return False
+        name = run.deliverable if run.slot == 1 else f"{run.deliverable} {run.slot}"
+        why = failure_cause(run.error).text[:MAX_DETAIL]
+        services.history.add("dismissed", sku=run.sku, by=by, detail=f"the failed run of {name}: {why}")
+    return True
+
+
+def dismiss_cause(services: Services, cause: str, *, by: str) -> int:
+    """Dismiss the newest failed runs with one cause; return how many."""
+    failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
+    return sum(dismiss_run(services, run, by=by) for run in failed if run.error == cause)
+
+
+def dismiss_delivery(services: Services, delivery: DeliveryRecord, *, by: str) -> bool:
+    """Ignore a failed delivery that a person has seen; return whether it was failed. It can be replayed."""
+    with services.transaction():
+        if not services.inbox.dismiss(delivery.id):
+            return False
+        services.audit.add(
+            "delivery_dismissed",
+            by=by,
+            subject=delivery.connection,
+            detail=f"{delivery.id}: {delivery.error[:MAX_DETAIL]}",
+        )
+    return True
 
 
 def replay_delivery(services: Services, delivery_id: str) -> None:

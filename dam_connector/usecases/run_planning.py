@@ -8,14 +8,16 @@ from dam_connector.domain.issue import Severity
 from dam_connector.domain.planning import PlannedRun, planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
+from dam_connector.domain.run import MAKING_KINDS, RunState
 from dam_connector.domain.version import VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import NewRun
+from dam_connector.store.run_records import NewRun, base_input_hash
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
 from dam_connector.usecases.shared_shapes import join_shapes, joined_from, restore_joined, shapes_of
 from dam_connector.wiring import Services
 
+MAX_FAILED = 200  # newest failed runs of a product that are looked at
 MAX_AT_ONCE = 10  # products of a shape; the recolourings of more wait behind single products
 
 
@@ -52,6 +54,33 @@ def plan_runs(
         for name, key, is_of_all in changed:
             plan_group(services, name, key, rules, but=product.sku, joined_only=not is_of_all, bulk=bulk)
         return count
+
+
+def cancel_outdated_failures(
+    services: Services, product: Product, sources: Mapping[str, Sha256], *, can_run: bool
+) -> None:
+    """Cancel the failed runs of a product whose input is no longer asked for, e.g. of a photo that is gone.
+
+    Args:
+        product: the product, as it was just stored.
+        sources: its stored images by view.
+        can_run: whether anything can be made of it; else it is flagged, which says what is missing.
+    """
+    failed = [
+        run
+        for run in services.runs.page(sku=product.sku, state=RunState.FAILED, limit=MAX_FAILED)
+        if run.kind in MAKING_KINDS
+    ]
+    if not failed:
+        return
+    rules = services.rules.current()
+    needed = {
+        (p.deliverable.name, p.slot): {known_input_hash(services, product, p, rules), *p.former_hashes}
+        for p in (needed_runs(services, product, sources, rules) if can_run else ())
+    }
+    for run in failed:
+        if base_input_hash(run.input_hash) not in needed.get((run.deliverable, run.slot), ()):
+            services.runs.cancel_outdated(run.id)
 
 
 def plan_group(

@@ -1,5 +1,6 @@
 """The pages for admins: runs, deliveries, spend, rules, and connections with their differences."""
 
+from contextlib import suppress
 from datetime import timedelta
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -9,9 +10,9 @@ from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import reconciliation, retries, rules_change, rules_check
+from dam_connector.usecases import connection_tests, reconciliation, retries, rules_change, rules_check
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
-from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, check_connection, last_deliveries
+from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, last_deliveries
 from dam_connector.usecases.provider_orders import budgets
 from dam_connector.web import formatting
 from dam_connector.web.help_pages import documents
@@ -70,6 +71,32 @@ def retry(run_id: str) -> ResponseReturnValue:
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 
+@bp.post("/runs/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss_cause() -> ResponseReturnValue:
+    """Dismiss the newest failed runs with one cause."""
+    done = retries.dismiss_cause(services(), request.form.get("cause", ""), by=signed_in_user().name)
+    if done:
+        flash(f"{done} failed run{' is' if done == 1 else 's are'} dismissed.", "info")
+    else:
+        flash("No failed run has this cause any more.", "error")
+    if request.form.get("from") == "needs":
+        return redirect(url_for("needs.index"))
+    return redirect(url_for("admin.runs", state=RunState.FAILED))
+
+
+@bp.post("/runs/<run_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss(run_id: str) -> ResponseReturnValue:
+    """Dismiss a failed run: it needs nobody any more."""
+    run = services().runs.get(run_id) or abort(404)
+    if retries.dismiss_run(services(), run, by=signed_in_user().name):
+        flash("The failed run is dismissed.", "info")
+    else:
+        flash("Only failed runs can be dismissed.", "error")
+    return redirect(url_for("admin.runs", state=request.form.get("state", "")))
+
+
 @bp.get("/deliveries")
 @requires(UserRole.VIEWER)
 def deliveries() -> ResponseReturnValue:
@@ -106,6 +133,18 @@ def replay(delivery_id: str) -> ResponseReturnValue:
     retries.replay_delivery(services(), delivery_id)
     flash("The delivery is handled again.", "info")
     return redirect(url_for("admin.delivery", delivery_id=delivery_id))
+
+
+@bp.post("/deliveries/<delivery_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss_delivery(delivery_id: str) -> ResponseReturnValue:
+    """Ignore a failed delivery: it needs nobody any more."""
+    found = services().inbox.get(delivery_id) or abort(404)
+    if retries.dismiss_delivery(services(), found, by=signed_in_user().name):
+        flash("The delivery is dismissed.", "info")
+    else:
+        flash("Only failed deliveries can be dismissed.", "error")
+    return redirect(url_for("admin.deliveries", state=request.form.get("state", "")))
 
 
 @bp.get("/spend")
@@ -178,6 +217,7 @@ def connections() -> ResponseReturnValue:
         webhook_ports=WEBHOOK_PORTS,
         public=s.settings.base_url,
         contacts=last_deliveries(s),
+        tests=connection_tests.last_tests(s),
         compared_at=compared_at,
         count=count,
         differences=differences,
@@ -189,16 +229,13 @@ def connections() -> ResponseReturnValue:
 @bp.post("/connections/<name>/test")
 @requires(UserRole.ADMIN)
 def test_connection(name: str) -> ResponseReturnValue:
-    """Test a connection as `dam-connector connection test` does, and show how far it came."""
-    lines: list[str] = []
-    try:
-        for line in check_connection(services(), name):
-            lines.append(line)
-    except (AdapterError, ConfigError) as error:
-        flash(f"{name} does not work: {error} " + " ".join(f"({line})" for line in lines), "error")
-    else:
-        flash(f"{name} works: {'; '.join(lines[1:] or lines)}.", "info")
-    return redirect(url_for("admin.connections"))
+    """Test a connection as `dam-connector connection test` does; the page shows the result beside it."""
+    if not any(name in getattr(services().rules.current(), port) for port in PORTS):
+        flash(f"plugin.json has no connection {name!r} any more.", "error")
+        return redirect(url_for("admin.connections"))
+    with suppress(AdapterError, ConfigError):  # stored as the result
+        list(connection_tests.run_test(services(), name, by=signed_in_user().name))
+    return redirect(url_for("admin.connections", _anchor=f"connection-{name}"))
 
 
 @bp.post("/connections/mend")

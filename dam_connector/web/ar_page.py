@@ -35,6 +35,7 @@ bp = Blueprint("viewer", __name__)
 CHANNEL_ADAPTER = "viewer"
 COUNTS_PER_MINUTE = 120  # of one address
 EMBED_CACHE_S = 3600  # shops take a new release of the script within an hour
+THEMES = ("light", "dark", "system")  # of the words of the page, by `?theme=`
 SIDES = ("hero", "front", "right", "back", "left", "top")  # previews that shoppers see
 
 
@@ -112,13 +113,18 @@ def missing(error: HTTPException) -> ResponseReturnValue:
 def _shop_page(template: str, **values: object) -> Response:
     """Render a page for shoppers in the language of the request."""
     reader = requested_reader()
+    is_embedded = "embed" in request.args
+    theme = request.args.get("theme", "")
+    if theme not in THEMES:  # a shop's page is mostly light, whatever the shopper's system is
+        theme = "light" if is_embedded else "system"
     response = make_response(
         render_template(
             template,
             reader=reader,
             css=_page_css(),
             look=services().rules.current().viewer,
-            embedded="embed" in request.args,
+            embedded=is_embedded,
+            theme=theme,
             **values,
         )
     )

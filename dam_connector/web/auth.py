@@ -11,6 +11,9 @@ from dam_connector.web.rate_limit import limit_rate, may_happen
 from dam_connector.web.request_context import current_user, requires, services, signed_in_user
 
 bp = Blueprint("auth", __name__)
+TOKEN_DAYS = (7, 30, 90, 365)  # that a token of the user's own may be valid
+DEFAULT_DAYS = "90"
+MAX_LABEL = 80  # characters
 MAX_RECORDED_FAILURES = 60  # failed logins that the audit log gets in a minute
 
 
@@ -33,8 +36,10 @@ def log_in() -> ResponseReturnValue:
     user = services().users.authenticate(name, request.form.get("password", ""))
     if user is None:
         record_failure(name)
-        flash("The name or the password is wrong.", "error")
-        return render_template("login.html", **login_context(request.form.get("next", ""))), 401
+        problem = "The name or the password is wrong."
+        return render_template(
+            "login.html", **login_context(request.form.get("next", "")), name=name[:80], problem=problem
+        ), 401
     _start_session(user, "password")
     return redirect(safe_target(request.form.get("next", "")))
 
@@ -52,11 +57,8 @@ def use_link(secret: str) -> ResponseReturnValue:
     limit_rate(services().settings.logins_per_minute)
     user = services().users.use_login_link(secret)
     if user is None:
-        flash(
-            "This link was used before or has expired. Get a new one: dam-connector user link NAME",
-            "error",
-        )
-        return render_template("login.html", **login_context("")), 401
+        problem = "This link was used before or has expired. Get a new one: `dam-connector user link NAME`"
+        return render_template("login.html", **login_context(""), problem=problem), 401
     _start_session(user, "link")
     if "welcome" in request.args and services().notes.get(f"welcome:{user.id}") is None:
         services().notes.set(f"welcome:{user.id}", "open")  # until the user dismisses it
@@ -76,8 +78,48 @@ def logout() -> ResponseReturnValue:
 def account() -> ResponseReturnValue:
     """Show the user's own account: role, open sessions, tokens."""
     user = signed_in_user()
-    tokens = [token for token in services().users.tokens() if token.user_name == user.name]
-    return render_template("account.html", sessions=services().users.session_count(user), tokens=tokens)
+    return render_template("account.html", **_account_values(user))
+
+
+def _account_values(user: User) -> dict[str, Any]:
+    """Return what the page of an account shows."""
+    return {
+        "sessions": services().users.session_count(user),
+        "tokens": [token for token in services().users.tokens() if token.user_name == user.name],
+        "days": TOKEN_DAYS,
+        "may_add": "secret" in session,
+        "form": {"label": "", "days": DEFAULT_DAYS},
+    }
+
+
+@bp.post("/account/tokens")
+@requires(UserRole.VIEWER)
+def add_token() -> ResponseReturnValue:
+    """Make a token of the user's own, and show it this once.
+
+    Only a person who is logged in may: a token that was stolen must not make itself a longer life.
+    """
+    user, label, days = signed_in_user(), request.form.get("label", "").strip(), request.form.get("days", "")
+    if "secret" not in session:
+        abort(400, "Log in to make a token: a token makes none.")
+    limit_rate(services().settings.logins_per_minute, account=user.name)
+    problem = _token_problem(label, days)
+    if problem:
+        flash(problem, "error")
+        form = {"label": label[:MAX_LABEL], "days": days}
+        return render_template("account.html", **{**_account_values(user), "form": form}), 422
+    token = services().users.add_token(user, label, int(days), by=user.name)
+    base_url = services().settings.base_url
+    return render_template("token_created.html", label=label, token=token, days=int(days), base_url=base_url)
+
+
+def _token_problem(label: str, days: str) -> str:
+    """Return why no token is made of a form, for the user; empty: nothing is wrong."""
+    if not label or len(label) > MAX_LABEL or not label.isprintable():
+        return f"No token was made: say in 1 to {MAX_LABEL} characters what it is for."
+    if days not in {str(each) for each in TOKEN_DAYS}:
+        return "No token was made: choose for how many days it is valid."
+    return ""
 
 
 @bp.post("/account/logout")

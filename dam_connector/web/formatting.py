@@ -24,6 +24,8 @@ STEP_TEXTS = {
     "write_dam_state": "write the state to the DAM",
     "write_back_to_pim": "write the links to the PIM",
 }
+MAX_RELATIVE_S = 14 * 86_400  # times are relative within two weeks
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def inline_code(text: str) -> Markup:
@@ -56,16 +58,23 @@ def step_text(name: str) -> str:
 
 
 def ago(moment: datetime | None) -> str:
-    """Return e.g. `3 min ago`. The page gives the exact time in the title."""
+    """Return e.g. `3 min ago` or `in 5 days`; beyond two weeks the day, e.g. `5 Mar 2026`.
+
+    The page gives the exact time in the title (macro `when` in parts.html).
+    """
     if moment is None:
         return ""
     seconds = (datetime.now(UTC) - moment).total_seconds()
-    if seconds < 0:
-        return f"in {-seconds:.0f} s" if seconds > -90 else "later"
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (129_600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.0f} {name} ago"
-    return f"{seconds / 86400:.0f} days ago"
+    for limit, unit, name in (
+        (90, 1, "s"),
+        (5400, 60, "min"),
+        (129_600, 3600, "h"),
+        (MAX_RELATIVE_S, 86_400, "days"),
+    ):
+        if abs(seconds) < limit:
+            text = f"{abs(seconds) / unit:.0f} {name}"
+            return f"{text} ago" if seconds >= 0 else f"in {text}"
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
 
 
 def exact_time(moment: datetime | None) -> str:

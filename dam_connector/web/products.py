@@ -15,6 +15,7 @@ from dam_connector.store.gallery import VersionCard
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import brought_models, bulk_review, intake, retries
+from dam_connector.usecases.shape_relatives import shared_shapes_of
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.sheet_headers import COLUMNS
@@ -121,6 +122,7 @@ def _product_page(
         columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,
         assets=list(by_asset.values()),
+        shapes=shared_shapes_of(services(), record.product, services().rules.current()),
         live=live,
         ar_counts=_ar_counts(record.product.sku),
         base_url=services().settings.base_url,

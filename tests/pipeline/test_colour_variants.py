@@ -13,6 +13,7 @@ from dam_connector.domain.rules import ColourRules
 from dam_connector.domain.shapes import shape_key
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
+from dam_connector.store.users import UserRole
 from dam_connector.usecases import publish, review, run_planning
 from dam_connector.usecases.expiry import withdraw_deleted
 from dam_connector.usecases.product_intake import ingest_product
@@ -353,3 +354,33 @@ def test_recolourings_of_many_products_wait_behind_single_products(
     )
     approve(family, "RED", drain)
     assert {sku for sku, bulk in planned if bulk} == {"BLUE", "GREEN"}
+
+
+def test_the_page_of_a_product_shows_the_colours_of_its_shape(
+    family: Services, photos: PhotoServer, drain: Drain
+) -> None:
+    def page_of(sku: str) -> str:
+        found = family.products.get(sku)
+        assert found
+        return str(client.get(f"/products/{found.id}").text)
+
+    client = create_app(family).test_client()
+    token = family.users.add_token(family.users.add("ann", UserRole.VIEWER), "test")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    red(family, photos)
+    drain()
+    assert "Colours of one shape" not in page_of("RED")
+    take_in(family, photos, "BLUE", "Blue", swatch="#2846a0")
+    drain()
+    page = page_of("BLUE")
+    assert "2 products of CHAIR" in page and "RED makes the shape" in page and "once it is approved" in page
+    assert 'fill="#2846a0"' in page and "waits for the shape" in page
+    take_in(family, photos, "GREEN", "Green", images={"front": photos.url("green.jpg")})
+    drain()
+    assert "3 products of CHAIR" in page_of("BLUE") and "Photo of Green" in page_of("BLUE")
+    approve(family, "RED", drain)
+    approve(family, "BLUE", drain)
+    page = page_of("RED")
+    assert "This product makes the shape" in page and "once it is approved" not in page
+    blue = family.products.get("BLUE")
+    assert blue and f'href="/products/{blue.id}"' in page and page.count("makes the shape</span>") == 1

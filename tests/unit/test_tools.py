@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from benchmarks.report_time import large_glb
+from dam_connector.domain.brought_model import MIME_BY_FORMAT
 from tests.support import ROOT, picture
 from tests.unit.shapes import box
 from tests.unit.test_checks import textured
@@ -195,3 +196,11 @@ def test_render_named_views(run: Run, tmp_path: Path, glb: Path) -> None:
     assert code == 0 and printed(text) == documented("render")
     assert all(Path(p).stat().st_size > 500 for p in json.loads(text)["files"].values())
     assert run("render", glb, "--views", "sideways", *options)[0] == 2
+
+
+@pytest.mark.parametrize("name", MIME_BY_FORMAT)
+def test_every_format_of_a_brought_model_is_named_where_people_look(name: str) -> None:
+    help_text = CliRunner().invoke(main, ["adopt", "--help"]).output.lower()
+    field = next(s for s in (ROOT / "schemas/product.py").read_text().split("model_url = ")[1:])[:600].lower()
+    row = next(x for x in (ROOT / "docs/tools.md").read_text().splitlines() if "`original_format`" in x)
+    assert name in help_text and name in field and (name == "zip" or f"`{name}`" in row)

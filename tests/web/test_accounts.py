@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -132,6 +133,49 @@ def test_tokens_expire_and_are_revoked_by_their_owner_only(
     assert services.users.by_token(own) is None and services.users.by_token(other)
     clock.forward(91 * 86_400)
     assert services.users.by_token(other) is None
+
+
+def test_a_token_is_made_on_the_page_shown_once_and_says_when_it_was_used(
+    app: Flask, browser_like: Visitor, services: Services, clock: TestClock
+) -> None:
+    client = browser_like("viewer")
+    page = client.post("/account/tokens", data={"label": "nightly <import>", "days": "30"})
+    token = re.search(r'value="(damc_[^"]+)"', page.text)
+    assert page.status_code == 200 and token and page.headers["Cache-Control"] == "no-store"
+    assert "nightly &lt;import&gt;" in page.text and token[1] not in client.get("/account").text
+    (made,) = services.users.tokens()
+    assert made.user_name == "viewer" and (made.expires_at - made.created_at).days == 30
+    (entry,) = [e for e in services.audit.page() if e.action == "token_added"]
+    assert (entry.by, entry.subject, entry.detail) == (
+        "viewer",
+        "viewer",
+        "nightly <import>, valid for 30 days",
+    )
+    assert made.last_used_at is None
+    machine = {"Authorization": f"Bearer {token[1]}"}
+    uses = []
+    for seconds in (0, 60, 3600):  # a minute later nothing is written
+        clock.forward(seconds)
+        account = app.test_client().get("/api/v1/account", headers=machine).json
+        assert account["tokens"][0]["last_used_at"]
+        uses.append(services.users.tokens()[0].last_used_at)
+    assert uses[0] == uses[1] < uses[2]
+    assert services.users.delete_expired_credentials() == 0
+    assert services.users.by_token(token[1])
+
+
+def test_no_token_is_made_of_a_bad_form_or_by_a_token(
+    app: Flask, browser_like: Visitor, services: Services
+) -> None:
+    client = browser_like("viewer")
+    for label, days in (("", "30"), ("x" * 81, "30"), ("a\nb", "30"), ("x", "3651"), ("x", ""), ("x", "-1")):
+        answer = client.post("/account/tokens", data={"label": label, "days": days})
+        assert answer.status_code == 422 and "No token was made" in answer.text, (label, days)
+    stolen = services.users.add_token(services.users.get(services.users.all()[0].id), "stolen", days=1)
+    headers = {"Authorization": f"Bearer {stolen}"}
+    longer = {"label": "longer", "days": "365"}
+    assert app.test_client().post("/account/tokens", data=longer, headers=headers).status_code == 400
+    assert [t.label for t in services.users.tokens()] == ["stolen"]
 
 
 def test_logins_for_one_account_are_throttled_from_all_addresses(services: Services) -> None:

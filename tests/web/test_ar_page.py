@@ -90,3 +90,20 @@ def test_packed_files_keep_their_type(
 def test_pages_behind_the_login_are_not_compressed(client: FlaskClient) -> None:
     answer = client.get("/login", headers={"Accept-Encoding": "gzip, br"})
     assert answer.status_code == 200 and "Content-Encoding" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("query", "theme"),
+    [
+        ("", "system"),
+        ("?embed", "light"),
+        ("?embed&theme=system", "system"),
+        ("?embed&theme=dark", "dark"),
+        ("?theme=light", "light"),
+        ('?theme="><script>', "system"),
+    ],
+)
+def test_the_page_follows_the_system_and_a_frame_its_shop(
+    client: FlaskClient, query: str, theme: str
+) -> None:
+    assert f'data-theme="{theme}">' in client.get(f"/ar/NONE{query}").text

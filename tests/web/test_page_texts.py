@@ -4,6 +4,8 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -47,6 +49,33 @@ def test_a_size_names_its_unit_once_where_there_is_one(
 )
 def test_a_small_body_is_not_called_empty(count: int, text: str) -> None:
     assert formatting.size(count) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-20, "20 s ago"),
+        (-600, "10 min ago"),
+        (-7200, "2 h ago"),
+        (-5 * 86_400, "5 days ago"),
+        (600, "in 10 min"),
+        (7200, "in 2 h"),
+        (9 * 86_400, "in 9 days"),
+    ],
+)
+def test_times_are_relative_within_two_weeks(seconds: int, text: str) -> None:
+    shown = formatting.ago(datetime.now(UTC) + timedelta(seconds=seconds + (0.4 if seconds > 0 else 0)))
+    assert shown == text
+
+
+def test_times_beyond_are_days_and_pages_show_them_by_one_helper() -> None:
+    assert formatting.ago(datetime(2020, 3, 5, 12, tzinfo=UTC)) == "5 Mar 2020"
+    assert formatting.ago(datetime(2199, 12, 31, tzinfo=UTC)) == "31 Dec 2199"
+    folder = Path(formatting.__file__).parent / "templates"
+    raw = [
+        p.name for p in folder.glob("*.html") if re.search(r"exact_time|isoformat|strftime", p.read_text())
+    ]
+    assert raw == ["parts.html"]
 
 
 def test_the_second_picture_of_a_deliverable_is_named_so_on_every_page(

@@ -1,1 +1,1 @@
-"""Models from elsewhere: GLB, glTF, USDZ and OBJ become one GLB, read without trust."""
+"""Models from elsewhere: GLB, glTF, USDZ, OBJ and STEP become one GLB, read without trust."""

@@ -93,7 +93,7 @@ class ModelComparer:
             return None
         camera = self._fit_camera(photo, view)
         raw_render = self._renderer.render(camera, EVIDENCE_PX, _OPTIONS)
-        render = _lay_out(raw_render[1], raw_render[0], photo.size)
+        render = lay_out(raw_render[1], raw_render[0], photo.size)
         if render is None:
             return None
         outline, colour = tolerant_iou(photo.mask, render.mask), mean_ciede2000(photo, render)
@@ -130,7 +130,7 @@ class ModelComparer:
         """
         photo = place_on_canvas(alpha, rgb, EVIDENCE_PX)
         render = (
-            _lay_out(comparison.raw_render[1], comparison.raw_render[0], photo.size, EVIDENCE_PX)
+            lay_out(comparison.raw_render[1], comparison.raw_render[0], photo.size, EVIDENCE_PX)
             if photo
             else None
         )
@@ -138,7 +138,7 @@ class ModelComparer:
             return None
         gain = _exposure_gain(photo, render)
         render = replace(render, rgb=to_srgb(np.clip(to_linear(render.rgb) * gain, 0, 1)))
-        difference = np.abs(_blurred_linear(photo) - _blurred_linear(render)).mean(2)
+        difference = np.abs(blurred_linear(photo) - blurred_linear(render)).mean(2)
         difference_panel = np.repeat((255 * (1 - np.clip(difference * 2, 0, 0.8)))[..., None], 3, 2).astype(
             np.uint8
         )
@@ -219,7 +219,7 @@ class ModelComparer:
 
     def _render_on_canvas(self, camera: Camera, photo: CanvasPicture) -> CanvasPicture | None:
         rgb, alpha = self._renderer.render(camera, CANVAS_PX, _OPTIONS)
-        return _lay_out(alpha, rgb, photo.size)
+        return lay_out(alpha, rgb, photo.size)
 
     def _similarity(
         self, camera: Camera, photo: CanvasPicture, similarity: float, *, flipped: bool = False
@@ -252,7 +252,7 @@ def place_on_canvas(alpha: U8, rgb: U8, pixels: int = CANVAS_PX) -> CanvasPictur
         return None
     top, bottom, left, right = box
     scale = FILL_SHARE * pixels / max(bottom - top, right - left)
-    return _lay_out(alpha, rgb, ((right - left) * scale, (bottom - top) * scale), pixels)
+    return lay_out(alpha, rgb, ((right - left) * scale, (bottom - top) * scale), pixels)
 
 
 def tolerant_iou(one: Mask, two: Mask) -> float:
@@ -270,7 +270,7 @@ def mean_ciede2000(photo: CanvasPicture, render: CanvasPicture) -> float:
         return 0.0
     at = np.flatnonzero(both)[::COLOUR_STRIDE]
     photo_colours, render_colours = (
-        _blurred_linear(f).reshape(-1, 3).take(at, axis=0) for f in (photo, render)
+        blurred_linear(f).reshape(-1, 3).take(at, axis=0) for f in (photo, render)
     )
     matched = to_srgb(np.clip(render_colours * _exposure_gain(photo, render), 0, 1))
     return float(deltaE_ciede2000(rgb2lab(to_srgb(photo_colours)), rgb2lab(matched)).mean())
@@ -288,7 +288,7 @@ def _exposure_gain(photo: CanvasPicture, render: CanvasPicture) -> np.float32:
     return np.float32(np.clip(photo_level / max(1e-4, render_level), 0.25, 4))
 
 
-def _blurred_linear(framed: CanvasPicture) -> F32:
+def blurred_linear(framed: CanvasPicture) -> F32:
     """Return linear colours blurred within the mask, (n, n, 3)."""
     weight = cv2.GaussianBlur(framed.mask.astype(np.float32), (0, 0), BLUR_SIGMA_PX)
     linear = cv2.GaussianBlur(to_linear(framed.rgb) * framed.mask[..., None], (0, 0), BLUR_SIGMA_PX)
@@ -318,7 +318,7 @@ def _bounding_rows_and_columns(alpha: U8) -> tuple[int, int, int, int] | None:
     return (top, top + height, left, left + width) if width else None
 
 
-def _lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS_PX) -> CanvasPicture | None:
+def lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS_PX) -> CanvasPicture | None:
     """Return a picture with its content centred on the canvas, its box scaled to the area of `size`."""
     placement = _placement(alpha, size, pixels)
     if placement is None:
@@ -331,14 +331,14 @@ def _lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS
             )
             for a in (alpha, rgb)
         ]
-        return _lay_out(half[0], half[1], size, pixels)
+        return lay_out(half[0], half[1], size, pixels)
     if scale < 0.5:  # a warp samples single pixels: reduce by their means first
         step = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
         small = (
             cv2.resize(alpha, step, interpolation=cv2.INTER_AREA),
             cv2.resize(rgb, step, interpolation=cv2.INTER_AREA),
         )
-        return _lay_out(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
+        return lay_out(np.asarray(small[0], np.uint8), np.asarray(small[1], np.uint8), size, pixels)
     render = cv2.warpAffine(
         rgb, placement[0], (pixels, pixels), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
@@ -350,7 +350,7 @@ def _lay_out(alpha: U8, rgb: U8, size: tuple[float, float], pixels: int = CANVAS
 def _placement(
     alpha: U8, size: tuple[float, float], pixels: int
 ) -> tuple[NDArray[np.float64], tuple[float, float]] | None:
-    """Return the warp, (2, 3), that `_lay_out` needs, and the size of the content's box after it."""
+    """Return the warp, (2, 3), that `lay_out` needs, and the size of the content's box after it."""
     box = _bounding_rows_and_columns(alpha)
     if box is None:
         return None

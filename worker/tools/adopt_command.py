@@ -72,7 +72,7 @@ _OF_STORE: tuple[Step, ...] = (
 @click.option("--out", type=OUTPUT_DIR, required=True, help="The folder for the files.")
 @json_option
 def adopt(file: Path, product_file: Path, photos: tuple[str, ...], out: Path, as_json: bool) -> None:
-    """Finish and check a model that was made elsewhere: GLB, glTF, USDZ, OBJ, or a ZIP with its files.
+    """Finish and check a model that was made elsewhere: GLB, glTF, USDZ, OBJ, STEP, or a ZIP with its files.
 
     Exit code 0: no issue is an error. 1: at least one is. 2: the file cannot be used.
     """

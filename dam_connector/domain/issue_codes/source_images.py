@@ -39,7 +39,7 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.not_a_model": IssueSpec(
         "error",
         "The file is not a model that can be read.",
-        "Supply GLB, glTF, USDZ or OBJ; one that has files beside it as a ZIP with all of them.",
+        "Supply GLB, glTF, USDZ, OBJ or STEP; one that has files beside it as a ZIP with all of them.",
     ),
     "source.damaged": IssueSpec(
         "error",

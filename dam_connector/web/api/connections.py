@@ -6,8 +6,8 @@ from flask import abort
 
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import reconciliation
-from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, check_connection, last_deliveries
+from dam_connector.usecases import connection_tests, reconciliation
+from dam_connector.usecases.connections import PORTS, WEBHOOK_PORTS, last_deliveries
 from dam_connector.usecases.provider_overview import all_providers
 from dam_connector.web.api.blueprint import bp
 from dam_connector.web.request_context import requires, services, signed_in_user
@@ -18,8 +18,9 @@ from schemas import api_admin as s
 @requires(UserRole.VIEWER)
 @bp.response(200, s.ConnectionOut(many=True))
 def list_connections() -> list[dict[str, Any]]:
-    """List the connections of plugin.json, with the newest webhook of each."""
+    """List the connections of plugin.json, with the newest webhook and the last test of each."""
     contacts, rules = last_deliveries(services()), services().rules.current()
+    tests = connection_tests.last_tests(services())
     base = services().settings.base_url
     return [
         {
@@ -28,6 +29,7 @@ def list_connections() -> list[dict[str, Any]]:
             "adapter": connection.adapter,
             "webhook_url": f"{base}/webhooks/{name}" if port in WEBHOOK_PORTS else "",
             "last_delivery": contacts.get(name),
+            "last_test": tests.get(name),
         }
         for port in PORTS
         for name, connection in getattr(rules, port).items()
@@ -46,7 +48,7 @@ def test_connection(data: dict[str, Any], name: str) -> dict[str, Any]:
     done: list[str] = []
     error = ""
     try:
-        for line in check_connection(services(), name, sku=data["sku"]):
+        for line in connection_tests.run_test(services(), name, by=signed_in_user().name, sku=data["sku"]):
             done.append(line)
     except (AdapterError, ConfigError) as failure:
         error = str(failure)

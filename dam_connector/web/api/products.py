@@ -128,8 +128,8 @@ def allow_large_models(endpoint: str | None, values: dict[str, object] | None) -
 def upload_model(files: dict[str, Any], sku: str) -> dict[str, Any]:
     """Take a model that was made elsewhere, and make the product's models from it.
 
-    GLB, glTF, USDZ, OBJ, or a ZIP with its files. The same file again makes nothing new. Set `model_url` to
-    an empty text to make models from photos again.
+    GLB, glTF, USDZ, OBJ, STEP, or a ZIP with its files. The same file again makes nothing new. Set
+    `model_url` to an empty text to make models from photos again.
     """
     stored = services().products.get(sku) or abort(404, "there is no such product")
     taken = brought_models.upload_model(services(), stored, files["file"].read(), by=signed_in_user().name)

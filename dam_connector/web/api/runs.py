@@ -48,6 +48,16 @@ def retry_cause(data: dict[str, Any]) -> dict[str, Any]:
     return {"count": retries.retry_cause(services(), data["cause"])}
 
 
+@bp.post("/runs/dismiss")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.arguments(s.CauseIn)
+@bp.response(200, s.CountOut)
+def dismiss_cause(data: dict[str, Any]) -> dict[str, Any]:
+    """Dismiss the newest failed runs with one cause: they count as failed no longer."""
+    return {"count": retries.dismiss_cause(services(), data["cause"], by=signed_in_user().name)}
+
+
 @bp.get("/runs/<run_id>")
 @requires(UserRole.VIEWER)
 @bp.response(200, s.RunOut)
@@ -65,6 +75,18 @@ def retry(run_id: str) -> Any:
     found = services().runs.get(run_id) or abort(404, "there is no such run")
     if not retries.retry_run(services(), found):
         abort(409, f"the run is {found.state.value}; only failed and cancelled runs can be retried")
+    return services().runs.get(run_id)
+
+
+@bp.post("/runs/<run_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.response(200, s.RunOut)
+def dismiss(run_id: str) -> Any:
+    """Dismiss a failed run: it is cancelled, and counts as failed no longer."""
+    found = services().runs.get(run_id) or abort(404, "there is no such run")
+    if not retries.dismiss_run(services(), found, by=signed_in_user().name):
+        abort(409, f"the run is {found.state.value}; only failed runs can be dismissed")
     return services().runs.get(run_id)
 
 
@@ -94,6 +116,18 @@ def delivery(delivery_id: str) -> Any:
 def replay(delivery_id: str) -> Any:
     """Handle a delivery again."""
     retries.replay_delivery(services(), delivery_id)
+    return services().inbox.get(delivery_id)
+
+
+@bp.post("/deliveries/<delivery_id>/dismiss")
+@requires(UserRole.MERCHANDISER)
+@idempotent
+@bp.response(200, s.DeliveryOut)
+def dismiss_delivery(delivery_id: str) -> Any:
+    """Ignore a failed delivery: it counts as failed no longer."""
+    found = services().inbox.get(delivery_id) or abort(404, "there is no such delivery")
+    if not retries.dismiss_delivery(services(), found, by=signed_in_user().name):
+        abort(409, f"the delivery is {found.state}; only failed ones can be dismissed")
     return services().inbox.get(delivery_id)
 
 

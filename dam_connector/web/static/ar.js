@@ -1,18 +1,10 @@
 // The AR page: the poster is there already; the viewer comes after it, and only where it can work.
-import { offerColours, stopTurning, turnLightWithCamera } from "./viewers.js";
+import { hasWebGL, offerColours, stopTurning, turnLightWithCamera } from "./viewers.js";
 
 const viewer = document.getElementById("model");
 const { src, plain, decoder, script } = viewer.dataset;
 const WIDE_VIEW = "130%";  // of the distance at which the model fills the view: room for its sizes
 const decoderFiles = viewer.hasAttribute("data-packed") ? ["draco_wasm_wrapper.js", "draco_decoder.wasm"] : [];
-
-const hasWebGL = () => {
-  try {
-    return Boolean(document.createElement("canvas").getContext("webgl2"));
-  } catch {
-    return false;
-  }
-};
 
 // Show the pictures, and words for it, in place of the 3D view.
 const showPictures = () => document.body.classList.add("no-3d");

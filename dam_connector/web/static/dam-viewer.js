@@ -1,11 +1,12 @@
 // For shops: `<script src=".../embed/dam-viewer.js" async></script>` and `<dam-viewer sku="CH123"></dam-viewer>`
 // show the AR page of a product in a frame. The element is as wide as its place, and square unless CSS says else.
+// theme="dark" or theme="system": for shops that are dark, always or by the shopper's system.
 (() => {
   const { origin } = new URL(document.currentScript.src);
   const STYLE = ":host { display: block; aspect-ratio: 1; } iframe { width: 100%; height: 100%; border: 0; display: block; }";
 
   class DamViewer extends HTMLElement {
-    static observedAttributes = ["sku"];
+    static observedAttributes = ["sku", "theme"];
 
     connectedCallback() { this.show(); }
 
@@ -17,7 +18,8 @@
       root.innerHTML = `<style>${STYLE}</style>`;
       if (!sku) return;
       const frame = document.createElement("iframe");
-      frame.src = `${origin}/ar/${sku.split("/").map(encodeURIComponent).join("/")}?embed`;
+      const theme = this.getAttribute("theme");
+      frame.src = `${origin}/ar/${sku.split("/").map(encodeURIComponent).join("/")}?embed${theme ? `&theme=${encodeURIComponent(theme)}` : ""}`;
       frame.title = this.getAttribute("title") || "3D";
       frame.loading = "lazy";
       frame.allow = "xr-spatial-tracking; fullscreen";

@@ -19,7 +19,7 @@ export function showPins(page) {
     .map((comment) => addMark(frame, viewer, comment));
   const place = () => marks.forEach((mark) => mark.place?.());
   if (!viewer) watchPicture(frame, place);
-  placeNewPins(page, frame, viewer);
+  if (!frame.querySelector(".still")) placeNewPins(page, frame, viewer);  // a model that cannot be drawn has no places
 }
 
 // The rectangle that the picture fills in its frame, in CSS pixels of the frame.

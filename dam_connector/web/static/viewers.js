@@ -1,6 +1,15 @@
 // Models that turn together, and the frames of a spin.
 const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
 
+// Whether the browser draws 3D here.
+export const hasWebGL = () => {
+  try {
+    return Boolean(document.createElement("canvas").getContext("webgl2"));
+  } catch {
+    return false;
+  }
+};
+
 // The three.js scene of a model-viewer, which it does not offer; undefined when a later release has none.
 export const modelScene = (viewer) => viewer[
   Object.getOwnPropertySymbols(viewer).find((each) => each.description === "scene")
@@ -50,8 +59,25 @@ export function offerColours(viewer) {
   if (viewer.loaded) offer();
 }
 
+// Show the pictures of models that this browser cannot draw: each viewer becomes its poster.
+function showPictures(viewers) {
+  document.body.classList.add("no-3d");
+  for (const viewer of viewers) {
+    const still = document.createElement("div");
+    still.className = "still";
+    if ("main" in viewer.dataset) still.dataset.main = "";
+    still.append(...viewer.querySelectorAll("[slot=poster]"));
+    viewer.replaceWith(still);
+  }
+  for (const button of document.querySelectorAll("[data-show-model]")) button.textContent = "picture";
+}
+
 // Turn all models when a person turns one.
 export function lockTogether(viewers) {
+  if (viewers.length && !hasWebGL()) {
+    showPictures(viewers);
+    return;
+  }
   for (const viewer of viewers) {
     customElements.whenDefined("model-viewer").then(() => {
       turnLightWithCamera(viewer);

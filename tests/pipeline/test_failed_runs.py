@@ -1,0 +1,123 @@
+"""Failed runs count until their input changes, their product goes, or a person retries or dismisses them."""
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from dam_connector.app import create_app
+from dam_connector.domain.run import RunState
+from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake, retries
+from dam_connector.usecases.product_intake import ingest_again
+from dam_connector.wiring import Services
+from tests.pipeline.helpers import send
+from tests.support import PhotoServer, picture, record
+
+DAMAGED = "source.damaged: It is cut off."
+PACKSHOT = [{"name": "packshot", "kind": "rendition", "size_px": 256}]
+
+
+def take_in(
+    services: Services, photos: PhotoServer, message: str, name: str = "a.jpg", **more: object
+) -> None:
+    services.clock.forward(1)  # type: ignore[attr-defined]
+    facts = record("CH123", **{"images": {"front": photos.url(name)}, **more})
+    intake.handle_delivery(services, send(services, facts, message=message)[0])
+
+
+@pytest.fixture
+def failed(services: Services, photos: PhotoServer, write_rules: Callable[..., None]) -> Services:
+    """A product whose packshot failed, since its photo cannot be used."""
+    write_rules(deliverables=PACKSHOT)
+    photos.files |= {"a.jpg": picture(), "b.jpg": picture(size=(500, 400))}
+    take_in(services, photos, "msg_first")
+    (run,) = services.runs.page(sku="CH123")
+    leased = services.runs.lease(run.id, "test", 60)
+    assert leased
+    services.runs.finish(leased, RunState.FAILED, error=DAMAGED)
+    return services
+
+
+def failed_count(services: Services) -> int:
+    return services.runs.counts("failed").get("failed", 0)
+
+
+def test_it_leaves_when_the_photo_changes(failed: Services, photos: PhotoServer) -> None:
+    take_in(failed, photos, "msg_photo", "b.jpg")
+    assert failed_count(failed) == 0
+    newest, old = failed.runs.page(sku="CH123")
+    assert newest.state is RunState.QUEUED and old.state is RunState.CANCELLED
+
+
+def test_it_stays_when_something_else_changes(failed: Services, photos: PhotoServer) -> None:
+    take_in(failed, photos, "msg_text", description="Softer than before")
+    ingest_again(failed, failed.products.get("CH123"))
+    assert failed_count(failed) == 1 and len(failed.runs.page(sku="CH123")) == 1
+
+
+def test_it_leaves_when_nothing_is_made_any_more_and_comes_back_with_its_input(
+    failed: Services, photos: PhotoServer
+) -> None:
+    take_in(failed, photos, "msg_nameless", name="none.jpg")
+    assert failed.products.get("CH123").flagged and failed_count(failed) == 0
+    take_in(failed, photos, "msg_again")
+    (run,) = failed.runs.page(sku="CH123")
+    assert run.state is RunState.QUEUED
+
+
+def test_it_leaves_with_its_product_and_comes_back_with_it(failed: Services, photos: PhotoServer) -> None:
+    failed.clock.forward(1)  # type: ignore[attr-defined]
+    gone = send(failed, {"sku": "CH123"}, message="msg_gone", kind="product.deleted")
+    intake.handle_delivery(failed, gone[0])
+    assert failed.products.get("CH123").deleted and failed_count(failed) == 0
+    take_in(failed, photos, "msg_back")
+    (run,) = failed.runs.page(sku="CH123")
+    assert run.state is RunState.QUEUED
+
+
+def test_a_person_dismisses_it_for_good(failed: Services, photos: PhotoServer) -> None:
+    (run,) = failed.runs.page(sku="CH123")
+    assert retries.dismiss_run(failed, run, by="ann") and not retries.dismiss_run(failed, run, by="ann")
+    (entry,) = [e for e in failed.audit.page() if e.action == "dismissed"]
+    assert (entry.by, entry.subject) == ("ann", "CH123")
+    assert entry.detail == "the failed run of packshot: It is cut off."
+    known = failed.products.get("CH123")
+    ingest_again(failed, known)
+    assert failed_count(failed) == 0 and retries.count_missing(failed, known) == 0
+    assert failed.runs.generation_status(["CH123"])["CH123"] == (False, DAMAGED)  # what batches say
+    take_in(failed, photos, "msg_photo", "b.jpg")
+    assert failed.runs.page(sku="CH123")[0].state is RunState.QUEUED
+
+
+def client_of(services: Services, role: str) -> FlaskClient:
+    app = create_app(services)
+    app.config["WTF_CSRF_ENABLED"] = False
+    client = app.test_client()
+    token = services.users.add_token(services.users.add(role, UserRole(role)), "test")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client
+
+
+def test_it_is_dismissed_on_the_pages_and_by_the_api(failed: Services) -> None:
+    (run,) = failed.runs.page(sku="CH123")
+    client = client_of(failed, "merchandiser")
+    assert 'count alarm">1<' in client.get("/runs?state=failed").text
+    assert client_of(failed, "viewer").post(f"/runs/{run.id}/dismiss").status_code == 403
+    page = client.post(f"/runs/{run.id}/dismiss", data={"state": "failed"}, follow_redirects=True).text
+    assert "is dismissed" in page and "count alarm" not in page
+    assert "Only failed runs" in client.post(f"/runs/{run.id}/dismiss", follow_redirects=True).text
+    assert client.post(f"/api/v1/runs/{run.id}/dismiss").status_code == 409
+    assert failed.runs.requeue(run.id)  # it can be retried all the same
+    leased = failed.runs.lease(run.id, "test", 60)
+    failed.runs.finish(leased, RunState.FAILED, error=DAMAGED)
+    assert client.post("/runs/dismiss", data={"cause": "none"}, follow_redirects=True).status_code == 200
+    assert client.post("/api/v1/runs/dismiss", json={"cause": DAMAGED}).json == {"count": 1}
+    assert failed_count(failed) == 0
+
+
+def test_all_of_a_cause_are_dismissed_from_the_start_page(failed: Services) -> None:
+    admin = client_of(failed, "admin")
+    assert "Dismiss 1" in admin.get("/needs").text
+    answer = admin.post("/runs/dismiss", data={"cause": DAMAGED, "from": "needs"})
+    assert answer.location.endswith("/needs") and "Dismiss" not in admin.get("/needs").text
