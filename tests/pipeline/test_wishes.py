@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,7 @@ def test_a_wish_keeps_within_the_picture() -> None:
     assert with_wishes(full, Wishes()) == full
     assert not with_wishes(full, Wishes(no_shadow=True)).shadow
     assert understood_words(full) == ("more room", "less room", "no shadow")
+    assert "on marble" in understood_words(replace(full, style="lifestyle"))
 
 
 def test_the_next_version_follows_the_words_that_the_page_names(
