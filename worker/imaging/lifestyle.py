@@ -24,7 +24,7 @@ from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
 from worker.imaging.poses import Pose
 from worker.imaging.scene_choice import SceneFacts, ScenePlan, plan_scene
 from worker.imaging.scene_sets import SceneSet
-from worker.imaging.scene_shadows import backdrop_shadow, depth_of, drop_shadow, leaning_shadow
+from worker.imaging.scene_shadows import backdrop_shadow, depth_of, drop_shadow, leaning_shadow, under_shadow
 from worker.imaging.scene_surfaces import (
     draw_plinth,
     draw_shelf,
@@ -42,6 +42,7 @@ CUT_OFF_FOOT = 0.94
 CUT_OFF_FILL = 0.88
 HUNG_FILL = 0.66
 MIDDLE = 0.575  # of the picture's height: where the middle of a low product is
+WIDE_GROWTH, MAX_GROWTH, MAX_WIDE_FILL = 0.22, 1.3, 0.84  # of a wide product, so that it is not lost
 MIN_HEADROOM = 0.07  # of the picture's height
 CAST_STRENGTH, CONTACT_STRENGTH = 0.46, 0.75
 CAST_ASIDE = 0.50  # of the product's height: how far aside the cast shadow goes
@@ -49,7 +50,7 @@ CAST_BACK, CAST_BACK_BY_TILT = 0.09, 0.55  # how far back: at eye level, and wha
 REFLECTION_REACH = 0.125  # of the picture's height
 SHADE_TINT = (1.0, 0.985, 0.96)  # of the light that a shadow takes, by channel: shadows are a little blue
 VIGNETTE, GRAIN = 0.10, 0.010  # of the light
-PLINTH_REACH = 0.62  # of the width of what stands on it
+PLINTH_REACH = 0.68  # of the width of what stands on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +131,7 @@ def _standing(
 ) -> _Canvas:
     """Compose a product that stands on the ground, a plinth or a shelf."""
     chosen, finding, height = plan.chosen, plan.finding, scene.height
-    fill = min(scene.fill, FOOT[chosen.prop] - MIN_HEADROOM)
+    fill = min(_fill(cutout, scene), FOOT[chosen.prop] - MIN_HEADROOM)
     foot = _foot(cutout, scene, fill, FOOT[chosen.prop])
     light, alpha, scale, box = place_product(cutout, scene.width, height, fill, foot)
     m_per_px = plan.m_per_photo_px / scale
@@ -145,6 +146,8 @@ def _standing(
     )
     cast *= _above_seam_fade(stage, is_cove=not chosen.surface)
     contact = contact_shadow(alpha, line, oblique=finding.oblique)
+    under = under_shadow(alpha, line)
+    contact = 1 - (1 - contact) * (1 - under)
     if chosen.prop == "plinth":
         top = draw_plinth(picture, stage, _base(alpha, line), _plinth_colour(colour))
         cast, contact = cast * (0.25 + 0.75 * top), contact * top
@@ -159,6 +162,14 @@ def _standing(
         cast[edge:], contact[edge:] = 0, 0
     shades = [CAST_STRENGTH * cast, CONTACT_STRENGTH * contact]
     return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
+
+
+def _fill(cutout: Cutout, scene: Scene) -> float:
+    """Return the share that a product takes: a little more for one that is much wider than the picture."""
+    left, top, right, bottom = cutout.box
+    wide = (right - left) / max(1, bottom - top) * scene.height / scene.width
+    growth = float(np.clip(1 + WIDE_GROWTH * (wide - 1), 1, MAX_GROWTH))
+    return max(scene.fill, min(MAX_WIDE_FILL, scene.fill * growth))
 
 
 def _foot(cutout: Cutout, scene: Scene, fill: float, lowest: float) -> int:

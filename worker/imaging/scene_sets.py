@@ -148,6 +148,7 @@ SETS = (
         surface="terrazzo",
         wall="plaster",
         blur=0.005,
+        max_m=2.2,
     ),
     SceneSet(
         name="marble top",

@@ -13,6 +13,10 @@ DROP_LAYERS = ((0.25, 0.10, 0.45), (0.75, 0.38, 0.42), (1.3, 1.0, 0.26))
 MIN_DEPTH, MAX_DEPTH = 0.012, 0.075  # of the product's size: how thick it is taken to be
 DEPTH_OF_RADIUS = 0.42  # of the largest circle in the outline
 
+UNDER_REACH = 0.11  # of the product's size: how low a part is that darkens the ground
+UNDER_BEHIND = 0.05  # of the product's size: the ground behind a part's lower edge that is dark as well
+UNDER_STRENGTH = 0.62
+
 
 def depth_of(alpha: F32) -> float:
     """Return about how thick a product seen from above is, in pixels: thin ropes less than wide bodies."""
@@ -41,6 +45,25 @@ def drop_shadow(alpha: F32, depth: float, light: int, *, lift: float = 1.0) -> F
         soft = gaussian_blur(np.asarray(layer, np.float32), max(1.0, blur * depth * lift))
         remaining *= 1 - np.float32(strength) * soft
     return np.asarray(1 - remaining, np.float32)
+
+
+def under_shadow(alpha: F32, ground: F32) -> F32:
+    """Return the shade on the ground below parts that do not touch it, (h, w), 0 to 1: darker where they are low.
+
+    Args:
+        alpha: (h, w), 0 to 1.
+        ground: The row of the ground under each column, (w,).
+    """
+    solid = alpha > 0.5
+    columns = np.flatnonzero(solid.any(0))
+    size = float(max(1, len(columns)) * max(1, int(np.count_nonzero(solid.any(1))))) ** 0.5
+    bottom = np.full(alpha.shape[1], -1.0, np.float32)
+    bottom[columns] = len(alpha) - 1 - solid[::-1, columns].argmax(0)
+    gap = np.where(bottom >= 0, ground - bottom, 0).astype(np.float32)
+    dark = np.exp(-gap / np.float32(UNDER_REACH * size)) * (gap > 1)
+    rows = np.arange(len(alpha), dtype=np.float32)[:, None]
+    below = ((rows > bottom - UNDER_BEHIND * size) & (rows <= ground)).astype(np.float32) * dark
+    return np.asarray(UNDER_STRENGTH * gaussian_blur(np.asarray(below, np.float32), 0.014 * size), np.float32)
 
 
 def leaning_shadow(alpha: F32, foot: float, light: int) -> F32:
