@@ -108,6 +108,7 @@ class RenditionRequest:
             dimensions=self.product.dimensions,
             wish=self.wish,
             slot=self.slot + self.room,
+            variety=slot_seed(self.product.sku, self.deliverable.name, 0),
             seed=self.seed,
             palette=self.palette,
             aspect=width / height,

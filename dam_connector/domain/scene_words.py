@@ -25,6 +25,9 @@ THEME_WORDS: Mapping[str, str] = {
     "marble": "marble|marmor|marbre|mármol|marmo|bathroom|badezimmer|salle de bain|baño|bagno",
     "stone": "stones?|slate|steine?|schiefer|naturstein|pierre|ardoise|piedra|pietra",
     "plaster": "plaster|putz|wand|plain wall|plâtre|yeso|intonaco|mediterranean|mediterran",
+    "arch": "arch(?:es|ed)?|niches?|bogen|rundbogen|nische|arche|arco|nicho|nicchia",
+    "block": r"two[- ]tone|colou?r[- ]?block\w*|zweifarbig|bicolore?|bitono",
+    "blinds": "blinds?|jalousien?|lamellen|store|persiana|veneziana",
     "gradient": "gradient|spotlight|farbverlauf|verlauf|dégradé|degradado|gradiente|sfumatura",
     "studio": "studio|plain|minimal(?:ist(?:ic)?)?|backdrop|schlicht|einfarbig|minimalistisch|fond uni|"
     "sobre|liso|minimalista|tinta unita",

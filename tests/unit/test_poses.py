@@ -67,6 +67,20 @@ def test_what_cannot_stand_lies() -> None:
     assert find_pose(outline(scattered), PoseHints()).pose is Pose.LIES
 
 
+def test_a_rope_lies_and_a_lamp_with_a_thin_pole_stands() -> None:
+    def rope(mask: np.ndarray) -> None:
+        for x in (120, 200, 280):
+            cv2.ellipse(mask, (x, 200), (70, 110), 0, 0, 360, 255, 9)
+
+    def lamp(mask: np.ndarray) -> None:
+        cv2.line(mask, (200, 60), (200, 340), 255, 5)
+        cv2.line(mask, (150, 340), (250, 340), 255, 5)
+
+    assert find_pose(outline(rope), PoseHints()).pose is Pose.LIES
+    assert find_pose(outline(rope), PoseHints(is_known_kind=True)).pose is Pose.STANDS
+    assert find_pose(outline(lamp), PoseHints()).pose is Pose.STANDS
+
+
 def test_several_things_that_stand_beside_each_other_stand() -> None:
     def bottles(mask: np.ndarray) -> None:
         for x in (60, 160, 260):

@@ -109,6 +109,12 @@ def test_words_are_read_in_several_languages(prompt: str, wish: SceneWish) -> No
     assert found.colour == wish.colour and (not wish.words or found.words == wish.words)
 
 
+def test_unknown_products_begin_with_different_sets_and_known_ones_with_the_best() -> None:
+    unknown = [plan(name="XJ-9000", variety=n).chosen.name for n in range(6)]
+    assert len(set(unknown)) >= 4
+    assert {plan(name="mug", variety=n).chosen.name for n in range(6)} == {"kitchen counter"}
+
+
 def test_every_theme_and_every_place_has_a_set() -> None:
     themes = {theme for s in SETS for theme in s.themes}
     assert set(THEME_WORDS) <= themes and set(NEUTRAL) <= themes

@@ -19,6 +19,7 @@ Colour = tuple[float, float, float]
 FOCAL_WIDTHS = 1.5  # focal length as a share of the picture's width: an angle of view of 37 degrees
 TILE_WIDTH_M, TILE_HEIGHT_M, GROUT_M = 0.15, 0.075, 0.003
 SKIRTING_M = 0.09
+ARCH_REACH = 0.37  # half width of a niche, as a share of the picture's width
 BOARD_MARK_M = 1.2  # between the marks of formwork in a concrete wall
 
 
@@ -105,6 +106,29 @@ def plaster(stage: Stage, colour: Colour, rng: np.random.Generator) -> F32:
         np.asarray(levels, np.float32), (stage.width, stage.height), interpolation=cv2.INTER_CUBIC
     )
     return tint_plane(np.asarray(wall * _side_light(stage, 0.34), np.float32), colour)
+
+
+def arch(stage: Stage, colour: Colour, rng: np.random.Generator) -> F32:
+    """Draw a plastered wall with an arched niche behind the product, in the wall's own shade."""
+    wall = plaster(stage, colour, rng)
+    height, width = stage.height, stage.width
+    half, middle = ARCH_REACH * width, width / 2
+    top = max(0.06 * height, stage.seam - 0.60 * height) + half
+    bits = 4  # of fractions of a pixel
+    niche = np.zeros((height, width), np.uint8)
+    centre, radii = (round(middle * 2**bits), round(top * 2**bits)), (round(half * 2**bits),) * 2
+    cv2.ellipse(niche, centre, radii, 0, 0, 360, 255, -1, cv2.LINE_AA, bits)
+    corners = np.array(
+        [[middle - half, top], [middle + half, top], [middle + half, height], [middle - half, height]]
+    )
+    cv2.fillConvexPoly(niche, np.round(corners * 2**bits).astype(np.int32), 255, cv2.LINE_AA, bits)
+    inside = niche.astype(np.float32) / np.float32(255)
+    # the edge towards the light throws a shadow into the niche; the other edge is lit
+    shift = np.array([[1, 0, -stage.light * 0.035 * width], [0, 1, 0.02 * height]], np.float32)
+    open_part = cv2.warpAffine(inside, shift, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    lit = gaussian_blur(np.asarray(open_part, np.float32), 0.012 * width)
+    light = 1 - inside * (0.10 + 0.22 * (1 - lit))
+    return multiply_by_plane(wall, np.asarray(light, np.float32))
 
 
 def skirting(stage: Stage, colour: Colour, rng: np.random.Generator) -> F32:
@@ -236,6 +260,7 @@ BACKDROPS: Mapping[str, Callable[[Stage, Colour, np.random.Generator], F32]] = {
     "cove": cove,
     "spot": spot,
     "plaster": plaster,
+    "arch": arch,
     "skirting": skirting,
     "concrete": concrete_wall,
     "tiles": tiles,

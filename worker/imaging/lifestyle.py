@@ -50,6 +50,7 @@ CAST_BACK, CAST_BACK_BY_TILT = 0.09, 0.55  # how far back: at eye level, and wha
 REFLECTION_REACH = 0.125  # of the picture's height
 SHADE_TINT = (1.0, 0.985, 0.96)  # of the light that a shadow takes, by channel: shadows are a little blue
 VIGNETTE, GRAIN = 0.10, 0.010  # of the light
+MIDDLE_TONE = 0.55  # of a channel, linear: a darker wall gets a lighter ground, and the reverse
 PLINTH_REACH = 0.68  # of the width of what stands on it
 
 
@@ -227,11 +228,18 @@ def _draw_set(chosen: SceneSet, stage: Stage, scene: Scene, colour: Colour, rng:
     if chosen.surface:
         floor_colour = scene.palette.floor if scene.palette else None
         if floor_colour is None and chosen.surface == "plaster":
-            floor_colour = colour
+            floor_colour = _other_tone(colour) if chosen.wall == "cove" else colour
         drawn = ground(stage, chosen.surface, floor_colour, rng)
         picture[len(picture) - len(drawn) :] = multiply_by_plane(drawn, _floor_light(stage, len(drawn)))
         picture = soft_seam(picture, stage, max(0.003, chosen.blur * 0.5))
     return np.asarray(picture, np.float32)
+
+
+def _other_tone(colour: Colour) -> Colour:
+    """Return a clearly lighter or darker tone of a colour, a little warmer."""
+    lighter = max(colour) < MIDDLE_TONE
+    red, green, blue = (0.45 + 0.5 * c if lighter else 0.62 * c for c in colour)
+    return red, 0.985 * green, 0.95 * blue
 
 
 def _floor_light(stage: Stage, rows: int) -> F32:

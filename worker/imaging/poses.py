@@ -20,18 +20,24 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 WORKING_PX = 320  # longer side of the outline that is looked at
-FRONT_DEG, HERO_DEG, MAX_DEG = 9.0, 20.0, 40.0  # elevations of the camera: usual ones, and the highest
+FRONT_DEG, HERO_DEG, MAX_DEG = 9.0, 20.0, 46.0  # elevations of the camera: usual ones, and the highest
+LOW_DEG, HERO_MAX_DEG = 12.0, 30.0  # its bounds where only one side of the product's base is seen
 OUTLINE_EPSILON = 0.008  # of the product's size: how far a straight edge may be from the outline
 MIN_EDGE = 0.22  # of the product's width: a shorter edge of the lower outline is a rounding
 MIN_EDGE_SLOPE, MAX_EDGE_SLOPE = 0.05, 2.2  # rows a column: flatter is level, steeper is the product's side
 MAX_LEG_SLOPE = 0.42  # the same between feet; a steeper edge goes to a part that hangs over
 NEAR_LOWEST = 0.03  # of the product's size: how near to the lowest point a side of the base begins
-MAX_CORNER = 0.45  # the squared sine of the steepest elevation
+# The product of both slopes is the squared sine of the elevation: as steep, or with one very steep side, no
+# photo of a level product is.
+MAX_CORNER, STEEP_SIDE, MAX_CORNER_STEEP = 0.6, 1.6, 0.4
+TURNED_SLOPE = 0.7  # tangent of 35 degrees, by which a product with one visible side is taken to be turned
 GROUND_GAP = 0.035  # of the product's size: what is nearer to the ground line touches it
 BALANCE_MARGIN = 0.08  # of the product's width: how far the centre may be outside of what touches
 MIN_SUPPORT = 0.05  # of the product's width
 MIN_PIECE = 0.03  # of the product's area: a smaller piece is no part of a set
 MAX_PIECE_GAP = 0.2  # of the product's height: a piece that ends higher above the ground floats
+MAX_CORD = 0.09  # of the product's size: ropes are .03 to .08 thick; what stands, .10 and more
+MAX_CORD_ASPECT = 2.2  # height to width: a taller thin thing is a lamp or a stand
 FLAT_ASPECT = 4.0  # height to width: a slimmer product seldom stands on its own
 
 
@@ -66,6 +72,7 @@ class PoseHints:
     usual_pose: str = ""  # of such products
     has_person: bool = False
     oblique: bool | None = None  # seen from above; None: unknown
+    is_known_kind: bool = False  # a word says what the product is
 
 
 def find_pose(cutout: Cutout, hints: PoseHints) -> PoseFinding:
@@ -99,7 +106,7 @@ def _standing(mask: U8, hints: PoseHints) -> PoseFinding:
     lying = PoseFinding(pose=Pose.LIES, elevation_deg=90.0)
     if outline.is_on_a_corner():
         return replace(lying, doubt="the product seems to balance on a corner, so it was laid down")
-    if outline.floats() or not outline.is_balanced():
+    if outline.floats() or not outline.is_balanced() or (outline.is_cord() and not hints.is_known_kind):
         return lying
     return PoseFinding(pose=Pose.STANDS, oblique=oblique, elevation_deg=elevation)
 
@@ -159,14 +166,17 @@ class _Outline:
         if left and right:
             elevation = np.degrees(np.arcsin(min(1.0, (left * right) ** 0.5)))
             return float(np.clip(elevation, FRONT_DEG, MAX_DEG)), True
-        if left or right:
-            return HERO_DEG if is_hero else (FRONT_DEG + HERO_DEG) / 2, True
+        if left or right:  # the other side is too short to be seen: the product is turned a little
+            elevation = np.degrees(np.arcsin(min(1.0, max(left, right) / TURNED_SLOPE)))
+            return float(np.clip(elevation, HERO_DEG if is_hero else LOW_DEG, HERO_MAX_DEG)), True
         return (HERO_DEG if is_hero else FRONT_DEG), is_hero
 
     def is_on_a_corner(self) -> bool:
         """Return whether the product balances on a corner: no camera sees a level base as steep as this."""
         left, right = self._sides()
-        return left * right > MAX_CORNER
+        return left * right > MAX_CORNER or (
+            max(left, right) > STEEP_SIDE and left * right > MAX_CORNER_STEEP
+        )
 
     def _ground(self) -> F32:
         """Return the row of the lower hull under each column of the product."""
@@ -191,6 +201,13 @@ class _Outline:
             and support >= MIN_SUPPORT * self.width
             and not (slim and support < 0.5 * self.width)
         )
+
+    def is_cord(self) -> bool:
+        """Return whether the product is thin all over, as a rope or a cable is, and not as tall as a lamp."""
+        contours, _ = cv2.findContours(self.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        outline = sum(cv2.arcLength(contour, closed=True) for contour in contours)
+        thickness = 2 * float(self.mask.sum()) / max(1.0, outline)
+        return thickness < MAX_CORD * self.size and self.height < MAX_CORD_ASPECT * self.width
 
     def floats(self) -> bool:
         """Return whether a large separate piece ends clearly above the ground."""

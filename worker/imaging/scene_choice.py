@@ -15,7 +15,16 @@ from worker.imaging.poses import Pose, PoseFinding, PoseHints, find_pose
 from worker.imaging.scene_sets import SETS, SceneSet
 from worker.imaging.usual_products import UsualProduct, usual_product
 
-NEUTRAL = ("studio", "plinth", "gradient", "plaster", "concrete", "linen")  # themes where no word is known
+NEUTRAL = (
+    "studio",
+    "plinth",
+    "arch",
+    "plaster",
+    "block",
+    "gradient",
+    "blinds",
+    "concrete",
+)  # themes where no word is known
 GUESSED_M = 0.3  # the longer side, where a prompt asks for a set with a scale and no size is known
 PALETTE_SHARE = 0.72  # of a palette's colour, the rest stays the set's own
 LIGHT_STRIDE, MIN_SOLID, MIN_LIT_PIXELS = (
@@ -39,6 +48,7 @@ class SceneFacts:
     dimensions: Dimensions = Dimensions()
     wish: SceneWish = NO_WISH  # of the prompt or a note
     slot: int = 1
+    variety: int = 0  # the same for all slots of a product
     seed: int = 1  # decides the colour among those that suit
     palette: Palette | None = None  # of an inspiration image
     aspect: float = 0.8  # of the picture: width to height
@@ -99,6 +109,7 @@ def plan_scene(cutout: Cutout, facts: SceneFacts) -> ScenePlan:
         usual_pose=usual.pose if usual else "",
         has_person=facts.has_person,
         oblique=facts.oblique,
+        is_known_kind=usual is not None,
     )
     if facts.elevation_deg is not None:
         is_oblique = bool(facts.oblique)
@@ -109,7 +120,7 @@ def plan_scene(cutout: Cutout, facts: SceneFacts) -> ScenePlan:
     left, top, right, bottom = cutout.box
     longest = max(right - left, bottom - top) * m_per_px if size_from else None
     wished = _wished(_suiting(finding, longest or GUESSED_M), facts.wish)
-    listed = wished or _listed(_suiting(finding, longest), usual)
+    listed = wished or _listed(_suiting(finding, longest), usual, facts.variety)
     rounds, number = divmod(facts.slot - 1, len(listed))
     chosen = listed[number]
     lit_from = lit_side(cutout) if facts.elevation_deg is None else 0
@@ -198,9 +209,13 @@ def _wished(suiting: list[SceneSet], wish: SceneWish) -> list[SceneSet]:
     return list({s.name: s for theme in wish.themes for s in _of_theme(suiting, theme)}.values())
 
 
-def _listed(suiting: list[SceneSet], usual: UsualProduct | None) -> list[SceneSet]:
-    """Return the sets for a product, the best first, each once."""
-    places = usual.places if usual else NEUTRAL
+def _listed(suiting: list[SceneSet], usual: UsualProduct | None, variety: int) -> list[SceneSet]:
+    """Return the sets for a product, the best first, each once.
+
+    Where no word says what is best, products begin at different places of the list.
+    """
+    begin = variety % len(NEUTRAL)
+    places = usual.places if usual else (*NEUTRAL[begin:], *NEUTRAL[:begin])
     first = [s for theme in places for s in _of_theme(suiting, theme)[:1]]
     return list({s.name: s for s in (*first, *suiting)}.values())
 

@@ -171,6 +171,31 @@ SETS = (
         blur=0.008,
         light=1,
     ),
+    SceneSet(
+        name="arch",
+        themes=("arch", "plaster"),
+        poses=STANDING,
+        surface="plaster",
+        wall="arch",
+        needs_scale=False,
+    ),
+    SceneSet(
+        name="two colours",
+        themes=("block", "studio"),
+        poses=STANDING,
+        surface="plaster",
+        wall="cove",
+        shade="window",
+        needs_scale=False,
+        light=1,
+    ),
+    SceneSet(
+        name="studio with light through blinds",
+        themes=("blinds", "studio", "window"),
+        poses=STANDING,
+        shade="blinds",
+        needs_scale=False,
+    ),
     # seen from above
     SceneSet(
         name="wood from above", themes=("wood", "floor", "window", "kitchen"), poses=LYING, surface="oak"
