@@ -1,8 +1,8 @@
 """A contact sheet of photos in studio and rooms.
 
 `python -m benchmarks.rendition_sheet --out SHEET.jpg [PHOTO ...]`. Each row shows one photo: on white, on a
-gradient with a reflection, and in the sets of four slots. Without photos, the samples are used, and the last row is
-rendered from a model made of them. A photo with `hero` in its name is treated as seen from above.
+gradient with a reflection, and in the sets of four slots. Without photos, the samples are used, and the
+last row is rendered from a model made of them. A photo with `hero` in its name is treated as seen from above.
 """
 
 import argparse

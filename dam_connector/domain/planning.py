@@ -167,7 +167,7 @@ def _budget_in_hash(budget: WebBudget) -> dict[str, object]:
 
 
 def _reads_prompt(deliverable: Deliverable, prompt: str) -> bool:
-    """Return whether a prompt can change a deliverable: our own code reads a few words for lifestyle pictures."""
+    """Return whether a prompt can change a deliverable; our own code reads it for lifestyle pictures only."""
     if set(deliverable.generator) != {LOCAL}:
         return True
     return deliverable.style == "lifestyle" and bool(read_scene_words(prompt))

@@ -68,7 +68,7 @@ NO_WISH = SceneWish()
 
 
 def read_scene_words(*texts: str) -> SceneWish:
-    """Return what the first of some texts that has known words asks for.
+    """Return the wish of the first text that has known words.
 
     A word after "no", "not" or "without" is no wish.
     """

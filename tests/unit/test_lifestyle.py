@@ -63,7 +63,7 @@ def test_slots_differ_visibly() -> None:
             assert np.abs(one - other).mean() > 5
 
 
-@pytest.mark.parametrize("chosen", [s for s in SETS if Pose.STANDS in s.poses], ids=lambda s: s.name)
+@pytest.mark.parametrize("chosen", [s for s in SETS if Pose.UPRIGHT in s.poses], ids=lambda s: s.name)
 def test_the_products_pixels_are_the_photos_in_every_set(chosen: SceneSet) -> None:
     picture = in_set(chosen, chair(), dimensions=Dimensions(height_m=0.81))
     plan = plan_scene(chair(), SceneFacts())
@@ -78,7 +78,7 @@ def test_the_products_pixels_are_the_photos_in_every_set(chosen: SceneSet) -> No
     assert inside.sum() > 500 and np.median(difference) <= 2 and np.percentile(difference, 95) <= 8
 
 
-@pytest.mark.parametrize("chosen", [s for s in SETS if Pose.STANDS in s.poses], ids=lambda s: s.name)
+@pytest.mark.parametrize("chosen", [s for s in SETS if Pose.UPRIGHT in s.poses], ids=lambda s: s.name)
 def test_the_product_takes_light_from_what_it_stands_on(
     monkeypatch: pytest.MonkeyPatch, chosen: SceneSet
 ) -> None:

@@ -26,7 +26,8 @@ def test_the_largest_calm_colour_is_the_walls_and_the_next_the_floors() -> None:
 
 def test_the_light_comes_from_the_lighter_side_of_the_inspiration_image() -> None:
     side = np.repeat(np.linspace(40, 220, 120).astype(np.uint8)[None, :, None], 80, 0).repeat(3, 2)
-    assert [mood(s).light for s in (side, side[:, ::-1], BLUE_OVER_BROWN)] == [1, -1, 0]  # type: ignore[attr-defined]
+    lights = [getattr(mood(rgb), "light") for rgb in (side, side[:, ::-1], BLUE_OVER_BROWN)]  # noqa: B009
+    assert lights == [1, -1, 0]
 
 
 def test_a_loud_or_extreme_picture_gives_colours_a_room_can_have() -> None:

@@ -36,7 +36,7 @@ def fill(*corners: tuple[int, int]) -> Callable[[np.ndarray], object]:
 
 def test_a_box_seen_from_the_front_stands_before_a_level_camera() -> None:
     found = find_pose(outline(fill((100, 100), (300, 100), (300, 300), (100, 300))), PoseHints())
-    assert (found.pose, found.oblique, found.elevation_deg) == (Pose.STANDS, False, FRONT_DEG)
+    assert (found.pose, found.oblique, found.elevation_deg) == (Pose.UPRIGHT, False, FRONT_DEG)
 
 
 @pytest.mark.parametrize("elevation", [14.0, 22.0, 35.0])
@@ -45,13 +45,13 @@ def test_the_elevation_of_a_three_quarter_photo_is_found_without_the_record(
     elevation: float, turned: float
 ) -> None:
     found = find_pose(box_from_above(elevation, turned), PoseHints(view=View.FRONT))
-    assert found.pose is Pose.STANDS and found.oblique
+    assert found.pose is Pose.UPRIGHT and found.oblique
     assert found.elevation_deg == pytest.approx(elevation, abs=4)
 
 
 def test_a_ball_stands_and_is_not_taken_for_a_corner() -> None:
     found = find_pose(outline(lambda m: cv2.circle(m, (200, 200), 120, 255, -1)), PoseHints())
-    assert found.pose is Pose.STANDS and not found.oblique
+    assert found.pose is Pose.UPRIGHT and not found.oblique
 
 
 def test_what_cannot_stand_lies() -> None:
@@ -77,8 +77,8 @@ def test_a_rope_lies_and_a_lamp_with_a_thin_pole_stands() -> None:
         cv2.line(mask, (150, 340), (250, 340), 255, 5)
 
     assert find_pose(outline(rope), PoseHints()).pose is Pose.LIES
-    assert find_pose(outline(rope), PoseHints(is_known_kind=True)).pose is Pose.STANDS
-    assert find_pose(outline(lamp), PoseHints()).pose is Pose.STANDS
+    assert find_pose(outline(rope), PoseHints(is_known_kind=True)).pose is Pose.UPRIGHT
+    assert find_pose(outline(lamp), PoseHints()).pose is Pose.UPRIGHT
 
 
 def test_several_things_that_stand_beside_each_other_stand() -> None:
@@ -86,7 +86,7 @@ def test_several_things_that_stand_beside_each_other_stand() -> None:
         for x in (60, 160, 260):
             cv2.rectangle(mask, (x, 100), (x + 60, 320), 255, -1)
 
-    assert find_pose(outline(bottles), PoseHints()).pose is Pose.STANDS
+    assert find_pose(outline(bottles), PoseHints()).pose is Pose.UPRIGHT
 
 
 def test_the_record_decides_what_the_outline_cannot_show() -> None:

@@ -149,5 +149,5 @@ def test_a_product_that_is_cut_off_is_refused_or_doubted() -> None:
 
 def test_a_rendered_model_stands_before_its_own_camera() -> None:
     found = plan(product("left"), elevation_deg=31.0, oblique=True)
-    assert (found.finding.pose, found.finding.elevation_deg) == (Pose.STANDS, 31.0)
+    assert (found.finding.pose, found.finding.elevation_deg) == (Pose.UPRIGHT, 31.0)
     assert plan(view=View.TOP).finding.pose is Pose.LIES

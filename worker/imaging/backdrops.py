@@ -1,4 +1,4 @@
-"""What is behind a product in a lifestyle picture: coves, walls, a window, a garden; and shapes of light.
+"""Backdrops of lifestyle pictures: coves, walls, a window, a garden; and shapes of light.
 
 All of it is drawn in linear light, without files.
 """

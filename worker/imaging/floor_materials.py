@@ -179,7 +179,7 @@ MATERIALS: Mapping[str, FloorMaterial] = {
 def chips_of(
     colours: tuple[tuple[float, float, float], ...], side: int, px_per_m: float, rng: np.random.Generator
 ) -> tuple[F32, NDArray[np.uint8]]:
-    """Draw the stones of terrazzo: their colour, (side, side, 3), and where they are, (side, side), 0 or 255."""
+    """Draw the stones of terrazzo: their colour, (side, side, 3), and their mask, (side, side), 0 or 255."""
     colour, mask = np.zeros((side, side, 3), np.float32), np.zeros((side, side), np.uint8)
     usual = float(np.clip(CHIP_M * px_per_m, 5.0, side / 12))
     count = min(MAX_CHIPS, round(0.30 * side * side / (usual * usual)))

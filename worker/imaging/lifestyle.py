@@ -1,8 +1,8 @@
 """Lifestyle composition without AI: the product's own pixels in a set drawn in code, lit from one side.
 
 `scene_choice.py` chooses pose, scale and set. The ground is drawn in perspective at the product's scale, by a
-camera that looks down as the photo's does. Shadows are the product's outline: thrown onto the ground, onto the
-surface that it lies on, or onto the wall. The product's pixels are never changed.
+camera that looks down as the photo's does. Shadows are the product's outline, thrown onto the ground, the
+surface below or the wall. The product's pixels are never changed.
 """
 
 from collections.abc import Callable, Mapping
@@ -70,7 +70,7 @@ class Scene:
 
     @property
     def all_facts(self) -> SceneFacts:
-        """Return what decides the scene."""
+        """Return the facts that decide the scene."""
         return self.facts or SceneFacts(
             view=View.HERO if self.oblique else View.FRONT,
             oblique=self.oblique or None,
@@ -127,7 +127,7 @@ def _joined(shades: list[F32]) -> F32:
     return np.asarray(np.clip(1 - remaining, 0, 0.9), np.float32)
 
 
-def _standing(
+def _upright(
     cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
 ) -> _Canvas:
     """Compose a product that stands on the ground, a plinth or a shelf."""
@@ -323,7 +323,7 @@ def _leaning(
 def _cut_off(
     cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
 ) -> _Canvas:
-    """Compose what the photo's frame cuts off, so that the picture's frame cuts it off at the same sides."""
+    """Compose a product that the photo's frame cuts off: the picture's frame cuts off the same sides."""
     touched = plan.finding.touched if not plan.finding.refusal else frozenset[str]()
     box, scale = _cut_off_box(cutout, scene, touched)
     light, alpha = lay_product(cutout, scene.width, scene.height, box)
@@ -335,11 +335,11 @@ def _cut_off(
         plan.m_per_photo_px / scale,
         plan.chosen.light,
     )
-    is_standing = "bottom" not in touched and not plan.finding.refusal
-    wall_stage = stage if is_standing else _flat_stage(scene, stage.m_per_px, plan.chosen.light)
+    meets_ground = "bottom" not in touched and not plan.finding.refusal
+    wall_stage = stage if meets_ground else _flat_stage(scene, stage.m_per_px, plan.chosen.light)
     picture = _draw_set(plan.chosen, wall_stage, scene, colour, rng)
     shades = [backdrop_shadow(alpha, plan.chosen.light)]
-    if is_standing:
+    if meets_ground:
         line = ground_line(alpha, oblique=False)
         shades = [CONTACT_STRENGTH * contact_shadow(alpha, line, oblique=False)]
     return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
@@ -361,7 +361,7 @@ def _cut_off_box(cutout: Cutout, scene: Scene, touched: frozenset[str]) -> tuple
 
 
 _COMPOSERS: Mapping[Pose, Callable[..., _Canvas]] = {
-    Pose.STANDS: _standing,
+    Pose.UPRIGHT: _upright,
     Pose.LIES: _lying,
     Pose.HANGS: _hanging,
     Pose.LEANS: _leaning,

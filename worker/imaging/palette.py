@@ -1,4 +1,4 @@
-"""The palette of an inspiration image, which gives a set its wall and floor colours and the side of its light.
+"""The palette of an inspiration image: colours of a set's wall and floor, and the side of its light.
 
 The image's pixels are never used.
 """

@@ -1,4 +1,4 @@
-"""Poses: how a product is placed in a scene, from its record, the view of the photo and the cut-out's outline.
+"""Poses: how a product is placed in a scene, by its record, the view of the photo and the outline.
 
 A product that stands must be able to: its centre lies above what touches the ground, and no large piece
 floats. Otherwise it was photographed lying, from above, and it lies in the scene too. The slopes of the lower
@@ -44,7 +44,7 @@ FLAT_ASPECT = 4.0  # height to width: a slimmer product seldom stands on its own
 class Pose(StrEnum):
     """How a product is placed."""
 
-    STANDS = "stands"
+    UPRIGHT = "stands"
     LIES = "lies"  # seen from above
     HANGS = "hangs"
     LEANS = "leans"
@@ -66,7 +66,7 @@ class PoseFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoseHints:
-    """What is known beside the outline."""
+    """Facts about a product beside its outline."""
 
     view: str = View.FRONT  # that the photo shows
     usual_pose: str = ""  # of such products
@@ -86,7 +86,7 @@ def find_pose(cutout: Cutout, hints: PoseHints) -> PoseFinding:
         return PoseFinding(pose=Pose(hints.usual_pose))
     if hints.view == View.TOP or hints.usual_pose in (Pose.LIES, Pose.WORN):
         return PoseFinding(pose=Pose.LIES, elevation_deg=90.0)
-    return _standing(_reduced(cutout), hints)
+    return _upright(_reduced(cutout), hints)
 
 
 def _cut_off(pose: Pose, touched: frozenset[str]) -> PoseFinding:
@@ -99,7 +99,7 @@ def _cut_off(pose: Pose, touched: frozenset[str]) -> PoseFinding:
     return replace(finding, doubt=f"the photo cuts the product off at: {', '.join(sorted(touched))}")
 
 
-def _standing(mask: U8, hints: PoseHints) -> PoseFinding:
+def _upright(mask: U8, hints: PoseHints) -> PoseFinding:
     """Return whether a whole product stands, and how the camera sees it; it lies if it cannot stand."""
     outline = _Outline(mask)
     elevation, oblique = outline.camera(hints)
@@ -108,7 +108,7 @@ def _standing(mask: U8, hints: PoseHints) -> PoseFinding:
         return replace(lying, doubt="the product seems to balance on a corner, so it was laid down")
     if outline.floats() or not outline.is_balanced() or (outline.is_cord() and not hints.is_known_kind):
         return lying
-    return PoseFinding(pose=Pose.STANDS, oblique=oblique, elevation_deg=elevation)
+    return PoseFinding(pose=Pose.UPRIGHT, oblique=oblique, elevation_deg=elevation)
 
 
 class _Outline:
@@ -132,13 +132,13 @@ class _Outline:
         chord = left[1] + (corners[:, 0] - left[0]) / max(1.0, right[0] - left[0]) * (right[1] - left[1])
         lower = corners[corners[:, 1] >= chord - 1e-3]
         lower = lower[lower[:, 0].argsort(kind="stable")]
-        return [(*map(float, a), *map(float, b)) for a, b in pairwise(lower)]
+        return [(float(a[0]), float(a[1]), float(b[0]), float(b[1])) for a, b in pairwise(lower)]
 
     def _sides(self) -> tuple[float, float]:
-        """Return how steeply the base rises to the left and to the right of its nearest corner, 0 if it does not.
+        """Return how steeply the base rises to the left and right of its nearest corner, 0 if it does not.
 
-        A side is a long straight edge that begins near the lowest point. The product follows it, as a box does,
-        or touches it at its end, as the back legs of a chair do.
+        A side is a long straight edge that begins near the lowest point. The product follows it, as a box
+        does, or touches it at its end, as the back legs of a chair do.
         """
         found = {-1: 0.0, 1: 0.0}
         lowest = max(y for edge in self.edges for y in (edge[1], edge[3])) if self.edges else 0.0

@@ -1,4 +1,4 @@
-"""Choice of the pose, the scale and the set of a lifestyle picture, with what the report says about it."""
+"""Choice of the pose, the scale and the set of a lifestyle picture, and words about it for the report."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ MIN_FRAME_RATIO = 0.97  # a product that is cut off at both sides must be about 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneFacts:
-    """What decides the scene beside the cut-out."""
+    """Facts that decide the scene beside the cut-out."""
 
     view: str = View.FRONT  # that the photo shows
     oblique: bool | None = None  # seen from above; None: unknown
@@ -113,7 +113,7 @@ def plan_scene(cutout: Cutout, facts: SceneFacts) -> ScenePlan:
     )
     if facts.elevation_deg is not None:
         is_oblique = bool(facts.oblique)
-        finding = PoseFinding(pose=Pose.STANDS, oblique=is_oblique, elevation_deg=facts.elevation_deg)
+        finding = PoseFinding(pose=Pose.UPRIGHT, oblique=is_oblique, elevation_deg=facts.elevation_deg)
     else:
         finding = _in_frame(find_pose(cutout, hints), cutout, facts.aspect)
     m_per_px, size_from = _scale(cutout, finding.pose, facts.dimensions, usual)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.imaging.poses import Pose
 
 Colour = tuple[float, float, float]  # linear
-STANDING = frozenset({Pose.STANDS})
+ON_GROUND = frozenset({Pose.UPRIGHT})
 LYING = frozenset({Pose.LIES})
 ON_WALL = frozenset({Pose.HANGS})
 AT_WALL = frozenset({Pose.LEANS})
@@ -39,13 +39,13 @@ SETS = (
     SceneSet(
         name="studio colour",
         themes=("studio", "plain"),
-        poses=STANDING,
+        poses=ON_GROUND,
         needs_scale=False,
     ),
     SceneSet(
         name="gradient backdrop",
         themes=("gradient", "studio"),
-        poses=STANDING,
+        poses=ON_GROUND,
         wall="spot",
         needs_scale=False,
         light=1,
@@ -53,7 +53,7 @@ SETS = (
     SceneSet(
         name="plinth",
         themes=("plinth", "studio"),
-        poses=STANDING,
+        poses=ON_GROUND,
         prop="plinth",
         shade="leaves",
         needs_scale=False,
@@ -62,7 +62,7 @@ SETS = (
     SceneSet(
         name="shelf",
         themes=("shelf", "wood", "plaster"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="oak",
         wall="plaster",
         prop="shelf",
@@ -74,7 +74,7 @@ SETS = (
     SceneSet(
         name="table by a window",
         themes=("window", "wood"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="oak",
         wall="window",
         colour=(0.74, 0.71, 0.66),
@@ -85,7 +85,7 @@ SETS = (
     SceneSet(
         name="kitchen counter",
         themes=("kitchen", "marble"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="marble",
         wall="tiles",
         blur=0.004,
@@ -94,7 +94,7 @@ SETS = (
     SceneSet(
         name="stone outdoors",
         themes=("outdoor", "stone"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="paving",
         wall="garden",
         colour=(0.30, 0.36, 0.20),
@@ -104,7 +104,7 @@ SETS = (
     SceneSet(
         name="wooden floor",
         themes=("floor", "wood", "plaster"),
-        poses=STANDING | AT_WALL,
+        poses=ON_GROUND | AT_WALL,
         surface="oak",
         wall="skirting",
         shade="window",
@@ -113,7 +113,7 @@ SETS = (
     SceneSet(
         name="plaster wall",
         themes=("plaster", "stone"),
-        poses=STANDING | AT_WALL,
+        poses=ON_GROUND | AT_WALL,
         surface="plaster",
         wall="plaster",
         needs_scale=False,
@@ -123,7 +123,7 @@ SETS = (
     SceneSet(
         name="linen",
         themes=("linen",),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="linen",
         wall="curtain",
         colour=(0.72, 0.67, 0.59),
@@ -133,7 +133,7 @@ SETS = (
     SceneSet(
         name="concrete",
         themes=("concrete", "stone"),
-        poses=STANDING | AT_WALL,
+        poses=ON_GROUND | AT_WALL,
         surface="concrete",
         wall="concrete",
         colour=(0.40, 0.395, 0.385),
@@ -144,7 +144,7 @@ SETS = (
     SceneSet(
         name="terrazzo",
         themes=("terrazzo", "stone"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="terrazzo",
         wall="plaster",
         blur=0.005,
@@ -153,7 +153,7 @@ SETS = (
     SceneSet(
         name="marble top",
         themes=("marble", "stone"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="marble",
         wall="plaster",
         shade="leaves",
@@ -164,7 +164,7 @@ SETS = (
     SceneSet(
         name="wood, dark wall",
         themes=("wood", "dark"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="walnut",
         wall="plaster",
         colour=(0.085, 0.105, 0.10),
@@ -174,7 +174,7 @@ SETS = (
     SceneSet(
         name="arch",
         themes=("arch", "plaster"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="plaster",
         wall="arch",
         needs_scale=False,
@@ -182,7 +182,7 @@ SETS = (
     SceneSet(
         name="two colours",
         themes=("block", "studio"),
-        poses=STANDING,
+        poses=ON_GROUND,
         surface="plaster",
         wall="cove",
         shade="window",
@@ -192,7 +192,7 @@ SETS = (
     SceneSet(
         name="studio with light through blinds",
         themes=("blinds", "studio", "window"),
-        poses=STANDING,
+        poses=ON_GROUND,
         shade="blinds",
         needs_scale=False,
     ),

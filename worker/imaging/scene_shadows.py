@@ -8,7 +8,7 @@ from worker.imaging.plane_arithmetic import gaussian_blur
 
 F32 = NDArray[np.float32]
 
-# Layers of a drop shadow: how far it is moved, its blur (both as shares of the product's depth), its strength.
+# Layers of a drop shadow: its distance and its blur, both as shares of the product's depth, and its strength.
 DROP_LAYERS = ((0.25, 0.10, 0.45), (0.75, 0.38, 0.42), (1.3, 1.0, 0.26))
 MIN_DEPTH, MAX_DEPTH = 0.012, 0.075  # of the product's size: how thick it is taken to be
 DEPTH_OF_RADIUS = 0.42  # of the largest circle in the outline
@@ -48,7 +48,7 @@ def drop_shadow(alpha: F32, depth: float, light: int, *, lift: float = 1.0) -> F
 
 
 def under_shadow(alpha: F32, ground: F32) -> F32:
-    """Return the shade on the ground below parts that do not touch it, (h, w), 0 to 1: darker where they are low.
+    """Return the shade on the ground below parts that do not touch it, (h, w): darker below low ones.
 
     Args:
         alpha: (h, w), 0 to 1.

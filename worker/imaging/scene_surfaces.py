@@ -1,4 +1,4 @@
-"""The ground of a lifestyle picture: in perspective, or seen from above; and what products are put on."""
+"""The ground of a lifestyle picture, in perspective or from above; and things that products are put on."""
 
 import cv2
 import numpy as np
@@ -78,7 +78,7 @@ def _coloured(
         drawn = drawn * np.array(colour, np.float32) ** PALETTE_SHARE * mean**-PALETTE_SHARE
     if kind.chips:
         stones, where = chips_of(kind.chips, TEXTURE_PX, px_per_m, rng)
-        share = _warped(where.astype(np.float32) / 255, warp, size)
+        share = _warped(np.asarray(where / np.float32(255), np.float32), warp, size)
         drawn = multiply_by_plane(drawn, 1 - share) + _warped(stones, warp, size)
     return np.asarray(drawn, np.float32)
 

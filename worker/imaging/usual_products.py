@@ -27,7 +27,7 @@ FOOD = ("kitchen", "window", "marble", "wood", "terrazzo", "linen")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UsualProduct:
-    """What is usual for a kind of product."""
+    """Size, places and pose that are usual for a kind of product."""
 
     longest_m: float  # the longer side that a photo shows
     places: tuple[str, ...]  # themes of sets, the best first
@@ -91,12 +91,10 @@ USUAL: Mapping[str, UsualProduct] = {
     "pans?|pots?|pfannen?|töpfe?|topf|casserole|skillets?|bowls?|schüssel|schale|plates?|teller": _usual(
         0.3, KITCHEN
     ),
-    "bottles?|flaschen?|bouteille|botella|bottiglia|drinks?|wines?|wein|juices?|saft|beers?|bier|cans?": _usual(
-        0.26, FOOD
-    ),
-    "jars?|glas|gläser|tins?|dosen?|tea|tee|coffee|kaffee|honey|honig|jam|sauces?|spices?|chocolates?": _usual(
-        0.14, FOOD
-    ),
+    "bottles?|flaschen?|bouteille|botella|bottiglia|drinks?|wines?|wein|juices?|saft|beers?|bier|"
+    "cans?": _usual(0.26, FOOD),
+    "jars?|glas|gläser|tins?|dosen?|tea|tee|coffee|kaffee|honey|honig|jam|sauces?|spices?|"
+    "chocolates?": _usual(0.14, FOOD),
     # electronics
     "phones?|smartphones?|handys?|mobile|móvil|ipods?|mp3|players?|earbuds?|kopfhörer|headphones?": _usual(
         0.14, TECH
@@ -122,7 +120,7 @@ USUAL: Mapping[str, UsualProduct] = {
     ),
     "tennis ?balls?": _usual(0.067, SPORT),
     "basketballs?|footballs?|soccer ?balls?|balls?|bälle?|ballons?|pelota": _usual(0.24, SPORT),
-    "bricks?|blocks?|block|dumbbells?|hantel|kettlebells?|push-?up\\w*|yoga\\w*|fitness|rollers?|sports?": _usual(
+    "bricks?|blocks?|dumbbells?|hantel|kettlebells?|push-?up\\w*|yoga\\w*|fitness|rollers?|sports?": _usual(
         0.28, SPORT
     ),
     "toys?|spielzeug|jouets?|juguetes?|dolls?|puppen?|teddy": _usual(0.25, DECOR),
@@ -163,7 +161,7 @@ def _patterns() -> tuple[tuple[re.Pattern[str], UsualProduct], ...]:
 
 
 def usual_product(*texts: str) -> UsualProduct | None:
-    """Return what is usual for a product, or None if no word is known.
+    """Return the usual size, places and pose of a product, or None if no word is known.
 
     Args:
         texts: The product's texts, e.g. name and category. The text that comes first decides first.

@@ -39,7 +39,7 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "rendition.scene_unsure": IssueSpec(
         "warning",
         "The product may look wrong in its scene.",
-        "Look at the picture. Supply a photo that shows the whole product, or correct the view in the record.",
+        "Look at the picture. Supply a photo that shows the whole product, or correct its view.",
     ),
     "rendition.size_guessed": IssueSpec(
         "info",
