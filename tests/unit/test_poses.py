@@ -81,6 +81,13 @@ def test_a_rope_lies_and_a_lamp_with_a_thin_pole_stands() -> None:
     assert find_pose(outline(lamp), PoseHints()).pose is Pose.UPRIGHT
 
 
+def test_a_slim_product_stands_on_a_flat_end_and_not_on_a_round_one() -> None:
+    bottle = outline(lambda m: cv2.rectangle(m, (165, 40), (235, 360), 255, -1))
+    board = outline(lambda m: cv2.line(m, (200, 80), (200, 320), 255, 70))
+    assert find_pose(bottle, PoseHints()).pose is Pose.UPRIGHT
+    assert find_pose(board, PoseHints()).pose is Pose.LIES
+
+
 def test_several_things_that_stand_beside_each_other_stand() -> None:
     def bottles(mask: np.ndarray) -> None:
         for x in (60, 160, 260):

@@ -38,6 +38,7 @@ MIN_PIECE = 0.03  # of the product's area: a smaller piece is no part of a set
 MAX_PIECE_GAP = 0.2  # of the product's height: a piece that ends higher above the ground floats
 MAX_CORD = 0.09  # of the product's size: ropes are .03 to .08 thick; what stands, .10 and more
 MAX_CORD_ASPECT = 2.2  # height to width: a taller thin thing is a lamp or a stand
+MIN_SLIM_SUPPORT = 0.65  # of the width of a slim product: less is a rounded end, on which nothing stands
 FLAT_ASPECT = 4.0  # height to width: a slimmer product seldom stands on its own
 
 
@@ -199,7 +200,7 @@ class _Outline:
         return (
             touching[0] - margin <= centre <= touching[-1] + margin
             and support >= MIN_SUPPORT * self.width
-            and not (slim and support < 0.5 * self.width)
+            and not (slim and support < MIN_SLIM_SUPPORT * self.width)
         )
 
     def is_cord(self) -> bool:
