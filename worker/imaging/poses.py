@@ -22,7 +22,8 @@ U8 = NDArray[np.uint8]
 WORKING_PX = 320  # longer side of the outline that is looked at
 FRONT_DEG, HERO_DEG, MAX_DEG = 9.0, 20.0, 46.0  # elevations of the camera: usual ones, and the highest
 LOW_DEG, HERO_MAX_DEG = 12.0, 30.0  # its bounds where only one side of the product's base is seen
-OUTLINE_EPSILON = 0.008  # of the product's size: how far a straight edge may be from the outline
+OUTLINE_EPSILON = 0.008  # of the product's size or width: how far a straight edge may be from the outline
+MIN_EPSILON_PX = 0.75  # of the working size: the steps of pixels
 MIN_EDGE = 0.22  # of the product's width: a shorter edge of the lower outline is a rounding
 MIN_EDGE_SLOPE, MAX_EDGE_SLOPE = 0.05, 2.2  # rows a column: flatter is level, steeper is the product's side
 MAX_LEG_SLOPE = 0.42  # the same between feet; a steeper edge goes to a part that hangs over
@@ -38,8 +39,11 @@ MIN_PIECE = 0.03  # of the product's area: a smaller piece is no part of a set
 MAX_PIECE_GAP = 0.2  # of the product's height: a piece that ends higher above the ground floats
 MAX_CORD = 0.09  # of the product's size: ropes are .03 to .08 thick; what stands, .10 and more
 MAX_CORD_ASPECT = 2.2  # height to width: a taller thin thing is a lamp or a stand
-MIN_SLIM_SUPPORT = 0.65  # of the width of a slim product: less is a rounded end, on which nothing stands
-FLAT_ASPECT = 4.0  # height to width: a slimmer product seldom stands on its own
+SLIM_GAP, MIN_SLIM_SUPPORT = (
+    0.06,
+    0.65,
+)  # of the width of a slim product: what is level at a flat end, at least
+FLAT_ASPECT = 3.5  # height to width: a slimmer product seldom stands on its own
 
 
 class Pose(StrEnum):
@@ -124,7 +128,8 @@ class _Outline:
         self.size = float(self.width * self.height) ** 0.5
         points = np.stack([self.columns, self.bottom], 1).astype(np.float32)
         hull = cv2.convexHull(points)
-        corners = cv2.approxPolyDP(hull, OUTLINE_EPSILON * self.size, closed=True)[:, 0]
+        epsilon = max(MIN_EPSILON_PX, OUTLINE_EPSILON * min(self.size, self.width))
+        corners = cv2.approxPolyDP(hull, epsilon, closed=True)[:, 0]
         self.edges = self._lower_edges(corners)
 
     def _lower_edges(self, corners: F32) -> list[tuple[float, float, float, float]]:
@@ -196,12 +201,18 @@ class _Outline:
         weights = self.mask.sum(0).astype(np.float64)
         centre = float((weights * np.arange(len(weights))).sum() / max(1.0, weights.sum()))
         margin, support = BALANCE_MARGIN * self.width, int(touching[-1] - touching[0]) + 1
-        slim = self.height > FLAT_ASPECT * self.width
         return (
             touching[0] - margin <= centre <= touching[-1] + margin
             and support >= MIN_SUPPORT * self.width
-            and not (slim and support < MIN_SLIM_SUPPORT * self.width)
+            and not self._ends_round()
         )
+
+    def _ends_round(self) -> bool:
+        """Return whether a slim product has a rounded lower end, on which nothing stands."""
+        if self.height <= FLAT_ASPECT * self.width or all(self._sides()):
+            return False
+        level = self.bottom >= self.bottom.max() - SLIM_GAP * self.width
+        return bool(level.sum() < MIN_SLIM_SUPPORT * self.width)
 
     def is_cord(self) -> bool:
         """Return whether the product is thin all over, as a rope or a cable is, and not as tall as a lamp."""
