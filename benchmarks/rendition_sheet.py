@@ -56,7 +56,7 @@ def row(cutout: Cutout, name: str, *, oblique: bool, height_m: float | None) -> 
                 name=name,
                 dimensions=Dimensions(height_m=height_m),
                 slot=slot,
-                seed=slot,
+                variety=len(name),
                 aspect=WIDTH / HEIGHT,
             ),
         )

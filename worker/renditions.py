@@ -109,7 +109,6 @@ class RenditionRequest:
             wish=self.wish,
             slot=self.slot + self.room,
             variety=slot_seed(self.product.sku, self.deliverable.name, 0),
-            seed=self.seed,
             palette=self.palette,
             aspect=width / height,
             elevation_deg=elevation_deg,

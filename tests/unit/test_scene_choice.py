@@ -115,6 +115,12 @@ def test_unknown_products_begin_with_different_sets_and_known_ones_with_the_best
     assert {plan(name="mug", variety=n).chosen.name for n in range(6)} == {"kitchen counter"}
 
 
+def test_slots_of_a_product_have_different_colours_that_contrast_with_it() -> None:
+    colours = {plan(name="XJ-9000", slot=slot).colour for slot in (1, 2, 3, 4)}
+    assert len(colours) == 4
+    assert all(abs(sum(colour) / 3 - 0.102) > 0.08 for colour in colours)  # the product is (90, 90, 90)
+
+
 def test_every_theme_and_every_place_has_a_set() -> None:
     themes = {theme for s in SETS for theme in s.themes}
     assert set(THEME_WORDS) <= themes and set(NEUTRAL) <= themes

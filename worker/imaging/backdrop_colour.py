@@ -28,23 +28,23 @@ PAPERS = (
 SAMPLE_PX = 64
 MIN_CONTRAST = 17.0  # of L*: between product and backdrop
 PALE_L = 78.0  # of L*: a paper that suits tiles
-BEST = 4  # how many of the best papers a seed chooses among
+BEST = 4  # how many of the best papers are used
 SHINE_SHARE, SHADE_SHARE = 0.9, 0.1  # quantiles of the product's lightness
 
 
-def suiting_colour(cutout: Cutout, seed: int, *, is_pale: bool = False) -> Colour:
-    """Return the linear colour of a paper that suits the product; the same seed gives the same colour.
+def suiting_colour(cutout: Cutout, number: int, *, is_pale: bool = False) -> Colour:
+    """Return the linear colour of a paper that suits the product; neighbouring numbers give different ones.
 
     Args:
         cutout: The product.
-        seed: Chooses among the best.
+        number: Chooses among the best, one after the other.
         is_pale: Only pale papers.
     """
     lab = _product_lab(cutout)
     papers = [(code, _lab(code)) for code in PAPERS]
     chosen = [paper for paper in papers if not is_pale or paper[1][0] >= PALE_L]
     order = sorted(chosen, key=lambda paper: -_score(paper[1], lab))
-    return linear_of(order[seed % min(BEST, len(order))][0])
+    return linear_of(order[number % min(BEST, len(order))][0])
 
 
 def linear_of(code: str) -> Colour:

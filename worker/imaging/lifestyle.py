@@ -62,7 +62,7 @@ class Scene:
     height: int  # pixels
     fill: float  # the product's share of the tighter side
     slot: int  # from 1; it chooses the set
-    seed: int  # decides the noise of the materials, and the colour among those that suit
+    seed: int  # decides the noise of the materials
     height_m: float | None = None  # of the product
     oblique: bool = False  # the product is seen from above, so its base is no single row
     palette: Palette | None = None  # colours that the set takes
@@ -76,7 +76,6 @@ class Scene:
             oblique=self.oblique or None,
             dimensions=Dimensions(height_m=self.height_m),
             slot=self.slot,
-            seed=self.seed,
             palette=self.palette,
             aspect=self.width / self.height,
         )

@@ -48,8 +48,7 @@ class SceneFacts:
     dimensions: Dimensions = Dimensions()
     wish: SceneWish = NO_WISH  # of the prompt or a note
     slot: int = 1
-    variety: int = 0  # the same for all slots of a product
-    seed: int = 1  # decides the colour among those that suit
+    variety: int = 0  # the same for all slots of a product: it decides the colour of the first
     palette: Palette | None = None  # of an inspiration image
     aspect: float = 0.8  # of the picture: width to height
     elevation_deg: float | None = None  # of the camera; known where a model is rendered, which stands
@@ -131,7 +130,7 @@ def plan_scene(cutout: Cutout, facts: SceneFacts) -> ScenePlan:
     return ScenePlan(
         chosen=chosen,
         finding=finding,
-        colour=_wall_colour(cutout, chosen, facts, rounds),
+        colour=_wall_colour(cutout, chosen, facts),
         longest_m=longest,
         m_per_photo_px=m_per_px,
         size_from=size_from,
@@ -153,11 +152,11 @@ def lit_side(cutout: Cutout) -> int:
     return 0 if abs(difference) < MIN_SHADING else 1 if difference > 0 else -1
 
 
-def _wall_colour(cutout: Cutout, chosen: SceneSet, facts: SceneFacts, rounds: int) -> Colour:
+def _wall_colour(cutout: Cutout, chosen: SceneSet, facts: SceneFacts) -> Colour:
     """Return the colour of the backdrop: the wish's, the palette's, the set's, or one that suits."""
     if facts.wish.colour:
         return linear_of(facts.wish.colour)
-    own = chosen.colour or suiting_colour(cutout, facts.seed + rounds, is_pale=chosen.wall == "tiles")
+    own = chosen.colour or suiting_colour(cutout, facts.variety + facts.slot, is_pale=chosen.wall == "tiles")
     if facts.palette is None:
         return own
     mixed = PALETTE_SHARE * np.array(facts.palette.wall) + (1 - PALETTE_SHARE) * np.array(own)
