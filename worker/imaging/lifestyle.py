@@ -44,7 +44,7 @@ HUNG_FILL = 0.66
 MIDDLE = 0.575  # of the picture's height: where the middle of a low product is
 WIDE_GROWTH, MAX_GROWTH, MAX_WIDE_FILL = 0.22, 1.3, 0.84  # of a wide product, so that it is not lost
 MIN_HEADROOM = 0.07  # of the picture's height
-CAST_STRENGTH, CONTACT_STRENGTH = 0.46, 0.75
+CAST_STRENGTH, CONTACT_STRENGTH = 0.50, 0.88
 CAST_ASIDE = 0.50  # of the product's height: how far aside the cast shadow goes
 CAST_BACK, CAST_BACK_BY_TILT = 0.09, 0.55  # how far back: at eye level, and what the camera's tilt adds
 REFLECTION_REACH = 0.125  # of the picture's height
@@ -147,10 +147,9 @@ def _upright(
     cast *= _above_seam_fade(stage, is_cove=not chosen.surface)
     contact = contact_shadow(alpha, line, oblique=finding.oblique)
     under = under_shadow(alpha, line)
-    contact = 1 - (1 - contact) * (1 - under)
     if chosen.prop == "plinth":
         top = draw_plinth(picture, stage, _base(alpha, line), _plinth_colour(colour))
-        cast, contact = cast * (0.25 + 0.75 * top), contact * top
+        cast, contact, under = cast * (0.25 + 0.75 * top), contact * top, under * top
     gloss = MATERIALS[chosen.surface].gloss if chosen.surface else 0.0
     if gloss:
         mirror, share = reflection(light, alpha, line, gloss=gloss, reach=REFLECTION_REACH * height)
@@ -159,8 +158,8 @@ def _upright(
         picture[region] = below + multiply_by_plane(mirror[region], share[region])
     if chosen.prop == "shelf":
         edge = _shelf(picture, stage, chosen, colour, scene, rng)
-        cast[edge:], contact[edge:] = 0, 0
-    shades = [CAST_STRENGTH * cast, CONTACT_STRENGTH * contact]
+        cast[edge:], contact[edge:], under[edge:] = 0, 0, 0
+    shades = [CAST_STRENGTH * cast, CONTACT_STRENGTH * contact, under]
     return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
 
 

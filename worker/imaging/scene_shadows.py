@@ -13,9 +13,9 @@ DROP_LAYERS = ((0.25, 0.10, 0.45), (0.75, 0.38, 0.42), (1.3, 1.0, 0.26))
 MIN_DEPTH, MAX_DEPTH = 0.012, 0.075  # of the product's size: how thick it is taken to be
 DEPTH_OF_RADIUS = 0.42  # of the largest circle in the outline
 
-UNDER_REACH = 0.11  # of the product's size: how low a part is that darkens the ground
+UNDER_REACH = 0.20  # of the product's size: how low a part is that darkens the ground
 UNDER_BEHIND = 0.05  # of the product's size: the ground behind a part's lower edge that is dark as well
-UNDER_STRENGTH = 0.62
+UNDER_STRENGTH = 0.93
 
 
 def depth_of(alpha: F32) -> float:
