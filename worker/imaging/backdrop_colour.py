@@ -18,7 +18,7 @@ PAPERS = (
     "#a7b6c2",  # dusty blue
     "#e2c6ba",  # blush
     "#cdc9c2",  # stone
-    "#e3cfa3",  # straw
+    "#e8d6b6",  # straw
     "#8e9aa1",  # slate
     "#e6ded1",  # chalk
     "#8f9d86",  # olive
