@@ -1,8 +1,8 @@
 """A contact sheet of photos in studio and rooms.
 
 `python -m benchmarks.rendition_sheet --out SHEET.jpg [PHOTO ...]`. Each row shows one photo: on white, on a
-gradient with a reflection, and in each room. Without photos, the samples are used, and the last row is
-rendered from a model made of them. A photo with `hero` in its name is treated as seen from above.
+gradient with a reflection, and in the sets of four slots. Without photos, the samples are used, and the
+last row is rendered from a model made of them. A photo with `hero` in its name is treated as seen from above.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from dam_connector.domain.product import Dimensions, View
 from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
-from worker.imaging.lifestyle import ROOMS, Scene, compose_lifestyle
+from worker.imaging.lifestyle import Scene, compose_lifestyle
+from worker.imaging.scene_choice import SceneFacts
 from worker.modeling.build import build_model
 from worker.modeling.turntable import render_views
 
@@ -31,10 +32,11 @@ SAMPLE_HEIGHTS_M = {
     "shoe-box-front.jpg": 0.12,
 }
 WIDTH, HEIGHT, QUALITY = 256, 320, 84
+SLOTS = 4  # sets of each product
 
 
-def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.uint8]:
-    """Return one product in two studios and in every room, (HEIGHT, n WIDTH, 3)."""
+def row(cutout: Cutout, name: str, *, oblique: bool, height_m: float | None) -> NDArray[np.uint8]:
+    """Return one product in two studios and in the sets of the first slots, (HEIGHT, n WIDTH, 3)."""
     frame: dict[str, Any] = {"width": WIDTH * 2, "height": HEIGHT * 2, "oblique": oblique}
     studios = (("#ffffff", False), ("#f7f7f7 to #cdd2d7", True))
     pictures = [
@@ -42,8 +44,23 @@ def row(cutout: Cutout, *, oblique: bool, height_m: float | None) -> NDArray[np.
         for b, r in studios
     ]
     scenes = (
-        Scene(**frame, fill=0.62, slot=slot, seed=slot, height_m=height_m)
-        for slot in range(1, len(ROOMS) + 1)
+        Scene(
+            width=WIDTH * 2,
+            height=HEIGHT * 2,
+            fill=0.62,
+            slot=slot,
+            seed=slot,
+            facts=SceneFacts(
+                view=View.HERO if oblique else View.FRONT,
+                oblique=oblique or None,
+                name=name,
+                dimensions=Dimensions(height_m=height_m),
+                slot=slot,
+                variety=len(name),
+                aspect=WIDTH / HEIGHT,
+            ),
+        )
+        for slot in range(1, SLOTS + 1)
     )
     pictures += [compose_lifestyle(cutout, scene) for scene in scenes]
     return np.hstack(
@@ -56,9 +73,16 @@ def sheet(photos: list[Path]) -> NDArray[np.uint8]:
     rows = []
     for path in photos or [SAMPLES / name for name in SAMPLE_HEIGHTS_M]:
         cutout = cut_out(decode(path.read_bytes(), max_pixels=10**8))
-        rows.append(row(cutout, oblique="hero" in path.name, height_m=SAMPLE_HEIGHTS_M.get(path.name)))
+        rows.append(
+            row(
+                cutout,
+                path.stem.replace("-", " "),
+                oblique="hero" in path.name,
+                height_m=SAMPLE_HEIGHTS_M.get(path.name),
+            )
+        )
     if not photos:
-        rows.append(row(_mug_from_above(), oblique=True, height_m=SAMPLE_HEIGHTS_M["mug-front.jpg"]))
+        rows.append(row(_mug_from_above(), "mug", oblique=True, height_m=SAMPLE_HEIGHTS_M["mug-front.jpg"]))
     return np.vstack(rows)
 
 

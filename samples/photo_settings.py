@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dam_connector.domain.product import Dimensions, View
+from dam_connector.domain.scene_words import read_scene_words
 from samples.make_photos import camera_of, develop, painted_model
 from samples.product_meshes import PRODUCTS
 from worker.imaging.composition import Picture, Studio, compose_studio
 from worker.imaging.cutout import Cutout
 from worker.imaging.lifestyle import Scene, compose_lifestyle
+from worker.imaging.scene_choice import SceneFacts
 from worker.modeling.render import Renderer, RenderOptions
 
 U8 = NDArray[np.uint8]
@@ -57,15 +60,24 @@ def white_on_white(product: Cutout, size: int) -> tuple[U8, U8]:
 
 def in_a_room(product: Cutout, size: int) -> tuple[U8, U8]:
     """Return picture and mask in a room."""
-    scene = Scene(
-        width=size, height=size, fill=0.55, slot=1, seed=7, height_m=0.4, oblique=True, palette=None
-    )
+    scene = Scene(width=size, height=size, fill=0.55, slot=1, seed=7, facts=_facts("plaster", 0.8))
     return _composed(compose_lifestyle(product, scene), product)
+
+
+def _facts(words: str, height_m: float) -> SceneFacts:
+    """Return the facts of a product seen from above, in a set that words name."""
+    return SceneFacts(
+        view=View.HERO,
+        oblique=True,
+        dimensions=Dimensions(height_m=height_m),
+        wish=read_scene_words(words),
+        aspect=1.0,
+    )
 
 
 def as_snapshot(product: Cutout, size: int) -> tuple[U8, U8]:
     """Return picture and mask of a photo from the hand: tilted, in warm and uneven light, a little soft."""
-    scene = Scene(width=size, height=size, fill=0.5, slot=2, seed=9, height_m=0.2, oblique=True, palette=None)
+    scene = Scene(width=size, height=size, fill=0.5, slot=1, seed=9, facts=_facts("by a window", 0.1))
     rgb, mask = _composed(compose_lifestyle(product, scene), product)
     turn = cv2.getRotationMatrix2D((size / 2, size / 2), TILT_DEG, 1.15)
     rgb, mask = (cv2.warpAffine(p, turn, (size, size), borderMode=cv2.BORDER_REFLECT) for p in (rgb, mask))

@@ -245,7 +245,9 @@ COLUMNS: Mapping[str, Column] = {
     ),
     "style_tags": Column("Words for its style, with commas.", "scandinavian, calm", ("tags", "style")),
     "prompt": Column(
-        "Instructions for the provider that makes the pictures.", "", ("description prompt", "instructions")
+        "Words for the set of lifestyle pictures; a provider gets all of it.",
+        "",
+        ("description prompt", "instructions"),
     ),
     "number_of_images": Column(
         f"Lifestyle pictures, 1 to {MAX_IMAGES}.", "2", ("number of images", "image count", "count", "n")

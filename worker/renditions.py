@@ -7,6 +7,8 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import PHOTO, Deliverable, ImagingRules, Motion
+from dam_connector.domain.scene_words import NO_WISH, SceneWish
+from dam_connector.domain.wishes import LIFESTYLE
 from worker.imaging.colour_difference import colour_issues, median_differences
 from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
@@ -17,10 +19,11 @@ from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
 from worker.imaging.salient_net import NO_NET
+from worker.imaging.scene_choice import SceneFacts, ScenePlan, plan_scene
 from worker.imaging.touch_up import reduced
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
-from worker.modeling.turntable import render_views
+from worker.modeling.turntable import OBLIQUE_DEG, render_views
 
 OBLIQUE_VIEWS = (View.HERO, View.DETAIL)  # photos that are taken from above
 Facts = dict[str, str | int | float]
@@ -64,8 +67,9 @@ class RenditionRequest:
     deliverable: Deliverable
     product: Product
     slot: int = 1
-    room: int = 0  # how many rooms after that of the slot, for a lifestyle picture
-    palette: Palette | None = None  # of an inspiration image: colours for a lifestyle room
+    room: int = 0  # how many sets after that of the slot, for a lifestyle picture
+    wish: SceneWish = NO_WISH  # of the prompt or a note: the set of a lifestyle picture
+    palette: Palette | None = None  # of an inspiration image: colours for a lifestyle set
     max_pixels: int  # of a photo
     max_bytes: int  # of a file, by plugin.json
     imaging: ImagingRules = ImagingRules()
@@ -75,21 +79,52 @@ class RenditionRequest:
         """Return the seed of everything random: the same for the same SKU, deliverable and slot."""
         return slot_seed(self.product.sku, self.deliverable.name, self.slot)
 
-    def compose(self, cutout: Cutout, *, oblique: bool) -> Picture:
-        """Set a product into the deliverable's studio or room.
+    def plan_scene(
+        self,
+        cutout: Cutout,
+        *,
+        view: str = "",
+        has_person: bool = False,
+        elevation_deg: float | None = None,
+    ) -> ScenePlan | None:
+        """Choose the scene of a lifestyle picture; None for another style.
+
+        Args:
+            cutout: The product.
+            view: The view that the photo shows.
+            has_person: Whether the cut-out holds a person.
+            elevation_deg: Of the camera, where a model was rendered.
+        """
+        if self.deliverable.style != LIFESTYLE:
+            return None
+        width, height = picture_size(self.deliverable.aspect, self.deliverable.size_px)
+        is_oblique = view in OBLIQUE_VIEWS if elevation_deg is None else elevation_deg > OBLIQUE_DEG
+        facts = SceneFacts(
+            view=view or View.FRONT,
+            oblique=is_oblique or None,
+            has_person=has_person,
+            category=self.product.category,
+            name=self.product.name,
+            dimensions=self.product.dimensions,
+            wish=self.wish,
+            slot=self.slot + self.room,
+            variety=slot_seed(self.product.sku, self.deliverable.name, 0),
+            palette=self.palette,
+            aspect=width / height,
+            elevation_deg=elevation_deg,
+        )
+        return plan_scene(cutout, facts)
+
+    def compose(self, cutout: Cutout, *, oblique: bool, plan: ScenePlan | None = None) -> Picture:
+        """Set a product into the deliverable's studio, or into the scene of a plan.
 
         Args:
             cutout: The product.
             oblique: Whether the product is seen from above.
+            plan: The scene of a lifestyle picture.
         """
         return compose_for_deliverable(
-            cutout,
-            self.deliverable,
-            slot=self.slot + self.room,
-            seed=self.seed,
-            oblique=oblique,
-            height_m=self.product.dimensions.height_m,
-            palette=self.palette,
+            cutout, self.deliverable, seed=self.seed, oblique=oblique, plan=plan, palette=self.palette
         )
 
     def encode(self, picture: Picture, view: str = "") -> Iterator[RenditionFile]:
@@ -133,13 +168,14 @@ def make_rendition(
 def _render_photo(photo: Photo, request: RenditionRequest, view: str, cut_out: CutOut) -> RenditionResult:
     where = f"/images/{view}"
     cutout = cut_out(photo, where)
-    picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS)
+    issues = list(source_issues(photo, cutout, view, request.imaging))
+    has_person = any(found.code == "source.person" for found in issues)
+    plan = request.plan_scene(cutout, view=view, has_person=has_person)
+    picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS, plan=plan)
     files = tuple(request.encode(picture))
     differences = median_differences(photo, cutout, picture, {f.format: f.data for f in files})
-    issues = [
-        *source_issues(photo, cutout, view, request.imaging),
-        *_enlargement_issues(picture, request.deliverable, where),
-    ]
+    issues += _enlargement_issues(picture, request.deliverable, where)
+    issues += plan.issues(where) if plan else ()
     for format, difference in differences.items():
         issues += colour_issues(difference, format, where)
     return RenditionResult(
@@ -148,6 +184,7 @@ def _render_photo(photo: Photo, request: RenditionRequest, view: str, cut_out: C
         seed=request.seed,
         facts={
             **_photo_facts(photo, cutout, picture, view),
+            **(plan.facts if plan else {}),
             **{f"{format}_de2000": round(difference, 2) for format, difference in differences.items()},
         },
         issues=tuple(issues),
@@ -228,9 +265,11 @@ def _render_model(model: TexturedMesh, request: RenditionRequest) -> RenditionRe
     box = (deliverable.fill * width, deliverable.fill * height)
     files: list[RenditionFile] = []
     clip: list[Picture] = []
-    preview_data = b""
+    preview_data, plan = b"", None
     for shot in render_views(model, deliverable.camera, motion, deliverable.frames, box):
-        picture = request.compose(shot.cutout, oblique=shot.is_oblique)
+        # all frames of a spin are in the scene of the first
+        plan = plan or request.plan_scene(shot.cutout, elevation_deg=shot.elevation_deg)
+        picture = request.compose(shot.cutout, oblique=shot.is_oblique, plan=plan)
         preview_data = preview_data or encode_preview(picture)
         if motion == Motion.CLIP:
             clip.append(picture)
@@ -244,6 +283,7 @@ def _render_model(model: TexturedMesh, request: RenditionRequest) -> RenditionRe
         "frames": 1 if motion == Motion.STILL else deliverable.frames,
         "width_px": width,
         "height_px": height,
+        **(plan.facts if plan else {}),
     }
     return RenditionResult(files=tuple(files), preview=preview_data, seed=request.seed, facts=facts)
 

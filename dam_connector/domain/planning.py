@@ -19,6 +19,7 @@ from dam_connector.domain.rules import (
     WebBudget,
 )
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.scene_words import read_scene_words
 from dam_connector.domain.shapes import OF_ITS_OWN, SHAPE, Shapes, colour_inputs
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
@@ -165,6 +166,13 @@ def _budget_in_hash(budget: WebBudget) -> dict[str, object]:
     }
 
 
+def _reads_prompt(deliverable: Deliverable, prompt: str) -> bool:
+    """Return whether a prompt can change a deliverable; our own code reads it for lifestyle pictures only."""
+    if set(deliverable.generator) != {LOCAL}:
+        return True
+    return deliverable.style == "lifestyle" and bool(read_scene_words(prompt))
+
+
 def input_hash(
     product: Product,
     sources: Mapping[str, Sha256],
@@ -183,7 +191,7 @@ def input_hash(
         naming: Patterns of names, for the hash of an earlier release; None: that of this one.
     """
     facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
-    if product.request.prompt and set(deliverable.generator) != {LOCAL}:  # our own code reads no prompts
+    if product.request.prompt and _reads_prompt(deliverable, product.request.prompt):
         facts["prompt"] = product.request.prompt
     if SHAPE in sources:
         facts["swatch"] = product.swatch if SWATCH in sources else ""

@@ -26,7 +26,7 @@ class RowRequest:
     types: tuple[str, ...] = ()  # of `RequestType`
     images: int | None = None  # how many slots each lifestyle deliverable has
     aspect: str = ""  # of lifestyle pictures, e.g. "4:5"; studio pictures keep what channels demand
-    prompt: str = ""  # added to the prompts of providers
+    prompt: str = ""  # added to the prompts of providers; our own code reads the words of sets and colours
     formats: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
 

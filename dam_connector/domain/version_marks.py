@@ -14,6 +14,8 @@ MARK_TEXTS: Mapping[IssueCode, str] = {
     "rendition.product_changed": "product changed",
     "rendition.product_cut": "product cut off",
     "rendition.text_changed": "lettering changed",
+    "rendition.no_scene": "no scene suits",
+    "rendition.scene_unsure": "scene in doubt",
     "model.look_changed": "look changed",
     # before the guess that follows from it, since this can be corrected in the record
     "model.views_disagree": "size and photo contradict each other",

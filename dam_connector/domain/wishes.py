@@ -55,5 +55,5 @@ def understood_words(deliverable: Deliverable) -> tuple[str, ...]:
     """Return words that change a picture of a deliverable, for people."""
     sizes = ("more room", "less room")
     if deliverable.style == LIFESTYLE:
-        return (*sizes, "another room")
+        return (*sizes, "another room", "on marble")
     return (*sizes, "no shadow") if deliverable.shadow else sizes

@@ -318,6 +318,10 @@ def test_a_row_without_a_request_follows_the_rules_and_old_hashes_stay(services:
     assert one == input_hash(prompted, {}, rules.deliverables[0], 1, rules)
     remote = replace(rules.deliverables[0], generator=("openai", "local"))
     assert input_hash(plain, {}, remote, 1, rules) != input_hash(prompted, {}, remote, 1, rules)
+    room = replace(rules.deliverables[0], style="lifestyle")  # our own code reads sets and colours
+    assert input_hash(plain, {}, room, 1, rules) == input_hash(prompted, {}, room, 1, rules)
+    marble = plain.with_request(RowRequest(prompt="on marble"))
+    assert input_hash(plain, {}, room, 1, rules) != input_hash(marble, {}, room, 1, rules)
 
 
 def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) -> None:

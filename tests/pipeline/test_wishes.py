@@ -2,11 +2,13 @@
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dam_connector.domain.row_request import RowRequest
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version
@@ -46,6 +48,7 @@ def test_a_wish_keeps_within_the_picture() -> None:
     assert with_wishes(full, Wishes()) == full
     assert not with_wishes(full, Wishes(no_shadow=True)).shadow
     assert understood_words(full) == ("more room", "less room", "no shadow")
+    assert "on marble" in understood_words(replace(full, style="lifestyle"))
 
 
 def test_the_next_version_follows_the_words_that_the_page_names(
@@ -67,6 +70,28 @@ def test_the_next_version_follows_the_words_that_the_page_names(
     assert after / before == pytest.approx(SMALLER, abs=0.03)
     walls = [pixels(services, versions["room"])[10, 10].astype(int) for versions in (first, second)]
     assert np.abs(walls[0] - walls[1]).max() > 10
+
+
+def test_prompt_and_note_choose_the_set_and_the_version_says_so(
+    services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable[..., None]
+) -> None:
+    write_rules(
+        deliverables=DELIVERABLES, naming={"default": "{sku}_{deliverable}_V{version}_{format:upper}"}
+    )
+    photos.files["a.jpg"] = picture()
+    asked = product(images={"front": photos.url("a.jpg")})
+    intake.add_product(services, asked.with_request(RowRequest(prompt="on a plinth, green")), by="test")
+    drain()
+    first = newest(services)
+    assert facts(first["room"]) == {"set": "plinth", "prompt_words": "plinth, green"}
+    review.regenerate(services, first["room"], note="in an arch, please", by="ann")
+    drain()
+    assert facts(newest(services)["room"]) == {"set": "arch", "prompt_words": "arch"}
+
+
+def facts(version: Version) -> dict[str, object]:
+    known = version.report.facts
+    return {name: known[name] for name in ("set", "prompt_words")}
 
 
 def newest(services: Services) -> dict[str, Version]:

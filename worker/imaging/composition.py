@@ -133,13 +133,25 @@ def place_product(
     left, top, right, bottom = cutout.box
     scale = min(fill * width / (right - left), fill * height / (bottom - top))
     w, h = max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))
-    product, coverage = _resize_premultiplied(
-        cutout.rgb[top:bottom, left:right], cutout.alpha[top:bottom, left:right], w, h
-    )
     x, y = (width - w) // 2, (height - h) // 2 if foot is None else foot - h
-    light, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
-    light[y : y + h, x : x + w], alpha[y : y + h, x : x + w] = product, coverage
+    light, alpha = lay_product(cutout, width, height, (x, y, x + w, y + h))
     return light, alpha, scale, (x, y, x + w, y + h)
+
+
+def lay_product(cutout: Cutout, width: int, height: int, box: tuple[int, int, int, int]) -> tuple[F32, F32]:
+    """Return the product alone in a frame, scaled into a box that lies within it.
+
+    Returns:
+        Premultiplied linear colour, (h, w, 3), and alpha, (h, w), 0 to 1.
+    """
+    left, top, right, bottom = cutout.box
+    x, y, x1, y1 = box
+    product, coverage = _resize_premultiplied(
+        cutout.rgb[top:bottom, left:right], cutout.alpha[top:bottom, left:right], x1 - x, y1 - y
+    )
+    light, alpha = np.zeros((height, width, 3), np.float32), np.zeros((height, width), np.float32)
+    light[y:y1, x:x1], alpha[y:y1, x:x1] = product, coverage
+    return light, alpha
 
 
 def _resize_premultiplied(rgb: U8, alpha: U8, width: int, height: int) -> tuple[F32, F32]:

@@ -10,6 +10,7 @@ from worker.imaging.cutout import Cutout
 from worker.imaging.encode import encode
 from worker.imaging.lifestyle import Scene, compose_lifestyle
 from worker.imaging.palette import Palette
+from worker.imaging.scene_choice import ScenePlan
 
 PREVIEW_PX = 640
 
@@ -18,10 +19,9 @@ def compose_for_deliverable(
     cutout: Cutout,
     deliverable: Deliverable,
     *,
-    slot: int,
     seed: int,
     oblique: bool,
-    height_m: float | None,
+    plan: ScenePlan | None = None,
     palette: Palette | None = None,
 ) -> Picture:
     """Compose the product as its deliverable asks; the same seed gives the same picture.
@@ -29,26 +29,16 @@ def compose_for_deliverable(
     Args:
         cutout: The product.
         deliverable: Its style, size, background, fill, shadow and reflection are used.
-        slot: The deliverable's slot, from 1; it chooses the room.
-        seed: Decides the noise of a room's materials.
+        seed: Decides the noise of a set's materials.
         oblique: The product is seen from above.
-        height_m: The product's height, if known.
-        palette: Colours for the room.
+        plan: The scene of a lifestyle picture.
+        palette: Colours for its ground.
     """
     d = deliverable
     width, height = picture_size(d.aspect, d.size_px)
-    if d.style == "lifestyle":
-        scene = Scene(
-            width=width,
-            height=height,
-            fill=d.fill,
-            slot=slot,
-            seed=seed,
-            height_m=height_m,
-            oblique=oblique,
-            palette=palette,
-        )
-        return compose_lifestyle(cutout, scene)
+    if plan is not None:
+        scene = Scene(width=width, height=height, fill=d.fill, slot=1, seed=seed, palette=palette)
+        return compose_lifestyle(cutout, scene, plan)
     studio = Studio(
         width=width,
         height=height,

@@ -1,58 +1,57 @@
-"""Lifestyle composition without AI: the product's own pixels in a room generated in code, lit from one side.
+"""Lifestyle composition without AI: the product's own pixels in a set drawn in code, lit from one side.
 
-Floor and wall are drawn in perspective at the product's true scale. The cast shadow is the product's outline
-projected onto the floor away from the light, softer with distance. The wall takes a slight tint from the
-product. Slots 1 to 4 differ in material, wall and light.
+`scene_choice.py` chooses pose, scale and set. The ground is drawn in perspective at the product's scale, by a
+camera that looks down as the photo's does. Shadows are the product's outline, thrown onto the ground, the
+surface below or the wall. The product's pixels are never changed.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.composition import Picture, nonzero_region, place_product
+from dam_connector.domain.product import Dimensions, View
+from worker.imaging.backdrop_colour import Colour
+from worker.imaging.backdrops import BACKDROPS, Stage, light_through, stage_for, vignette
+from worker.imaging.composition import Picture, lay_product, nonzero_region, place_product
 from worker.imaging.cutout import Cutout
 from worker.imaging.floor_materials import MATERIALS
 from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, reflection
 from worker.imaging.linear_light import to_srgb
 from worker.imaging.palette import Palette
-from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane, tint_plane
+from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
+from worker.imaging.poses import Pose
+from worker.imaging.scene_choice import SceneFacts, ScenePlan, plan_scene
+from worker.imaging.scene_sets import SceneSet
+from worker.imaging.scene_shadows import backdrop_shadow, depth_of, drop_shadow, leaning_shadow, under_shadow
+from worker.imaging.scene_surfaces import (
+    draw_plinth,
+    draw_shelf,
+    ground,
+    ground_from_above,
+    soft_seam,
+)
 
 F32 = NDArray[np.float32]
+Box = tuple[int, int, int, int]
 
-# Of the picture's height: the product's lowest row, the line between wall and floor, and the eye level.
-FOOT, SEAM, EYE_LEVEL = 0.83, 0.665, 0.46
-TEXTURE_PX = 1536
-MIN_FLOOR_PRODUCT_M = 0.5  # smaller products are on a table: no skirting board behind them
-DEFAULT_HEIGHT_M = 0.45
-CAST_STRENGTH = 0.50
-CAST_ASIDE, CAST_BACK = 0.62, 0.17  # of the product's height: how far the cast shadow goes
-CONTACT_STRENGTH = 0.75
+# Of the picture's height: the product's lowest row, by what it stands on.
+FOOT: Mapping[str, float] = {"": 0.83, "plinth": 0.74, "shelf": 0.72}
+CUT_OFF_FOOT = 0.94
+CUT_OFF_FILL = 0.88
+HUNG_FILL = 0.66
+MIDDLE = 0.575  # of the picture's height: where the middle of a low product is
+WIDE_GROWTH, MAX_GROWTH, MAX_WIDE_FILL = 0.22, 1.3, 0.84  # of a wide product, so that it is not lost
+MIN_HEADROOM = 0.07  # of the picture's height
+CAST_STRENGTH, CONTACT_STRENGTH = 0.50, 0.88
+CAST_ASIDE = 0.50  # of the product's height: how far aside the cast shadow goes
+CAST_BACK, CAST_BACK_BY_TILT = 0.09, 0.55  # how far back: at eye level, and what the camera's tilt adds
 REFLECTION_REACH = 0.125  # of the picture's height
 SHADE_TINT = (1.0, 0.985, 0.96)  # of the light that a shadow takes, by channel: shadows are a little blue
-PALETTE_SHARE = 0.72  # of the room's colour, the rest stays the slot's own
-PLASTER_GRAIN = 8e-5  # of the wall's light, for each level of its noise
-TINT_STRIDE = 4  # the product's mean colour is taken from every fourth pixel
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """Material, colours and light of a room."""
-
-    floor: str  # a key of MATERIALS
-    wall: tuple[float, float, float]  # linear colour
-    light: int  # -1 from the left, 1 from the right
-    window: bool  # whether the light draws a window on the wall
-    floor_colour: tuple[float, float, float] | None = None  # to which the material is recoloured, linear
-
-
-ROOMS = (
-    Room(floor="oak", wall=(0.72, 0.69, 0.64), light=-1, window=True),
-    Room(floor="concrete", wall=(0.56, 0.58, 0.60), light=1, window=False),
-    Room(floor="linen", wall=(0.66, 0.56, 0.46), light=-1, window=False),
-    Room(floor="marble", wall=(0.48, 0.54, 0.49), light=1, window=True),
-)
+VIGNETTE, GRAIN = 0.10, 0.010  # of the light
+MIDDLE_TONE = 0.55  # of a channel, linear: a darker wall gets a lighter ground, and the reverse
+PLINTH_REACH = 0.68  # of the width of what stands on it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,141 +61,308 @@ class Scene:
     width: int  # pixels
     height: int  # pixels
     fill: float  # the product's share of the tighter side
-    slot: int  # from 1; it chooses the room
+    slot: int  # from 1; it chooses the set
     seed: int  # decides the noise of the materials
     height_m: float | None = None  # of the product
     oblique: bool = False  # the product is seen from above, so its base is no single row
-    palette: Palette | None = None  # colours that the room takes
+    palette: Palette | None = None  # colours that the set takes
+    facts: SceneFacts | None = None  # what decides the scene; None: what is above
 
-
-def compose_lifestyle(cutout: Cutout, scene: Scene) -> Picture:
-    """Compose the product in the room of its slot."""
-    room = _apply_palette(ROOMS[(scene.slot - 1) % len(ROOMS)], scene.palette)
-    rng = np.random.default_rng(scene.seed)
-    foot = round(FOOT * scene.height)
-    light, alpha, scale, box = place_product(
-        cutout, scene.width, scene.height, min(scene.fill, FOOT - 0.06), foot
-    )
-    m_per_px = (scene.height_m or DEFAULT_HEIGHT_M) / max(1, int(np.count_nonzero((alpha > 0.5).any(1))))
-    some = light[::TINT_STRIDE, ::TINT_STRIDE][alpha[::TINT_STRIDE, ::TINT_STRIDE] > 0.5]
-    tint = some.mean(0) if len(some) else np.ones(3, np.float32)
-    picture = _draw_room(room, scene, m_per_px, tint, rng)
-    line = ground_line(alpha, oblique=scene.oblique)
-    if gloss := MATERIALS[room.floor].gloss:
-        mirror, share = reflection(light, alpha, line, gloss=gloss, reach=REFLECTION_REACH * scene.height)
-        region = nonzero_region(share)
-        floor_light = multiply_by_plane(picture[region], 1 - share[region])
-        picture[region] = floor_light + multiply_by_plane(mirror[region], share[region])
-    cast = cast_shadow(alpha, line, aside=-room.light * CAST_ASIDE, back=CAST_BACK)
-    contact = contact_shadow(alpha, line, oblique=scene.oblique)
-    cast[: round(SEAM * scene.height)] = 0
-    region = nonzero_region(cast, contact)
-    shade = 1 - (1 - CAST_STRENGTH * cast[region]) * (1 - CONTACT_STRENGTH * contact[region])
-    shade = np.clip(shade, 0, 0.9)
-    picture[region] *= np.dstack([1 - shade * np.float32(share) for share in SHADE_TINT])
-    region = nonzero_region(alpha)
-    picture[region] = multiply_by_plane(picture[region], 1 - alpha[region]) + light[region]
-    return Picture(rgb=to_srgb(picture), alpha=None, scale=scale, box=box)
-
-
-def _apply_palette(room: Room, palette: Palette | None) -> Room:
-    """Return the room in the palette's colours; the wall keeps a share of its own, so slots still differ."""
-    if palette is None:
-        return room
-    wall = PALETTE_SHARE * np.array(palette.wall) + (1 - PALETTE_SHARE) * np.array(room.wall)
-    return replace(room, wall=tuple(wall.tolist()), floor_colour=palette.floor)
-
-
-def _draw_room(room: Room, scene: Scene, m_per_px: float, tint: F32, rng: np.random.Generator) -> F32:
-    """Return the empty room in linear light, (h, w, 3)."""
-    height, width = scene.height, scene.width
-    seam = round(SEAM * height)
-    y, x = np.linspace(0, 1, height, dtype=np.float32)[:, None], np.linspace(0, 1, width, dtype=np.float32)
-    wall = np.array(room.wall, np.float32)
-    wall = wall * (0.88 + 0.12 * tint / max(1e-3, float(tint.max())))  # a slight tint from the product
-    grain = cv2.GaussianBlur(
-        np.frombuffer(rng.bytes(seam * width), np.uint8).reshape(seam, width), (0, 0), 1.2
-    )
-    picture = np.empty((height, width, 3), np.float32)
-    picture[:seam] = tint_plane(1 + (grain - np.float32(127.5)) * np.float32(PLASTER_GRAIN), wall.tolist())
-    floor = _draw_floor(room.floor, scene, m_per_px, rng)
-    if room.floor_colour:
-        floor = (
-            floor
-            * np.array(room.floor_colour, np.float32) ** PALETTE_SHARE
-            * np.maximum(floor.mean((0, 1)), 1e-3) ** -PALETTE_SHARE
+    @property
+    def all_facts(self) -> SceneFacts:
+        """Return the facts that decide the scene."""
+        return self.facts or SceneFacts(
+            view=View.HERO if self.oblique else View.FRONT,
+            oblique=self.oblique or None,
+            dimensions=Dimensions(height_m=self.height_m),
+            slot=self.slot,
+            palette=self.palette,
+            aspect=self.width / self.height,
         )
-    picture[seam:] = floor
-    if (scene.height_m or DEFAULT_HEIGHT_M) >= MIN_FLOOR_PRODUCT_M:
-        picture = _draw_skirting_board(picture, seam, height)
-    distance_from_light = x if room.light < 0 else 1 - x
-    light = 1.12 - 0.42 * distance_from_light - 0.16 * (1 - y)
-    if room.window:
-        light += 0.20 * _draw_window_light(scene, room.light)
-    corner = np.exp(-np.abs(y * height - seam) / (0.035 * height))
-    light *= 1 - 0.16 * corner
-    return multiply_by_plane(picture, np.clip(light, 0.2, 1.5).astype(np.float32))
 
 
-def _draw_skirting_board(picture: F32, seam: int, height: int) -> F32:
-    """Draw a low skirting board in the wall's own colour, with shadow lines above and below it."""
-    top = seam - round(0.034 * height)
-    picture[top:seam] = np.clip(picture[top:seam] * 1.06, 0, 1)
-    line = max(1, height // 500)
-    picture[top - line : top] *= 0.86
-    picture[seam - line : seam + line] *= 0.55
-    return picture
+@dataclass(slots=True)
+class _Canvas:
+    """A picture while it is composed."""
+
+    picture: F32  # linear, (h, w, 3)
+    light: F32  # of the product: premultiplied linear colour, (h, w, 3)
+    alpha: F32  # of the product, (h, w)
+    scale: float
+    box: Box
+    stage: Stage
+    plan: ScenePlan
+    shades: list[F32]  # shares of light that the product takes, (h, w)
 
 
-def _draw_floor(material: str, scene: Scene, m_per_px: float, rng: np.random.Generator) -> F32:
-    """Return the floor in perspective, drawn at twice the size so that its far end does not alias."""
-    height, width = scene.height * 2, scene.width * 2
-    eye, foot, seam = EYE_LEVEL * height, FOOT * height, SEAM * height
-    # distances from the viewer to the picture's lower edge and to the wall; the product's distance is 1
-    near, far = (foot - eye) / (height - eye), (foot - eye) / (seam - eye)
-    half_width_m = m_per_px * scene.width / 2  # at the product
-    side_m = max(2 * half_width_m * far * 1.05, (far - near) * 2.2 * half_width_m)
-    px_per_m = TEXTURE_PX / side_m
-    texture = MATERIALS[material].draw_levels(TEXTURE_PX, px_per_m, rng)
-    middle, depth = TEXTURE_PX / 2, (far - near) * 2.2 * half_width_m * px_per_m
-    source = np.array(
-        [
-            [middle - half_width_m * far * px_per_m, TEXTURE_PX - depth],
-            [middle + half_width_m * far * px_per_m, TEXTURE_PX - depth],
-            [middle + half_width_m * near * px_per_m, TEXTURE_PX],
-            [middle - half_width_m * near * px_per_m, TEXTURE_PX],
-        ],
-        np.float32,
-    )
-    rows = scene.height - round(seam / 2)
-    target = np.array([[0, 0], [width, 0], [width, rows * 2], [0, rows * 2]], np.float32)
-    levels = cv2.warpPerspective(
-        texture,
-        cv2.getPerspectiveTransform(source, target),
-        (width, rows * 2),
-        flags=cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    reduced = cv2.resize(levels, (scene.width, rows), interpolation=cv2.INTER_AREA)
-    return MATERIALS[material].colourise(np.asarray(reduced, np.float32))
+def compose_lifestyle(cutout: Cutout, scene: Scene, plan: ScenePlan | None = None) -> Picture:
+    """Compose the product in a set.
 
-
-def _draw_window_light(scene: Scene, side: int) -> F32:
-    """Return the light that a window of four panes throws on the wall, soft at its edges, (h, w), 0 to 1."""
+    Args:
+        cutout: The product.
+        scene: The picture.
+        plan: Pose, scale and set; chosen from the scene if None.
+    """
+    plan = plan or plan_scene(cutout, scene.all_facts)
+    rng = np.random.default_rng(scene.seed)
+    canvas = _COMPOSERS[plan.finding.pose](cutout, scene, plan, plan.colour, rng)
+    picture = vignette(canvas.picture, VIGNETTE)
     height, width = scene.height, scene.width
-    panes = np.zeros((height, width), np.float32)
-    w, h, lean = 0.13 * width, 0.17 * height, -side * 0.05 * width
-    left = (0.50 if side < 0 else 0.12) * width
-    for row in range(2):
-        for column in range(2):
-            x, y = left + column * w * 1.12 + row * lean, 0.07 * height + row * h * 1.09
-            corners = np.array(
-                [
-                    [x, y],
-                    [x + w, y - 0.012 * height],
-                    [x + w + lean, y + h - 0.012 * height],
-                    [x + lean, y + h],
-                ]
-            )
-            cv2.fillConvexPoly(panes, np.round(corners).astype(np.int32), 1.0, cv2.LINE_AA)
-    return gaussian_blur(panes, 0.009 * width)
+    grain = rng.standard_normal((height, width), np.float32)
+    picture = multiply_by_plane(picture, 1 + np.float32(GRAIN) * grain)
+    shade = _joined(canvas.shades)
+    region = nonzero_region(shade, canvas.alpha)
+    for channel, share in enumerate(SHADE_TINT):
+        picture[(*region, channel)] *= 1 - shade[region] * np.float32(share)
+    region = nonzero_region(canvas.alpha)
+    picture[region] = multiply_by_plane(picture[region], 1 - canvas.alpha[region]) + canvas.light[region]
+    return Picture(rgb=to_srgb(picture), alpha=None, scale=canvas.scale, box=canvas.box)
+
+
+def _joined(shades: list[F32]) -> F32:
+    remaining = np.ones_like(shades[0])
+    for shade in shades:
+        remaining *= 1 - shade
+    return np.asarray(np.clip(1 - remaining, 0, 0.9), np.float32)
+
+
+def _upright(
+    cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
+) -> _Canvas:
+    """Compose a product that stands on the ground, a plinth or a shelf."""
+    chosen, finding, height = plan.chosen, plan.finding, scene.height
+    fill = min(_fill(cutout, scene), FOOT[chosen.prop] - MIN_HEADROOM)
+    foot = _foot(cutout, scene, fill, FOOT[chosen.prop])
+    light, alpha, scale, box = place_product(cutout, scene.width, height, fill, foot)
+    m_per_px = plan.m_per_photo_px / scale
+    stage = stage_for(scene.width, height, foot, finding.elevation_deg, m_per_px, chosen.light)
+    picture = _draw_set(chosen, stage, scene, colour, rng)
+    line = ground_line(alpha, oblique=finding.oblique)
+    cast = cast_shadow(
+        alpha,
+        line,
+        aside=-chosen.light * CAST_ASIDE,
+        back=CAST_BACK + CAST_BACK_BY_TILT * float(np.sin(np.radians(finding.elevation_deg))),
+    )
+    cast *= _above_seam_fade(stage, is_cove=not chosen.surface)
+    contact = contact_shadow(alpha, line, oblique=finding.oblique)
+    under = under_shadow(alpha, line)
+    if chosen.prop == "plinth":
+        top = draw_plinth(picture, stage, _base(alpha, line), _plinth_colour(colour))
+        cast, contact, under = cast * (0.25 + 0.75 * top), contact * top, under * top
+    gloss = MATERIALS[chosen.surface].gloss if chosen.surface else 0.0
+    if gloss:
+        mirror, share = reflection(light, alpha, line, gloss=gloss, reach=REFLECTION_REACH * height)
+        region = nonzero_region(share)
+        below = multiply_by_plane(picture[region], 1 - share[region])
+        picture[region] = below + multiply_by_plane(mirror[region], share[region])
+    if chosen.prop == "shelf":
+        edge = _shelf(picture, stage, chosen, colour, scene, rng)
+        cast[edge:], contact[edge:], under[edge:] = 0, 0, 0
+    shades = [CAST_STRENGTH * cast, CONTACT_STRENGTH * contact, under]
+    return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
+
+
+def _fill(cutout: Cutout, scene: Scene) -> float:
+    """Return the share that a product takes: a little more for one that is much wider than the picture."""
+    left, top, right, bottom = cutout.box
+    wide = (right - left) / max(1, bottom - top) * scene.height / scene.width
+    growth = float(np.clip(1 + WIDE_GROWTH * (wide - 1), 1, MAX_GROWTH))
+    return max(scene.fill, min(MAX_WIDE_FILL, scene.fill * growth))
+
+
+def _foot(cutout: Cutout, scene: Scene, fill: float, lowest: float) -> int:
+    """Return the row on which a product stands: a low product stands higher, so that it is in the middle."""
+    left, top, right, bottom = cutout.box
+    scale = min(fill * scene.width / (right - left), fill * scene.height / (bottom - top))
+    share = (bottom - top) * scale / scene.height
+    return round(min(lowest, MIDDLE + share / 2) * scene.height)
+
+
+def _shelf(
+    picture: F32, stage: Stage, chosen: SceneSet, colour: Colour, scene: Scene, rng: np.random.Generator
+) -> int:
+    wall = multiply_by_plane(
+        BACKDROPS[chosen.wall](stage, colour, np.random.default_rng(scene.seed)),
+        light_through(stage, chosen.shade, np.random.default_rng(scene.seed)),
+    )
+    floor = picture.copy()
+    return draw_shelf(picture, stage, wall, floor)
+
+
+def _plinth_colour(colour: Colour) -> Colour:
+    """Return the colour of a plinth before a backdrop: the same, a little lighter."""
+    red, green, blue = (min(0.84, c * 1.06 + 0.015) for c in colour)
+    return red, green, blue
+
+
+def _base(alpha: F32, line: F32) -> tuple[float, float, float]:
+    """Return middle column, middle row and half width of the plinth below a product."""
+    solid = alpha > 0.5
+    columns = np.flatnonzero(solid.any(0))
+    bottom = len(alpha) - 1 - solid[::-1, columns].argmax(0)
+    near = columns[line[columns] - bottom < 0.06 * np.count_nonzero(solid.any(1)) + 2]
+    left, right = float(near[0]), float(near[-1])
+    rows = line[near]
+    middle_row = (float(rows.min()) + float(rows.max())) / 2 - 0.004 * len(alpha)
+    reach = max(PLINTH_REACH * (right - left), 0.36 * len(columns), 0.10 * alpha.shape[1])
+    return (left + right) / 2, middle_row, min(reach, 0.62 * alpha.shape[1])
+
+
+def _above_seam_fade(stage: Stage, *, is_cove: bool) -> F32:
+    """Return by how much a shadow on the ground is seen in each row, (h, 1): little on the wall."""
+    rows = np.arange(stage.height, dtype=np.float32)[:, None]
+    soft = (0.10 if is_cove else 0.012) * stage.height
+    return np.asarray(np.clip((rows - stage.seam) / soft + (0.8 if is_cove else 0.0), 0, 1), np.float32)
+
+
+def _draw_set(chosen: SceneSet, stage: Stage, scene: Scene, colour: Colour, rng: np.random.Generator) -> F32:
+    """Return the empty set in linear light, (h, w, 3)."""
+    picture = BACKDROPS[chosen.wall](stage, colour, rng)
+    if chosen.blur:
+        picture = gaussian_blur(picture, chosen.blur * scene.width)
+    if chosen.shade:
+        picture = multiply_by_plane(picture, light_through(stage, chosen.shade, rng))
+    if chosen.surface:
+        floor_colour = scene.palette.floor if scene.palette else None
+        if floor_colour is None and chosen.surface == "plaster":
+            floor_colour = _other_tone(colour) if chosen.wall == "cove" else colour
+        drawn = ground(stage, chosen.surface, floor_colour, rng)
+        picture[len(picture) - len(drawn) :] = multiply_by_plane(drawn, _floor_light(stage, len(drawn)))
+        picture = soft_seam(picture, stage, max(0.003, chosen.blur * 0.5))
+    return np.asarray(picture, np.float32)
+
+
+def _other_tone(colour: Colour) -> Colour:
+    """Return a clearly lighter or darker tone of a colour, a little warmer."""
+    lighter = max(colour) < MIDDLE_TONE
+    red, green, blue = (0.45 + 0.5 * c if lighter else 0.62 * c for c in colour)
+    return red, 0.985 * green, 0.95 * blue
+
+
+def _floor_light(stage: Stage, rows: int) -> F32:
+    """Return the light on the ground, (rows, w): more on the side of the light."""
+    x = np.linspace(0, 1, stage.width, dtype=np.float32)[None]
+    from_light = x if stage.light < 0 else 1 - x
+    y = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
+    return np.asarray(1.10 - 0.30 * from_light - 0.06 * y, np.float32)
+
+
+def _lying(
+    cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
+) -> _Canvas:
+    """Compose a product that lies, seen from above."""
+    chosen = plan.chosen
+    light, alpha, scale, box = place_product(cutout, scene.width, scene.height, max(scene.fill, 0.68))
+    stage = _flat_stage(scene, plan.m_per_photo_px / scale, chosen.light)
+    if chosen.surface:
+        floor_colour = scene.palette.floor if scene.palette else None
+        picture = ground_from_above(stage, chosen.surface, floor_colour, rng)
+        picture = multiply_by_plane(picture, _flat_light(stage))
+    else:
+        picture = multiply_by_plane(
+            np.tile(np.array(colour, np.float32), (scene.height, scene.width, 1)), _flat_light(stage)
+        )
+    if chosen.shade:
+        picture = multiply_by_plane(picture, light_through(stage, chosen.shade, rng))
+    shades = [drop_shadow(alpha, depth_of(alpha), chosen.light)]
+    return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
+
+
+def _flat_light(stage: Stage) -> F32:
+    x = np.linspace(0, 1, stage.width, dtype=np.float32)[None]
+    y = np.linspace(0, 1, stage.height, dtype=np.float32)[:, None]
+    from_light = x if stage.light < 0 else 1 - x
+    return np.asarray(1.12 - 0.20 * from_light - 0.10 * y, np.float32)
+
+
+def _flat_stage(scene: Scene, m_per_px: float, light: int) -> Stage:
+    """Return the stage of a surface that fills the picture."""
+    return Stage(
+        width=scene.width,
+        height=scene.height,
+        foot=float(scene.height),
+        eye=-float(scene.height),
+        seam=float(scene.height),
+        m_per_px=m_per_px,
+        light=light,
+    )
+
+
+def _hanging(
+    cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
+) -> _Canvas:
+    """Compose a product that hangs on a wall."""
+    light, alpha, scale, box = place_product(cutout, scene.width, scene.height, min(scene.fill, HUNG_FILL))
+    stage = _flat_stage(scene, plan.m_per_photo_px / scale, plan.chosen.light)
+    picture = _draw_set(replace(plan.chosen, surface=""), stage, scene, colour, rng)
+    shades = [drop_shadow(alpha, depth_of(alpha), plan.chosen.light, lift=1.1)]
+    return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
+
+
+def _leaning(
+    cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
+) -> _Canvas:
+    """Compose a product that leans against a wall."""
+    foot = round((FOOT[""] + 0.03) * scene.height)
+    light, alpha, scale, box = place_product(cutout, scene.width, scene.height, max(scene.fill, 0.7), foot)
+    m_per_px = plan.m_per_photo_px / scale
+    stage = stage_for(
+        scene.width, scene.height, foot, plan.finding.elevation_deg, m_per_px, plan.chosen.light
+    )
+    stage = replace(stage, seam=foot - 0.035 * scene.height)
+    picture = _draw_set(replace(plan.chosen, blur=0.0), stage, scene, colour, rng)
+    line = ground_line(alpha, oblique=False)
+    contact = contact_shadow(alpha, line, oblique=False)
+    shades = [leaning_shadow(alpha, stage.seam, plan.chosen.light), CONTACT_STRENGTH * contact]
+    return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
+
+
+def _cut_off(
+    cutout: Cutout, scene: Scene, plan: ScenePlan, colour: Colour, rng: np.random.Generator
+) -> _Canvas:
+    """Compose a product that the photo's frame cuts off: the picture's frame cuts off the same sides."""
+    touched = plan.finding.touched if not plan.finding.refusal else frozenset[str]()
+    box, scale = _cut_off_box(cutout, scene, touched)
+    light, alpha = lay_product(cutout, scene.width, scene.height, box)
+    stage = stage_for(
+        scene.width,
+        scene.height,
+        CUT_OFF_FOOT * scene.height,
+        9.0,
+        plan.m_per_photo_px / scale,
+        plan.chosen.light,
+    )
+    meets_ground = "bottom" not in touched and not plan.finding.refusal
+    wall_stage = stage if meets_ground else _flat_stage(scene, stage.m_per_px, plan.chosen.light)
+    picture = _draw_set(plan.chosen, wall_stage, scene, colour, rng)
+    shades = [backdrop_shadow(alpha, plan.chosen.light)]
+    if meets_ground:
+        line = ground_line(alpha, oblique=False)
+        shades = [CONTACT_STRENGTH * contact_shadow(alpha, line, oblique=False)]
+    return _Canvas(picture, light, alpha, scale, box, stage, plan, shades)
+
+
+def _cut_off_box(cutout: Cutout, scene: Scene, touched: frozenset[str]) -> tuple[Box, float]:
+    """Return the box of the product in the picture, and its scale."""
+    left, top, right, bottom = cutout.box
+    width, height = right - left, bottom - top
+    scale = min(CUT_OFF_FILL * scene.width / width, CUT_OFF_FILL * scene.height / height)
+    if {"left", "right"} <= touched or {"top", "bottom"} <= touched:
+        scale = min(scene.width / width, scene.height / height)
+    w = min(scene.width, max(1, round(width * scale)))
+    h = min(scene.height, max(1, round(height * scale)))
+    x = 0 if "left" in touched else scene.width - w if "right" in touched else (scene.width - w) // 2
+    below = scene.height - h
+    y = below if "bottom" in touched else 0 if "top" in touched else round(below * CUT_OFF_FOOT)
+    return (x, y, x + w, y + h), scale
+
+
+_COMPOSERS: Mapping[Pose, Callable[..., _Canvas]] = {
+    Pose.UPRIGHT: _upright,
+    Pose.LIES: _lying,
+    Pose.HANGS: _hanging,
+    Pose.LEANS: _leaning,
+    Pose.WORN: _cut_off,
+    Pose.CROPPED: _cut_off,
+}

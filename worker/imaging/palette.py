@@ -1,4 +1,4 @@
-"""The colour palette of an inspiration image, which gives a room its wall and floor colours.
+"""The palette of an inspiration image: colours of a set's wall and floor, and the side of its light.
 
 The image's pixels are never used.
 """
@@ -17,15 +17,17 @@ F32 = NDArray[np.float32]
 CLUSTERS = 6
 ANALYSIS_PX = 96  # the image is reduced to a square of this size
 MIN_LIGHTNESS, MAX_LIGHTNESS = 34.0, 82.0  # of L*, so that white and black products contrast with the wall
+MIN_LIGHT_DIFFERENCE = 5.0  # of L*: between the outer thirds of a picture that is lit from one side
 MAX_CHROMA = 26.0  # a stronger colour would reflect onto the product
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Palette:
-    """Colours for a room, linear."""
+    """Colours for a set, linear, and its light."""
 
     wall: tuple[float, float, float]
     floor: tuple[float, float, float]
+    light: int = 0  # -1 from the left, 1 from the right, 0 from neither
 
 
 def extract_palette(photo: Photo) -> Palette:
@@ -45,7 +47,17 @@ def extract_palette(photo: Photo) -> Palette:
     wall = int(muted_shares.argmax())
     distances = np.linalg.norm(centres - centres[wall], axis=1)
     floor = int((shares * np.clip(distances / 25, 0, 1)).argmax())
-    return Palette(wall=_limit_colour(centres[wall]), floor=_limit_colour(centres[floor]))
+    return Palette(
+        wall=_limit_colour(centres[wall]), floor=_limit_colour(centres[floor]), light=_lit_side(lab[:, 0])
+    )
+
+
+def _lit_side(lightness: F32) -> int:
+    """Return the side of a picture that is clearly lighter, -1 left or 1 right, else 0."""
+    columns = lightness.reshape(ANALYSIS_PX, ANALYSIS_PX).mean(0)
+    third = ANALYSIS_PX // 3
+    difference = float(columns[-third:].mean() - columns[:third].mean())
+    return 0 if abs(difference) < MIN_LIGHT_DIFFERENCE else 1 if difference > 0 else -1
 
 
 def _limit_colour(lab: F32) -> tuple[float, float, float]:

@@ -22,6 +22,7 @@ class RenderedView:
     name: str  # the view, or the number of the spin frame, e.g. "07"
     cutout: Cutout
     is_oblique: bool  # whether it is seen from above
+    elevation_deg: float  # of the camera above the horizon
 
 
 def render_views(
@@ -61,6 +62,7 @@ def render_views(
             name=name,
             cutout=Cutout(rgb=rgb, alpha=alpha, confidence=1.0, frame=frame),
             is_oblique=first.elevation > OBLIQUE_DEG,
+            elevation_deg=first.elevation,
         )
 
 

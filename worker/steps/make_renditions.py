@@ -12,6 +12,7 @@ from dam_connector.domain.issue import issue
 from dam_connector.domain.product import INSPIRATION, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.scene_words import read_scene_words
 from dam_connector.domain.version import CUTOUT_MASK, CUTOUT_PHOTO, Role
 from dam_connector.domain.wishes import read_wishes, with_wishes
 from dam_connector.errors import BadOutput, InputError
@@ -21,7 +22,6 @@ from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_model, cached_photo
 from worker.generators import ProviderResult, await_result, first_good, provider_prompt, without_credits
 from worker.imaging.deliverable_styles import picture_size, slot_seed
-from worker.imaging.lifestyle import ROOMS
 from worker.imaging.palette import Palette, extract_palette
 from worker.renditions import (
     RenditionRequest,
@@ -149,6 +149,7 @@ def _rendition_request(work: Work, services: Services, palette: Palette | None) 
         product=work.product,
         slot=work.slot,
         room=_other_room(work, services) if wishes.other_room else 0,
+        wish=read_scene_words(work.note) or read_scene_words(work.product.request.prompt),
         palette=palette,
         max_pixels=services.settings.max_picture_pixels,
         max_bytes=work.rules(services).checks.max_image_bytes,
@@ -157,12 +158,12 @@ def _rendition_request(work: Work, services: Services, palette: Palette | None) 
 
 
 def _other_room(work: Work, services: Services) -> int:
-    """Return how many rooms after that of its slot a new one is, beyond those of the other slots."""
+    """Return how many sets after that of its slot a new one is, beyond those of the other slots."""
     deliverable = work.deliverable
     mine = (deliverable.name, work.slot)
     listed = services.assets.of_product(work.product.sku)
     made = sum((v.asset.deliverable, v.asset.slot) == mine for v in listed)
-    return made * (deliverable.count if deliverable.count < len(ROOMS) else 1)
+    return made * deliverable.count
 
 
 def _with_result(

@@ -11,6 +11,7 @@ from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.scene_words import read_scene_words
 from worker.imaging.decode import decode
 from worker.imaging.encode import extension
 from worker.imaging.metadata import digital_source_type, write_metadata
@@ -54,7 +55,9 @@ from worker.tools.output import (
     type=click.FloatRange(0.001, 100),
     help="The product's height: floors are drawn at true scale.",
 )
-@click.option("--inspiration", type=INPUT_FILE, help="A picture whose colours a lifestyle room takes on.")
+@click.option("--category", default="", help="The product's category: it sets the usual size and the sets.")
+@click.option("--prompt", default="", help="Words that name a set or a colour, e.g. `on marble`.")
+@click.option("--inspiration", type=INPUT_FILE, help="A picture whose colours a lifestyle set takes on.")
 @click.option("--out-dir", type=OUTPUT_DIR, required=True)
 @net_option
 @json_option
@@ -64,6 +67,8 @@ def rendition(
     slot: int,
     view: str,
     height_m: float | None,
+    category: str,
+    prompt: str,
     inspiration: Path | None,
     out_dir: Path,
     net: str | None,
@@ -78,13 +83,16 @@ def rendition(
     rules = load_rules_or_stop(as_json)
     imaging = rules.imaging if net is None else replace(rules.imaging, net=net)
     wanted = _deliverable_or_stop(deliverable, rules, as_json)
-    product = Product(sku=Sku(source.stem), name=source.stem, dimensions=Dimensions(height_m=height_m))
+    product = Product(
+        sku=Sku(source.stem), name=source.stem, category=category, dimensions=Dimensions(height_m=height_m)
+    )
     with stop_on_input_error(as_json):
         request = RenditionRequest(
             deliverable=wanted,
             product=product,
             slot=slot,
             palette=_palette(inspiration),
+            wish=read_scene_words(prompt),
             max_pixels=MAX_PIXELS,
             max_bytes=rules.checks.max_image_bytes,
             imaging=imaging,

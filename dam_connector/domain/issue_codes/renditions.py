@@ -30,6 +30,28 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
         "The rendition does not have the size that the deliverable asks for.",
         "Regenerate it. If the issue comes back, report it.",
     ),
+    # the scene of a lifestyle picture
+    "rendition.no_scene": IssueSpec(
+        "error",
+        "No scene suits the photo, so the product was set before a plain backdrop.",
+        "Supply a photo that shows the whole product. Or accept the error, if the picture may be used.",
+    ),
+    "rendition.scene_unsure": IssueSpec(
+        "warning",
+        "The product may look wrong in its scene.",
+        "Look at the picture. Supply a photo that shows the whole product, or correct its view.",
+    ),
+    "rendition.size_guessed": IssueSpec(
+        "info",
+        "The size of the product is unknown, so the scale of its scene is a guess.",
+        "Give the dimensions in the record, or a category that names the kind of product.",
+    ),
+    "rendition.prompt_ignored": IssueSpec(
+        "info",
+        "The prompt did not change the picture.",
+        "Name a set or a colour that suits the product, e.g. marble, plinth, shelf, window, kitchen, linen, "
+        "concrete, terrazzo, outdoors, green. Or use a provider that reads prompts.",
+    ),
     # the product in a provider's picture
     "rendition.product_unsure": IssueSpec(
         "error",

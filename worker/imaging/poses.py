@@ -1,0 +1,249 @@
+"""Poses: how a product is placed in a scene, by its record, the view of the photo and the outline.
+
+A product that stands must be able to: its centre lies above what touches the ground, and no large piece
+floats. Otherwise it was photographed lying, from above, and it lies in the scene too. The slopes of the lower
+outline of a product with corners give the camera's elevation.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dam_connector.domain.product import View
+from worker.imaging.cutout import Cutout
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+
+WORKING_PX = 320  # longer side of the outline that is looked at
+FRONT_DEG, HERO_DEG, MAX_DEG = 9.0, 20.0, 46.0  # elevations of the camera: usual ones, and the highest
+LOW_DEG, HERO_MAX_DEG = 12.0, 30.0  # its bounds where only one side of the product's base is seen
+OUTLINE_EPSILON = 0.008  # of the product's size or width: how far a straight edge may be from the outline
+MIN_EPSILON_PX = 0.75  # of the working size: the steps of pixels
+MIN_EDGE = 0.22  # of the product's width: a shorter edge of the lower outline is a rounding
+MIN_EDGE_SLOPE, MAX_EDGE_SLOPE = 0.05, 2.2  # rows a column: flatter is level, steeper is the product's side
+MAX_LEG_SLOPE = 0.42  # the same between feet; a steeper edge goes to a part that hangs over
+NEAR_LOWEST = 0.03  # of the product's size: how near to the lowest point a side of the base begins
+# The product of both slopes is the squared sine of the elevation: as steep, or with one very steep side, no
+# photo of a level product is.
+MAX_CORNER, STEEP_SIDE, MAX_CORNER_STEEP = 0.6, 1.6, 0.4
+TURNED_SLOPE = 0.7  # tangent of 35 degrees, by which a product with one visible side is taken to be turned
+GROUND_GAP = 0.035  # of the product's size: what is nearer to the ground line touches it
+BALANCE_MARGIN = 0.08  # of the product's width: how far the centre may be outside of what touches
+MIN_SUPPORT = 0.05  # of the product's width
+MIN_PIECE = 0.03  # of the product's area: a smaller piece is no part of a set
+MAX_PIECE_GAP = 0.2  # of the product's height: a piece that ends higher above the ground floats
+MAX_CORD = 0.09  # of the product's size: ropes are .03 to .08 thick; what stands, .10 and more
+MAX_CORD_ASPECT = 2.2  # height to width: a taller thin thing is a lamp or a stand
+SLIM_GAP, MIN_SLIM_SUPPORT = (
+    0.06,
+    0.65,
+)  # of the width of a slim product: what is level at a flat end, at least
+FLAT_ASPECT = 3.5  # height to width: a slimmer product seldom stands on its own
+
+
+class Pose(StrEnum):
+    """How a product is placed."""
+
+    UPRIGHT = "stands"
+    LIES = "lies"  # seen from above
+    HANGS = "hangs"
+    LEANS = "leans"
+    WORN = "worn"
+    CROPPED = "cropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseFinding:
+    """A pose and the camera of the photo."""
+
+    pose: Pose
+    oblique: bool = False  # the product shows its depth on the ground
+    elevation_deg: float = FRONT_DEG  # of the camera above the ground
+    touched: frozenset[str] = frozenset()  # sides of the frame that cut the product off
+    doubt: str = ""  # what speaks against a scene, for the report
+    refusal: str = ""  # why there is no scene
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoseHints:
+    """Facts about a product beside its outline."""
+
+    view: str = View.FRONT  # that the photo shows
+    usual_pose: str = ""  # of such products
+    has_person: bool = False
+    oblique: bool | None = None  # seen from above; None: unknown
+    is_known_kind: bool = False  # a word says what the product is
+
+
+def find_pose(cutout: Cutout, hints: PoseHints) -> PoseFinding:
+    """Return the pose of a product in its photo."""
+    touched = frozenset(cutout.touched_sides)
+    if hints.has_person or (hints.usual_pose == Pose.WORN and touched):
+        return _cut_off(Pose.WORN, touched)
+    if touched:
+        return _cut_off(Pose.CROPPED, touched)
+    if hints.usual_pose in (Pose.HANGS, Pose.LEANS) and hints.view in (View.FRONT, View.TOP):
+        return PoseFinding(pose=Pose(hints.usual_pose))
+    if hints.view == View.TOP or hints.usual_pose in (Pose.LIES, Pose.WORN):
+        return PoseFinding(pose=Pose.LIES, elevation_deg=90.0)
+    return _upright(_reduced(cutout), hints)
+
+
+def _cut_off(pose: Pose, touched: frozenset[str]) -> PoseFinding:
+    """Return the finding for a product that the photo's frame cuts off."""
+    finding = PoseFinding(pose=pose, touched=touched)
+    if pose is Pose.WORN or touched <= {"bottom"}:
+        return finding
+    if len(touched) > 2:
+        return replace(finding, refusal=f"the photo cuts the product off at: {', '.join(sorted(touched))}")
+    return replace(finding, doubt=f"the photo cuts the product off at: {', '.join(sorted(touched))}")
+
+
+def _upright(mask: U8, hints: PoseHints) -> PoseFinding:
+    """Return whether a whole product stands, and how the camera sees it; it lies if it cannot stand."""
+    outline = _Outline(mask)
+    elevation, oblique = outline.camera(hints)
+    lying = PoseFinding(pose=Pose.LIES, elevation_deg=90.0)
+    if outline.is_on_a_corner():
+        return replace(lying, doubt="the product seems to balance on a corner, so it was laid down")
+    if outline.floats() or not outline.is_balanced() or (outline.is_cord() and not hints.is_known_kind):
+        return lying
+    return PoseFinding(pose=Pose.UPRIGHT, oblique=oblique, elevation_deg=elevation)
+
+
+class _Outline:
+    """The lower outline of a mask."""
+
+    def __init__(self, mask: U8) -> None:
+        self.mask = mask
+        self.columns = np.flatnonzero(mask.any(0))
+        self.bottom = mask.shape[0] - 1 - mask[::-1, self.columns].argmax(0)
+        rows = np.flatnonzero(mask.any(1))
+        self.width, self.height = len(self.columns), int(rows[-1] - rows[0]) + 1
+        self.size = float(self.width * self.height) ** 0.5
+        points = np.stack([self.columns, self.bottom], 1).astype(np.float32)
+        hull = cv2.convexHull(points)
+        epsilon = max(MIN_EPSILON_PX, OUTLINE_EPSILON * min(self.size, self.width))
+        corners = cv2.approxPolyDP(hull, epsilon, closed=True)[:, 0]
+        self.edges = self._lower_edges(corners)
+
+    def _lower_edges(self, corners: F32) -> list[tuple[float, float, float, float]]:
+        """Return the edges of the lower hull from left to right: x, row, x, row."""
+        left, right = corners[corners[:, 0].argmin()], corners[corners[:, 0].argmax()]
+        chord = left[1] + (corners[:, 0] - left[0]) / max(1.0, right[0] - left[0]) * (right[1] - left[1])
+        lower = corners[corners[:, 1] >= chord - 1e-3]
+        lower = lower[lower[:, 0].argsort(kind="stable")]
+        return [(float(a[0]), float(a[1]), float(b[0]), float(b[1])) for a, b in pairwise(lower)]
+
+    def _sides(self) -> tuple[float, float]:
+        """Return how steeply the base rises to the left and right of its nearest corner, 0 if it does not.
+
+        A side is a long straight edge that begins near the lowest point. The product follows it, as a box
+        does, or touches it at its end, as the back legs of a chair do.
+        """
+        found = {-1: 0.0, 1: 0.0}
+        lowest = max(y for edge in self.edges for y in (edge[1], edge[3])) if self.edges else 0.0
+        for x0, y0, x1, y1 in self.edges:
+            slope, length = (y1 - y0) / max(1.0, x1 - x0), x1 - x0
+            begins = max(y0, y1) >= lowest - NEAR_LOWEST * self.size
+            if length < MIN_EDGE * self.width or not begins or abs(slope) < MIN_EDGE_SLOPE:
+                continue
+            limit = MAX_EDGE_SLOPE if self._is_followed(x0, y0, x1, y1) else MAX_LEG_SLOPE
+            if abs(slope) <= limit:
+                side = 1 if slope < 0 else -1
+                found[side] = max(found[side], abs(slope))
+        return found[-1], found[1]
+
+    def _is_followed(self, x0: float, y0: float, x1: float, y1: float) -> bool:
+        """Return whether the product's lower outline lies along an edge of its hull."""
+        inside = (self.columns >= x0) & (self.columns <= x1)
+        rows = y0 + (self.columns[inside] - x0) * (y1 - y0) / max(1.0, x1 - x0)
+        return float(np.mean(rows - self.bottom[inside])) <= GROUND_GAP * self.size
+
+    def camera(self, hints: PoseHints) -> tuple[float, bool]:
+        """Return the camera's elevation in degrees, and whether the product shows its depth."""
+        left, right = self._sides()
+        is_hero = bool(hints.oblique) or hints.view in (View.HERO, View.DETAIL)
+        if left and right:
+            elevation = np.degrees(np.arcsin(min(1.0, (left * right) ** 0.5)))
+            return float(np.clip(elevation, FRONT_DEG, MAX_DEG)), True
+        if left or right:  # the other side is too short to be seen: the product is turned a little
+            elevation = np.degrees(np.arcsin(min(1.0, max(left, right) / TURNED_SLOPE)))
+            return float(np.clip(elevation, HERO_DEG if is_hero else LOW_DEG, HERO_MAX_DEG)), True
+        return (HERO_DEG if is_hero else FRONT_DEG), is_hero
+
+    def is_on_a_corner(self) -> bool:
+        """Return whether the product balances on a corner: no camera sees a level base as steep as this."""
+        left, right = self._sides()
+        return left * right > MAX_CORNER or (
+            max(left, right) > STEEP_SIDE and left * right > MAX_CORNER_STEEP
+        )
+
+    def _ground(self) -> F32:
+        """Return the row of the lower hull under each column of the product."""
+        x = [self.edges[0][0], *(edge[2] for edge in self.edges)] if self.edges else [0.0]
+        y = [self.edges[0][1], *(edge[3] for edge in self.edges)] if self.edges else [0.0]
+        lowest = float(self.bottom.max())
+        hull = np.interp(self.columns, x, y)
+        reach = np.abs(self.columns - self.columns[int(self.bottom.argmax())])
+        return np.maximum(hull, lowest - 0.48 * reach).astype(np.float32)
+
+    def is_balanced(self) -> bool:
+        """Return whether the product's centre lies above what touches the ground."""
+        touching = self.columns[self._ground() - self.bottom <= GROUND_GAP * self.size]
+        if not len(touching):
+            return False
+        weights = self.mask.sum(0).astype(np.float64)
+        centre = float((weights * np.arange(len(weights))).sum() / max(1.0, weights.sum()))
+        margin, support = BALANCE_MARGIN * self.width, int(touching[-1] - touching[0]) + 1
+        return (
+            touching[0] - margin <= centre <= touching[-1] + margin
+            and support >= MIN_SUPPORT * self.width
+            and not self._ends_round()
+        )
+
+    def _ends_round(self) -> bool:
+        """Return whether a slim product has a rounded lower end, on which nothing stands."""
+        if self.height <= FLAT_ASPECT * self.width or all(self._sides()):
+            return False
+        level = self.bottom >= self.bottom.max() - SLIM_GAP * self.width
+        return bool(level.sum() < MIN_SLIM_SUPPORT * self.width)
+
+    def is_cord(self) -> bool:
+        """Return whether the product is thin all over, as a rope or a cable is, and not as tall as a lamp."""
+        contours, _ = cv2.findContours(self.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        outline = sum(cv2.arcLength(contour, closed=True) for contour in contours)
+        thickness = 2 * float(self.mask.sum()) / max(1.0, outline)
+        return thickness < MAX_CORD * self.size and self.height < MAX_CORD_ASPECT * self.width
+
+    def floats(self) -> bool:
+        """Return whether a large separate piece ends clearly above the ground."""
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(self.mask, connectivity=8)
+        if count <= 2:
+            return False
+        ground, total = self._ground(), float(self.mask.sum())
+        for number in range(1, count):
+            if stats[number, cv2.CC_STAT_AREA] < MIN_PIECE * total:
+                continue
+            piece = labels == number
+            columns = np.flatnonzero(piece.any(0))
+            lowest = stats[number, cv2.CC_STAT_TOP] + stats[number, cv2.CC_STAT_HEIGHT] - 1
+            under = float(ground[np.searchsorted(self.columns, columns)].max())
+            if under - lowest > MAX_PIECE_GAP * self.height:
+                return True
+        return False
+
+
+def _reduced(cutout: Cutout) -> U8:
+    """Return the product's mask, 0 or 1, cropped and reduced."""
+    left, top, right, bottom = cutout.box
+    alpha = cutout.alpha[max(0, top) : bottom, max(0, left) : right]
+    scale = min(1.0, WORKING_PX / max(alpha.shape))
+    size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
+    mask = (cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
+    return np.asarray(cv2.copyMakeBorder(mask, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0), np.uint8)
