@@ -40,7 +40,7 @@ WEIGHTS: Mapping[str, float] = {
     "level_lines": -3.3492,
 }
 ASPECT_SPREAD = 0.07  # of the logarithm of the proportions: perspective, soft outlines
-LEAST_LIKELIHOOD = 0.02  # of proportions that fit no view: dimensions may be wrong
+LEAST_LIKELIHOOD = 0.005  # of proportions that fit no view: dimensions may be wrong
 HERO_AZIMUTHS, HERO_ELEVATIONS = (20, 30, 40, 50, 60), (5, 12, 20, 30)
 LEVEL_ELEVATIONS = (0, 4, 8, 12, 16)  # degrees from which a side is usually taken
 PRIORS = {View.FRONT: 0.6, View.RIGHT: 0.3, View.TOP: 0.1}  # of a photo that is not from a corner
