@@ -116,7 +116,9 @@ def _case(name: str, image: Image.Image, truth: U8, eaten: U8, text: Box, words:
     while max(pen.textlength(line, ImageFont.load_default(size)) for line in lines) > text[2] - text[0]:
         size -= 2
     for row, line in enumerate(lines):
-        pen.text((text[0], text[1] + row * round(1.25 * size)), line, fill=255, font=ImageFont.load_default(size))
+        pen.text(
+            (text[0], text[1] + row * round(1.25 * size)), line, fill=255, font=ImageFont.load_default(size)
+        )
     ink = np.asarray(letters, np.uint8)
     rgb = np.asarray(image, np.float32)
     share = ink[..., None] / 255

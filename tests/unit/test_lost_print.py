@@ -39,7 +39,9 @@ def test_a_cut_out_that_lost_print_is_doubted() -> None:
     net, case = find_net(ImagingRules().net), next(c for c in CASES if c.name == "packaging 3")
     assert net is not None, "run make frontend"
     found = cut_out_product(case.photo, net)
-    overlap = ((found.alpha > 127) & (case.truth > 127)).sum() / ((found.alpha > 127) | (case.truth > 127)).sum()
+    overlap = ((found.alpha > 127) & (case.truth > 127)).sum() / (
+        (found.alpha > 127) | (case.truth > 127)
+    ).sum()
     assert overlap < 0.9 and found.confidence < ImagingRules().min_probability
     assert "print" in found.doubts[0]
     whole = cut(case, case.truth)

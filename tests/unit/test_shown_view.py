@@ -37,9 +37,7 @@ def test_renders_of_our_products(name: str, view: str, seen: View | None, with_s
     assert found is with_size and (confidence >= MIN_CONFIDENCE) == (with_size is not None)
 
 
-STRAIGHT = ViewEvidence(
-    symmetry=0.98, mirrored_look=0.9, level_foot=1.0, slanted_foot=0.0, level_lines=0.6
-)
+STRAIGHT = ViewEvidence(symmetry=0.98, mirrored_look=0.9, level_foot=1.0, slanted_foot=0.0, level_lines=0.6)
 CABINET = Dimensions(width_m=1.2, height_m=0.8, depth_m=0.4)
 
 

@@ -71,7 +71,9 @@ def _lost_parts(small: U8, product: Mask) -> Mask | None:
     deviation = np.asarray(np.abs(smooth - fitted_surface(smooth, away)).max(2), np.float32)
     if (deviation[away] < PLAIN_LEVELS).mean() < MIN_PLAIN_SHARE:
         return None
-    clear = cv2.morphologyEx(((deviation > CLEAR_LEVELS) & ~product).astype(np.uint8), cv2.MORPH_OPEN, _SQUARE)
+    clear = cv2.morphologyEx(
+        ((deviation > CLEAR_LEVELS) & ~product).astype(np.uint8), cv2.MORPH_OPEN, _SQUARE
+    )
     _, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=8)
     stats[0, cv2.CC_STAT_AREA] = 0
     large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= MIN_PART_SHARE * product.sum())
@@ -98,15 +100,15 @@ def _sharpness(deviation: F32, part: Mask, near: Mask) -> float:
 def _full_size(rgb: U8, parts: Mask) -> U8:
     """Return the opacity of the parts at the photo's size, their edges moved to those of the photo."""
     height, width = rgb.shape[:2]
-    coarse = cv2.resize(
-        _grown(parts, 1).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR
-    )
+    coarse = cv2.resize(_grown(parts, 1).astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     radius = max(2, round(EDGE_RADIUS * max(width, height)))
     left, top, across, down = cv2.boundingRect((coarse > 0).astype(np.uint8))
     rows = slice(max(0, top - 2 * radius), top + down + 2 * radius)
     columns = slice(max(0, left - 2 * radius), left + across + 2 * radius)
     alpha = np.zeros((height, width), np.uint8)
-    led = guide_mask(np.ascontiguousarray(rgb[rows, columns]), np.ascontiguousarray(coarse[rows, columns]), radius)
+    led = guide_mask(
+        np.ascontiguousarray(rgb[rows, columns]), np.ascontiguousarray(coarse[rows, columns]), radius
+    )
     alpha[rows, columns] = led * 255 + 0.5
     return alpha
 

@@ -58,9 +58,7 @@ class ViewEvidence:
     level_lines: float  # -1 to 1: level lines against slanted ones
 
 
-def recognise_view(
-    photo: Photo, cutout: Cutout, size: Dimensions | None = None
-) -> tuple[View | None, float]:
+def recognise_view(photo: Photo, cutout: Cutout, size: Dimensions | None = None) -> tuple[View | None, float]:
     """Return the view that a photo shows, and how probable it is; no view where none is clear.
 
     `View.RIGHT` stands for either side. A back cannot be distinguished from a front, and is called the front.
@@ -114,9 +112,12 @@ def _aspects(width: float, height: float, depth: float) -> dict[View, F64]:
         np.radians(angles).ravel() for angles in np.meshgrid(HERO_AZIMUTHS, HERO_ELEVATIONS)
     )
     low = np.radians(LEVEL_ELEVATIONS)
-    facing, receding = (width * np.cos(azimuth), depth * np.sin(azimuth)), (
-        width * np.sin(azimuth),
-        depth * np.cos(azimuth),
+    facing, receding = (
+        (width * np.cos(azimuth), depth * np.sin(azimuth)),
+        (
+            width * np.sin(azimuth),
+            depth * np.cos(azimuth),
+        ),
     )
     # of a box, and of an elliptic cylinder
     across = np.concatenate([facing[0] + facing[1], np.hypot(*facing)])
