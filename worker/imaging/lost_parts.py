@@ -1,9 +1,10 @@
 """Parts of a product that a net lost on a plain background: joined to the product, clear, with a sharp edge.
 
-A net of 320 px loses cables that lie away from their product, and parts that the frame cuts. What stands out
+A net of 320 px loses cables that lie away from their product, and parts that the frame cuts. What differs
 from the background's surface beside the mask is such a part, a shadow, or a hand that holds the product. The
-edge of a shadow is blurred by the size of the light, that of a part only by the lens; a hand has the colours of
-skin. On 30 real photos (half A) lost parts have a sharpness of .24 to .35, shadows and mirror images up to .12.
+edge of a shadow is blurred by the size of the light, that of a part only by the lens; a hand has the colours
+of skin. On 30 real photos (half A) lost parts have a sharpness of .24 to .35, shadows and mirror images up to
+.12.
 """
 
 from dataclasses import replace
@@ -44,7 +45,7 @@ _SQUARE = np.ones((3, 3), np.uint8)
 
 
 def restore_lost_parts(rgb: U8, found: Cutout) -> Cutout:
-    """Return the cut-out with the parts that it lost; the one found where there are none, or no plain ground."""
+    """Return the cut-out with the parts that it lost, or the one found where there are none."""
     height, width = rgb.shape[:2]
     scale = min(1.0, WORKING_PX / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))

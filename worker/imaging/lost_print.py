@@ -1,9 +1,9 @@
 """Print that a cut-out lost: lines of letters whose paper, or which themselves, are not in the mask.
 
-White packaging on a white background has no outline of its own: a cut-out keeps the picture on it and drops the
-paper with its text, or keeps the letters and drops the paper between them. A line of print has at least
-MIN_LETTERS strokes of nearly one height on one line, whose widths vary and of which some are not convex. Slats,
-holes and teeth are all alike or convex; a shadow has no strokes.
+White packaging on a white background has no outline of its own: a cut-out keeps the picture on it and drops
+the paper with its text, or keeps the letters and drops the paper between them. A line of print has at least
+MIN_LETTERS strokes of nearly one height on one line, whose widths vary and of which some are not convex.
+Slats, holes and teeth are all alike or convex; a shadow has no strokes.
 """
 
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def _is_lost(strokes: U8, line: I32, product: Mask) -> bool:
 
 
 def lines_of_print(strokes: U8) -> Iterator[I32]:
-    """Yield the lines of print that a picture of strokes, 0 or 1, holds: the boxes of their letters, (n, 4)."""
+    """Yield the lines of print in a picture of strokes, 0 or 1: the boxes of their letters, (n, 4)."""
     count, labels, stats, centres = cv2.connectedComponentsWithStats(strokes, connectivity=8)
     if count > MAX_SHAPES:
         return

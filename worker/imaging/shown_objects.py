@@ -42,7 +42,7 @@ def count_objects(photo: Photo, cutout: Cutout) -> int:
 
 
 def _beside(rgb: U8, product: U8) -> int:
-    """Return the number of things on a plain background that are large, clear and not joined to the product."""
+    """Return the number of large, clear things on a plain background that are not joined to the product."""
     border = _border(rgb, BORDER_PX).astype(np.int16)
     colour = np.median(border, 0)
     if (np.abs(border - colour).max(1) < PLAIN_LEVELS).mean() < MIN_PLAIN_SHARE:
@@ -67,14 +67,20 @@ def cropped_sides(photo: Photo, cutout: Cutout) -> tuple[str, ...]:
     if not outside.any():
         return cutout.touched_sides
     colour = np.median(_border(photo.rgb, 1)[outside].astype(np.int16), 0)
-    lines = {"left": np.s_[:, 0], "right": np.s_[:, -1], "top": np.s_[0], "bottom": np.s_[-1]}
     cropped = []
     for side in cutout.touched_sides:
-        rim = cutout.alpha[lines[side]] > 127
-        differs = np.abs(photo.rgb[lines[side]].astype(np.int16) - colour).max(1) > BACKGROUND_LEVELS
+        rim = _rim(cutout.alpha, side) > 127
+        differs = np.abs(_rim(photo.rgb, side).astype(np.int16) - colour).max(1) > BACKGROUND_LEVELS
         if (rim & differs).mean() > TOUCH_SHARE:
             cropped.append(side)
     return tuple(cropped)
+
+
+def _rim(picture: U8, side: str) -> U8:
+    """Return the pixels along one side of the frame."""
+    if side in ("left", "right"):
+        return picture[:, 0 if side == "left" else -1]
+    return picture[0 if side == "top" else -1]
 
 
 def _border(picture: U8, depth: int) -> U8:

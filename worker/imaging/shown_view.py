@@ -1,9 +1,9 @@
-"""Recognition of the view that a photo shows, from the photo and, where they are known, the product's dimensions.
+"""Recognition of the view that a photo shows, from the photo and the product's dimensions, if known.
 
 A product that is seen straight from a side is more often its own mirror image, its lower outline is level and
-so are most of its lines; seen from a corner, its lower outline rises to both sides. A logistic regression weighs
-this. The proportions of the outline say the rest where the dimensions are known: without them a side cannot be
-distinguished from the front. Where no view is likely enough, none is named.
+so are most of its lines; seen from a corner, its lower outline rises to both sides. A logistic regression
+weighs this. The proportions of the outline say the rest where the dimensions are known: without them a side
+or the top cannot be distinguished from the front. Where no view is likely enough, none is named.
 """
 
 from collections.abc import Mapping
