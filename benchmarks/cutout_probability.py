@@ -23,6 +23,7 @@ from dam_connector.domain.rules import ImagingRules
 from worker.imaging import cutout_probability
 from worker.imaging.cutout_evidence import DISPUTED_FACTOR, CutoutEvidence
 from worker.imaging.decode import decode
+from worker.imaging.lost_print import lost_letters
 from worker.imaging.net_cutout import cut_out_with_evidence, finish
 from worker.imaging.salient_net import SalientNet, find_net
 
@@ -42,6 +43,7 @@ class Row:
     ground: str
     is_usable: bool
     evidence: CutoutEvidence
+    lost_print: bool
     cpu_s: float
 
 
@@ -104,6 +106,7 @@ def measure(folder: Path, net: SalientNet) -> list[Row]:
                 ground=label["ground"],
                 is_usable=is_usable(found.alpha, reference),
                 evidence=evidence,
+                lost_print=lost_letters(photo, found) > 0,
                 cpu_s=time.process_time() - started,
             )
         )
@@ -138,7 +141,8 @@ def cross_validated(rows: Sequence[Row], fold_of: Callable[[Row], str]) -> list[
     for row in rows:
         weights, intercept, _ = fit([r for r in rows if fold_of(r) != fold_of(row)])
         probability = float(1 / (1 + np.exp(-(_features([row])[0] @ weights + intercept))))
-        found.append(probability * (DISPUTED_FACTOR if row.evidence.is_disputed else 1))
+        halvings = row.evidence.is_disputed + row.lost_print
+        found.append(probability * DISPUTED_FACTOR**halvings)
     return found
 
 

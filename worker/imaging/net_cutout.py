@@ -22,9 +22,17 @@ from worker.imaging.cutout import (
     local_background,
     remove_background_colour,
 )
-from worker.imaging.cutout_evidence import CutoutEvidence, Source, gather_evidence
+from worker.imaging.cutout_evidence import (
+    DISPUTED_FACTOR,
+    MAX_DOUBTS,
+    CutoutEvidence,
+    Source,
+    gather_evidence,
+)
 from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
+from worker.imaging.lost_parts import restore_lost_parts
+from worker.imaging.lost_print import lost_letters
 from worker.imaging.mask_repair import repair_mask
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
@@ -77,20 +85,32 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
         InputError: `cutout.empty`, when the product covers hardly anything, or everything.
     """
     if net is None or photo.alpha is not None:
-        return cut_out(photo, pointer)
+        return doubt_lost_print(photo, cut_out(photo, pointer))
     found, evidence = cut_out_with_evidence(photo, net, pointer)
     found = replace(found, confidence=evidence.probability, doubts=evidence.doubts, net=net.path.name)
-    return finish(photo, found, evidence)
+    return doubt_lost_print(photo, finish(photo, found, evidence))
+
+
+def doubt_lost_print(photo: Photo, found: Cutout) -> Cutout:
+    """Return the cut-out, with half of its probability if it lost print: then it lost more than that."""
+    if not lost_letters(photo, found):
+        return found
+    doubts = ("print, or the white paper below it, was left out", *found.doubts)
+    return replace(found, confidence=found.confidence * DISPUTED_FACTOR, doubts=doubts[:MAX_DOUBTS])
 
 
 def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
-    """Return a cut-out that is doubted with openings and, on a background of one colour, by exact colours."""
-    is_final = evidence.source in (Source.CLASSICAL, Source.FINE)
-    if found.confidence >= SURE or is_final:  # it took more than it gave
-        return found
-    if found.confidence < MAX_FOR_OPENINGS:
-        found = open_see_through(photo.rgb, found)
-    return refine_on_clean_background(photo.rgb, found)
+    """Return a cut-out with the parts that the net lost.
+
+    One that is doubted gets openings before and, on a background of one colour, exact colours.
+    """
+    if evidence.source in (Source.CLASSICAL, Source.FINE):  # openings took more than they gave
+        return found if evidence.source is Source.FINE else restore_lost_parts(photo.rgb, found)
+    if found.confidence < SURE:
+        if found.confidence < MAX_FOR_OPENINGS:
+            found = open_see_through(photo.rgb, found)
+        found = refine_on_clean_background(photo.rgb, found)
+    return restore_lost_parts(photo.rgb, found)
 
 
 def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> tuple[Cutout, CutoutEvidence]:

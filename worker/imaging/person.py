@@ -46,7 +46,7 @@ def shows_person(photo: Photo, cutout: Cutout) -> bool:
     rgb = photo.rgb if photo.alpha is None else _on_white(photo.rgb, photo.alpha)
     small, alpha = _reduced(rgb), _reduced(cutout.alpha)
     product = alpha > 127
-    if not product.any() or _skin(small)[product].mean() < MIN_SKIN_SHARE:
+    if not product.any() or skin_mask(small)[product].mean() < MIN_SKIN_SHARE:
         return False
     return all(_person_share(net, *look) >= MIN_PERSON_SHARE for look in _looks(rgb, cutout, small, alpha))
 
@@ -79,7 +79,8 @@ def _reduced(picture: U8) -> U8:
     return np.asarray(small, np.uint8)
 
 
-def _skin(rgb: U8) -> Mask:
+def skin_mask(rgb: U8) -> Mask:
+    """Return which pixels have a colour that skin of any tone may have."""
     _, red, blue = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb))
     _, saturation, value = cv2.split(cv2.cvtColor(rgb, cv2.COLOR_RGB2HSV))
     found = value >= MIN_SKIN_VALUE

@@ -13,9 +13,11 @@ from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
 from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
 from worker.imaging.decode import DecodeNote, Photo
+from worker.imaging.lost_print import lost_letters
 from worker.imaging.mirror_image import has_mirror_image
 from worker.imaging.person import shows_person
 from worker.imaging.salient_net import NO_NET
+from worker.imaging.shown_objects import count_objects, cropped_sides
 
 F32 = NDArray[np.float32]
 
@@ -26,8 +28,6 @@ MAX_CLIPPED_SHARE = 0.35  # of the product's pixels: white products have less, t
 EXPOSURE_STRIDE = 3  # exposure is measured on every third pixel of every third row
 MIN_BRIGHTNESS = 0.16  # sRGB, 0 to 1: the 95th percentile of product and background together
 MAX_BUSY_SHARE = 0.25  # of the border's pixels that are unlike a plain background
-COMPONENTS_PX = 256  # about the shorter side at which separate objects are counted
-MIN_OBJECT_SHARE = 0.15  # of the largest component: a second product, not dirt
 MAX_SAME_BITS = 2  # of 256: the same picture, saved again
 # Logarithm of an aspect ratio over the expected one: more is a mismatch, less is a match.
 MIN_ASPECT_MISMATCH, MAX_ASPECT_MATCH = 0.20, 0.05
@@ -56,10 +56,10 @@ def source_issues(
         code, message = _NOTES[note]
         yield issue(code, f"{view}: {message}", pointer=pointer)
     yield from _cutout_issues(photo, cutout, view, imaging)
-    if cutout.touched_sides:
+    if cropped := cropped_sides(photo, cutout):
         yield issue(
             "cutout.cropped",
-            f"{view}: the product touches the frame at: {', '.join(cutout.touched_sides)}.",
+            f"{view}: the product touches the frame at: {', '.join(cropped)}.",
             pointer=pointer,
         )
     blur = blur_px(photo, cutout)
@@ -72,7 +72,7 @@ def source_issues(
             limit=f"{MAX_BLUR_PX:g} px",
         )
     yield from _exposure(photo, cutout, view)
-    objects = _count_objects(cutout)
+    objects = count_objects(photo, cutout)
     if objects > 1:
         yield issue(
             "source.several_objects",
@@ -104,7 +104,7 @@ def _company(photo: Photo, cutout: Cutout, view: str, *, is_net_wanted: bool) ->
 
 
 def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRules | None) -> Iterator[Issue]:
-    """Yield `cutout.uncertain` and `cutout.no_net`."""
+    """Yield `cutout.uncertain`, `cutout.print_lost` and `cutout.no_net`."""
     pointer, is_net_wanted = f"/images/{view}", imaging is not None and imaging.net != NO_NET
     imaging = imaging or ImagingRules()
     limit = imaging.min_probability if cutout.net else MIN_CONFIDENCE
@@ -116,6 +116,15 @@ def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRule
             pointer=pointer,
             measured=f"{cutout.confidence:.2f}",
             limit=f"{limit:g}",
+        )
+    letters = lost_letters(photo, cutout)
+    if letters:
+        yield issue(
+            "cutout.print_lost",
+            f"{view}: the cut-out lost print, or the white paper below it.",
+            pointer=pointer,
+            measured=f"{letters} letters",
+            limit="0 letters",
         )
     if photo.alpha is None and not cutout.net and is_net_wanted:
         yield issue(
@@ -177,19 +186,6 @@ def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
             measured=f"{brightest:.2f}",
             limit=f"{MIN_BRIGHTNESS:g}",
         )
-
-
-def _count_objects(cutout: Cutout) -> int:
-    """Return the number of large connected components."""
-    # an integer, with which OpenCV's reduction takes a fifth of the time
-    step = max(1, min(cutout.alpha.shape) // COMPONENTS_PX)
-    height, width = (n // step for n in cutout.alpha.shape)
-    small = cv2.resize(
-        cutout.alpha[: height * step, : width * step], (width, height), interpolation=cv2.INTER_AREA
-    )
-    _, _, stats, _ = cv2.connectedComponentsWithStats((small > 100).astype(np.uint8), connectivity=8)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    return int((areas >= MIN_OBJECT_SHARE * areas.max()).sum()) if len(areas) else 0
 
 
 def same_picture_issues(photos: Mapping[str, Photo]) -> Iterator[Issue]:

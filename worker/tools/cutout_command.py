@@ -16,6 +16,7 @@ from dam_connector.domain.issue import Severity
 from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.photo_quality import source_issues
+from worker.imaging.shown_view import recognise_view
 from worker.tools.output import (
     EXIT_ISSUES,
     INPUT_FILE,
@@ -56,6 +57,7 @@ def cutout(photo: Path, out: Path, net: str | None, as_json: bool) -> None:
         decoded = decode(data, max_pixels=MAX_PIXELS)
         found = cut_out_product(decoded, find_net_or_stop(imaging.net, as_json))
     issues = tuple(source_issues(decoded, found, "photo", imaging))
+    view, view_confidence = recognise_view(decoded, found)
     size = _upright_size(data)
     out.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(_resized(found.alpha, size)).save(out, "PNG")
@@ -65,6 +67,8 @@ def cutout(photo: Path, out: Path, net: str | None, as_json: bool) -> None:
         "confidence": round(found.confidence, 3),
         "net": found.net,
         "touches": list(found.touched_sides),
+        "view": view.value if view else "",
+        "view_confidence": round(view_confidence, 3),
         "seconds": round(time.perf_counter() - started, 2),
         "issues": to_plain(issues),
     }

@@ -47,6 +47,7 @@ IssueCode = Literal[
     "cutout.empty",
     "cutout.uncertain",
     "cutout.cropped",
+    "cutout.print_lost",
     "cutout.no_net",
     # renditions.py
     "rendition.enlarged",

@@ -156,6 +156,12 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "Look at the edges of the cut-out.",
         admin=("Put the file into the folder `nets` of the data directory, or set `imaging.net` to `none`."),
     ),
+    "cutout.print_lost": IssueSpec(
+        "warning",
+        "Letters on the photo are not in the cut-out, or only without the paper around them.",
+        "Look at the mask on the version's page: keep the white parts with print by strokes, or the whole "
+        "package. If the text does not belong to the product, nothing needs to be done.",
+    ),
     "cutout.cropped": IssueSpec(
         "warning",
         "The product touches the edge of the photo.",
