@@ -6,7 +6,8 @@ since one photo does not tell them apart:
 
 - Tone: cameras and raw converters let highlights run out softly, so that middle tones come out brighter than
   they are. An exponential curve undoes it.
-- Reflection: every coated, varnished or plastic surface reflects its bright surroundings, which makes black grey.
+- Reflection: every coated, varnished or plastic surface reflects its bright surroundings, which makes black
+  grey.
 - Light: a soft key light above the camera, and light from all around, less of it from below. Both lights go
   where the camera goes, as on a turntable.
 """

@@ -94,7 +94,8 @@ def texture_from_photos(
     normals = vertex_normals(vertices, faces)
     rays = ray_caster(vertices, faces)
     is_visible = np.stack([_is_visible(vertices, rays, normals, p) for p in photos], 1)
-    is_seen = is_visible[faces].any(1)[:, [not p.is_mirrored for p in photos]].any(1)
+    is_photo = [not p.is_mirrored for p in photos]
+    is_seen = np.asarray(is_visible[faces][..., is_photo].any((1, 2)))
     atlas = unwrap_mesh(vertices, faces, *resolution, is_seen)
     split_normals = _creased_normals(vertices, normals, atlas)
     split = _Corners(vertices=vertices[atlas.source_vertex], normals=split_normals)
@@ -102,7 +103,8 @@ def texture_from_photos(
     irradiance = np.ones_like(weights) if is_metal else _photo_light(split, photos)
     positions = [p.project(vertices, size) for p in photos]
     samples = np.stack([p.sample(at)[:, :3] for p, at in zip(photos, positions, strict=True)], 1)
-    colours = samples[atlas.source_vertex] / np.maximum(irradiance, MIN_LIGHT)[..., None]
+    lit = samples[atlas.source_vertex]
+    colours = np.asarray(lit / np.maximum(irradiance, MIN_LIGHT)[..., None], np.float32)
     gains = _exposure_gains(colours, weights, [p.is_mirrored for p in photos])
     seen_colours, seen_weights = _merged_corners(atlas, colours * gains[None], weights, len(vertices))
     filled = _fill_unseen(vertices, faces, seen_colours, seen_weights)
