@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.unit.shapes import box, unwrapped
 from worker.modeling.camera import named_camera
-from worker.modeling.delighting import STUDIO_REFLECTION, dielectric_colours, incident_light
+from worker.modeling.delighting import EXPOSURE, STUDIO_REFLECTION, dielectric_colours, incident_light
 from worker.modeling.render import Renderer, RenderOptions
 from worker.modeling.textured_mesh import TexturedMesh
 
@@ -64,16 +64,20 @@ def test_what_glows_is_brighter_and_what_is_hidden_darker() -> None:
     assert (seen(painted(maps={"occlusion": flat(0, 0, 0)})) < plain - 5).any()
 
 
-def test_black_under_white_light_is_black_again() -> None:
-    photo = np.array([[0.05, 0.05, 0.05], [0.8, 0.4, 0.2]], np.float32)
-    colours = dielectric_colours(photo, photo)
-    assert (
-        colours[0].max() < 0.02
-        and np.allclose(photo[1] - colours[1], STUDIO_REFLECTION)
-        and (colours > 0).all()
-    )
+def test_colours_lose_tone_and_reflection() -> None:
+    true = np.array([[0.02, 0.02, 0.02], [0.8, 0.4, 0.2]], np.float32)
+    photo = 1 - np.exp(-EXPOSURE * (true + STUDIO_REFLECTION))
+    assert photo[0].max() > 2 * true[0].max()  # the studio makes black grey
+    assert np.allclose(dielectric_colours(photo, photo), true, atol=0.002)
+    overexposed = dielectric_colours(np.ones((1, 3), np.float32), photo)
+    assert np.isfinite(overexposed).all() and (overexposed > 1).all()
 
 
-def test_what_looks_down_was_lit_less() -> None:
-    up, side, down = incident_light(np.array([[0, 1, 0], [0, 0, 1], [0, -1, 0]], np.float32))
-    assert up > side > down > 0.4
+def test_light_comes_from_above_the_camera() -> None:
+    normals = np.array([[0, 0, 1], [0, 0.7, 0.7], [0, 1, 0], [0, -1, 0]], np.float32)
+    level = np.eye(3, dtype=np.float32)
+    ahead, tilted_up, up, down = incident_light(normals, level)
+    assert tilted_up > up > ahead > down > 0.2
+    assert ahead == pytest.approx(1, abs=0.01)
+    from_above = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]], np.float32)
+    assert incident_light(normals, from_above)[0] < ahead  # its key light comes from the product's back

@@ -2,12 +2,14 @@
 format.
 """
 
+import io
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 import trimesh
+from PIL import Image
 
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.errors import InputError
@@ -17,8 +19,10 @@ from tests.unit.masks import build, cutout_of, disc, mesh_of
 from tests.unit.shapes import as_model, box
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
+from worker.imaging.linear_light import to_srgb
 from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.camera import Camera, named_camera
+from worker.modeling.delighting import EXPOSURE, STUDIO_REFLECTION, incident_light
 from worker.modeling.diagnostic_views import render_diagnostic_views
 from worker.modeling.glb_export import write_glb
 from worker.modeling.render import Renderer, RenderOptions
@@ -368,3 +372,28 @@ def test_studies_show_form_triangles_and_layout() -> None:
     inside = (slice(50, 110), slice(50, 110))
     assert wires[inside].mean() < coarse[inside].mean() - 10  # more triangles, more lines
     assert 0.3 < (squares[inside].sum(-1) < squares[inside].sum(-1).mean()).mean() < 0.7
+
+
+def test_a_grey_box_in_a_studio_is_one_grey() -> None:
+    full, own = np.ones((200, 200), np.uint8), 0.3
+    photos = {}
+    cameras = {
+        View.FRONT: [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
+        View.RIGHT: [[0, 0, -1], [0, 1, 0], [1, 0, 0]],
+        View.TOP: [[1, 0, 0], [0, 0, -1], [0, 1, 0]],
+    }
+    for view, camera in cameras.items():
+        axes = np.array(camera, np.float32)
+        light = incident_light(axes[2:], axes)[0] * (own + STUDIO_REFLECTION)
+        level = to_srgb(np.full((1, 3), 1 - np.exp(-EXPOSURE * light), np.float32))[0]
+        photos[view] = cutout_of(full, tuple(int(v) for v in level))
+    assert photos[View.FRONT].rgb.max() < photos[View.TOP].rgb.max()
+    model = build(photos, 0.3, 0.3, 0.3).model
+    picture = np.asarray(Image.open(io.BytesIO(model.texture or b"")), np.float32)
+    corners = model.positions[model.faces]
+    area_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    texels = (model.uvs[model.faces].mean(1) * picture.shape[1::-1]).astype(int)
+    error = np.abs(picture[texels[:, 1], texels[:, 0]] - to_srgb(np.full(3, own, np.float32)))
+    for side in ([0, 0, 1], [1, 0, 0], [0, 1, 0]):
+        area = np.maximum(area_normals @ np.array(side), 0)
+        assert (error.max(1) * area).sum() / area.sum() < 6

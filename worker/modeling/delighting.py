@@ -1,11 +1,15 @@
 """Delighting: removal of the studio's light from the colours of a photo, so that a viewer's light is not
 added to it.
 
-Product photos are exposed so that white paper beside the product is white. A matte surface that faces the
-camera comes out about as bright as its own colour. Added to that is what every coated, varnished or plastic
-surface reflects of its bright surroundings, four parts in a hundred (Fresnel reflectance at a refractive
-index of 1.5); it makes black grey. Light comes from above and from the white floor, so surfaces that face
-down get less.
+Three things lie between a product's own colour and a pixel. Each is a prior of how products are photographed,
+since one photo does not tell them apart:
+
+- Tone: cameras and raw converters let highlights run out softly, so that middle tones come out brighter than
+  they are. An exponential curve undoes it.
+- Reflection: every coated, varnished or plastic surface reflects its bright surroundings, which makes black
+  grey.
+- Light: a soft key light above the camera, and light from all around, less of it from below. Both lights go
+  where the camera goes, as on a turntable.
 """
 
 import numpy as np
@@ -13,19 +17,22 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 
-# Linear: a white studio reflected in a surface that faces the camera, and a little for surfaces that do not.
-STUDIO_REFLECTION = 0.06
+# A matte white surface that faces the camera gets this much light: 1 - exp(-1.8) = .83 of paper white.
+EXPOSURE = 1.8
+MAX_LEVEL = 0.985  # linear; brighter pixels are overexposed, and their light is not known
+STUDIO_REFLECTION = 0.02  # of the surroundings in the surface, as a share of what white gives off
 STUDIO_BRIGHTNESS = 0.5  # mean, linear, as metal reflects it
 MIN_LEFT_SHARE = 0.2  # of a colour that stays when the reflection is subtracted: dark places were lit less
-_NORMAL_Y = np.array([-1, -0.5, 0, 0.5, 1], np.float32)  # of the surface's normal
-_IRRADIANCE = np.array(
-    [0.52, 0.73, 1.03, 1.13, 1.13], np.float32
-)  # at these normals, 1 on an upright surface
+# Light on an upright surface that faces the camera is 1. A quarter softer than in the studio that it was
+# measured in, since the normals of a made shape are not exact.
+AMBIENT_LIGHT, SKY_LIGHT = 0.6, 0.15  # on upright surfaces; more on what looks up, less on what looks down
+KEY_LIGHT = np.array([0.1, 0.45, 0.4], np.float32)  # towards it: to the camera's right, up, to the camera
 
 
 def dielectric_colours(colours: F32, photo: F32) -> F32:
-    """Return linear colours (n, 3) of a dielectric surface without its reflection. photo: not used."""
-    return np.maximum(colours - np.float32(STUDIO_REFLECTION), colours * np.float32(MIN_LEFT_SHARE))
+    """Return linear colours (n, 3) of a dielectric surface without tone and reflection. photo: not used."""
+    light = -np.log1p(-np.minimum(colours, np.float32(MAX_LEVEL))) / np.float32(EXPOSURE)
+    return np.maximum(light - np.float32(STUDIO_REFLECTION), light * np.float32(MIN_LEFT_SHARE))
 
 
 def metal_colours(colours: F32, photo: F32) -> F32:
@@ -42,6 +49,12 @@ def metal_colours(colours: F32, photo: F32) -> F32:
     return np.minimum(np.sqrt(colours * median) / np.float32(STUDIO_BRIGHTNESS), np.float32(1))
 
 
-def incident_light(normals: F32) -> F32:
-    """Return the light that falls on surfaces with such normals (n, 3), (n,): 1 on an upright surface."""
-    return np.interp(normals[:, 1], _NORMAL_Y, _IRRADIANCE).astype(np.float32)
+def incident_light(normals: F32, camera_axes: F32) -> F32:
+    """Return the light that falls on surfaces, (n,): 1 on an upright one that faces the camera.
+
+    Args:
+        normals: (n, 3) of the surfaces.
+        camera_axes: (3, 3) unit vectors: the camera's right, its up, and the direction to it.
+    """
+    key = np.maximum(normals @ (KEY_LIGHT @ camera_axes), 0)
+    return np.asarray(AMBIENT_LIGHT + SKY_LIGHT * normals[:, 1] + key, np.float32)

@@ -12,13 +12,16 @@ from dam_connector.domain.product import View
 from worker.imaging.bilinear_sampling import sample_bilinear
 from worker.imaging.linear_light import to_linear
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS
+from worker.modeling.delighting import incident_light
 from worker.modeling.outlines import ProductSize
 from worker.modeling.photo_camera import PosedPhoto
+from worker.modeling.textured_mesh import unit_vectors
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 RIM_PX = 3  # inside the outline, where a photo is mixed with the background
+MIN_LEVEL_SINE = 0.02  # of a camera's angle to the vertical; nearer to it, its right is the product's
 RIM_TRUST = 0.02  # trust at the outline, 0 to 1
 LETTERING_SHARE = 0.03  # of a picture's side; finer details, e.g. lettering, would be seen reversed
 _UNMIRRORED = np.ones(3, np.float32)
@@ -64,6 +67,17 @@ class Projector:
         return (self.photo_camera.directions_to_camera(points * self.axis_signs) * self.axis_signs).astype(
             np.float32
         )
+
+    def incident_light(self, points: F32, normals: F32) -> F32:
+        """Return the light on points (n, 3) with such normals when the photo was taken, (n,)."""
+        seen = normals * self.axis_signs
+        if self.photo_camera is None:
+            return incident_light(seen, np.stack([RIGHTS[self.side], UPS[self.side], DIRECTIONS[self.side]]))
+        towards = self.photo_camera.directions_to_camera(points * self.axis_signs).mean(0)
+        right = np.cross([0, 1, 0], towards)
+        right = np.array([1, 0, 0]) if np.linalg.norm(right) < MIN_LEVEL_SINE else right
+        axes = unit_vectors(np.stack([right, np.cross(towards, right), towards]).astype(np.float32))
+        return incident_light(seen, axes)
 
     def project(self, points: F32, size: ProductSize) -> F32:
         """Return the pixels of points (n, 3) in the picture, (n, 2)."""

@@ -8,6 +8,7 @@ reads backwards.
 
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,29 +17,31 @@ from scipy import sparse
 
 from dam_connector.domain.product import View
 from worker.modeling.atlas import Atlas, unwrap_mesh
-from worker.modeling.delighting import dielectric_colours, incident_light, metal_colours
+from worker.modeling.delighting import dielectric_colours, metal_colours
 from worker.modeling.material_estimate import MaterialEstimate
 from worker.modeling.normal_map import normal_map
 from worker.modeling.outlines import ProductSize
 from worker.modeling.photo_camera import PosedPhoto
 from worker.modeling.photo_projection import Projector, photo_projectors
 from worker.modeling.ray_casting import RayCaster, ray_caster
-from worker.modeling.texture_baking import VertexColours, bake_texture
+from worker.modeling.texture_baking import MIN_LIGHT, VertexColours, bake_texture
 from worker.modeling.textured_mesh import TexturedMesh, unit_vectors, vertex_normals
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Faces = NDArray[np.uint32]
+Mask = NDArray[np.bool_]
 
 TEXELS_PER_PHOTO_PX = 1.0  # more would not add detail
 FACING_EXPONENT = 3  # how fast a photo loses weight as the surface turns away
 MIN_FACING = 0.15  # cosine below which a photo has no weight
-MIRRORED_WEIGHT = 0.02  # of a mirror image beside a photo
+MIRRORED_WEIGHT = 0.06  # of a mirror image beside a photo
 MIN_SAMPLE_ALPHA, SAMPLE_STRIDE = 0.9, 7  # the pixels of a photo from which its material is estimated
 FILL_SMOOTHINGS = 30  # rounds of smoothing of filled-in colours
 MAX_PROJECTORS = 48
 FEW_PHOTOS, MANY_PHOTOS_MARGIN = 8, 0.75  # many photos are alike: only the best ones count, or detail blurs
 WEIGHT_MARGIN = 0.1  # of the largest weight, taken off all: so that few photos count at a place
+MIN_OVERLAP = 0.25  # of what one photo sees, that another has to see as well to be compared with it
 MAX_GAIN = 1.3  # between photos of one product; a larger difference is not one of exposure
 CREASE_COSINE = float(np.cos(np.radians(38)))  # normals are smoothed up to this angle
 JPEG_QUALITY = 88
@@ -90,17 +93,21 @@ def texture_from_photos(
     """
     normals = vertex_normals(vertices, faces)
     rays = ray_caster(vertices, faces)
-    weights = np.stack([_vertex_weights(vertices, rays, normals, p) for p in photos], 1)
-    irradiance = np.ones(len(normals), np.float32) if is_metal else incident_light(normals)
-    positions = [p.project(vertices, size) for p in photos]
-    colours = (
-        np.stack([p.sample(at)[:, :3] for p, at in zip(photos, positions, strict=True)], 1)
-        / irradiance[:, None, None]
-    )
-    gains = _exposure_gains(colours, weights, [p.is_mirrored for p in photos])
-    filled = _fill_unseen(vertices, faces, colours * gains[None], weights)
-    is_seen = (weights[faces].max(1)[:, [not p.is_mirrored for p in photos]] > MIRRORED_WEIGHT).any(1)
+    is_visible = np.stack([_is_visible(vertices, rays, normals, p) for p in photos], 1)
+    is_photo = [not p.is_mirrored for p in photos]
+    is_seen = np.asarray(is_visible[faces][..., is_photo].any((1, 2)))
     atlas = unwrap_mesh(vertices, faces, *resolution, is_seen)
+    split_normals = _creased_normals(vertices, normals, atlas)
+    split = _Corners(vertices=vertices[atlas.source_vertex], normals=split_normals)
+    weights = np.stack([_weights(split, p) for p in photos], 1) * is_visible[atlas.source_vertex]
+    irradiance = np.ones_like(weights) if is_metal else _photo_light(split, photos)
+    positions = [p.project(vertices, size) for p in photos]
+    samples = np.stack([p.sample(at)[:, :3] for p, at in zip(photos, positions, strict=True)], 1)
+    lit = samples[atlas.source_vertex]
+    colours = np.asarray(lit / np.maximum(irradiance, MIN_LIGHT)[..., None], np.float32)
+    gains = _exposure_gains(colours, weights, [p.is_mirrored for p in photos])
+    seen_colours, seen_weights = _merged_corners(atlas, colours * gains[None], weights, len(vertices))
+    filled = _fill_unseen(vertices, faces, seen_colours, seen_weights)
     margin = WEIGHT_MARGIN if len(photos) <= FEW_PHOTOS else MANY_PHOTOS_MARGIN
     picture = bake_texture(
         atlas,
@@ -108,13 +115,13 @@ def texture_from_photos(
             photos=[p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)],
             positions=positions,
             weights=np.maximum(weights - margin * weights.max(1, keepdims=True), 0),
-            filled=filled * irradiance[:, None],
+            filled=filled,
             irradiance=irradiance,
         ),
     )
     return TexturedMesh(
         positions=vertices[atlas.source_vertex],
-        normals=_creased_normals(vertices, normals, atlas),
+        normals=split_normals,
         uvs=atlas.uvs,
         faces=atlas.faces,
         texture=_jpeg(picture),
@@ -159,42 +166,88 @@ def _jpeg(picture: U8) -> bytes:
     return out.getvalue()
 
 
-def _vertex_weights(vertices: F32, rays: RayCaster, normals: F32, projector: Projector) -> F32:
-    """Return the weight of a photo at each vertex, (n,): 0 where it faces away or something is in between."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Corners:
+    """The vertices split along the borders of charts: at a crease each has the normals of its own side."""
+
+    vertices: F32  # (s, 3) metres
+    normals: F32  # (s, 3)
+
+
+def _is_visible(vertices: F32, rays: RayCaster, normals: F32, projector: Projector) -> Mask:
+    """Return whether a photo shows each vertex, (n,): nothing is in between, and it does not face away."""
     towards = projector.directions_to_camera(vertices)
-    facing = (normals * towards).sum(1)
-    weight = np.where(facing > MIN_FACING, np.clip(facing, 0, 1) ** FACING_EXPONENT, 0).astype(np.float32)
-    candidates = np.flatnonzero(weight)
+    visible = (normals * towards).sum(1) > MIN_FACING
+    candidates = np.flatnonzero(visible)
     reach = 0.004 * float(np.ptp(vertices, axis=0).max())
     origins = vertices[candidates] + normals[candidates] * np.float32(reach)
-    weight[candidates[rays.is_blocked(origins, towards[candidates])]] = 0
-    return weight * np.float32(MIRRORED_WEIGHT if projector.is_mirrored else 1)
+    visible[candidates[rays.is_blocked(origins, towards[candidates])]] = False
+    return np.asarray(visible)
+
+
+def _weights(corners: _Corners, projector: Projector) -> F32:
+    """Return the weight of a photo by how the surface faces it, (s,): 0 where it hardly does."""
+    facing = (corners.normals * projector.directions_to_camera(corners.vertices)).sum(1)
+    weight = np.where(facing > MIN_FACING, np.clip(facing, 0, 1) ** FACING_EXPONENT, 0)
+    return np.asarray(weight * (MIRRORED_WEIGHT if projector.is_mirrored else 1), np.float32)
+
+
+def _photo_light(corners: _Corners, photos: list[Projector]) -> F32:
+    """Return the light on each corner when each photo was taken, (s, k)."""
+    return np.stack([p.incident_light(corners.vertices, corners.normals) for p in photos], 1)
+
+
+def _merged_corners(atlas: Atlas, colours: F32, weights: F32, count: int) -> tuple[F32, F32]:
+    """Return the colours of vertices, (n, 3), from all photos and corners, and their greatest weights, (n,).
+
+    Args:
+        atlas: Where each vertex has its corners.
+        colours: (s, k, 3) of the corners in each photo.
+        weights: (s, k) of these.
+        count: Of the vertices.
+    """
+    total = np.bincount(atlas.source_vertex, weights.sum(1), count)
+    sums = (colours * weights[..., None]).sum(1)
+    merged = np.stack([np.bincount(atlas.source_vertex, c, count) for c in sums.T], 1)
+    highest = np.zeros(count, np.float32)
+    np.maximum.at(highest, atlas.source_vertex, weights.sum(1))
+    return np.asarray(merged / np.maximum(total, 1e-9)[:, None], np.float32), highest
 
 
 def _exposure_gains(colours: F32, weights: F32, mirrored: list[bool]) -> F32:
     """Return the factors that match each photo's exposure and tint to the first one's, (k, 3).
 
-    They come from the vertices that two photos see.
+    They come from the places that two photos see. What is within the spread there is no difference of
+    exposure: photos of creases, and of a shape that is not exact, show different places.
     """
-    count = weights.shape[1]
+    count, seen = weights.shape[1], (weights > 0).sum(0)
     rows, targets = [np.eye(count)[0] * 100], [np.zeros(3)]
     for a in range(count):
         rows.append(np.eye(count)[a])  # regularization: no change is preferred
         targets.append(np.zeros(3))
         for b in range(a + 1, count):
             both = np.minimum(weights[:, a], weights[:, b]) > 0.1
-            if both.sum() > 50 and not (mirrored[a] or mirrored[b]):
-                ratio = np.median(np.log((colours[both, a] + 0.02) / (colours[both, b] + 0.02)), axis=0)
+            enough = max(50, MIN_OVERLAP * min(seen[a], seen[b]))
+            if both.sum() > enough and not (mirrored[a] or mirrored[b]):
+                ratios = np.log((colours[both, a] + 0.02) / (colours[both, b] + 0.02))
+                middle = np.median(ratios, axis=0)
+                spread = np.median(np.abs(ratios - middle), axis=0)
                 rows.append((np.eye(count)[b] - np.eye(count)[a]) * 3)
-                targets.append(ratio * 3)
+                targets.append(3 * np.sign(middle) * np.maximum(np.abs(middle) - spread, 0))
     found = np.linalg.lstsq(np.array(rows), np.array(targets), rcond=None)[0]
     return np.exp(np.clip(found, -np.log(MAX_GAIN), np.log(MAX_GAIN))).astype(np.float32)
 
 
-def _fill_unseen(vertices: F32, faces: Faces, photo_colours: F32, weights: F32) -> F32:
-    """Return a colour for each vertex, (n, 3): its own, or the nearest seen one's along the surface."""
-    total = weights.sum(1)
-    colours = (photo_colours * weights[..., None]).sum(1) / np.maximum(total, 1e-9)[:, None]
+def _fill_unseen(vertices: F32, faces: Faces, seen: F32, total: F32) -> F32:
+    """Return a colour for each vertex, (n, 3): its own, or the nearest seen one's along the surface.
+
+    Args:
+        vertices: (n, 3) metres.
+        faces: (m, 3) indices.
+        seen: (n, 3) linear colours.
+        total: (n,) trust in these.
+    """
+    colours = seen.copy()
     known, unknown = (
         np.flatnonzero(total > 0.2 * MIRRORED_WEIGHT),
         np.flatnonzero(total <= 0.2 * MIRRORED_WEIGHT),

@@ -24,7 +24,8 @@ I64 = NDArray[np.int64]
 FILLED_WEIGHT = 0.0005  # of the filled-in colours beside the photos
 SURE_WEIGHT = 0.05  # of a photo; where one has more, nothing is filled in
 MIN_WEIGHT = 1e-6  # of a photo that a face uses
-MIN_LIGHT = 0.4  # planes go on beyond their face into the gutter, where they could reach 0
+MIN_LIGHT = 0.2  # planes go on beyond their face into the gutter, where they could reach 0
+FILLED_COLUMNS, PHOTO_COLUMNS = 3, 4  # of planes: the filled-in colour; x, y, weight and light of a photo
 SLIVER_TEXELS = 0.3  # narrower faces have no reliable gradient
 CHUNK_BLOCKS = 1 << 14  # baked at once, so that the arrays stay in the processor's cache
 
@@ -35,9 +36,9 @@ class VertexColours:
 
     photos: list[Projector]  # k of them
     positions: list[F32]  # for each photo (n, 2) pixels of the vertices in it
-    weights: F32  # (n, k) trust in each photo
-    filled: F32  # (n, 3) linear colours as lit, for where no photo is trusted
-    irradiance: F32  # (n,) light on the surface, which colours are divided by
+    weights: F32  # (s, k) trust in each photo at the atlas' split vertices
+    filled: F32  # (n, 3) linear colours without light, for where no photo is trusted
+    irradiance: F32  # (s, k) light on the surface there, which each photo's colours are divided by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,17 +57,22 @@ def bake_texture(atlas: Atlas, colours: VertexColours) -> U8:
         atlas,
         np.hstack(
             [
-                colours.irradiance[:, None],
-                colours.filled,
-                *(np.column_stack(pair) for pair in zip(colours.positions, colours.weights.T, strict=True)),
+                colours.filled[atlas.source_vertex],
+                *(
+                    np.column_stack([at[atlas.source_vertex], weight, light])
+                    for at, weight, light in zip(
+                        colours.positions, colours.weights.T, colours.irradiance.T, strict=True
+                    )
+                ),
             ]
         ),
     )
-    face_weights = colours.weights[atlas.source_vertex][atlas.faces].max(1)
+    face_weights = colours.weights[atlas.faces].max(1)
     blocks = np.zeros((atlas.nearest_blocks.size, 4), np.uint32)
     for group in _face_groups(atlas, face_weights > FILLED_WEIGHT, face_weights.max(1) < SURE_WEIGHT):
-        columns = [0, *((4 + 3 * group.photos)[:, None] + np.arange(3)).ravel()]
-        group_planes = planes[group.faces][:, :, [*columns, *([1, 2, 3] if group.is_filled else [])]]
+        columns = (FILLED_COLUMNS + PHOTO_COLUMNS * group.photos)[:, None] + np.arange(PHOTO_COLUMNS)
+        filled = range(FILLED_COLUMNS if group.is_filled else 0)
+        group_planes = planes[group.faces][:, :, [*columns.ravel(), *filled]]
         index_in_group = np.zeros(len(planes), np.int32)
         index_in_group[group.faces] = np.arange(len(group.faces))
         for first in range(0, len(group.members), CHUNK_BLOCKS):
@@ -85,25 +91,25 @@ def _blend(values: F32, group: _FaceGroup, photos: list[Projector]) -> F32:
     """Return the linear colours and the alpha of texels, (t, 4).
 
     Args:
-        values: (t, c) irradiance; for each photo of the group x, y and weight; then the filled-in colour,
-            if it counts.
+        values: (t, c) for each photo of the group x, y, weight and light; then the filled-in colour, if it
+            counts.
         group: The faces that the texels show.
         photos: All photos.
     """
     if len(group.photos) == 1 and not group.is_filled:
-        colour = photos[group.photos[0]].sample(values[:, 1:3])
-    else:
-        colour = np.zeros((len(values), 4), np.float32)  # the last column sums the weights
-        if group.is_filled:
-            colour[:, :3], colour[:, 3] = values[:, -3:] * np.float32(FILLED_WEIGHT), FILLED_WEIGHT
-        for column, number in enumerate(group.photos):
-            sample = photos[number].sample(values[:, 1 + 3 * column : 3 + 3 * column])
-            weight = np.maximum(values[:, 3 + 3 * column], MIN_WEIGHT) * sample[:, 3]
-            sample[:, 3] = 1
-            colour += sample * weight[:, None]
-        colour /= colour[:, 3:].copy()
-    colour /= np.maximum(values[:, :1], MIN_LIGHT)
-    return colour
+        sample = photos[group.photos[0]].sample(values[:, :2])
+        return np.asarray(sample / np.maximum(values[:, 3:4], MIN_LIGHT), np.float32)
+    colour = np.zeros((len(values), 4), np.float32)  # the last column sums the weights
+    if group.is_filled:
+        colour[:, :3], colour[:, 3] = values[:, -FILLED_COLUMNS:] * np.float32(FILLED_WEIGHT), FILLED_WEIGHT
+    for column, number in enumerate(group.photos):
+        of_photo = values[:, PHOTO_COLUMNS * column : PHOTO_COLUMNS * (column + 1)]
+        sample, light = photos[number].sample(of_photo[:, :2]), of_photo[:, 3]
+        weight = np.maximum(of_photo[:, 2], MIN_WEIGHT) * sample[:, 3]
+        sample[:, :3] *= (weight / np.maximum(light, MIN_LIGHT))[:, None]
+        sample[:, 3] = weight
+        colour += sample
+    return np.asarray(colour / colour[:, 3:], np.float32)
 
 
 def _picture(atlas: Atlas, blocks: NDArray[np.uint32]) -> U8:
@@ -163,14 +169,14 @@ def _face_groups(
 
 
 def _face_planes(atlas: Atlas, values: F32) -> F32:
-    """Return values at vertices (n, c) as planes over each face, (m, 3, c).
+    """Return values at split vertices (s, c) as planes over each face, (m, 3, c).
 
     A plane has the change to the right, the change downwards, both per texel, and the value at the
     texture's corner. Across a sliver a change would be arbitrary; there the values are taken as constant.
     """
     corners, corner_values = (
         atlas.texels[atlas.faces].astype(np.float64),
-        values[atlas.source_vertex][atlas.faces].astype(np.float64),
+        values[atlas.faces].astype(np.float64),
     )
     middle, mean = corners.mean(1), corner_values.mean(1)
     offsets = corners - middle[:, None]
