@@ -1,7 +1,9 @@
 """`dam-worker build`: make a GLB from product photos."""
 
-import time
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -10,9 +12,10 @@ from dam_connector.domain.picture_names import PICTURE_SUFFIXES, natural_order
 from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.errors import InputError
 from worker.capture.build import build_from_spin
-from worker.capture.frames import read_frames
+from worker.capture.build_walk import build_from_walk
+from worker.capture.frames import read_frames, read_walk
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import decode
+from worker.imaging.decode import Photo, decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
@@ -29,6 +32,7 @@ from worker.tools.output import (
     net_option,
     print_result,
     read_product_or_stop,
+    stop,
     stop_on_input_error,
 )
 
@@ -46,6 +50,11 @@ METRES = click.FloatRange(0.001, 100)
     "--spin",
     type=INPUT_DIR,
     help="A folder with 8 to 72 frames of a full turn in equal steps, in order of their names.",
+)
+@click.option(
+    "--walk",
+    type=INPUT_DIR,
+    help="A folder with 20 to 60 photos from all around, taken while walking; the first shows the front.",
 )
 @click.option("--product", type=INPUT_FILE, help="The product's record as JSON; options override it.")
 @click.option("--width-m", type=METRES)
@@ -69,6 +78,7 @@ def build(
     material: str,
     category: str,
     spin: Path | None,
+    walk: Path | None,
     product: Path | None,
     max_triangles: int,
     texture_px: str,
@@ -77,11 +87,15 @@ def build(
     as_json: bool,
     **photos: Path | None,
 ) -> None:
-    """Make a GLB from product photos, or from the frames of a spin.
+    """Make a GLB from product photos, from the frames of a spin, or from a walk around the product.
 
     Exit code 0: the GLB is written. 2: the photos cannot be used.
     """
-    started = time.process_time()
+    if spin is not None and walk is not None:
+        stop(as_json, "photo", "Give --spin or --walk, not both.")
+    started = _cpu_s()
+    options = {"max_triangles": max_triangles, "texture_px": int(texture_px)}
+    photo_facts: dict[str, Any] = {}
     with stop_on_input_error(as_json):
         chosen = find_net_or_stop(imaging_rules_or_stop(net, as_json).net, as_json)
         record = read_product_or_stop(product, as_json) if product else None
@@ -89,20 +103,16 @@ def build(
         description = f"{material} {category} {words}"
         named = {View(name): path for name, path in photos.items() if path is not None}
         if spin is not None:
-            frames = read_frames(
-                _pictures(spin),
-                lambda name: (spin / name).read_bytes(),
-                lambda name, photo: cut_out_product(photo, chosen, f"/frames/{name}"),
-                MAX_PIXELS,
+            frames = read_frames(*_captured(spin, chosen, "frames"))
+            built = build_from_spin(frames, size, description, **options)
+        elif walk is not None:
+            walked = build_from_walk(
+                read_walk(*_captured(walk, chosen, "photos")), size, description, **options
             )
-            built = build_from_spin(
-                frames, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
-            )
+            built = walked.built
+            photo_facts = {"photos": {"used": walked.used, "left_out": walked.left_out}}
         else:
-            cutouts = _cut_out_all(named, chosen)
-            built = build_model(
-                cutouts, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
-            )
+            built = build_model(_cut_out_all(named, chosen), size, description, **options)
     data = write_glb(built.model, out.stem)
     out.write_bytes(data)
     triangles = len(built.model.faces)
@@ -113,11 +123,30 @@ def build(
         "size_m": [round(float(v), 4) for v in built.model.extent],
         "shape": built.family,
         "confidence": built.confidence,
-        "cpu_s": round(time.process_time() - started, 2),
+        "cpu_s": round(_cpu_s() - started, 2),
         "issues": to_plain(built.issues),
+        **photo_facts,
     }
     summary = f"{out}: {len(data) / 1e6:.2f} MB, {triangles} triangles, {built.family}"
     print_result(as_json, result, [f"{summary}, confidence {built.confidence}", *issue_lines(built.issues)])
+
+
+def _cpu_s() -> float:
+    """Return the CPU-seconds of this process and those that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
+def _captured(
+    folder: Path, net: SalientNet | None, pointer: str
+) -> tuple[list[str], Callable[[str], bytes], Callable[[str, Photo], Cutout], int]:
+    """Return what reads and cuts out the pictures of a capture, in order."""
+    return (
+        _pictures(folder),
+        lambda name: (folder / name).read_bytes(),
+        lambda name, photo: cut_out_product(photo, net, f"/{pointer}/{name}"),
+        MAX_PIXELS,
+    )
 
 
 def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View, Cutout]:

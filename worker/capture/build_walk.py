@@ -1,0 +1,216 @@
+"""Building of a textured mesh from the photos of a walk around the product."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dam_connector.domain.product import Dimensions
+from dam_connector.errors import InputError
+from worker.capture.captured_model import (
+    CARVING_PX,
+    CaptureEvidence,
+    captured_surface,
+    judge,
+    median_intricacy,
+    textured_product,
+)
+from worker.capture.carving import BOX_CELLS, Box, grid_of_box
+from worker.capture.facing import find_yaw
+from worker.capture.frame_camera import FrameCamera
+from worker.capture.frames import CapturedFrame
+from worker.capture.ground import faced, find_ground, product_middle, settle_cameras
+from worker.capture.outline_agreement import agreeing_outlines
+from worker.capture.outline_stack import OutlineStack, stack_outlines
+from worker.capture.photo_placing import PlacedPhotos, place_photos, straightened
+from worker.modeling.build import ModelBuild
+
+F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
+
+AGREEING_PX = 256  # longer side of the outlines that are compared with the hull
+MAX_PLACING_ERROR_PX = 2.0  # of photos of MAX_FRAME_PX
+MIN_USABLE = 8  # outlines that agree
+MIN_USABLE_SHARE = 0.4  # of the placed photos
+MIN_COVERAGE = 0.75  # of the outlines by the hull
+MAX_CUT_SHARE = 0.02  # of an outline's length that may be at the border of the photo
+REACH_FACTOR = 1.3  # of the product's usual reach in the photos
+BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
+CONTRADICTING = (
+    "The outlines of the photos contradict each other. More light, a plain ground around the product, or a "
+    "provider would help."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalkBuild:
+    """A model from a walk, with what became of the photos."""
+
+    built: ModelBuild
+    used: tuple[str, ...]  # names of the photos whose outlines count
+    left_out: dict[str, str] = field(default_factory=dict)  # the reason by the name of the photo
+
+
+def build_from_walk(
+    photos: Sequence[CapturedFrame],
+    dimensions: Dimensions,
+    description: str,
+    *,
+    max_triangles: int,
+    texture_px: int,
+) -> WalkBuild:
+    """Build a watertight textured mesh of the product's true size.
+
+    Args:
+        photos: All around the product, which stands still on a level ground; the first shows the front.
+        dimensions: The product's dimensions as far as they are known.
+        description: The product's name, category and material.
+        max_triangles: The budget of the mesh.
+        texture_px: The longest side of the texture.
+
+    Raises:
+        InputError: capture.walk_extra, capture.not_placed, capture.no_ground, capture.no_outline.
+    """
+    return build_from_placed(
+        photos,
+        place_photos(photos),
+        dimensions,
+        description,
+        max_triangles=max_triangles,
+        texture_px=texture_px,
+    )
+
+
+def build_from_placed(
+    photos: Sequence[CapturedFrame],
+    placed: PlacedPhotos,
+    dimensions: Dimensions,
+    description: str,
+    *,
+    max_triangles: int,
+    texture_px: int,
+) -> WalkBuild:
+    """Build a mesh from photos whose cameras are known, as `build_from_walk` does."""
+    straight = {
+        n: straightened(photos[n], camera, placed.distortions[n]) for n, camera in placed.cameras.items()
+    }
+    mattes = {n: photo.alpha for n, photo in straight.items()}
+    whole = {n: camera for n, camera in placed.cameras.items() if not is_cut_off(mattes[n])}
+    middle = product_middle(whole, mattes)
+    cameras = settle_cameras(placed.cameras, middle, find_ground(placed, mattes, middle))
+    bounds = product_bounds({n: cameras[n] for n in whole}, mattes)
+    numbers = {n: row for row, n in enumerate(straight)}  # of the stack
+    outlines = replace(
+        stack_outlines(_on_one_canvas(list(mattes.values())), AGREEING_PX),
+        numbers=tuple(numbers[n] for n in whole),
+    )
+    listed = list(cameras.values())
+    agreeing, found, points = agreeing_outlines(grid_of_box(*bounds, BOX_CELLS, 0), listed, outlines)
+    _check_agreeing(agreeing, len(listed))
+    listed = list(faced(dict(enumerate(listed)), find_yaw(points, dimensions)).values())
+    photo_rows = list(straight.values())
+    used = [photo_rows[row] for row in agreeing.numbers]
+    fine = replace(
+        stack_outlines(_on_one_canvas(list(mattes.values())), CARVING_PX), numbers=agreeing.numbers
+    )
+    surface, faces, coverage = captured_surface(
+        fine, listed, around_axis(bounds), dimensions, max_triangles, is_on_ground=True
+    )
+    if coverage < MIN_COVERAGE:
+        raise _no_outline(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
+    evidence = CaptureEvidence(
+        camera_doubt=placed.error_px / MAX_PLACING_ERROR_PX,
+        coverage=coverage,
+        frame_count=len(used),
+        intricacy=median_intricacy([photo.alpha for photo in used]),
+    )
+    coloured = sharp_photos([(photo_rows[row], listed[row]) for row in agreeing.numbers])
+    mesh, placement = textured_product(surface, faces, coloured, dimensions, description, texture_px)
+    confidence, issues = judge(evidence, placement, CONTRADICTING)
+    built = ModelBuild(
+        model=mesh, family="walk", confidence=confidence, issues=tuple(issues), actual_views={}
+    )
+    reasons = {
+        photo.name: _reason(n, placed, whole, found.get(numbers.get(n, -1)))
+        for n, photo in enumerate(photos)
+        if numbers.get(n, -1) not in agreeing.numbers
+    }
+    return WalkBuild(built=built, used=tuple(photo.name for photo in used), left_out=reasons)
+
+
+def is_cut_off(matte: U8) -> bool:
+    """Return whether the product reaches beyond the photo."""
+    inside = matte > 127
+    border = inside[0].sum() + inside[-1].sum() + inside[:, 0].sum() + inside[:, -1].sum()
+    length = np.sqrt(float(inside.sum())) * 4
+    return not inside.any() or float(border) > MAX_CUT_SHARE * length
+
+
+def product_bounds(cameras: dict[int, FrameCamera], mattes: dict[int, U8]) -> Box:
+    """Return a box around the product, whose middle is above the origin."""
+    reaches, heights = [], []
+    for number, camera in cameras.items():
+        rows, columns = np.nonzero(mattes[number] > 127)
+        eye = camera.eye
+        corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.min()]], float)
+        across = np.abs(corners[:, 0] - float(camera.to_pixels(np.zeros((1, 3), np.float32))[0, 0])).max()
+        reaches.append(across / camera.focal_px * float(np.linalg.norm(eye)))
+        rays = camera.ray_directions(corners)
+        level = np.linalg.norm(rays[:, [0, 2]], axis=1)
+        heights.append(float((eye[1] + rays[:, 1] / level * np.hypot(eye[0], eye[2])).max()))
+    reach = min(0.9, REACH_FACTOR * float(np.median(reaches)))
+    height = min(1.5, max(0.02, REACH_FACTOR * float(np.median(heights))))
+    return np.array([-reach, 0.0, -reach]), np.array([reach, height, reach])
+
+
+def around_axis(bounds: Box) -> Box:
+    """Return a box that holds another one however that is turned about Y."""
+    factor = np.array([np.sqrt(2), 1, np.sqrt(2)])
+    return bounds[0] * factor, bounds[1] * factor
+
+
+def _on_one_canvas(mattes: list[U8]) -> list[U8]:
+    """Return mattes with empty margins at the right and below, so that they are of one size."""
+    height, width = (max(matte.shape[axis] for matte in mattes) for axis in (0, 1))
+    return [np.pad(matte, ((0, height - matte.shape[0]), (0, width - matte.shape[1]))) for matte in mattes]
+
+
+def sharp_photos(used: list[tuple[CapturedFrame, FrameCamera]]) -> list[tuple[CapturedFrame, FrameCamera]]:
+    """Return the photos without those that are much more blurred than usual."""
+    sharpness = [_sharpness(photo) for photo, _ in used]
+    limit = BLURRED_SHARE * float(np.median(sharpness))
+    return [pair for pair, value in zip(used, sharpness, strict=True) if value >= limit]
+
+
+def _sharpness(photo: CapturedFrame) -> float:
+    """Return the variance of the second derivative within the product."""
+    grey = cv2.cvtColor(photo.picture, cv2.COLOR_RGB2GRAY)
+    return float(cv2.Laplacian(grey, cv2.CV_32F)[photo.alpha > 127].var())
+
+
+def _check_agreeing(agreeing: OutlineStack, placed: int) -> None:
+    least = max(MIN_USABLE, round(MIN_USABLE_SHARE * placed))
+    if len(agreeing.numbers) < least:
+        raise _no_outline(f"{len(agreeing.numbers)} of {placed} photos agree", str(least))
+
+
+def _no_outline(measured: str, limit: str) -> InputError:
+    return InputError(
+        "capture.no_outline",
+        "The outlines of the product in the photos do not fit one product.",
+        measured=measured,
+        limit=limit,
+    )
+
+
+def _reason(number: int, placed: PlacedPhotos, whole: dict[int, FrameCamera], agreement: float | None) -> str:
+    """Return why a photo does not count, for people."""
+    if number not in placed.cameras:
+        return (
+            "It does not fit together with the others: it may be blurred, or show too little of the ground."
+        )
+    if number not in whole:
+        return "The product is not found, or cut off by the border."
+    return f"Its outline agrees by {100 * (agreement or 0):.0f} % with what the others show."

@@ -1,0 +1,70 @@
+"""Outlines of placed photos that belong together: those that a common hull of nearly all explains."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from worker.capture.carving import Cameras, CellGrid
+from worker.capture.outline_stack import OutlineStack
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+
+MIN_VOTES = 0.85  # of the photos that must show product at a cell
+MIN_AGREEMENT = 0.75  # of an outline with the hull's: intersection by union
+MAX_BELOW_MEDIAN = 0.12  # of the agreement: an outline farther off is left out
+ROUNDS = 3
+TOUCHING_CELLS = -0.6  # from this distance on a cell counts as inside
+
+
+def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
+    """Return the signed distance in cells that MIN_VOTES of the outlines leave at least, (cells,)."""
+    points = grid.centres(np.arange(int(np.prod(grid.shape))))
+    found = np.empty((len(outlines.numbers), len(points)), np.float32)
+    for row, number in enumerate(outlines.numbers):
+        camera = cameras[number]
+        seen = camera.to_camera(points)
+        scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
+        pixels = np.asarray(seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32)
+        found[row] = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
+    tolerated = int((1 - MIN_VOTES) * len(found))
+    return np.asarray(np.partition(found, tolerated, axis=0)[tolerated], np.float32)
+
+
+def agreements(points: F32, step: float, cameras: Cameras, outlines: OutlineStack) -> dict[int, float]:
+    """Return for each photo the intersection by union of its outline and that of cells (n, 3)."""
+    found = {}
+    for number in outlines.numbers:
+        camera = cameras[number]
+        inside = outlines.frame(number) > 0
+        depth = max(float(np.median(camera.to_camera(points)[:, 2])), 1e-6)
+        radius = max(1, round(0.6 * step / depth * camera.focal_px * outlines.scale))
+        at = np.rint(camera.to_pixels(points) * np.float32(outlines.scale) - np.float32(0.5)).astype(int)
+        at = at[((at >= 0) & (at < inside.shape[::-1])).all(1)]
+        covered = np.zeros(inside.shape, np.uint8)
+        covered[at[:, 1], at[:, 0]] = 1
+        covered = cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8))
+        union = ((covered > 0) | inside).sum()
+        found[number] = float(((covered > 0) & inside).sum() / max(1, union))
+    return found
+
+
+def agreeing_outlines(
+    grid: CellGrid, cameras: Cameras, outlines: OutlineStack
+) -> tuple[OutlineStack, dict[int, float], F32]:
+    """Return the outlines that agree, the agreement of each one, and the cells of their hull, (n, 3)."""
+    usable = outlines
+    for _ in range(ROUNDS):
+        hull = common_hull(grid, cameras, usable)
+        points = grid.centres(np.flatnonzero(hull > TOUCHING_CELLS))
+        if not len(points):
+            return replace(outlines, numbers=()), dict.fromkeys(outlines.numbers, 0.0), points
+        found = agreements(points, grid.step, cameras, outlines)
+        limit = max(MIN_AGREEMENT, float(np.median(list(found.values()))) - MAX_BELOW_MEDIAN)
+        numbers = tuple(n for n in outlines.numbers if found[n] >= limit)
+        if numbers == usable.numbers or not numbers:
+            break
+        usable = replace(outlines, numbers=numbers)
+    return replace(outlines, numbers=numbers), found, points
