@@ -1,25 +1,21 @@
 """`dam-worker build`: make a GLB from product photos."""
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.picture_names import PICTURE_SUFFIXES, natural_order
 from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.errors import InputError
-from worker.capture.build import build_from_spin
-from worker.capture.build_walk import build_from_walk
-from worker.capture.frames import read_frames, read_walk
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import Photo, decode
+from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
+from worker.tools.build_folders import FOLDERS
 from worker.tools.output import (
     INPUT_DIR,
     INPUT_FILE,
@@ -56,6 +52,9 @@ METRES = click.FloatRange(0.001, 100)
     type=INPUT_DIR,
     help="A folder with 20 to 60 photos from all around, taken while walking; the first shows the front.",
 )
+@click.option(
+    "--pictures", type=INPUT_DIR, help="A folder with a shop's pictures, whose sides are recognised."
+)
 @click.option("--product", type=INPUT_FILE, help="The product's record as JSON; options override it.")
 @click.option("--width-m", type=METRES)
 @click.option("--height-m", type=METRES)
@@ -77,8 +76,6 @@ def build(
     depth_m: float | None,
     material: str,
     category: str,
-    spin: Path | None,
-    walk: Path | None,
     product: Path | None,
     max_triangles: int,
     texture_px: str,
@@ -87,14 +84,15 @@ def build(
     as_json: bool,
     **photos: Path | None,
 ) -> None:
-    """Make a GLB from product photos, from the frames of a spin, or from a walk around the product.
+    """Make a GLB from product photos, or from a folder with a spin, a walk or pictures.
 
     Exit code 0: the GLB is written. 2: the photos cannot be used.
     """
-    if spin is not None and walk is not None:
-        stop(as_json, "photo", "Give --spin or --walk, not both.")
     started = _cpu_s()
     options = {"max_triangles": max_triangles, "texture_px": int(texture_px)}
+    folders = {kind: folder for kind in FOLDERS if (folder := photos.pop(kind)) is not None}
+    if len(folders) > 1:
+        stop(as_json, "photo", f"Give one of --{' and --'.join(folders)}, not both.")
     photo_facts: dict[str, Any] = {}
     with stop_on_input_error(as_json):
         chosen = find_net_or_stop(imaging_rules_or_stop(net, as_json).net, as_json)
@@ -102,15 +100,9 @@ def build(
         size, words = _described(record, Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m))
         description = f"{material} {category} {words}"
         named = {View(name): path for name, path in photos.items() if path is not None}
-        if spin is not None:
-            frames = read_frames(*_captured(spin, chosen, "frames"))
-            built = build_from_spin(frames, size, description, **options)
-        elif walk is not None:
-            walked = build_from_walk(
-                read_walk(*_captured(walk, chosen, "photos")), size, description, **options
-            )
-            built = walked.built
-            photo_facts = {"photos": {"used": walked.used, "left_out": walked.left_out}}
+        if folders:
+            kind, folder = next(iter(folders.items()))
+            built, photo_facts = FOLDERS[kind](folder, chosen, size, description, options)
         else:
             built = build_model(_cut_out_all(named, chosen), size, description, **options)
     data = write_glb(built.model, out.stem)
@@ -137,18 +129,6 @@ def _cpu_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _captured(
-    folder: Path, net: SalientNet | None, pointer: str
-) -> tuple[list[str], Callable[[str], bytes], Callable[[str, Photo], Cutout], int]:
-    """Return what reads and cuts out the pictures of a capture, in order."""
-    return (
-        _pictures(folder),
-        lambda name: (folder / name).read_bytes(),
-        lambda name, photo: cut_out_product(photo, net, f"/{pointer}/{name}"),
-        MAX_PIXELS,
-    )
-
-
 def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View, Cutout]:
     """Return the product cut out of each photo.
 
@@ -163,12 +143,6 @@ def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View,
         )
         for view, path in photos.items()
     }
-
-
-def _pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures in a folder, in order of the numbers in them."""
-    names = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    return sorted(names, key=natural_order)
 
 
 def _described(record: Product | None, given: Dimensions) -> tuple[Dimensions, str]:
