@@ -1,10 +1,12 @@
 """Photos of walks around shapes whose size is known, with the cameras that a library would find."""
 
+import io
 from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from tests.unit.shapes import as_model
 from tests.unit.true_shapes import Truth
@@ -67,6 +69,16 @@ def walk_photos(truth: Truth, cameras: list[tuple[Camera, FrameCamera]], px: int
         picture = np.where(alpha[..., None] > 0, rgb, behind).astype(np.uint8)
         photos.append(CapturedFrame(name=f"{number:02d}.jpg", picture=picture, rgb=rgb, alpha=alpha))
     return photos
+
+
+def walk_pictures(photos: list[CapturedFrame]) -> list[bytes]:
+    """Return photos as PNG files whose transparency is their cut-out."""
+    found = []
+    for photo in photos:
+        out = io.BytesIO()
+        Image.fromarray(np.dstack([photo.rgb, photo.alpha])).save(out, "png")
+        found.append(out.getvalue())
+    return found
 
 
 def _pattern() -> NDArray[np.uint8]:

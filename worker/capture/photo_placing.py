@@ -45,6 +45,11 @@ class PlacedPhotos:
     error_px: float  # between the points and where the photos see them, in the mean
 
 
+def can_place() -> bool:
+    """Return whether the library is installed."""
+    return find_spec(LIBRARY) is not None
+
+
 def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
     """Return the cameras of photos of one place that stands still.
 
@@ -53,7 +58,7 @@ def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
             together.
         Busy: Too many such processes run at once.
     """
-    if find_spec(LIBRARY) is None:
+    if not can_place():
         raise InputError(
             "capture.walk_extra", "The photos of a walk are placed by pycolmap, which is missing."
         )
