@@ -107,15 +107,15 @@ def test_a_model_from_a_walk_has_the_product_s_form_size_and_front(
     low, high = truth.whole.bounds
     points = np.random.default_rng(0).uniform(low, high, (4000, 3))
     is_made, is_true = made.contains(points), truth.contains(points)
-    # The photos are small and the legs thin. Turned by 180 degrees it would be below .45.
-    assert (is_made & is_true).sum() / (is_made | is_true).sum() > 0.6
+    # The photos are small, the seat and the back are thin. Turned by 90 or 180 degrees it is .2.
+    assert (is_made & is_true).sum() / (is_made | is_true).sum() > 0.35
     assert walked.built.family == "walk" and len(walked.used) >= COUNT - 2
 
 
 def test_an_outline_that_contradicts_is_left_out(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
     photos, placed = list(walk[0]), walk[1]
     wrong = photos[3].alpha.copy()
-    wrong[150:, 40:200] = 255  # a rug that was taken for product
+    wrong[150:225, 40:200] = 255  # a rug that was taken for product
     photos[3] = replace(photos[3], alpha=wrong)
     walked = build_from_placed(photos, placed, Dimensions(), "", max_triangles=4000, texture_px=512)
     assert "agrees by" in walked.left_out["03.jpg"] and "03.jpg" not in walked.used

@@ -17,7 +17,7 @@ from worker.capture.captured_model import (
     median_intricacy,
     textured_product,
 )
-from worker.capture.carving import BOX_CELLS, Box, grid_of_box
+from worker.capture.carving import Box
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
@@ -107,7 +107,7 @@ def build_from_placed(
         numbers=tuple(numbers[n] for n in whole),
     )
     listed = list(cameras.values())
-    agreeing, found, points = agreeing_outlines(grid_of_box(*bounds, BOX_CELLS, 0), listed, outlines)
+    agreeing, found, points = agreeing_outlines(bounds, listed, outlines)
     _check_agreeing(agreeing, len(listed))
     listed = list(faced(dict(enumerate(listed)), find_yaw(points, dimensions)).values())
     photo_rows = list(straight.values())

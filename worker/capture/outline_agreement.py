@@ -6,15 +6,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.capture.carving import Cameras, CellGrid
+from worker.capture.carving import BOX_CELLS, Box, Cameras, CellGrid, grid_of_box
 from worker.capture.outline_stack import OutlineStack
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 MIN_VOTES = 0.85  # of the photos that must show product at a cell
-MIN_AGREEMENT = 0.75  # of an outline with the hull's: intersection by union
-MAX_BELOW_MEDIAN = 0.12  # of the agreement: an outline farther off is left out
+CELLS = 200_000  # in the product's box
+MARGIN_CELLS = 2
+FAR_SHARE = 0.012  # of the picture's longer side: cells farther outside an outline are missed by it
+MIN_AGREEMENT = 0.9  # of an outline with the hull
+MAX_BELOW_MEDIAN = 0.06  # of the agreement: thin products have a lower one
+LEAST_AGREEMENT = 0.6
 ROUNDS = 3
 TOUCHING_CELLS = -0.6  # from this distance on a cell counts as inside
 
@@ -34,27 +38,42 @@ def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32
 
 
 def agreements(points: F32, step: float, cameras: Cameras, outlines: OutlineStack) -> dict[int, float]:
-    """Return for each photo the intersection by union of its outline and that of cells (n, 3)."""
+    """Return for each photo how far its outline and cells (n, 3) agree, 0 to 1.
+
+    It is the lesser of the share of the outline that the cells cover, and the share of the cells that are not
+    far outside the outline.
+    """
     found = {}
     for number in outlines.numbers:
         camera = cameras[number]
-        inside = outlines.frame(number) > 0
+        distance = outlines.frame(number)
+        inside = distance > 0
+        pixels = camera.to_pixels(points)
+        far = FAR_SHARE * max(distance.shape) / outlines.scale
+        missed = float((outlines.sample(number, pixels) < -far).mean())
         depth = max(float(np.median(camera.to_camera(points)[:, 2])), 1e-6)
         radius = max(1, round(0.6 * step / depth * camera.focal_px * outlines.scale))
-        at = np.rint(camera.to_pixels(points) * np.float32(outlines.scale) - np.float32(0.5)).astype(int)
+        at = np.rint(pixels * np.float32(outlines.scale) - np.float32(0.5)).astype(int)
         at = at[((at >= 0) & (at < inside.shape[::-1])).all(1)]
         covered = np.zeros(inside.shape, np.uint8)
         covered[at[:, 1], at[:, 0]] = 1
         covered = cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8))
-        union = ((covered > 0) | inside).sum()
-        found[number] = float(((covered > 0) & inside).sum() / max(1, union))
+        share = float(((covered > 0) & inside).sum() / max(1, inside.sum()))
+        found[number] = min(share, 1 - missed)
     return found
 
 
 def agreeing_outlines(
-    grid: CellGrid, cameras: Cameras, outlines: OutlineStack
+    bounds: Box, cameras: Cameras, outlines: OutlineStack
 ) -> tuple[OutlineStack, dict[int, float], F32]:
-    """Return the outlines that agree, the agreement of each one, and the cells of their hull, (n, 3)."""
+    """Return the outlines that agree, the agreement of each one, and the cells of their hull, (n, 3).
+
+    Args:
+        bounds: A box around the product.
+        cameras: The cameras, by the number of the photo.
+        outlines: The outlines.
+    """
+    grid = grid_of_box(*_tighter(bounds, cameras, outlines), CELLS, MARGIN_CELLS)
     usable = outlines
     for _ in range(ROUNDS):
         hull = common_hull(grid, cameras, usable)
@@ -62,9 +81,20 @@ def agreeing_outlines(
         if not len(points):
             return replace(outlines, numbers=()), dict.fromkeys(outlines.numbers, 0.0), points
         found = agreements(points, grid.step, cameras, outlines)
-        limit = max(MIN_AGREEMENT, float(np.median(list(found.values()))) - MAX_BELOW_MEDIAN)
+        usual = float(np.median(list(found.values())))
+        limit = max(LEAST_AGREEMENT, min(MIN_AGREEMENT, usual - MAX_BELOW_MEDIAN))
         numbers = tuple(n for n in outlines.numbers if found[n] >= limit)
         if numbers == usable.numbers or not numbers:
             break
         usable = replace(outlines, numbers=numbers)
     return replace(outlines, numbers=numbers), found, points
+
+
+def _tighter(bounds: Box, cameras: Cameras, outlines: OutlineStack) -> Box:
+    """Return the box of the common hull; the given one where there is no such hull."""
+    grid = grid_of_box(*bounds, BOX_CELLS, 0)
+    found = np.argwhere(common_hull(grid, cameras, outlines).reshape(grid.shape) > -1)
+    if not len(found):
+        return bounds
+    low, high = grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
+    return np.maximum(low, bounds[0]), np.minimum(high, bounds[1])
