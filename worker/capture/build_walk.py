@@ -1,6 +1,6 @@
 """Building of a textured mesh from the photos of a walk around the product."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -22,6 +22,7 @@ from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.ground import faced, find_ground, product_middle, settle_cameras
+from worker.capture.ground_plate import cells_in_photo, ground_in_photo, make_plate, without_ground
 from worker.capture.outline_agreement import agreeing_outlines
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.photo_placing import PlacedPhotos, place_photos, straightened
@@ -36,6 +37,10 @@ MIN_USABLE = 8  # outlines that agree
 MIN_USABLE_SHARE = 0.4  # of the placed photos
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 MAX_CUT_SHARE = 0.02  # of an outline's length that may be at the border of the photo
+GROUND_ROUNDS = 2  # the less ground is in the mattes, the better is known what is in front of it
+LOW_SHARE = 0.2  # of the product's height, below which its mattes may have ground in them
+UPPER_CELLS = 200_000  # in the product's box, from which the upper part is drawn
+FRAMES_TO_A_FAULT = 12  # one outline in so many may lack a part
 REACH_FACTOR = 1.3  # of the product's usual reach in the photos
 BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
 CONTRADICTING = (
@@ -97,17 +102,18 @@ def build_from_placed(
         n: straightened(photos[n], camera, placed.distortions[n]) for n, camera in placed.cameras.items()
     }
     mattes = {n: photo.alpha for n, photo in straight.items()}
-    whole = {n: camera for n, camera in placed.cameras.items() if not is_cut_off(mattes[n])}
-    middle = product_middle(whole, mattes)
+    found_in = {n: camera for n, camera in placed.cameras.items() if (mattes[n] > 127).any()}
+    middle = product_middle(found_in, mattes)
     cameras = settle_cameras(placed.cameras, middle, find_ground(placed, mattes, middle))
-    bounds = product_bounds({n: cameras[n] for n in whole}, mattes)
+    bounds = product_bounds({n: cameras[n] for n in found_in}, mattes)
+    pictures = {n: photo.picture for n, photo in straight.items()}
+    for _ in range(GROUND_ROUNDS):
+        mattes = off_the_ground(pictures, cameras, mattes, bounds)
+    whole = {n: camera for n, camera in cameras.items() if not is_cut_off(mattes[n])}
+    straight = {n: replace(photo, alpha=mattes[n]) for n, photo in straight.items()}
     numbers = {n: row for row, n in enumerate(straight)}  # of the stack
-    outlines = replace(
-        stack_outlines(_on_one_canvas(list(mattes.values())), AGREEING_PX),
-        numbers=tuple(numbers[n] for n in whole),
-    )
     listed = list(cameras.values())
-    agreeing, found, points = agreeing_outlines(bounds, listed, outlines)
+    agreeing, found, points = agreeing_outlines(bounds, listed, _stack(mattes, whole))
     _check_agreeing(agreeing, len(listed))
     listed = list(faced(dict(enumerate(listed)), find_yaw(points, dimensions)).values())
     photo_rows = list(straight.values())
@@ -116,7 +122,7 @@ def build_from_placed(
         stack_outlines(_on_one_canvas(list(mattes.values())), CARVING_PX), numbers=agreeing.numbers
     )
     surface, faces, coverage = captured_surface(
-        fine, listed, around_axis(bounds), dimensions, max_triangles, is_on_ground=True
+        fine, listed, around_axis(bounds), dimensions, max_triangles, tolerated=len(used) // FRAMES_TO_A_FAULT, is_on_ground=True
     )
     if coverage < MIN_COVERAGE:
         raise _no_outline(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
@@ -138,6 +144,35 @@ def build_from_placed(
         if numbers.get(n, -1) not in agreeing.numbers
     }
     return WalkBuild(built=built, used=tuple(photo.name for photo in used), left_out=reasons)
+
+
+def off_the_ground(
+    pictures: dict[int, U8],
+    cameras: dict[int, FrameCamera],
+    mattes: dict[int, U8],
+    bounds: Box,
+) -> dict[int, U8]:
+    """Return the mattes without rugs and shadows, which lie on the ground."""
+    outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
+    _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
+    if not len(points):
+        return mattes
+    upper = points[points[:, 1] > LOW_SHARE * float(points[:, 1].max())]
+    step = float((np.ptp(points, axis=0).prod() / UPPER_CELLS) ** (1 / 3))
+    in_front = {
+        n: cells_in_photo(upper, step, camera, mattes[n].shape[::-1]) for n, camera in cameras.items()
+    }
+    plate = make_plate(pictures, cameras, mattes, in_front, float(bounds[1][0]))
+    return {
+        n: without_ground(mattes[n], ground_in_photo(plate, n, pictures[n], camera), in_front[n])
+        for n, camera in cameras.items()
+    }
+
+
+def _stack(mattes: dict[int, U8], counted: Collection[int]) -> OutlineStack:
+    """Return the outlines in the order of the mattes; those of some photos count."""
+    stack = stack_outlines(_on_one_canvas(list(mattes.values())), AGREEING_PX)
+    return replace(stack, numbers=tuple(row for row, n in enumerate(mattes) if n in counted))
 
 
 def is_cut_off(matte: U8) -> bool:

@@ -13,18 +13,21 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
 MIN_VOTES = 0.85  # of the photos that must show product at a cell
+AGREEING_VOTES = 0.95  # of those that agree
 CELLS = 200_000  # in the product's box
 MARGIN_CELLS = 2
 FAR_SHARE = 0.012  # of the picture's longer side: cells farther outside an outline are missed by it
-MIN_AGREEMENT = 0.9  # of an outline with the hull
-MAX_BELOW_MEDIAN = 0.06  # of the agreement: thin products have a lower one
+MIN_AGREEMENT = 0.94  # of an outline with the hull
+MAX_BELOW_MEDIAN = 0.04  # of the agreement: thin products have a lower one
 LEAST_AGREEMENT = 0.6
 ROUNDS = 3
 TOUCHING_CELLS = -0.6  # from this distance on a cell counts as inside
 
 
-def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
-    """Return the signed distance in cells that MIN_VOTES of the outlines leave at least, (cells,)."""
+def common_hull(
+    grid: CellGrid, cameras: Cameras, outlines: OutlineStack, votes: float = MIN_VOTES
+) -> F32:
+    """Return the signed distance in cells that a share of the outlines leaves at least, (cells,)."""
     points = grid.centres(np.arange(int(np.prod(grid.shape))))
     found = np.empty((len(outlines.numbers), len(points)), np.float32)
     for row, number in enumerate(outlines.numbers):
@@ -33,15 +36,17 @@ def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32
         scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
         pixels = np.asarray(seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32)
         found[row] = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
-    tolerated = int((1 - MIN_VOTES) * len(found))
+    tolerated = int((1 - votes) * len(found))
     return np.asarray(np.partition(found, tolerated, axis=0)[tolerated], np.float32)
 
 
-def agreements(points: F32, step: float, cameras: Cameras, outlines: OutlineStack) -> dict[int, float]:
+def agreements(
+    points: F32, step: float, cameras: Cameras, outlines: OutlineStack, is_excess_wrong: bool
+) -> dict[int, float]:
     """Return for each photo how far its outline and cells (n, 3) agree, 0 to 1.
 
-    It is the lesser of the share of the outline that the cells cover, and the share of the cells that are not
-    far outside the outline.
+    It is the share of the cells that are not far outside the outline, or, where what an outline has too much
+    counts, the share of the outline that the cells cover, if that is less.
     """
     found = {}
     for number in outlines.numbers:
@@ -59,12 +64,12 @@ def agreements(points: F32, step: float, cameras: Cameras, outlines: OutlineStac
         covered[at[:, 1], at[:, 0]] = 1
         covered = cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8))
         share = float(((covered > 0) & inside).sum() / max(1, inside.sum()))
-        found[number] = min(share, 1 - missed)
+        found[number] = min(1 - missed, share if is_excess_wrong else 1.0)
     return found
 
 
 def agreeing_outlines(
-    bounds: Box, cameras: Cameras, outlines: OutlineStack
+    bounds: Box, cameras: Cameras, outlines: OutlineStack, is_excess_wrong: bool = True
 ) -> tuple[OutlineStack, dict[int, float], F32]:
     """Return the outlines that agree, the agreement of each one, and the cells of their hull, (n, 3).
 
@@ -72,6 +77,7 @@ def agreeing_outlines(
         bounds: A box around the product.
         cameras: The cameras, by the number of the photo.
         outlines: The outlines.
+        is_excess_wrong: Whether outlines that have too much are left out; a hull has what all have alone.
     """
     grid = grid_of_box(*_tighter(bounds, cameras, outlines), CELLS, MARGIN_CELLS)
     usable = outlines
@@ -80,14 +86,18 @@ def agreeing_outlines(
         points = grid.centres(np.flatnonzero(hull > TOUCHING_CELLS))
         if not len(points):
             return replace(outlines, numbers=()), dict.fromkeys(outlines.numbers, 0.0), points
-        found = agreements(points, grid.step, cameras, outlines)
+        found = agreements(points, grid.step, cameras, outlines, is_excess_wrong)
         usual = float(np.median(list(found.values())))
         limit = max(LEAST_AGREEMENT, min(MIN_AGREEMENT, usual - MAX_BELOW_MEDIAN))
         numbers = tuple(n for n in outlines.numbers if found[n] >= limit)
         if numbers == usable.numbers or not numbers:
             break
         usable = replace(outlines, numbers=numbers)
-    return replace(outlines, numbers=numbers), found, points
+    agreeing = replace(outlines, numbers=numbers)
+    if numbers:
+        hull = common_hull(grid, cameras, agreeing, AGREEING_VOTES)
+        points = grid.centres(np.flatnonzero(hull > TOUCHING_CELLS))
+    return agreeing, found, points
 
 
 def _tighter(bounds: Box, cameras: Cameras, outlines: OutlineStack) -> Box:
