@@ -40,7 +40,6 @@ MAX_CUT_SHARE = 0.02  # of an outline's length that may be at the border of the 
 GROUND_ROUNDS = 2  # the less ground is in the mattes, the better is known what is in front of it
 LOW_SHARE = 0.2  # of the product's height, below which its mattes may have ground in them
 UPPER_CELLS = 200_000  # in the product's box, from which the upper part is drawn
-FRAMES_TO_A_FAULT = 12  # one outline in so many may lack a part
 REACH_FACTOR = 1.3  # of the product's usual reach in the photos
 BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
 CONTRADICTING = (
@@ -122,7 +121,7 @@ def build_from_placed(
         stack_outlines(_on_one_canvas(list(mattes.values())), CARVING_PX), numbers=agreeing.numbers
     )
     surface, faces, coverage = captured_surface(
-        fine, listed, around_axis(bounds), dimensions, max_triangles, tolerated=len(used) // FRAMES_TO_A_FAULT, is_on_ground=True
+        fine, listed, around_axis(bounds), dimensions, max_triangles, is_on_ground=True
     )
     if coverage < MIN_COVERAGE:
         raise _no_outline(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")

@@ -59,7 +59,6 @@ def captured_surface(
     dimensions: Dimensions,
     max_triangles: int,
     *,
-    tolerated: int | None = None,
     is_on_ground: bool = False,
 ) -> tuple[F64, Faces, float]:
     """Return the surface in the capture's coordinates, and what share of the outlines the hull covers.
@@ -70,7 +69,6 @@ def captured_surface(
         bounds: A box around the product.
         dimensions: The product's, as far as they are known.
         max_triangles: The budget of the mesh.
-        tolerated: Outlines that may leave out a part of the product; None for the usual number.
         is_on_ground: Whether the product ends at y = 0.
 
     Raises:
@@ -78,7 +76,7 @@ def captured_surface(
     """
     low, high = outline_box(outlines, cameras, bounds)
     grid = grid_of_box(low, high, CELLS, MARGIN_CELLS)
-    hull = carve(grid, cameras, outlines, tolerated)
+    hull = carve(grid, cameras, outlines)
     if is_on_ground:
         hull = above_ground(hull, grid)
     coverage = float(np.mean(frame_coverage(hull, grid, cameras, outlines)))

@@ -66,9 +66,7 @@ def outline_box(outlines: OutlineStack, cameras: Cameras, bounds: Box) -> Box:
     return grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
 
 
-def carve(
-    grid: CellGrid, cameras: Cameras, outlines: OutlineStack, tolerated: int | None = None
-) -> F32:
+def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
     """Return the signed distance to the hull in cells, positive inside, of the grid's shape.
 
     Cells farther than a few cells from the surface get the distance of a coarse cell.
@@ -79,14 +77,12 @@ def carve(
         step=grid.step * COARSE_FACTOR,
         shape=(counts[0], counts[1], counts[2]),
     )
-    coarse = hull_distances(
-        coarse_grid, np.arange(np.prod(counts)), cameras, outlines, tolerated
-    ).reshape(counts)
+    coarse = hull_distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines).reshape(counts)
     near = _with_neighbours(np.abs(coarse) < 1.5)
     blown = coarse * COARSE_FACTOR
     field = np.asarray(_repeat(blown, grid.shape), np.float32)
     close = np.flatnonzero(_repeat(near, grid.shape))
-    field.ravel()[close] = hull_distances(grid, close, cameras, outlines, tolerated)
+    field.ravel()[close] = hull_distances(grid, close, cameras, outlines)
     return field
 
 
@@ -109,28 +105,14 @@ def _with_neighbours(mask: Mask) -> Mask:
 
 
 def hull_distances(
-    grid: CellGrid,
-    indices: NDArray[np.integer],
-    cameras: Cameras,
-    outlines: OutlineStack,
-    tolerated: int | None = None,
+    grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack
 ) -> F32:
-    """Return the signed distances to the hull, in cells, at some cells of a grid.
-
-    Args:
-        grid: The cells.
-        indices: Those that are wanted.
-        cameras: The cameras, by the number of the frame.
-        outlines: The outlines.
-        tolerated: Outlines that may leave out a cell of the hull; None: one of many frames, none of few.
-    """
-    if tolerated is None:
-        tolerated = int(len(outlines.numbers) >= MIN_VOTED_FRAMES)
-    found = np.empty(len(indices), np.float32)
+    """Return the signed distances to the hull, in cells, at some cells of a grid."""
+    least = np.empty(len(indices), np.float32)
     for first in range(0, len(indices), CHUNK_CELLS):
         chunk = slice(first, first + CHUNK_CELLS)
         points = grid.centres(indices[chunk])
-        least = np.full((tolerated + 1, len(points)), np.inf, np.float32)
+        found, second = (np.full(len(points), np.inf, np.float32) for _ in range(2))
         for number in outlines.numbers:
             camera = cameras[number]
             seen = camera.to_camera(points)
@@ -139,8 +121,7 @@ def hull_distances(
                 seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32
             )
             distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
-            for row in range(tolerated):
-                least[row], distance = np.minimum(least[row], distance), np.maximum(least[row], distance)
-            np.minimum(least[-1], distance, out=least[-1])
-        found[chunk] = least[-1]
-    return found
+            second = np.minimum(second, np.maximum(found, distance))
+            np.minimum(found, distance, out=found)
+        least[chunk] = second if len(outlines.numbers) >= MIN_VOTED_FRAMES else found
+    return least

@@ -24,9 +24,7 @@ ROUNDS = 3
 TOUCHING_CELLS = -0.6  # from this distance on a cell counts as inside
 
 
-def common_hull(
-    grid: CellGrid, cameras: Cameras, outlines: OutlineStack, votes: float = MIN_VOTES
-) -> F32:
+def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack, votes: float = MIN_VOTES) -> F32:
     """Return the signed distance in cells that a share of the outlines leaves at least, (cells,)."""
     points = grid.centres(np.arange(int(np.prod(grid.shape))))
     found = np.empty((len(outlines.numbers), len(points)), np.float32)
