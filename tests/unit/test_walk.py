@@ -1,4 +1,4 @@
-"""Walks around a product: ground, size and front are found, wrong outlines are left out, and refusals help."""
+"""Walks around a product: ground, size and front are found, wrong outlines left out, and refusals help."""
 
 import json
 from dataclasses import replace
