@@ -20,7 +20,7 @@ from tests.walks import (
     walk_photos,
 )
 from worker.capture import captured_model, photo_placing
-from worker.capture.build_walk import build_from_placed, is_cut_off, sharp_photos
+from worker.capture.build_walk import build_from_placed, is_cut_off, off_the_ground, sharp_photos
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
@@ -112,13 +112,32 @@ def test_a_model_from_a_walk_has_the_product_s_form_size_and_front(
     assert walked.built.family == "walk" and len(walked.used) >= COUNT - 2
 
 
-def test_an_outline_that_contradicts_is_left_out(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
+def test_an_outline_that_lost_a_part_is_left_out(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
     photos, placed = list(walk[0]), walk[1]
-    wrong = photos[3].alpha.copy()
-    wrong[150:225, 40:200] = 255  # a rug that was taken for product
-    photos[3] = replace(photos[3], alpha=wrong)
+    lost = photos[3].alpha.copy()
+    lost[:100] = 0  # the back of the chair
+    photos[3] = replace(photos[3], alpha=lost)
     walked = build_from_placed(photos, placed, Dimensions(), "", max_triangles=4000, texture_px=512)
     assert "agrees by" in walked.left_out["03.jpg"] and "03.jpg" not in walked.used
+
+
+def test_ground_is_taken_off_a_matte_and_legs_are_not(
+    walk: tuple[list[CapturedFrame], PlacedPhotos],
+) -> None:
+    photos, cameras = walk[0], dict(enumerate(camera for _, camera in walk_cameras(chair(), COUNT)))
+    mattes = mattes_of(photos)
+    wrong = mattes[3].copy()
+    wrong[150:225, 40:200] = 255  # a rug that was taken for product
+    mattes[3] = wrong
+    reach = 0.4
+    bounds = (np.array([-reach, 0, -reach]), np.array([reach, 1.0, reach]))
+    pictures = {number: photo.picture for number, photo in enumerate(photos)}
+    clean = off_the_ground(pictures, cameras, mattes, bounds)
+    true = photos[3].alpha > 127
+    excess = (wrong > 127) & ~true
+    assert ((clean[3] > 127) & excess).sum() < 0.25 * excess.sum()
+    assert ((clean[3] > 127) & true).sum() > 0.97 * true.sum()
+    assert all((clean[n] > 127).sum() > 0.98 * (mattes[n] > 127).sum() for n in mattes if n != 3)
 
 
 @pytest.mark.issue("capture.no_outline")

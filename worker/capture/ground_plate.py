@@ -27,7 +27,8 @@ ROUNDS = 2  # of matching exposures
 LIKE_LEVELS = 12.0  # of a channel in the mean: less difference is the same colour
 TEXTURE_SHARE = 0.6  # of the ground's own variation, that a blurred or shifted photo may differ besides
 MAX_GAIN = 1.8  # between the exposures of two photos
-LEAST_PART_PX = 24  # of ground in a matte: less is noise
+NARROW_PX = 9  # a matte so narrow is a leg rather than ground, whatever is behind it
+LEAST_PART_PX = 80  # of ground in a matte: less is noise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +132,8 @@ def without_ground(matte: U8, ground: Mask, upper: Mask) -> U8:
     """
     small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA) > 60
     taken = (ground & ~upper & small).astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (NARROW_PX, NARROW_PX))
+    taken = cv2.morphologyEx(taken, cv2.MORPH_OPEN, kernel)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(taken, connectivity=8)
     is_part = stats[:, cv2.CC_STAT_AREA] >= LEAST_PART_PX
     is_part[0] = False
