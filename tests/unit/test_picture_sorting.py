@@ -11,6 +11,7 @@ from PIL import Image
 
 from dam_connector.domain.product import Dimensions, View
 from tests.unit.shapes import as_model
+from tests.unit.test_tools import documented, printed
 from tests.unit.true_shapes import Truth, bag, chair
 from worker.imaging.cutout import Cutout
 from worker.modeling.camera import Camera
@@ -92,6 +93,19 @@ def test_what_is_like_no_side_is_left_out() -> None:
     rod = Cutout(rgb=np.zeros((PX, PX, 3), np.uint8), alpha=alpha, confidence=0.9)
     found = sort_pictures({"a.jpg": photo(bag(), 0, 5), "b.jpg": rod}, size_of(bag()))
     assert found.taken_for == {"a.jpg": "front", "b.jpg": "unlike"}
+
+
+def test_the_command_prints_the_documented_keys(tmp_path: Path) -> None:
+    for number, found in enumerate([photo(chair(), 0, 5), photo(chair(), 90, 5)]):
+        picture = np.dstack([found.rgb, found.alpha])
+        Image.fromarray(picture).save(tmp_path / f"{number}.png")
+    size = ["--width-m", "0.46", "--height-m", "0.86", "--depth-m", "0.46", "--texture-px", "512"]
+    options = ["--pictures", str(tmp_path), "--net", "none", "--out", str(tmp_path / "o.glb"), "--json"]
+    ran = CliRunner().invoke(build, [*options, *size])
+    assert ran.exit_code == 0
+    assert json.loads(ran.output)["pictures"] == {"0.png": "front", "1.png": "right"}
+    keys = documented("build", "From any input") | documented("build", "From unnamed pictures")
+    assert printed(ran.output) == keys
 
 
 def test_pictures_without_a_product_are_refused_by_name(tmp_path: Path) -> None:

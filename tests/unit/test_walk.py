@@ -12,14 +12,16 @@ from PIL import Image
 
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import InputError
+from tests.unit.test_tools import documented, printed
 from tests.unit.true_shapes import Truth, chair
 from tests.walks import (
     other_coordinates,
     placed_photos,
     walk_cameras,
     walk_photos,
+    walk_pictures,
 )
-from worker.capture import captured_model, photo_placing
+from worker.capture import build_walk, captured_model, photo_placing
 from worker.capture.build_walk import build_from_placed, is_cut_off, off_the_ground, sharp_photos
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
@@ -171,6 +173,20 @@ def test_without_the_extra_the_refusal_says_how_to_install_it(
     with pytest.raises(InputError) as caught:
         place_photos(walk[0])
     assert "dam-connector[walk]" in caught.value.to_issue().remedy
+
+
+def test_the_command_prints_the_documented_keys(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, data in enumerate(walk_pictures(walk[0])):
+        (tmp_path / f"{number}.png").write_bytes(data)
+    monkeypatch.setattr(build_walk, "place_photos", lambda photos: walk[1])
+    options = ["--height-m", "0.86", "--texture-px", "512", "--out", str(tmp_path / "out.glb"), "--json"]
+    ran = CliRunner().invoke(build, ["--walk", str(tmp_path), *options])
+    result = json.loads(ran.output)
+    assert ran.exit_code == 0 and result["shape"] == "walk" and (tmp_path / "out.glb").exists()
+    assert printed(ran.output) == documented("build", "From any input") | documented("build", "From a walk")
+    assert set(result["photos"]) == {"used", "left_out"} and len(result["photos"]["used"]) >= COUNT - 2
 
 
 @pytest.mark.issue("capture.walk_count")
