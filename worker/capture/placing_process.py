@@ -24,8 +24,6 @@ PHOTOS, FEATURES = "photos", "features.db"  # within the folder
 SEED = 0
 MAX_FEATURES = 3000  # of a photo
 PEAK_THRESHOLD = 0.0035  # of a feature's contrast, about half of the usual: floors in rooms are soft
-MIN_MATCHES = 12  # between two photos, and of a photo with the points
-MIN_FIRST_MATCHES = 60  # between the first two
 MIN_VIEWS = 3  # photos that see a point
 MAX_MODELS = 3  # tries from other pairs of photos
 ROUNDING = 7  # digits after the point
@@ -43,15 +41,12 @@ def place_all(folder: Path) -> dict[str, Any]:
     matching.num_threads, matching.use_gpu = 1, False
     geometry = pycolmap.TwoViewGeometryOptions()
     geometry.ransac.random_seed = SEED
-    geometry.min_num_inliers = MIN_MATCHES
     pycolmap.match_exhaustive(
         database, matching_options=matching, verification_options=geometry, device=pycolmap.Device.cpu
     )
     mapping = pycolmap.IncrementalPipelineOptions()
     mapping.num_threads, mapping.random_seed, mapping.max_num_models = 1, SEED, MAX_MODELS
     mapping.extract_colors = False
-    mapping.min_num_matches, mapping.mapper.init_min_num_inliers = MIN_MATCHES, MIN_FIRST_MATCHES
-    mapping.mapper.abs_pose_min_num_inliers = MIN_MATCHES
     found = pycolmap.incremental_mapping(database, photos, models, options=mapping)
     if not found:
         return {"photos": [], "points": [], "seen_by": [], "error_px": 0.0}

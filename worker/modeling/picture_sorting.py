@@ -22,7 +22,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 MAX_PICTURES = 24
-MIN_CONFIDENCE = 0.3  # of a cut-out that can be used
+MIN_CONFIDENCE = 0.05  # of a cut-out that can be used
 SIDE_ELEVATIONS_DEG = (0.0, 6.0, 12.0)  # shops take sides from a little above
 HERO_AZIMUTHS_DEG = (25.0, 35.0, 45.0, 60.0)
 HERO_ELEVATIONS_DEG = (12.0, 18.0, 25.0)
