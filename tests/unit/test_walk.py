@@ -154,6 +154,14 @@ def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], Pl
     assert caught.value.issue_code == "capture.no_outline"
 
 
+@pytest.mark.issue("capture.no_outline")
+def test_another_form_than_the_record_s_is_refused(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
+    flat = Dimensions(width_m=0.46, height_m=0.2, depth_m=0.46)
+    with pytest.raises(InputError) as caught:
+        build_from_placed(walk[0], walk[1], flat, "", max_triangles=4000, texture_px=512)
+    assert caught.value.issue_code == "capture.no_outline" and "proportions" in caught.value.measured
+
+
 @pytest.mark.issue("capture.not_placed")
 def test_too_few_placed_photos_are_refused_by_name() -> None:
     names = [f"{n:02d}.jpg" for n in range(24)]

@@ -26,6 +26,7 @@ from worker.capture.ground_plate import cells_in_photo, ground_in_photo, make_pl
 from worker.capture.outline_agreement import agreeing_outlines
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.photo_placing import PlacedPhotos, place_photos, straightened
+from worker.capture.placing import place
 from worker.modeling.build import ModelBuild
 
 F64 = NDArray[np.float64]
@@ -35,6 +36,7 @@ AGREEING_PX = 256  # longer side of the outlines that are compared with the hull
 MAX_PLACING_ERROR_PX = 2.0  # of photos of MAX_FRAME_PX
 MIN_USABLE = 8  # outlines that agree
 MIN_USABLE_SHARE = 0.65  # of the placed photos
+MAX_STRETCH = 0.3  # between the axes, to reach the record's dimensions: more is another form
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 MAX_CUT_SHARE = 0.02  # of an outline's length that may be at the border of the photo
 GROUND_ROUNDS = 2  # the less ground is in the mattes, the better is known what is in front of it
@@ -125,6 +127,9 @@ def build_from_placed(
     )
     if coverage < MIN_COVERAGE:
         raise _no_outline(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
+    stretch = place(surface, dimensions).stretch
+    if stretch > MAX_STRETCH:
+        raise _no_outline(f"proportions off by {stretch * 100:.0f} %", f"{MAX_STRETCH * 100:.0f} %")
     evidence = CaptureEvidence(
         camera_doubt=placed.error_px / MAX_PLACING_ERROR_PX,
         coverage=coverage,
