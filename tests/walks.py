@@ -25,7 +25,9 @@ PATTERN_PX, PATTERN_SPOTS = 1200, 6000  # of the ground
 GROUND_REACH = 2.5  # in heights of the product
 
 
-def walk_cameras(truth: Truth, count: int, px: int = PX) -> list[tuple[Camera, FrameCamera]]:
+def walk_cameras(
+    truth: Truth, count: int, px: int = PX, arc_deg: float = 360
+) -> list[tuple[Camera, FrameCamera]]:
     """Return irregular cameras of a low and a high round, as the renderer and as a capture has them."""
     random = np.random.default_rng(5)
     model = as_model(truth.whole)
@@ -35,7 +37,7 @@ def walk_cameras(truth: Truth, count: int, px: int = PX) -> list[tuple[Camera, F
         per_round = count / len(ELEVATIONS)
         camera = Camera(
             azimuth=START_DEG
-            + 360 / per_round * (number % per_round + random.uniform(0, 0.3) * bool(number)),
+            + arc_deg / per_round * (number % per_round + random.uniform(0, 0.3) * bool(number)),
             elevation=ELEVATIONS[int(number / per_round)] + random.uniform(-2, 2),
             target=(*random.uniform(-0.01, 0.01, 1), float(model.extent[1]) / 2, 0.01),
             half_width=half * random.uniform(0.95, 1.1),
