@@ -1,9 +1,9 @@
-"""Accuracy and cost of models made from spins of products with known 3D models.
+"""Accuracy and cost of models made from captures of products with known 3D models.
 
-`python -m benchmarks.capture_accuracy --bench DIR [NAME ...]`. DIR holds one folder for each product with
-model.glb, dims.json and spin/ (frames as JPEG), and score.py, which compares a model with the truth. Where a
-product has no model.glb, the one in the folder of `--truths` counts. CPU-seconds are of one process from the
-frames' bytes to the GLB's.
+`python -m benchmarks.capture_accuracy --bench DIR [--kind walk] [NAME ...]`. DIR holds one folder for each
+product with model.glb, dims.json and spin/ or walk/ (frames as JPEG), and score.py, which compares a model
+with the truth. Where a product has no model.glb, the one in the folder of `--truths` counts. CPU-seconds are
+of all processes from the frames' bytes to the GLB's. With `--keep` the GLBs stay in a folder.
 """
 
 import argparse
@@ -24,32 +24,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bench", type=Path, required=True)
     parser.add_argument("--truths", type=Path, help="A folder with NAME/model.glb.")
+    parser.add_argument("--kind", choices=("spin", "walk"), default="spin")
+    parser.add_argument("--keep", type=Path, help="A folder for the models.")
     parser.add_argument("names", nargs="*")
     options = parser.parse_args()
-    names = options.names or sorted(folder.parent.name for folder in options.bench.glob("*/spin"))
+    names = options.names or sorted(folder.parent.name for folder in options.bench.glob(f"*/{options.kind}"))
     print(f"{'product':18} {'conf':>5} {'cpu s':>6} " + " ".join(f"{name:>13}" for name in SHOWN))
-    rows = [row for name in names if (row := _measure(options.bench, name, options.truths)) is not None]
+    rows = [row for name in names if (row := _measure(options, name)) is not None]
     if rows:
         means = " ".join(f"{sum(row[key] for row in rows) / len(rows):13.3f}" for key in SHOWN)
         print(f"{f'mean of {len(rows)}':18} {'':5} {sum(r['cpu_s'] for r in rows) / len(rows):6.1f} {means}")
 
 
-def _measure(bench: Path, name: str, truths: Path | None) -> dict[str, Any] | None:
+def _measure(options: argparse.Namespace, name: str) -> dict[str, Any] | None:
     """Print and return the row of a product; None where it was refused."""
+    bench, truths, kind = options.bench, options.truths, options.kind
     facts = json.loads((bench / name / "dims.json").read_text())
     with tempfile.TemporaryDirectory() as folder:
-        made = Path(folder) / "made.glb"
+        made = (options.keep or Path(folder)) / f"{name}.glb"
         sides = [part for side in SIDES for part in (f"--{side}-m", str(facts[f"{side}_m"]))]
-        frames = Path(folder) / "spin"
+        frames = Path(folder) / kind
         frames.mkdir()
-        for path in (bench / name / "spin").glob("*.jpg"):  # beside them are masks, which are not for makers
+        for path in (bench / name / kind).glob("*.jpg"):  # beside them are masks, which are not for makers
             (frames / path.name).symlink_to(path)
         command = [
             sys.executable,
             "-m",
             "worker",
             "build",
-            "--spin",
+            f"--{kind}",
             str(frames),
             "--out",
             str(made),
@@ -64,6 +67,8 @@ def _measure(bench: Path, name: str, truths: Path | None) -> dict[str, Any] | No
         own = bench / name / "model.glb"
         truth = own if own.exists() or truths is None else truths / name / "model.glb"
         score = [sys.executable, str(bench / "score.py"), str(bench / name), str(made), "--truth", str(truth)]
+        if kind == "walk":  # it may start anywhere
+            score += ["--align", "yaw"]
         row: dict[str, Any] = told | json.loads(subprocess.check_output(score, text=True))
     shown = " ".join(f"{row[key]:13.3f}" for key in SHOWN)
     print(f"{name:18} {row['confidence']:5} {row['cpu_s']:6} {shown}", flush=True)

@@ -16,6 +16,7 @@ from dam_connector.domain.row_request import RowRequest
 SWATCH = "swatch"  # the key of a picture of the colour alone among fetched pictures
 INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
 MIN_SPIN_FRAMES, MAX_SPIN_FRAMES = 8, 72
+MIN_WALK_PHOTOS, MAX_WALK_PHOTOS = 12, 72  # 20 to 60 are recommended
 _COLOUR_CODE = re.compile(r"#[0-9a-fA-F]{6}")
 _SPIN_KEY = re.compile(r"spin-\d+")  # a spin frame's key among fetched pictures, e.g. `spin-07`
 TRANSLATED_FIELDS = ("name", "description", "color", "material")

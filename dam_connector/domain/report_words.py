@@ -59,6 +59,7 @@ FAMILY_TEXTS: Mapping[str, str] = {  # how our own code found a shape
     "inflation": "soft body with the outline of the photo",
     "sections": "from cross-sections",
     "spin": "from the frames of the spin",
+    "walk": "from the photos of a walk around it",
 }
 CHECK_TEXTS: Mapping[str, str] = {
     "geometry": "mesh",

@@ -19,8 +19,11 @@ from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, chair, send, versions
 from tests.spins import FRAMES, spin_pictures
 from tests.support import MODEL, PhotoServer, picture
+from tests.unit.true_shapes import chair as seat
 from tests.unit.true_shapes import cup
-from worker.capture import build as build_module
+from tests.walks import placed_photos, walk_cameras, walk_photos, walk_pictures
+from worker.capture import build_walk, captured_model
+from worker.steps import make_model as make_model_step
 
 pytestmark = pytest.mark.usefixtures("small_previews")
 MODEL_ONLY = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
@@ -29,7 +32,7 @@ PLAIN = picture(ground=235)
 
 @pytest.fixture
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_module, "CELLS", 60_000)
+    monkeypatch.setattr(captured_model, "CELLS", 60_000)
 
 
 def held(path: Path) -> str:
@@ -64,6 +67,27 @@ def test_a_product_with_nothing_but_a_spin(
     assert model.provenance["source_spin-01"] == record.spin["spin-01"]
     assert "source_spin-01" not in found["packshot"].provenance
     assert found["packshot"].provenance["source_front"] == record.spin["spin-01"]
+
+
+@pytest.mark.usefixtures("few_cells")
+def test_photos_of_a_walk_may_be_given_as_a_spin(
+    services: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    write_rules: Rules,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The cameras are those that the library would find."""
+    write_rules(deliverables=[MODEL_ONLY])
+    cameras = walk_cameras(seat(), 14)
+    taken = walk_photos(seat(), cameras)
+    placed = placed_photos(seat(), taken, cameras)
+    monkeypatch.setattr(build_walk, "place_photos", lambda given: placed)
+    monkeypatch.setattr(make_model_step, "can_place", lambda: True)
+    model = made(services, photos, drain, walk_pictures(taken))["model"]
+    facts = model.report.facts or {}
+    assert facts["family"] == "walk" and facts["spin_frames"] == 14
+    assert not any(i.code == "model.spin_unused" for i in model.report.issues)
 
 
 @pytest.mark.issue("model.spin_unused")

@@ -14,6 +14,7 @@ from dam_connector.errors import InputError
 from tests.spins import ELEVATION, FOV, FRAMES, PX, spin_frames
 from tests.unit.true_shapes import Truth, chair, cup
 from worker.capture import build as build_module
+from worker.capture import captured_model
 from worker.capture.build import build_from_spin
 from worker.capture.carving import CellGrid
 from worker.capture.frame_camera import SpinRig
@@ -28,7 +29,7 @@ from worker.tools.build_command import build
 @pytest.fixture(autouse=True)
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     """Carve coarsely: the fine cells cost most of the time."""
-    monkeypatch.setattr(build_module, "CELLS", 120_000)
+    monkeypatch.setattr(captured_model, "CELLS", 120_000)
 
 
 def size_of(truth: Truth) -> Dimensions:

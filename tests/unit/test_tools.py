@@ -135,7 +135,7 @@ def test_build_and_check_a_model(run: Run, tmp_path: Path) -> None:
     photo = SAMPLES / "vase-hero.jpg"
     code, text = run("build", "--front", photo, *size, "--texture-px", 512, "--out", out, "--json")
     assert code == 0 and json.loads(text)["size_m"] == [0.18, 0.3, 0.18]
-    assert printed(text) == documented("build")
+    assert printed(text) == documented("build", "From any input")
     code, text = run("check", out, "--json")
     assert code == 0 and json.loads(text)["blocked"] is False
     assert printed(text) == documented("check")

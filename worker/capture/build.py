@@ -6,18 +6,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import InputError
 from worker.capture.background_plate import restore_lost_parts
-from worker.capture.carving import carve, grid_of_box, outline_box
-from worker.capture.coverage import frame_coverage
+from worker.capture.captured_model import (
+    CARVING_PX,
+    CaptureEvidence,
+    captured_surface,
+    judge,
+    median_intricacy,
+    textured_product,
+)
+from worker.capture.carving import spin_bounds
 from worker.capture.direction import colour_disagreement
-from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
-from worker.capture.known_box import limit_to_box
 from worker.capture.outline_stack import OutlineStack, stack_outlines
-from worker.capture.placing import PlacedCamera, Placement, place
 from worker.capture.rig_fitting import (
     FittedRig,
     contradicting_frames,
@@ -25,39 +28,19 @@ from worker.capture.rig_fitting import (
     product_reach,
     refit_rig,
 )
-from worker.capture.rims import level_rims
-from worker.modeling.build import LOW_CONFIDENCE, ModelBuild
-from worker.modeling.delighting import dielectric_colours, metal_colours
-from worker.modeling.material_estimate import MaterialEstimate, estimate_material
-from worker.modeling.mesh_extraction import closed_surface, separate_touching_vertices
-from worker.modeling.model_evidence import outline_complexity
-from worker.modeling.photo_projection import photo_projector
-from worker.modeling.texture import MAX_PROJECTORS, texture_from_photos
-from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.build import ModelBuild
 
-F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
-Faces = NDArray[np.uint32]
 
-FITTING_PX, CARVING_PX = 256, 512  # longer side of the outlines
-CELLS = 2_000_000  # in the product's box
-MARGIN_CELLS = 3
-ENOUGH_FRAMES = 16  # fewer leave much between the outlines
+FITTING_PX = 256  # longer side of the outlines
 MIRROR_FACTOR = 2.0  # between the errors of both directions: below it, colours decide
 DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
 MIN_USABLE = 0.7  # of the frames that must agree
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
-GOOD_COVERAGE = 0.97
-# Of the usual outline, and what share of the confidence more intricate ones leave: of eight measured spins,
-# four were below the first and had an envelope IoU of .89 or more, four above it had .77 or less.
-INTRICACIES, THIN_CONFIDENCE = (4.35, 4.7), 0.2
 CONTRADICTING = (
     "The outlines of the frames contradict each other. A spin by a fixed camera, or a provider, would help."
 )
-THIN_OR_OPEN = "The product is thin or open. A provider would help; more photos would not."
-MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 
 
 def build_from_spin(
@@ -84,21 +67,19 @@ def build_from_spin(
     _check_rig(fitted, usable)
     outlines = replace(stack_outlines(alphas, CARVING_PX), numbers=usable.numbers)
     cameras = fitted.rig.cameras()
-    points, faces, coverage = _captured_surface(
-        outlines, cameras, product_reach(fitted.rig, outlines), dimensions, max_triangles
-    )
+    bounds = spin_bounds(product_reach(fitted.rig, outlines))
+    points, faces, coverage = captured_surface(outlines, cameras, bounds, dimensions, max_triangles)
     if coverage < MIN_COVERAGE:
         raise _not_a_spin(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
-    placement = place(points, dimensions)
-    vertices = separate_touching_vertices(
-        placement.to_product(points), faces, float(placement.scale.min()) * np.ptp(points[:, 1]) / 150
+    evidence = CaptureEvidence(
+        camera_doubt=fitted.error / MAX_RIG_ERROR,
+        coverage=coverage,
+        frame_count=len(usable.numbers),
+        intricacy=median_intricacy([alphas[n] for n in usable.numbers]),
     )
-    material = estimate_material(description)
     used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in usable.numbers]
-    mesh = _textured(vertices, faces, used, placement, texture_px, material)
-
-    intricacy = float(np.median([_intricacy(alphas[n]) for n in usable.numbers]))
-    confidence, issues = _judge(fitted, coverage, placement, len(usable.numbers), intricacy)
+    mesh, placement = textured_product(points, faces, used, dimensions, description, texture_px)
+    confidence, issues = judge(evidence, placement, CONTRADICTING)
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
 
 
@@ -146,99 +127,3 @@ def _not_a_spin(measured: str, limit: str) -> InputError:
         measured=measured,
         limit=limit,
     )
-
-
-def _captured_surface(
-    outlines: OutlineStack,
-    cameras: list[FrameCamera],
-    reach: float,
-    dimensions: Dimensions,
-    max_triangles: int,
-) -> tuple[F64, Faces, float]:
-    """Return the surface in the capture's coordinates, and what share of the outlines the hull covers."""
-    low, high = outline_box(outlines, cameras, reach)
-    grid = grid_of_box(low, high, CELLS, MARGIN_CELLS)
-    hull = carve(grid, cameras, outlines)
-    coverage = float(np.mean(frame_coverage(hull, grid, cameras, outlines)))
-    field = limit_to_box(level_rims(hull, grid, cameras, outlines), dimensions)
-    points, faces = closed_surface(field, grid.step, max_triangles)
-    return points + grid.low, faces, coverage
-
-
-def _textured(
-    vertices: F32,
-    faces: Faces,
-    used: list[tuple[CapturedFrame, FrameCamera]],
-    placement: Placement,
-    texture_px: int,
-    material: MaterialEstimate,
-) -> TexturedMesh:
-    """Return the mesh with a texture from frames all around."""
-    used = used[:: -(-len(used) // MAX_PROJECTORS)]
-    cameras = [camera for _, camera in used]
-    pixels = np.vstack([frame.rgb[frame.alpha > 250][::101] for frame, _ in used])
-    is_metal = material.is_bare_metal(pixels)
-    projectors = [
-        photo_projector(
-            frame.rgb,
-            frame.alpha > 127,
-            metal_colours if is_metal else dielectric_colours,
-            PlacedCamera(camera=camera, placement=placement),
-        )
-        for frame, camera in used
-    ]
-    middle = np.linalg.norm(cameras[0].eye - (placement.low + placement.low) / 2)
-    density = cameras[0].focal_px / (float(middle) * float(placement.scale.mean()))
-    return texture_from_photos(
-        vertices, faces, projectors, placement.size, (texture_px, density), material, is_metal
-    )
-
-
-def _intricacy(alpha: U8) -> float:
-    """Return how intricate the outline of a frame is; 0 where it shows nothing."""
-    rows, columns = np.flatnonzero((alpha > 127).any(1)), np.flatnonzero((alpha > 127).any(0))
-    if not len(rows):
-        return 0.0
-    cropped = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return outline_complexity(np.asarray(cropped / np.float32(255), np.float32))
-
-
-def _judge(
-    fitted: FittedRig, coverage: float, placement: Placement, frame_count: int, intricacy: float
-) -> tuple[float, list[Issue]]:
-    """Return the confidence, 0 to 1, and what a reviewer should know."""
-    issues = []
-    confidence = min(1.0, coverage / GOOD_COVERAGE) * (1 - min(0.5, fitted.error / MAX_RIG_ERROR / 2))
-    confidence *= min(1.0, frame_count / ENOUGH_FRAMES) ** 0.5
-    left = float(np.interp(intricacy, INTRICACIES, (1.0, THIN_CONFIDENCE)))
-    why = CONTRADICTING if confidence < left else THIN_OR_OPEN
-    confidence *= left
-    if placement.size.guessed:
-        issues.append(
-            issue(
-                "model.dimensions_missing",
-                f"Guessed: {', '.join(placement.size.guessed)}.",
-                pointer="/dimensions",
-            )
-        )
-    if placement.stretch > MAX_STRETCH:
-        confidence *= 1 - min(0.5, 4 * (placement.stretch - MAX_STRETCH))
-        issues.append(
-            issue(
-                "model.part_lost",
-                "The proportions of the model are not the record's.",
-                measured=f"{placement.stretch * 100:.0f} %",
-                limit=f"{MAX_STRETCH * 100:.0f} %",
-            )
-        )
-    confidence = round(confidence, 2)
-    if confidence < LOW_CONFIDENCE:
-        issues.append(
-            issue(
-                "model.low_confidence",
-                why,
-                measured=confidence,
-                limit=LOW_CONFIDENCE,
-            )
-        )
-    return confidence, issues

@@ -3,6 +3,7 @@
 The field is computed on coarse cells first, then on fine cells near the coarse surface only.
 """
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ from worker.capture.outline_stack import OutlineStack
 
 F32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Cameras = Sequence[FrameCamera] | Mapping[int, FrameCamera]  # by the number of the frame
+Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # its lower and its upper corner
 
 COARSE_FACTOR = 4  # fine cells to a coarse one, along each side
 BOX_CELLS = 60_000  # of the grid that finds the product's box
@@ -44,15 +47,18 @@ def grid_of_box(low: NDArray[np.float64], high: NDArray[np.float64], cells: int,
     return CellGrid(low=start, step=step, shape=(int(counts[0]), int(counts[1]), int(counts[2])))
 
 
-def outline_box(
-    outlines: OutlineStack, cameras: list[FrameCamera], reach: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the corners of a box around the hull, within `reach` of the origin in X and Z.
+def spin_bounds(reach: float) -> Box:
+    """Return the corners of the box in which the product of a spin is, within `reach` of the axis."""
+    return np.array([-reach, -1.2, -reach]), np.array([reach, 0.8, reach])
+
+
+def outline_box(outlines: OutlineStack, cameras: Cameras, bounds: Box) -> Box:
+    """Return the corners of a box around the hull, within a larger box.
 
     Raises:
         InputError: cutout.empty, the outlines have nothing in common.
     """
-    grid = grid_of_box(np.array([-reach, -1.2, -reach]), np.array([reach, 0.8, reach]), BOX_CELLS, 0)
+    grid = grid_of_box(*bounds, BOX_CELLS, 0)
     field = hull_distances(grid, np.arange(np.prod(grid.shape)), cameras, outlines).reshape(grid.shape)
     found = np.argwhere(field > -1)  # a thin part may lie between cells
     if not len(found):
@@ -60,7 +66,7 @@ def outline_box(
     return grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
 
 
-def carve(grid: CellGrid, cameras: list[FrameCamera], outlines: OutlineStack) -> F32:
+def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
     """Return the signed distance to the hull in cells, positive inside, of the grid's shape.
 
     Cells farther than a few cells from the surface get the distance of a coarse cell.
@@ -99,7 +105,7 @@ def _with_neighbours(mask: Mask) -> Mask:
 
 
 def hull_distances(
-    grid: CellGrid, indices: NDArray[np.integer], cameras: list[FrameCamera], outlines: OutlineStack
+    grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack
 ) -> F32:
     """Return the signed distances to the hull, in cells, at some cells of a grid."""
     least = np.empty(len(indices), np.float32)

@@ -4,8 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.capture.carving import CellGrid
-from worker.capture.frame_camera import FrameCamera
+from worker.capture.carving import Cameras, CellGrid
 from worker.capture.outline_stack import OutlineStack
 
 F32 = NDArray[np.float32]
@@ -14,7 +13,7 @@ PIXEL_CELLS = 1.2  # the side of a compared pixel, in cells
 
 
 def frame_coverage(
-    field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines: OutlineStack
+    field: F32, grid: CellGrid, cameras: Cameras, outlines: OutlineStack
 ) -> NDArray[np.float64]:
     """Return for each frame the share of its outline that the hull covers, (n,)."""
     near = np.flatnonzero(field.ravel() > -0.5)

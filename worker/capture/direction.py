@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.capture.carving import grid_of_box, hull_distances, outline_box
+from worker.capture.carving import grid_of_box, hull_distances, outline_box, spin_bounds
 from worker.capture.frame_camera import SpinRig
 from worker.capture.outline_stack import OutlineStack
 from worker.capture.rig_fitting import product_reach
@@ -28,7 +28,7 @@ EVERY = 2  # frames between those that are compared with the next one
 def colour_disagreement(rig: SpinRig, outlines: OutlineStack, pictures: Sequence[U8]) -> float:
     """Return the mean difference in levels of the product's colours in neighbouring frames."""
     cameras = rig.cameras()
-    low, high = outline_box(outlines, cameras, product_reach(rig, outlines))
+    low, high = outline_box(outlines, cameras, spin_bounds(product_reach(rig, outlines)))
     grid = grid_of_box(low, high, CELLS, 2)
     field = hull_distances(grid, np.arange(int(np.prod(grid.shape))), cameras, outlines).reshape(grid.shape)
     surface = np.flatnonzero(np.abs(field.ravel()) < SURFACE_CELLS)

@@ -6,7 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_connector.domain.product import MAX_SPIN_FRAMES, MIN_SPIN_FRAMES
+from dam_connector.domain.product import (
+    MAX_SPIN_FRAMES,
+    MAX_WALK_PHOTOS,
+    MIN_SPIN_FRAMES,
+    MIN_WALK_PHOTOS,
+)
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo, decode
@@ -70,3 +75,42 @@ def read_frames(
                 limit="{} x {}".format(*frames[0].size_px),
             )
     return frames
+
+
+def read_walk(
+    names: Sequence[str],
+    read: Callable[[str], bytes],
+    cut_out: Callable[[str, Photo], Cutout],
+    max_pixels: int,
+) -> list[CapturedFrame]:
+    """Return the photos of a walk around a product, cut out; they may differ in size.
+
+    A photo in which no product is found has an empty matte: it may still help to place the others.
+
+    Args:
+        names: Name of each picture, in order.
+        read: Returns the content of a picture by its name. One is held in memory at a time.
+        cut_out: Cuts the product out of a picture by its name.
+        max_pixels: Width times height that is accepted.
+
+    Raises:
+        InputError: There are too few or too many photos, or one cannot be read.
+    """
+    if not MIN_WALK_PHOTOS <= len(names) <= MAX_WALK_PHOTOS:
+        raise InputError(
+            "capture.walk_count",
+            f"There are {len(names)} photos.",
+            measured=str(len(names)),
+            limit=f"{MIN_WALK_PHOTOS} to {MAX_WALK_PHOTOS}",
+        )
+    photos: list[CapturedFrame] = []
+    for name in names:
+        pointer = f"/photos/{name}"
+        photo = decode(read(name), max_pixels=max_pixels, pointer=pointer, max_side_px=MAX_FRAME_PX)
+        try:
+            found = cut_out(name, photo)
+            rgb, alpha = found.rgb, found.alpha
+        except InputError:
+            rgb, alpha = photo.rgb, np.zeros(photo.rgb.shape[:2], np.uint8)
+        photos.append(CapturedFrame(name=name, picture=photo.rgb, rgb=rgb, alpha=alpha))
+    return photos

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.capture.carving import CellGrid
+from worker.capture.carving import Cameras, CellGrid
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.outline_stack import OutlineStack
 
@@ -46,7 +46,7 @@ class _UprightView:
     depths: F64  # (d,) along the lines of sight, evenly spaced
 
 
-def level_rims(field: F32, grid: CellGrid, cameras: list[FrameCamera], outlines: OutlineStack) -> F32:
+def level_rims(field: F32, grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
     """Return the field, (nx, ny, nz), with cones above tops and below undersides cut off level."""
     inside = np.flatnonzero(field.ravel() > TOUCHING_CELLS)
     points = grid.centres(inside)

@@ -65,7 +65,8 @@ def _reference_photos(work: Work) -> Mapping[str, Sha256]:
     if work.deliverable.kind is not RunKind.MODEL:
         return {}
     # A spin's frame beside the front is seen from above and from near: it is no photo of one side.
-    frames = set(spin_frames(work.sources).values()) if work.facts.get("family") == "spin" else set()
+    is_captured = work.facts.get("family") in ("spin", "walk")
+    frames = set(spin_frames(work.sources).values()) if is_captured else set()
     return {v: sha256 for v, sha256 in named_photos(work.sources).items() if sha256 not in frames}
 
 

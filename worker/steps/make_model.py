@@ -13,7 +13,9 @@ from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_photo
 from worker.capture.build import build_from_spin
-from worker.capture.frames import read_frames
+from worker.capture.build_walk import build_from_walk
+from worker.capture.frames import read_frames, read_walk
+from worker.capture.photo_placing import can_place
 from worker.generators import await_result, first_good, provider_prompt
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
@@ -23,6 +25,7 @@ from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
 
+NO_SPIN = ("capture.not_a_spin", "capture.frame_size")  # a walk has such frames
 LOCAL_FACTS = ("family", "confidence", "views", "spin_frames")  # facts that only our own code adds
 
 
@@ -91,7 +94,7 @@ def _make_locally(work: Work, services: Services) -> Work:
     if not spin_frames(work.sources):
         return _make_from_photos(work, services)
     try:
-        return _make_from_spin(work, services)
+        return _make_from_capture(work, services)
     except InputError as error:
         if not named_photos(work.sources):
             raise
@@ -105,11 +108,34 @@ def _make_locally(work: Work, services: Services) -> Work:
         return _make_from_photos(work.with_issues(unused), services)
 
 
-def _make_from_spin(work: Work, services: Services) -> Work:
-    """Return the work with a GLB that our own code built from the frames of a spin.
+def _make_from_capture(work: Work, services: Services) -> Work:
+    """Return the work with a GLB from a spin, or from a walk where no turntable explains the frames.
 
     Raises:
-        InputError: The frames cannot be used, or no camera explains them.
+        InputError: The frames cannot be used, or no cameras explain them.
+    """
+    try:
+        return _make_from_frames(work, services, is_walk=False)
+    except InputError as error:
+        if error.issue_code not in NO_SPIN or not can_place():
+            raise
+        try:
+            return _make_from_frames(work, services, is_walk=True)
+        except InputError as as_walk:
+            raise InputError(
+                error.issue_code,
+                f"{error} As photos of a walk: {as_walk}",
+                pointer=error.pointer,
+                measured=error.measured,
+                limit=error.limit,
+            ) from as_walk
+
+
+def _make_from_frames(work: Work, services: Services, *, is_walk: bool) -> Work:
+    """Return the work with a GLB that our own code built from the frames of a spin or a walk.
+
+    Raises:
+        InputError: The frames cannot be used, or no cameras explain them.
     """
     hashes, imaging = spin_frames(work.sources), work.rules(services).imaging
     labels: list[Mapping[str, str]] = []
@@ -122,17 +148,16 @@ def _make_from_spin(work: Work, services: Services) -> Work:
     def cut_out(key: str, photo: Photo) -> Cutout:
         return cached_cut_out(services, imaging, hashes[key], photo, f"/spin_images/{key}")
 
-    frames = read_frames(tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
-    product, deliverable = work.product, work.deliverable
-    built = build_from_spin(
-        frames,
-        product.dimensions,
-        _description(product),
-        max_triangles=deliverable.max_triangles,
-        texture_px=deliverable.texture_px,
-    )
+    pictures = (tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
+    words, deliverable = _description(work.product), work.deliverable
+    budgets = {"max_triangles": deliverable.max_triangles, "texture_px": deliverable.texture_px}
+    size = work.product.dimensions
+    if is_walk:
+        built = build_from_walk(read_walk(*pictures), size, words, **budgets).built
+    else:
+        built = build_from_spin(read_frames(*pictures), size, words, **budgets)
     work = work.with_issues(*built.issues).with_facts(
-        family=built.family, confidence=built.confidence, spin_frames=len(frames)
+        family=built.family, confidence=built.confidence, spin_frames=len(hashes)
     )
     return _with_model(work, services, built, labels)
 

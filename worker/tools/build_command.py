@@ -1,22 +1,21 @@
 """`dam-worker build`: make a GLB from product photos."""
 
-import time
+import os
 from pathlib import Path
+from typing import Any
 
 import click
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.picture_names import PICTURE_SUFFIXES, natural_order
 from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.errors import InputError
-from worker.capture.build import build_from_spin
-from worker.capture.frames import read_frames
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
+from worker.tools.build_folders import FOLDERS
 from worker.tools.output import (
     INPUT_DIR,
     INPUT_FILE,
@@ -29,6 +28,7 @@ from worker.tools.output import (
     net_option,
     print_result,
     read_product_or_stop,
+    stop,
     stop_on_input_error,
 )
 
@@ -46,6 +46,14 @@ METRES = click.FloatRange(0.001, 100)
     "--spin",
     type=INPUT_DIR,
     help="A folder with 8 to 72 frames of a full turn in equal steps, in order of their names.",
+)
+@click.option(
+    "--walk",
+    type=INPUT_DIR,
+    help="A folder with 20 to 60 photos from all around, taken while walking; the first shows the front.",
+)
+@click.option(
+    "--pictures", type=INPUT_DIR, help="A folder with a shop's pictures, whose sides are recognised."
 )
 @click.option("--product", type=INPUT_FILE, help="The product's record as JSON; options override it.")
 @click.option("--width-m", type=METRES)
@@ -68,7 +76,6 @@ def build(
     depth_m: float | None,
     material: str,
     category: str,
-    spin: Path | None,
     product: Path | None,
     max_triangles: int,
     texture_px: str,
@@ -77,32 +84,27 @@ def build(
     as_json: bool,
     **photos: Path | None,
 ) -> None:
-    """Make a GLB from product photos, or from the frames of a spin.
+    """Make a GLB from product photos, or from a folder with a spin, a walk or pictures.
 
     Exit code 0: the GLB is written. 2: the photos cannot be used.
     """
-    started = time.process_time()
+    started = _cpu_s()
+    options = {"max_triangles": max_triangles, "texture_px": int(texture_px)}
+    folders = {kind: folder for kind in FOLDERS if (folder := photos.pop(kind)) is not None}
+    if len(folders) > 1:
+        stop(as_json, "photo", f"Give one of --{' and --'.join(folders)}, not both.")
+    photo_facts: dict[str, Any] = {}
     with stop_on_input_error(as_json):
         chosen = find_net_or_stop(imaging_rules_or_stop(net, as_json).net, as_json)
         record = read_product_or_stop(product, as_json) if product else None
         size, words = _described(record, Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m))
         description = f"{material} {category} {words}"
         named = {View(name): path for name, path in photos.items() if path is not None}
-        if spin is not None:
-            frames = read_frames(
-                _pictures(spin),
-                lambda name: (spin / name).read_bytes(),
-                lambda name, photo: cut_out_product(photo, chosen, f"/frames/{name}"),
-                MAX_PIXELS,
-            )
-            built = build_from_spin(
-                frames, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
-            )
+        if folders:
+            kind, folder = next(iter(folders.items()))
+            built, photo_facts = FOLDERS[kind](folder, chosen, size, description, options)
         else:
-            cutouts = _cut_out_all(named, chosen)
-            built = build_model(
-                cutouts, size, description, max_triangles=max_triangles, texture_px=int(texture_px)
-            )
+            built = build_model(_cut_out_all(named, chosen), size, description, **options)
     data = write_glb(built.model, out.stem)
     out.write_bytes(data)
     triangles = len(built.model.faces)
@@ -113,11 +115,18 @@ def build(
         "size_m": [round(float(v), 4) for v in built.model.extent],
         "shape": built.family,
         "confidence": built.confidence,
-        "cpu_s": round(time.process_time() - started, 2),
+        "cpu_s": round(_cpu_s() - started, 2),
         "issues": to_plain(built.issues),
+        **photo_facts,
     }
     summary = f"{out}: {len(data) / 1e6:.2f} MB, {triangles} triangles, {built.family}"
     print_result(as_json, result, [f"{summary}, confidence {built.confidence}", *issue_lines(built.issues)])
+
+
+def _cpu_s() -> float:
+    """Return the CPU-seconds of this process and those that it waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View, Cutout]:
@@ -134,12 +143,6 @@ def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View,
         )
         for view, path in photos.items()
     }
-
-
-def _pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures in a folder, in order of the numbers in them."""
-    names = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    return sorted(names, key=natural_order)
 
 
 def _described(record: Product | None, given: Dimensions) -> tuple[Dimensions, str]:

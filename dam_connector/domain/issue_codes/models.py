@@ -20,6 +20,33 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "Supply a full turn in equal steps and in order, on a plain background, with the camera a little "
         "above the product; or make the model from named photos.",
     ),
+    "capture.walk_count": IssueSpec(
+        "error",
+        "A walk around the product has too few or too many photos.",
+        "Take 20 to 60 photos: a low round and a high one, a step apart.",
+    ),
+    "capture.walk_extra": IssueSpec(
+        "error",
+        "Models from walks need a library that is not installed.",
+        "Install the extra: pip install 'dam-connector[walk]'.",
+    ),
+    "capture.not_placed": IssueSpec(
+        "error",
+        "Too few photos of a walk fit together.",
+        "Take the photos a small step apart, sharp, with much of the ground in each, and move nothing in "
+        "between. Put a patterned cloth or a newspaper below the product.",
+    ),
+    "capture.no_ground": IssueSpec(
+        "error",
+        "The ground below the product was not found.",
+        "Put the product on a level floor or table with a pattern, and take the photos from above its edge.",
+    ),
+    "capture.no_outline": IssueSpec(
+        "error",
+        "The photos of a walk do not show one product alike.",
+        "Choose a ground and a room that differ from the product, keep the whole product in each photo, and "
+        "move nothing in between; or make the model from named photos.",
+    ),
     # how the shape was made from photos
     "model.spin_unused": IssueSpec(
         "warning",

@@ -1,0 +1,84 @@
+"""Models from folders of pictures: the frames of a spin, the photos of a walk, or a shop's pictures."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dam_connector.domain.picture_names import PICTURE_SUFFIXES, natural_order
+from dam_connector.domain.product import Dimensions
+from dam_connector.errors import InputError
+from worker.capture.build import build_from_spin
+from worker.capture.build_walk import build_from_walk
+from worker.capture.frames import read_frames, read_walk
+from worker.imaging.cutout import Cutout
+from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo, decode
+from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.salient_net import SalientNet
+from worker.modeling.build import ModelBuild, build_model
+from worker.modeling.picture_sorting import MAX_PICTURES, sort_pictures
+from worker.tools.output import MAX_PIXELS
+
+Built = tuple[ModelBuild, dict[str, Any]]  # the model, and what the command prints besides
+FolderBuilder = Callable[[Path, SalientNet | None, Dimensions, str, dict[str, int]], Built]
+
+
+def _build_spin(
+    folder: Path, net: SalientNet | None, size: Dimensions, words: str, options: dict[str, int]
+) -> Built:
+    frames = read_frames(*_captured(folder, net, "frames"))
+    return build_from_spin(frames, size, words, **options), {}
+
+
+def _build_walk(
+    folder: Path, net: SalientNet | None, size: Dimensions, words: str, options: dict[str, int]
+) -> Built:
+    walked = build_from_walk(read_walk(*_captured(folder, net, "photos")), size, words, **options)
+    return walked.built, {"photos": {"used": walked.used, "left_out": walked.left_out}}
+
+
+def _build_pictures(
+    folder: Path, net: SalientNet | None, size: Dimensions, words: str, options: dict[str, int]
+) -> Built:
+    """Build a model from pictures whose sides are recognised.
+
+    Raises:
+        InputError: source.missing_view, no picture can be used; one cannot be read.
+    """
+    names = _pictures(folder)[:MAX_PICTURES]
+    cutouts: dict[str, Cutout | None] = {}
+    for name in names:
+        pointer = f"/pictures/{name}"
+        data = (folder / name).read_bytes()
+        photo = decode(data, max_pixels=MAX_PIXELS, pointer=pointer, max_side_px=MODEL_PHOTO_MAX_PX)
+        try:
+            cutouts[name] = cut_out_product(photo, net, pointer)
+        except InputError:
+            cutouts[name] = None
+    found = sort_pictures(cutouts, size)
+    if not found.cutouts:
+        listed = ", ".join(f"{name}: {kind}" for name, kind in found.taken_for.items())
+        message = f"No picture shows the whole product from a side ({listed or 'there is none'})."
+        raise InputError("source.missing_view", message)
+    return build_model(found.cutouts, size, words, **options), {"pictures": found.taken_for}
+
+
+# By the option that names the folder.
+FOLDERS: dict[str, FolderBuilder] = {"spin": _build_spin, "walk": _build_walk, "pictures": _build_pictures}
+
+
+def _captured(
+    folder: Path, net: SalientNet | None, pointer: str
+) -> tuple[list[str], Callable[[str], bytes], Callable[[str, Photo], Cutout], int]:
+    """Return what reads and cuts out the pictures of a capture, in order."""
+    return (
+        _pictures(folder),
+        lambda name: (folder / name).read_bytes(),
+        lambda name, photo: cut_out_product(photo, net, f"/{pointer}/{name}"),
+        MAX_PIXELS,
+    )
+
+
+def _pictures(folder: Path) -> list[str]:
+    """Return the names of the pictures in a folder, in order of the numbers in them."""
+    names = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
+    return sorted(names, key=natural_order)
