@@ -27,7 +27,8 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 
 from benchmarks.model_accuracy import INPUTS
-from dam_connector.domain.product import Dimensions
+from benchmarks.perspective_photos import photograph
+from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
 from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
@@ -38,6 +39,12 @@ from worker.modeling.glb_export import write_glb
 
 F64 = NDArray[np.float64]
 Row = dict[str, Any]
+# Beside those with one photo: photos with perspective of all sides, and of some.
+PERSPECTIVE_INPUTS = {
+    "four photos": (View.FRONT, View.RIGHT, View.BACK, View.TOP),
+    "front and right photo": (View.FRONT, View.RIGHT),
+}
+KINDS = (*INPUTS, *PERSPECTIVE_INPUTS)
 NAMES = tuple(model_probability.WEIGHTS)
 # What a good model has, and how much more or less is clear: the factor of the logit.
 GOOD = {
@@ -63,7 +70,7 @@ def measure(benches: Sequence[Path], rows: Path) -> None:
         if (f / "model.glb").exists() and (f / "front.png").exists()
     ]
     for folder in folders:
-        missing = [kind for kind in INPUTS if (folder.name, kind) not in done]
+        missing = [kind for kind in KINDS if (folder.name, kind) not in done]
         truth = scorer.Truth(folder) if missing else None
         for kind in missing:
             with rows.open("a") as file:
@@ -72,10 +79,12 @@ def measure(benches: Sequence[Path], rows: Path) -> None:
 
 def _made_row(folder: Path, kind: str, net: Any, truth: Any) -> Row:
     facts = json.loads((folder / "dims.json").read_text())
-    cutouts = {
-        view: cut_out_product(decode((folder / name).read_bytes(), max_pixels=10**8), net)
-        for view, name in INPUTS[kind].items()
-    }
+    if kind in PERSPECTIVE_INPUTS:
+        photos = {view: photograph(folder / "model.glb", view) for view in PERSPECTIVE_INPUTS[kind]}
+    else:
+        named = {view: (folder / name).read_bytes() for view, name in INPUTS[kind].items()}
+        photos = {view: decode(data, max_pixels=10**8) for view, data in named.items()}
+    cutouts = {view: cut_out_product(photo, net) for view, photo in photos.items()}
     size = Dimensions(width_m=facts["width_m"], height_m=facts["height_m"], depth_m=facts["depth_m"])
     built = build_model(cutouts, size, facts["category"], max_triangles=30_000, texture_px=2048)
     with tempfile.TemporaryDirectory() as place:
@@ -182,8 +191,8 @@ def table(rows: Sequence[Row], confidence: F64) -> list[str]:
         for r, c in zip(rows, confidence, strict=True)
     }
     models = sorted({r["model"] for r in rows})
-    lines = ["| model | " + " | ".join(INPUTS) + " |", "|" + "---|" * (len(INPUTS) + 1)]
-    return lines + [f"| {m} | " + " | ".join(cells.get((m, k), "") for k in INPUTS) + " |" for m in models]
+    lines = ["| model | " + " | ".join(KINDS) + " |", "|" + "---|" * (len(KINDS) + 1)]
+    return lines + [f"| {m} | " + " | ".join(cells.get((m, k), "") for k in KINDS) + " |" for m in models]
 
 
 def write(rows: Sequence[Row]) -> None:

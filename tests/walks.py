@@ -110,7 +110,7 @@ def _ground(camera: FrameCamera, pattern: NDArray[np.uint8], reach: float, px: i
 def placed_photos(
     truth: Truth, photos: list[CapturedFrame], cameras: list[tuple[Camera, FrameCamera]]
 ) -> PlacedPhotos:
-    """Return what a library finds: cameras and points in coordinates of its own, with some wrong points."""
+    """Return the findings of a library: cameras and points in coordinates of its own, some points wrong."""
     random = np.random.default_rng(2)
     height = float(truth.whole.extents[1])
     ground = random.uniform(-1.5 * height, 1.5 * height, (500, 3)) * np.array([1, 0, 1])

@@ -116,7 +116,7 @@ def demo(data_dir: Path | None, headless: bool, workers: int, port: int | None) 
 
 @contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Open a directory, which is removed at the end, with what a killed process left in it."""
+    """Open a directory, which is removed at the end, files of killed processes included."""
     with tempfile.TemporaryDirectory(prefix="dam-connector-demo-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
 

@@ -125,7 +125,7 @@ def _store(services: Services, name: str, by: str, done: list[str], error: Excep
 
 
 def _remedy(error: Exception) -> str:
-    """Return what a person does about an error."""
+    """Return the remedy of an error, for people."""
     return next(
         (text for kind, text in REMEDIES if isinstance(error, kind)), "Read the guide, then test again."
     )

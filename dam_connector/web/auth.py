@@ -82,7 +82,7 @@ def account() -> ResponseReturnValue:
 
 
 def _account_values(user: User) -> dict[str, Any]:
-    """Return what the page of an account shows."""
+    """Return the values that the page of an account shows."""
     return {
         "sessions": services().users.session_count(user),
         "tokens": [token for token in services().users.tokens() if token.user_name == user.name],

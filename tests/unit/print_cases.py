@@ -1,4 +1,4 @@
-"""Products with print on white parts, drawn in code: the true mask, and what a cut-out may lose."""
+"""Products with print on white parts, drawn in code: the true mask, and parts that a cut-out may lose."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -44,7 +44,7 @@ MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureEvidence:
-    """What the confidence in a captured model comes from."""
+    """The evidence for the confidence in a captured model."""
 
     camera_doubt: float  # the error of the cameras, of the largest that is accepted
     coverage: float  # of the outlines by the hull
@@ -149,7 +149,7 @@ def _intricacy(alpha: U8) -> float:
 
 
 def judge(evidence: CaptureEvidence, placement: Placement, why: str) -> tuple[float, list[Issue]]:
-    """Return the confidence, 0 to 1, and what a reviewer should know.
+    """Return the confidence, 0 to 1, and the issues for a reviewer.
 
     Args:
         evidence: What the capture was like.

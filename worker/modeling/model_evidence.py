@@ -13,6 +13,7 @@ from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.pose_search import RectifiedViews
 from worker.modeling.shape import Shape
 from worker.modeling.shape_evidence import iou
+from worker.modeling.shared_camera import MAX_MEAN_ERROR
 
 F32 = NDArray[np.float32]
 
@@ -34,6 +35,8 @@ class ModelEvidence:
     has_side: bool  # a photo shows the depth at each height
     has_top: bool
     is_perspective: bool  # a camera was guessed
+    has_shared_camera: bool  # one camera explains the photos of all sides
+    camera_error: float  # of that camera, as a part of the largest that is taken; else 0
     is_corner: bool  # a three-quarter photo alone
     is_turned: bool
     is_guess: bool  # no family fits the outline
@@ -68,16 +71,20 @@ def gather_evidence(
     has_side = bool({View.FRONT, View.BACK} & set(seen)) and bool({View.RIGHT, View.LEFT} & set(seen))
     has_top = View.TOP in seen
     complexity = max(outline_complexity(outline.alpha) for outline in seen.values())
+    coverage = 1.0 if views.shared else views.coverage
     return ModelEvidence(
         has_side=has_side,
         has_top=has_top,
-        is_perspective=any(photo.photo_camera is not None for photo in views.posed_photos.values()),
+        is_perspective=not views.shared
+        and any(photo.photo_camera is not None for photo in views.posed_photos.values()),
+        has_shared_camera=views.shared is not None,
+        camera_error=views.shared.error / MAX_MEAN_ERROR if views.shared else 0.0,
         is_corner=View.HERO in seen,
         is_turned=shape.family.startswith("turned"),
         is_guess=shape.family in GUESSES,
         is_furniture_guess=shape.family.startswith(FURNITURE_GUESSES),
         has_even_sides=not has_side and abs(size.width / size.depth - 1) < EVEN_SIDES,
-        misfit=1 - min(views.coverage, _overlap(shape, views.outlines)),
+        misfit=1 - min(coverage, _overlap(shape, views.outlines)),
         complexity=complexity,
         guessed_complexity=0.0 if has_side else complexity,
         emptiness=min(

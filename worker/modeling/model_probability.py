@@ -5,6 +5,8 @@ WEIGHTS = {
     "has_side": 1.8049,
     "has_top": 1.2459,
     "is_perspective": -0.6684,
+    "has_shared_camera": 0.0,
+    "camera_error": 0.0,
     "is_corner": -1.9275,
     "is_turned": 1.1894,
     "is_guess": -2.2036,
