@@ -2,6 +2,8 @@
 is found.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -96,6 +98,18 @@ def test_an_unsure_photo_is_left_out_while_others_remain() -> None:
     built = build_model({**photos, View.TOP: noise}, size, "furniture", max_triangles=8000, texture_px=512)
     left_out = next(i for i in built.issues if i.code == "model.view_left_out")
     assert left_out.pointer == "/images/top" and shared(cabinet(), built) > 0.9
+
+
+@pytest.mark.issue("model.low_confidence")
+def test_the_only_photo_of_a_side_is_used_however_unsure_and_the_model_with_it() -> None:
+    photos = photographed(cabinet(), View.FRONT, View.RIGHT)
+    unsure = {**photos, View.FRONT: replace(photos[View.FRONT], confidence=0.12)}
+    size = Dimensions(width_m=1.2, height_m=0.69, depth_m=0.4)
+    built = build_model(unsure, size, "furniture", max_triangles=8000, texture_px=512)
+    assert shared(cabinet(), built) > 0.9 and built.confidence <= 0.12
+    both = {**unsure, View.BACK: replace(photos[View.FRONT], confidence=0.05)}
+    built = build_model(both, size, "furniture", max_triangles=8000, texture_px=512)
+    assert [i.pointer for i in built.issues if i.code == "model.view_left_out"] == ["/images/back"]
 
 
 @pytest.mark.issue("model.part_lost", "model.low_confidence")

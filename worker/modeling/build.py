@@ -170,11 +170,19 @@ def _select_views(cutouts: Mapping[View, Cutout]) -> dict[View, Cutout]:
 def _select_sure(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], list[Issue]]:
     """Return the cut-outs that are sure enough, and an issue for each of the others.
 
-    All are returned if no upright view is sure.
+    Of front and back, and of left and right, the surer one counts in any case: a shape without the outline of
+    a side is worse than one with a doubtful outline.
     """
-    sure = {view: c for view, c in cutouts.items() if c.confidence >= MIN_CUTOUT_CONFIDENCE}
-    if not sure or not set(sure) & set(UPRIGHT_VIEWS):
-        return dict(cutouts), []
+    surest = [
+        max(seen, key=lambda view: cutouts[view].confidence)
+        for axis in ((View.FRONT, View.BACK), (View.LEFT, View.RIGHT))
+        if (seen := [view for view in axis if view in cutouts])
+    ]
+    used = {
+        view: c
+        for view, c in cutouts.items()
+        if c.confidence >= MIN_CUTOUT_CONFIDENCE or view in surest or not surest
+    }
     left_out = [
         issue(
             "model.view_left_out",
@@ -184,9 +192,9 @@ def _select_sure(cutouts: Mapping[View, Cutout]) -> tuple[dict[View, Cutout], li
             limit=MIN_CUTOUT_CONFIDENCE,
         )
         for view, c in cutouts.items()
-        if view not in sure
+        if view not in used
     ]
-    return sure, left_out
+    return used, left_out
 
 
 def _view_issues(
