@@ -19,6 +19,7 @@ from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, chair, send, versions
 from tests.spins import FRAMES, spin_pictures
 from tests.support import MODEL, PhotoServer, picture
+from tests.unit.shapes import as_model
 from tests.unit.true_shapes import chair as seat
 from tests.unit.true_shapes import cup
 from tests.walks import placed_photos, walk_cameras, walk_photos, walk_pictures
@@ -45,9 +46,12 @@ def served(photos: PhotoServer, pictures: list[bytes]) -> list[str]:
     return [photos.url(f"spin/{number}.png") for number in range(len(pictures))]
 
 
-def made(services: Services, photos: PhotoServer, drain: Drain, pictures: list[bytes]) -> dict[str, Version]:
+def made(
+    services: Services, photos: PhotoServer, drain: Drain, pictures: list[bytes], **changes: object
+) -> dict[str, Version]:
     """Return the versions of a cup of which the PIM has nothing but a spin."""
-    send(services, chair(photos, images={}, spin_images=served(photos, pictures), category="cup"))
+    facts = {"images": {}, "spin_images": served(photos, pictures), "category": "cup", **changes}
+    send(services, chair(photos, **facts))
     drain()
     return versions(services)
 
@@ -84,7 +88,9 @@ def test_photos_of_a_walk_may_be_given_as_a_spin(
     placed = placed_photos(seat(), taken, cameras)
     monkeypatch.setattr(build_walk, "place_photos", lambda given: placed)
     monkeypatch.setattr(make_model_step, "can_place", lambda: True)
-    model = made(services, photos, drain, walk_pictures(taken))["model"]
+    width, height, depth = (float(side) for side in as_model(seat().whole).extent)
+    size = {"width": width, "height": height, "depth": depth, "unit": "m"}
+    model = made(services, photos, drain, walk_pictures(taken), dimensions=size)["model"]
     facts = model.report.facts or {}
     assert facts["family"] == "walk" and facts["spin_frames"] == 14
     assert not any(i.code == "model.spin_unused" for i in model.report.issues)
