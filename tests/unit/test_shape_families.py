@@ -29,7 +29,7 @@ from tests.unit.true_shapes import (
     table,
 )
 from worker.imaging.cutout import Cutout
-from worker.modeling.build import ModelBuild, build_model
+from worker.modeling.build import LOW_CONFIDENCE, ModelBuild, build_model
 from worker.modeling.camera import Camera
 from worker.modeling.render import Renderer
 
@@ -57,7 +57,7 @@ def test_three_views_give_the_solid(shape) -> None:
     words, least, _, _ = CASES[shape]
     built = made(shape(), words, View.FRONT, View.RIGHT, View.TOP)
     assert shared(shape(), built) >= least
-    assert built.confidence > (0.0 if shape in OPEN_SHAPES else 0.7)
+    assert built.confidence > (0.0 if shape in OPEN_SHAPES else LOW_CONFIDENCE)
 
 
 @pytest.mark.parametrize("shape", CASES, ids=lambda s: s.__name__)

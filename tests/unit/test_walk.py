@@ -21,7 +21,7 @@ from tests.walks import (
     walk_photos,
     walk_pictures,
 )
-from worker.capture import build_walk, captured_model, photo_placing
+from worker.capture import build_walk, captured_model, ground_plate, photo_placing
 from worker.capture.build_walk import build_from_placed, is_cut_off, off_the_ground, sharp_photos
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
@@ -41,8 +41,9 @@ COUNT = 16
 
 @pytest.fixture(autouse=True)
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Carve coarsely: the fine cells cost most of the time."""
-    monkeypatch.setattr(captured_model, "CELLS", 120_000)
+    """Carve coarsely, and draw the ground small: both cost most of the time."""
+    monkeypatch.setattr(captured_model, "CELLS", 80_000)
+    monkeypatch.setattr(ground_plate, "PLATE_PX", 220)
 
 
 @pytest.fixture(scope="module")
