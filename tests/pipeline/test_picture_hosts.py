@@ -84,6 +84,9 @@ def test_a_slow_host_does_not_hold_up_other_deliveries(
 ) -> None:
     monkeypatch.setattr(worker.jobs, "services", lambda: services)
     monkeypatch.setattr(worker.jobs, "_pool", None)
+    monkeypatch.setattr(
+        services.http, "timeout_s", 120
+    )  # no request to the slow host ends before it is released
     photos.files["a.jpg"] = slow.files["a.jpg"] = picture()
     held = [deliver(services, clock, f"SLOW{n}", slow.url("a.jpg")) for n in range(40)]
     fast = [deliver(services, clock, f"FAST{n}", photos.url("a.jpg")) for n in range(10)]
