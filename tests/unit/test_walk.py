@@ -34,6 +34,7 @@ from worker.capture.photo_placing import (
     placed_from_plain,
     straightened,
 )
+from worker.tools import build_folders
 from worker.tools.build_command import build
 
 COUNT = 16
@@ -184,9 +185,17 @@ def test_without_the_extra_the_refusal_says_how_to_install_it(
     assert "dam-connector[walk]" in caught.value.to_issue().remedy
 
 
+def test_without_the_extra_nothing_is_cut_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_placing, "LIBRARY", "a_library_that_nobody_has")
+    monkeypatch.setattr(build_folders, "read_walk", lambda *_: pytest.fail("the photos are read"))
+    done = CliRunner().invoke(build, ["--walk", str(tmp_path), "--out", str(tmp_path / "x.glb"), "--json"])
+    assert done.exit_code == 2 and "capture.walk_extra" in done.output
+
+
 def test_the_command_prints_the_documented_keys(
     walk: tuple[list[CapturedFrame], PlacedPhotos], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
     for number, data in enumerate(walk_pictures(walk[0])):
         (tmp_path / f"{number}.png").write_bytes(data)
     monkeypatch.setattr(build_walk, "place_photos", lambda photos: walk[1])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import (
     MAX_SPIN_FRAMES,
     MAX_WALK_PHOTOS,
@@ -53,13 +54,7 @@ def read_frames(
     Raises:
         InputError: There are too few or too many frames, they differ in size, or one cannot be used.
     """
-    if not MIN_SPIN_FRAMES <= len(names) <= MAX_SPIN_FRAMES:
-        raise InputError(
-            "capture.frame_count",
-            f"There are {len(names)} frames.",
-            measured=str(len(names)),
-            limit=f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES}",
-        )
+    _check_count("capture.frame_count", f"{len(names)} frames", len(names), MIN_SPIN_FRAMES, MAX_SPIN_FRAMES)
     frames: list[CapturedFrame] = []
     for name in names:
         pointer = f"/frames/{name}"
@@ -96,13 +91,7 @@ def read_walk(
     Raises:
         InputError: There are too few or too many photos, or one cannot be read.
     """
-    if not MIN_WALK_PHOTOS <= len(names) <= MAX_WALK_PHOTOS:
-        raise InputError(
-            "capture.walk_count",
-            f"There are {len(names)} photos.",
-            measured=str(len(names)),
-            limit=f"{MIN_WALK_PHOTOS} to {MAX_WALK_PHOTOS}",
-        )
+    _check_count("capture.walk_count", f"{len(names)} photos", len(names), MIN_WALK_PHOTOS, MAX_WALK_PHOTOS)
     photos: list[CapturedFrame] = []
     for name in names:
         pointer = f"/photos/{name}"
@@ -114,3 +103,8 @@ def read_walk(
             rgb, alpha = photo.rgb, np.zeros(photo.rgb.shape[:2], np.uint8)
         photos.append(CapturedFrame(name=name, picture=photo.rgb, rgb=rgb, alpha=alpha))
     return photos
+
+
+def _check_count(code: IssueCode, counted: str, count: int, least: int, most: int) -> None:
+    if not least <= count <= most:
+        raise InputError(code, f"There are {counted}.", measured=str(count), limit=f"{least} to {most}")

@@ -50,6 +50,18 @@ def can_place() -> bool:
     return find_spec(LIBRARY) is not None
 
 
+def require_library() -> None:
+    """Check that the library is installed.
+
+    Raises:
+        InputError: capture.walk_extra.
+    """
+    if not can_place():
+        raise InputError(
+            "capture.walk_extra", "The photos of a walk are placed by pycolmap, which is missing."
+        )
+
+
 def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
     """Return the cameras of photos of one place that stands still.
 
@@ -58,10 +70,7 @@ def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
             together.
         Busy: Too many such processes run at once.
     """
-    if not can_place():
-        raise InputError(
-            "capture.walk_extra", "The photos of a walk are placed by pycolmap, which is missing."
-        )
+    require_library()
     with tempfile.TemporaryDirectory(prefix="dam-walk-") as folder, tempfile.TemporaryFile() as nothing:
         _write_photos(photos, Path(folder) / PHOTOS)
         try:

@@ -10,6 +10,7 @@ from dam_connector.errors import InputError
 from worker.capture.build import build_from_spin
 from worker.capture.build_walk import build_from_walk
 from worker.capture.frames import read_frames, read_walk
+from worker.capture.photo_placing import require_library
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
@@ -32,6 +33,7 @@ def _build_spin(
 def _build_walk(
     folder: Path, net: SalientNet | None, size: Dimensions, words: str, options: dict[str, int]
 ) -> Built:
+    require_library()  # before a minute of cutting out
     walked = build_from_walk(read_walk(*_captured(folder, net, "photos")), size, words, **options)
     return walked.built, {"photos": {"used": walked.used, "left_out": walked.left_out}}
 
