@@ -1,6 +1,10 @@
 """Operations about products of several colours that share one shape."""
 
+import json
 from collections.abc import Callable
+from typing import Any
+
+import pygltflib
 
 from dam_connector.domain.version import Version
 from dam_connector.usecases import publish, review
@@ -41,6 +45,20 @@ class ApproveAShapeAndItsColours(Scenario):
             lambda: publish.withdraw(self.world.services, self.model("CH2"), by="ann"),
         ]
 
+    def compare(self, seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        """Assert the end of all but the joined models on the way: how many there are depends on the moment."""
+        assert _without_joined_on_the_way(seen) == _without_joined_on_the_way(expected)
+        assert self.live_colours() == [COLOURS["CH1"], COLOURS["CH3"]]
+
+    def live_colours(self) -> list[str]:
+        """Return the colours in the joined model that is live."""
+        services = self.world.services
+        [live] = [p.version_id for p in services.publications.of_product("CH1") if p.channel == "feed"]
+        version = services.assets.get(live)
+        assert version
+        model = pygltflib.GLTF2().load_from_bytes(services.blobs.get(version.files[0].sha256))
+        return [variant["name"] for variant in model.extensions["KHR_materials_variants"]["variants"]]
+
     def model(self, sku: str) -> Version:
         found = self.world.services.assets.of_product(sku)
         return next(v for v in found if v.asset.deliverable == "model")
@@ -50,3 +68,35 @@ class ApproveAShapeAndItsColours(Scenario):
 
 
 COLOUR_SCENARIOS = (ApproveAShapeAndItsColours,)
+
+
+def _without_joined_on_the_way(seen: dict[str, Any]) -> dict[str, Any]:
+    """Return a snapshot in which the joined model that is live is V1, and there is no other."""
+    states = seen["versions"]
+    joined = [title for title in states if title.startswith("CH1 colours V")]
+    assert all(states[title] in ("published", "superseded", "withdrawn") for title in joined), states
+    [live] = [title for title in joined if states[title] == "published"]
+    text = json.dumps(
+        {
+            **seen,
+            **{
+                part: {
+                    title: value
+                    for title, value in seen[part].items()
+                    if title not in joined or title == live
+                }
+                for part in ("versions", "decisions")
+            },
+            "dam": {
+                ref: state
+                for ref, state in seen["dam"].items()
+                if not ref.startswith("mem:CH1:colours:") or state == "published"
+            },
+        },
+        sort_keys=True,
+    )
+    number = live.rpartition("V")[2]
+    for form in ("CH1 colours V{}", "CH1_colours_V{}_", 'mem:CH1:colours:1:{}"'):
+        text = text.replace(form.format(number), form.format(1))
+    found: dict[str, Any] = json.loads(text)
+    return found

@@ -9,7 +9,7 @@ from tests.stress.crashes import World
 def snapshot(world: World) -> dict[str, Any]:
     """Return all that people can see at the end, without times and ids."""
     s = world.services
-    skus = ["CH1", "CH2"]
+    skus = ["CH1", "CH2", "CH3"]
     all_versions = [v for sku in skus for v in s.assets.of_product(sku)]
     title = {v.id: f"{v.asset.sku} {v.asset.deliverable} V{v.number}" for v in all_versions}
     products = {sku: s.products.get(sku) for sku in skus}
