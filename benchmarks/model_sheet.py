@@ -55,7 +55,9 @@ def row(name: str) -> NDArray[np.uint8]:
         tiles = [np.asarray(photo.convert("RGB").resize((TILE_PX, TILE_PX)))]
     for angle in ANGLES:
         tiles.append(
-            Renderer(model, paint).render(named_camera(model.min_corner, model.max_corner, angle), TILE_PX)[0]
+            Renderer(model, paint, tone=False).render(
+                named_camera(model.min_corner, model.max_corner, angle), TILE_PX
+            )[0]
         )
         tiles.append(
             Renderer(built.model).render(

@@ -90,7 +90,7 @@ def camera_of(model: TexturedMesh, view: str) -> Camera:
 def photograph(name: str, view: str, size: int = PHOTO_PX) -> bytes:
     """Return a photo of a product as JPEG, `size` pixels square."""
     model, paint = painted_model(PRODUCTS[name]())
-    rgb, _ = Renderer(model, paint).render(
+    rgb, _ = Renderer(model, paint, tone=False).render(
         camera_of(model, view), size, RenderOptions(background=BACKDROP_LEVELS, samples_per_axis=3)
     )
     return develop(rgb, seed=sum(map(ord, name + view)))

@@ -99,7 +99,7 @@ def photograph_in_setting(photo: str, size: int = PHOTO_PX) -> MadePhoto:
     """Return a photo of SETTINGS as JPEG, `size` pixels square, with its true mask."""
     name, view, setting = SETTINGS[photo]
     model, paint = painted_model(PRODUCTS[name]())
-    rgb, alpha = Renderer(model, paint).render(
+    rgb, alpha = Renderer(model, paint, tone=False).render(
         camera_of(model, view), size, RenderOptions(background=None, floor_shadow=False, samples_per_axis=3)
     )
     picture, mask = setting(Cutout(rgb=rgb, alpha=alpha, confidence=1.0), size)

@@ -23,8 +23,8 @@ def flat(*colour: int) -> bytes:
 
 
 def seen(model: TexturedMesh) -> np.ndarray:
-    """The mean colour of the model's front."""
-    rgb, alpha = Renderer(model).render(
+    """The mean colour of the model's front in linear light, without the camera's curve."""
+    rgb, alpha = Renderer(model, tone=False).render(
         named_camera(model.min_corner, model.max_corner, "front"),
         48,
         RenderOptions(background=None, floor_shadow=False, samples_per_axis=1),

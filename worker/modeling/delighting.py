@@ -31,7 +31,7 @@ KEY_LIGHT = np.array([0.1, 0.45, 0.4], np.float32)  # towards it: to the camera'
 
 def dielectric_colours(colours: F32, photo: F32) -> F32:
     """Return linear colours (n, 3) of a dielectric surface without tone and reflection. photo: not used."""
-    light = -np.log1p(-np.minimum(colours, np.float32(MAX_LEVEL))) / np.float32(EXPOSURE)
+    light = _without_tone(colours)
     return np.maximum(light - np.float32(STUDIO_REFLECTION), light * np.float32(MIN_LEFT_SHARE))
 
 
@@ -45,8 +45,15 @@ def metal_colours(colours: F32, photo: F32) -> F32:
         colours: (n, 3) linear, from the photo.
         photo: (m, 3) linear pixels of the whole photo.
     """
-    median = np.median(photo, axis=0).astype(np.float32)
-    return np.minimum(np.sqrt(colours * median) / np.float32(STUDIO_BRIGHTNESS), np.float32(1))
+    light, median = _without_tone(colours), _without_tone(np.median(photo, axis=0).astype(np.float32))
+    return np.minimum(np.sqrt(light * median) / np.float32(STUDIO_BRIGHTNESS), np.float32(1))
+
+
+def _without_tone(colours: F32) -> F32:
+    """Return the light that a camera showed in such linear colours, of any shape."""
+    return np.asarray(
+        -np.log1p(-np.minimum(colours, np.float32(MAX_LEVEL))) / np.float32(EXPOSURE), np.float32
+    )
 
 
 def incident_light(normals: F32, camera_axes: F32) -> F32:

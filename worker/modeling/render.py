@@ -34,7 +34,7 @@ from worker.modeling.soft_shadows import (
     sphere_points,
     spread_to_neighbours,
 )
-from worker.modeling.studio_lighting import KEY_HALF_ANGLE_TAN, light_directions, shade
+from worker.modeling.studio_lighting import KEY_HALF_ANGLE_TAN, camera_tone, light_directions, shade
 from worker.modeling.textured_mesh import TexturedMesh, row_dot, unit_vectors
 
 F32 = NDArray[np.float32]
@@ -73,9 +73,15 @@ class RayHits:
 class Renderer:
     """A mesh prepared for rendering."""
 
-    def __init__(self, mesh: TexturedMesh, shader: ColourShader | None = None) -> None:
-        """Prepare a mesh. shader: gives the base colour in place of the mesh's material."""
-        self.mesh, self._shader = mesh, shader
+    def __init__(self, mesh: TexturedMesh, shader: ColourShader | None = None, *, tone: bool = True) -> None:
+        """Prepare a mesh.
+
+        Args:
+            mesh: The mesh.
+            shader: Gives the base colour in place of the mesh's material.
+            tone: Whether the product is shown with a camera's tone curve; otherwise in linear light.
+        """
+        self.mesh, self._shader, self._tone = mesh, shader, tone
         self._rays = ray_caster(mesh.positions, mesh.faces)
         self._diagonal = float(np.linalg.norm(mesh.extent))
 
@@ -354,7 +360,8 @@ class Renderer:
         surface = self._material.sample(hits.face, hits.bary, hits.normals, pixels_per_m)
         if self._shader is not None:
             surface = replace(surface, albedo=self._shader(hits.points, hits.normals, hits.face))
-        return shade(surface, hits.directions, visibility, lights), surface.opacity
+        colour = shade(surface, hits.directions, visibility, lights)
+        return camera_tone(colour) if self._tone else colour, surface.opacity
 
 
 def _background(options: RenderOptions, shadow: F32, v: F32) -> tuple[F32, F32]:

@@ -19,6 +19,8 @@ EXPOSURE = 0.62  # a white wall that faces the viewer comes out white
 MAX_HIGHLIGHT = 10.0  # of a highlight; more is white as well
 DIELECTRIC_REFLECTANCE = 0.04  # of surfaces that are not metal, at a refractive index of 1.5
 KEY_HALF_ANGLE_TAN = 0.28  # of the key light; the larger, the softer its shadows
+TONE_EXPOSURE = 1.3  # with it, the tone curve is nearest to the one that `delighting` takes off photos
+TONE_BLACK = 0.004  # linear light that comes out black
 
 
 def light_directions(azimuth: float) -> tuple[F32, F32]:
@@ -69,6 +71,19 @@ def shade(
     colour = albedo * (diffuse * (1 - surface.metallic))[:, None] + rim[:, None]
     colour += tint * (reflected * EXPOSURE + np.minimum(gloss, MAX_HIGHLIGHT))[:, None]
     return np.asarray(colour if surface.emission is None else colour + surface.emission, np.float32)
+
+
+def camera_tone(linear: F32) -> F32:
+    """Return linear light as a camera shows it, 0 to 1: bright tones run out softly, middle ones are raised.
+
+    Photos of products have such a curve, so models look like their photos with it. It is the curve of Hejl
+    and Burgess-Dawson (2010), since the 3D viewer has it as well, as its tone mapping "cineon".
+
+    Args:
+        linear: Linear light, of any shape.
+    """
+    x = np.maximum(linear * np.float32(TONE_EXPOSURE) - np.float32(TONE_BLACK), 0)
+    return np.asarray(((x * (6.2 * x + 0.5)) / (x * (6.2 * x + 1.7) + 0.06)) ** 2.2, np.float32)
 
 
 def _rotation_about_y(azimuth: float) -> F32:

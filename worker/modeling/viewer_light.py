@@ -3,7 +3,7 @@
 Both then show one colour.
 
 `python -m worker.modeling.viewer_light FILE` writes the map, a Radiance HDR file. The viewer turns it with
-the camera, as our renderer turns its lights, and shows linear colours without a tone curve. Measured against
+the camera, as our renderer turns its lights, and has the same tone curve (`camera_tone`). Measured against
 the renderer: docs/benchmarks.md.
 """
 
