@@ -46,7 +46,7 @@ class ApproveAShapeAndItsColours(Scenario):
         ]
 
     def compare(self, seen: dict[str, Any], expected: dict[str, Any]) -> None:
-        """Assert the end of all but the joined models on the way: how many there are depends on the moment."""
+        """Assert the end of all but the joined models on the way, whose number depends on the moment."""
         assert _without_joined_on_the_way(seen) == _without_joined_on_the_way(expected)
         assert self.live_colours() == [COLOURS["CH1"], COLOURS["CH3"]]
 

@@ -77,7 +77,6 @@ class Renderer:
         """Prepare a mesh.
 
         Args:
-            mesh: The mesh.
             shader: Gives the base colour in place of the mesh's material.
             tone: Whether the product is shown with a camera's tone curve; otherwise in linear light.
         """
@@ -158,9 +157,8 @@ class Renderer:
                 sums += np.column_stack([sample_colours * coverage[:, None], coverage])
             colour[edge_pixels] = sums[:, :3] / np.maximum(sums[:, 3:], 1e-4)
             alpha[edge_pixels] = sums[:, 3] / options.samples_per_axis**2
-        return to_srgb(colour).reshape(size, size, 3), np.asarray(alpha * 255 + 0.5, np.uint8).reshape(
-            size, size
-        )
+        levels = np.asarray(alpha * 255 + 0.5, np.uint8)
+        return to_srgb(colour).reshape(size, size, 3), levels.reshape(size, size)
 
     def render_unlit(
         self, camera: Camera, size: int, shaders: Iterable[ColourShader], samples: int = 2
@@ -218,8 +216,7 @@ class Renderer:
     def _trace(self, origins: F32, directions: F32) -> tuple[I64, F32]:
         """Return the triangle (-1: none) and the barycentric coordinates (n, 3) of each ray's first hit."""
         found = self._rays.first_hits(origins, directions)
-        u, v = found.u, found.v
-        return found.faces, np.stack([1 - u - v, u, v], -1).astype(np.float32)
+        return found.faces, np.stack([1 - found.u - found.v, found.u, found.v], -1).astype(np.float32)
 
     def _visibility(self, origins: F32, directions: F32) -> F32:
         """Return 1 where a ray meets nothing, else 0, (n,)."""
@@ -288,21 +285,18 @@ class Renderer:
             return np.zeros(size * size, np.float32)
         points[:, 1] += 2e-4 * self._diagonal
         direction_index = interleaved_directions(down, half)
-        up = np.array([0, 1, 0], np.float32)
         direction_sets = (
             unit_vectors(key + KEY_HALF_ANGLE_TAN * disc_offsets(key)),
-            unit_vectors(up + np.float32(0.98) * sphere_points()),
+            unit_vectors(np.array([0, 1, 0], np.float32) + np.float32(0.98) * sphere_points()),
         )
         shadow[down] = 0.6 - 0.3 * sum(
             self._visibility(points, directions.take(direction_index, axis=0))
             for directions in direction_sets
         )
-        softened = soften_shadow(gather_neighbours(shadow[:, None], down, half)[:, 0], down, half).reshape(
-            half, half
-        )
-        return np.asarray(
-            cv2.resize(softened, (size, size), interpolation=cv2.INTER_LINEAR), np.float32
-        ).ravel()
+        gathered = gather_neighbours(shadow[:, None], down, half)[:, 0]
+        softened = soften_shadow(gathered, down, half).reshape(half, half)
+        full = cv2.resize(softened, (size, size), interpolation=cv2.INTER_LINEAR)
+        return np.asarray(full, np.float32).ravel()
 
     def _paint(
         self,
@@ -402,6 +396,5 @@ def _subpixels(samples: int, size: int) -> list[tuple[np.float32, np.float32]]:
 
 def _pixel_positions(size: int) -> F32:
     """Return the picture positions of the columns' centres, (size,); the rows' are their negatives."""
-    return np.asarray(
-        (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2.0 / size) - 1, np.float32
-    )
+    places = np.arange(size, dtype=np.float32) + np.float32(0.5)
+    return np.asarray(places * np.float32(2.0 / size) - 1, np.float32)
