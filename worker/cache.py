@@ -235,6 +235,7 @@ def _read(path: Path) -> Cutout | None:
             touched_sides=tuple(fields["touches"]),
             net=fields["net"],
             doubts=tuple(fields["doubts"]),
+            lost_letters=fields["lost_letters"],
         )
         path.touch()  # the oldest are evicted first
     except (OSError, ValueError, KeyError, TypeError):
@@ -250,6 +251,7 @@ def _write(path: Path, found: Cutout) -> None:
         "touches": found.touched_sides,
         "net": found.net,
         "doubts": found.doubts,
+        "lost_letters": found.lost_letters,
     }
     make_private_dir(path.parent)
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")

@@ -45,7 +45,8 @@ def test_a_cut_out_that_lost_print_is_doubted() -> None:
     assert overlap < 0.9 and found.confidence < ImagingRules().min_probability
     assert "print" in found.doubts[0]
     whole = cut(case, case.truth)
-    assert doubt_lost_print(case.photo, whole) is whole
+    looked_at = doubt_lost_print(case.photo, whole)
+    assert (looked_at.confidence, looked_at.doubts, looked_at.lost_letters) == (whole.confidence, (), 0)
 
 
 def test_print_on_a_busy_background_belongs_to_the_background() -> None:

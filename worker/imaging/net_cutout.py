@@ -93,7 +93,8 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
 
 def doubt_lost_print(photo: Photo, found: Cutout) -> Cutout:
     """Return the cut-out, with half of its probability if it lost print: then it lost more than that."""
-    if not lost_letters(photo, found):
+    found = replace(found, lost_letters=lost_letters(photo, found))
+    if not found.lost_letters:
         return found
     doubts = ("print, or the white paper below it, was left out", *found.doubts)
     return replace(found, confidence=found.confidence * DISPUTED_FACTOR, doubts=doubts[:MAX_DOUBTS])

@@ -117,7 +117,9 @@ def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRule
             measured=f"{cutout.confidence:.2f}",
             limit=f"{limit:g}",
         )
-    letters = lost_letters(photo, cutout)
+    letters = cutout.lost_letters
+    if letters is None:
+        letters = lost_letters(photo, cutout)
     if letters:
         yield issue(
             "cutout.print_lost",
