@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from importlib import import_module
 from types import FrameType
 
 import click
@@ -34,13 +35,6 @@ from dam_connector.usecases.stages import refresh_stages
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS
 from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
-from worker.tools.adopt_command import adopt
-from worker.tools.build_command import build
-from worker.tools.check_command import check
-from worker.tools.cutout_command import cutout
-from worker.tools.render_command import render
-from worker.tools.rendition_command import rendition
-from worker.tools.variants_command import variants
 
 log = structlog.get_logger()
 SWEEP_S = 2.0
@@ -51,6 +45,7 @@ EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
 SCHEMA_WAIT_S = 2.0  # between two looks for a migration that is missing
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
+TOOLS = ("adopt", "build", "check", "cutout", "render", "rendition", "variants")
 
 
 def wait_for_schema(services: Services) -> None:
@@ -66,7 +61,23 @@ def wait_for_schema(services: Services) -> None:
         time.sleep(SCHEMA_WAIT_S)
 
 
-@click.group()
+class _Commands(click.Group):
+    """The commands. A tool is imported when it is used: `sweep` needs no 3D library."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*super().list_commands(ctx), *TOOLS])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name; None where there is none."""
+        if cmd_name not in TOOLS:
+            return super().get_command(ctx, cmd_name)
+        tool = getattr(import_module(f"worker.tools.{cmd_name}_command"), cmd_name)
+        assert isinstance(tool, click.Command)
+        return tool
+
+
+@click.group(cls=_Commands)
 def main() -> None:
     """Make pictures and models, check them, and serve the connector's queues."""
 
@@ -79,13 +90,13 @@ def main() -> None:
 def run(queue_name: str, burst: bool) -> None:
     """Work on a queue until stopped."""
     use_private_umask()
+    settings = Settings.from_env()
+    logs.configure_logging(settings.log_format)
     import cv2
 
     from worker import jobs
 
     cv2.setNumThreads(1)
-    settings = Settings.from_env()
-    logs.configure_logging(settings.log_format)
     tracing.start(queue_name, settings.otlp_endpoint)
     wait_for_schema(jobs.services())
     if queue_name in MAKE_KINDS:
@@ -192,10 +203,6 @@ def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
         except Exception:
             log.exception("broker_failed")
     broker.close()
-
-
-for tool in (adopt, build, check, cutout, rendition, render, variants):
-    main.add_command(tool)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,9 @@ def shop(services: Services, write_rules: Callable[..., None]) -> Services:
     return services
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Previews of models in an eighth of their size, for tests that look at none."""
+    """Previews of models in an eighth of their size: no test of the pipeline looks at one."""
     sizes = {view: size // 8 for view, size in render_previews.SIZES_PX.items()}
     monkeypatch.setattr(render_previews, "SIZES_PX", sizes)
 

@@ -29,8 +29,6 @@ from tests.support import (
     signed,
 )
 
-pytestmark = pytest.mark.usefixtures("small_previews")
-
 BAD = {
     "a truncated JPEG": (lambda: picture()[:2000], "source.damaged"),
     "a picture of 30,000 x 30,000 pixels": (huge_png, "source.too_large"),

@@ -10,8 +10,6 @@ from dam_connector.wiring import Services
 from tests.pipeline.helpers import send, versions
 from tests.support import PhotoServer, picture, record
 
-pytestmark = pytest.mark.usefixtures("small_previews")
-
 MODEL = [{"name": "model", "kind": "model", "formats": ["glb"], "texture_px": 512, "max_triangles": 5000}]
 RED, SIZE = (170, 40, 40), (600, 600)
 

@@ -23,7 +23,6 @@ from tests.unit.test_adoption import MTL, OBJ, as_gltf, textured_chair, zipped
 from worker.adoption.process import convert
 from worker.modeling.usdz_export import convert_glb
 
-pytestmark = pytest.mark.usefixtures("small_previews")
 Write = Callable[..., None]
 Drain = Callable[[], int]
 BOX = {"width": SIZE[0] * 2, "height": SIZE[1] * 2, "depth": SIZE[2] * 2, "unit": "m"}

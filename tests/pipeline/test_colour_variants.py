@@ -26,7 +26,6 @@ from worker.gltf.document import Document
 from worker.gltf.variants import colour_names
 from worker.imaging.metadata import COMPOSITE_WITH_TRAINED_MEDIA, TRAINED_ALGORITHMIC_MEDIA
 
-pytestmark = pytest.mark.usefixtures("small_previews")
 APPROVED = Decision(verdict=Verdict.APPROVED, by="ann")
 SHARED = {**MODEL, "formats": ["glb"], "colours": {}, "channels": []}
 ALL = {"name": "colours", "kind": "model", "made_from": "model", "formats": ["glb"], "channels": ["viewer"]}

@@ -29,8 +29,6 @@ from worker.imaging.metadata import (
 )
 from worker.modeling.glb_import import read_glb
 
-pytestmark = pytest.mark.usefixtures("small_previews")
-
 MODEL_ONE = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
 SPIN = {
     "name": "spin",

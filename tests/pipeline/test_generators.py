@@ -21,8 +21,6 @@ from worker.gltf.document import Document
 from worker.gltf.features import features
 from worker.modeling.glb_export import write_glb
 
-pytestmark = pytest.mark.usefixtures("small_previews")
-
 CUBE = {"width": 30, "height": 30, "depth": 30, "unit": "cm"}
 
 

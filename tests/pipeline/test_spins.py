@@ -26,7 +26,6 @@ from tests.walks import placed_photos, walk_cameras, walk_photos, walk_pictures
 from worker.capture import build_walk, captured_model
 from worker.steps import make_model as make_model_step
 
-pytestmark = pytest.mark.usefixtures("small_previews")
 MODEL_ONLY = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
 PLAIN = picture(ground=235)
 

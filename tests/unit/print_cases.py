@@ -1,6 +1,5 @@
 """Products with print on white parts, drawn in code: the true mask, and parts that a cut-out may lose."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -25,15 +24,6 @@ class PrintCase:
     truth: U8  # (h, w), 0 or 255
     eaten: U8  # the mask without a white part that has print on it
     letters: U8  # the mask of the letters on that part
-
-
-def print_cases() -> Iterator[PrintCase]:
-    """Yield packaging, covers, labels and screens, each with five texts."""
-    for number, words in enumerate(WORDS):
-        yield _packaging(words, number)
-        yield _cover(words, number)
-        yield _label(words, number)
-        yield _screen(words, number)
 
 
 def _packaging(words: str, number: int) -> PrintCase:
@@ -127,3 +117,14 @@ def _case(name: str, image: Image.Image, truth: U8, eaten: U8, text: Box, words:
     smooth = cv2.GaussianBlur(rgb.astype(np.float32), (0, 0), 0.8) + noise
     photo = Photo(rgb=np.clip(smooth, 0, 255).astype(np.uint8), alpha=None, format="PNG")
     return PrintCase(name=name, photo=photo, truth=truth, eaten=eaten, letters=ink)
+
+
+_DRAWINGS = {"packaging": _packaging, "cover": _cover, "label": _label, "screen": _screen}
+# Packaging, covers, labels and screens, each with five texts.
+NAMES = tuple(f"{kind} {number}" for number in range(len(WORDS)) for kind in _DRAWINGS)
+
+
+def print_case(name: str) -> PrintCase:
+    """Draw one of NAMES."""
+    kind, number = name.split()
+    return _DRAWINGS[kind](WORDS[int(number)], int(number))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dam_connector.domain.rules import ImagingRules
-from tests.unit.print_cases import PrintCase, print_cases
+from tests.unit.print_cases import NAMES, PrintCase, print_case
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo
 from worker.imaging.lost_print import lines_of_print, lost_letters
@@ -15,17 +15,16 @@ from worker.imaging.net_cutout import cut_out_product, doubt_lost_print
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import find_net
 
-CASES = list(print_cases())
-
 
 def cut(case: PrintCase, mask: np.ndarray, confidence: float = 0.9) -> Cutout:
     return Cutout(rgb=case.photo.rgb, alpha=mask.astype(np.uint8), confidence=confidence)
 
 
 @pytest.mark.issue("cutout.print_lost")
-@pytest.mark.parametrize("case", CASES, ids=[c.name for c in CASES])
-def test_print_that_is_lost_with_its_paper_or_without(case: PrintCase) -> None:
+@pytest.mark.parametrize("name", NAMES)
+def test_print_that_is_lost_with_its_paper_or_without(name: str) -> None:
     """The whole mask loses nothing; the others lose the white part, the paper alone, or the letters alone."""
+    case = print_case(name)
     without_letters = np.where(case.letters > 127, 0, case.truth)
     lost = (case.eaten, np.maximum(case.eaten, case.letters), without_letters)
     assert lost_letters(case.photo, cut(case, case.truth)) == 0
@@ -36,7 +35,7 @@ def test_print_that_is_lost_with_its_paper_or_without(case: PrintCase) -> None:
 
 def test_a_cut_out_that_lost_print_is_doubted() -> None:
     """The net takes the picture on a white box on white for the product, and is sure of it."""
-    net, case = find_net(ImagingRules().net), next(c for c in CASES if c.name == "packaging 3")
+    net, case = find_net(ImagingRules().net), print_case("packaging 3")
     assert net is not None, "run make frontend"
     found = cut_out_product(case.photo, net)
     overlap = ((found.alpha > 127) & (case.truth > 127)).sum() / (
@@ -50,7 +49,7 @@ def test_a_cut_out_that_lost_print_is_doubted() -> None:
 
 
 def test_print_on_a_busy_background_belongs_to_the_background() -> None:
-    case = CASES[0]
+    case = print_case("packaging 0")
     busy = replace(cut(case, case.eaten), busy_share=0.4)
     assert lost_letters(case.photo, busy) == 0
     transparent = Photo(rgb=case.photo.rgb, alpha=case.eaten, format="PNG")

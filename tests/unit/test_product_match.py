@@ -1,5 +1,8 @@
 """Product match on a few pictures; benchmarks/product_match_detection.py has many more."""
 
+from collections.abc import Callable
+from functools import cache
+
 import cv2
 import numpy as np
 import pytest
@@ -27,21 +30,33 @@ from worker.imaging.provider_pictures import (
 )
 
 
+@cache
 def product_of(name: str) -> Cutout:
     return cut_out(decode((SAMPLES / f"{name}.jpg").read_bytes(), max_pixels=60_000_000))
 
 
-MUG = product_of("mug-front")  # has few features: it is found by its edges
-CHAIR = product_of("chair-front")  # has a weave
-BOX = print_lettering(product_of("shoe-box-front"), "NORTHWIND")
+def mug() -> Cutout:
+    """A product with few features: it is found by its edges."""
+    return product_of("mug-front")
+
+
+def chair() -> Cutout:
+    """A product with a weave."""
+    return product_of("chair-front")
+
+
+@cache
+def box() -> Cutout:
+    return print_lettering(product_of("shoe-box-front"), "NORTHWIND")
 
 
 def codes(cutout: Cutout, picture: np.ndarray) -> list[str]:
     return [i.code for i in product_match_issues(match_product(cutout, picture), "/images/front")]
 
 
-@pytest.mark.parametrize("cutout", [MUG, CHAIR, BOX])
-def test_the_product_itself_in_other_light_and_size_is_recognised(cutout: Cutout) -> None:
+@pytest.mark.parametrize("product", [mug, chair, box])
+def test_the_product_itself_in_other_light_and_size_is_recognised(product: Callable[[], Cutout]) -> None:
+    cutout = product()
     found = match_product(cutout, simulate_provider(compose_room(cutout, 1), 3))
     assert (
         found.method
@@ -52,40 +67,42 @@ def test_the_product_itself_in_other_light_and_size_is_recognised(cutout: Cutout
 
 
 @pytest.mark.parametrize(
-    ("cutout", "change", "code"),
+    ("product", "change", "code"),
     [
-        (MUG, rotate_hue(70), "rendition.product_changed"),
-        (MUG, stretch_width(1.15), "rendition.product_changed"),
-        (MUG, mirror, "rendition.product_changed"),
-        (CHAIR, repaint_part, "rendition.product_changed"),
-        (CHAIR, stretch_width(0.9), "rendition.product_changed"),
-        (BOX, garble_lettering, "rendition.text_changed"),
+        (mug, rotate_hue(70), "rendition.product_changed"),
+        (mug, stretch_width(1.15), "rendition.product_changed"),
+        (mug, mirror, "rendition.product_changed"),
+        (chair, repaint_part, "rendition.product_changed"),
+        (chair, stretch_width(0.9), "rendition.product_changed"),
+        (box, garble_lettering, "rendition.text_changed"),
     ],
 )
 @pytest.mark.issue(param="code")
-def test_a_changed_product_is_reported(cutout: Cutout, change: object, code: str) -> None:
-    changed = change(cutout)  # type: ignore[operator]
-    assert code in codes(cutout, simulate_provider(compose_room(changed, 1), 3))
+def test_a_changed_product_is_reported(
+    product: Callable[[], Cutout], change: Callable[[Cutout], Cutout], code: str
+) -> None:
+    cutout = product()
+    assert code in codes(cutout, simulate_provider(compose_room(change(cutout), 1), 3))
 
 
 @pytest.mark.parametrize("other", ["table-front", "lamp-front"])
 def test_another_product_is_not_taken_for_it(other: str) -> None:
-    assert codes(MUG, compose_room(product_of(other), 1))
+    assert codes(mug(), compose_room(product_of(other), 1))
 
 
 @pytest.mark.issue("rendition.product_unsure", "rendition.product_cut")
 def test_a_picture_without_the_product_or_with_half_of_it_is_reported() -> None:
     empty = np.full((600, 600, 3), 200, np.uint8)
-    assert codes(MUG, empty) == ["rendition.product_unsure"]
-    assert match_facts(match_product(MUG, empty)) == {"product_found": "no"}
-    whole = compose_room(BOX, 1)
-    _, top, _, bottom = match_product(BOX, whole).box
+    assert codes(mug(), empty) == ["rendition.product_unsure"]
+    assert match_facts(match_product(mug(), empty)) == {"product_found": "no"}
+    whole = compose_room(box(), 1)
+    _, top, _, bottom = match_product(box(), whole).box
     half = np.ascontiguousarray(whole[: (top + bottom) // 2])
-    assert codes(BOX, half) == ["rendition.product_cut"]
+    assert codes(box(), half) == ["rendition.product_cut"]
 
 
 def test_the_issues_say_what_was_measured() -> None:
-    found = match_product(MUG, simulate_provider(compose_room(stretch_width(1.15)(MUG), 1), 3))
+    found = match_product(mug(), simulate_provider(compose_room(stretch_width(1.15)(mug()), 1), 3))
     (mismatch,) = product_match_issues(found, "/images/front")
     assert (
         mismatch.code == "rendition.product_changed"
@@ -97,10 +114,10 @@ def test_the_issues_say_what_was_measured() -> None:
 
 def test_of_several_pictures_the_best_is_taken() -> None:
     made = [
-        Photo(rgb=simulate_provider(compose_room(change(MUG), 1), 3), alpha=None, format="PNG")
+        Photo(rgb=simulate_provider(compose_room(change(mug()), 1), 3), alpha=None, format="PNG")
         for change in (rotate_hue(70), lambda cutout: cutout, stretch_width(1.2))
     ]
-    chosen, found = best_match(MUG, made)
+    chosen, found = best_match(mug(), made)
     assert chosen is made[1] and not list(find_mismatches(found))
 
 

@@ -174,13 +174,14 @@ def test_the_compose_file_is_healthy_unprivileged_and_names_real_settings() -> N
     assert "appendonly" in compose["services"]["redis"]["command"][1]
 
 
-def test_the_web_process_loads_no_3d_library() -> None:
+def test_the_web_process_and_the_sweeper_load_no_3d_library() -> None:
     code = (
-        "import sys, dam_connector.app; print([m for m in ('trimesh', 'cv2', 'PIL', 'numpy', "
-        "'pygltflib', 'pxr', 'worker') if m in sys.modules])"
+        "import sys; libraries = ('trimesh', 'cv2', 'PIL', 'numpy', 'pygltflib', 'pxr')\n"
+        "import dam_connector.app; print([m for m in (*libraries, 'worker') if m in sys.modules])\n"
+        "import worker.__main__; print([m for m in libraries if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
-    assert done.stdout.strip() == "[]"
+    assert done.stdout.split() == ["[]", "[]"]
 
 
 COMMANDS = {"dam_connector.cli": dam_connector_command, "worker": dam_worker_command}

@@ -12,8 +12,6 @@ from typing import Any
 import httpx
 import pytest
 from flask import Flask
-from openapi_python_client import Config, generate
-from openapi_python_client.config import ConfigFile, MetaType
 
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
@@ -26,6 +24,9 @@ OMITTED = "Unsupported content_type"  # the generator's word for answers that ar
 @pytest.fixture
 def generated(app: Flask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
     """The import of a module of the client; the generator must understand the whole document."""
+    from openapi_python_client import Config, generate
+    from openapi_python_client.config import ConfigFile, MetaType
+
     document = tmp_path / "openapi.json"
     document.write_text(json.dumps(app.test_client().get("/api/openapi.json").json))
     config = Config.from_sources(

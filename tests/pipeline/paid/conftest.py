@@ -15,11 +15,6 @@ from tests.unit.shapes import ball
 from worker.modeling.glb_export import write_glb
 
 
-@pytest.fixture(autouse=True)
-def no_large_previews(small_previews: None) -> None:
-    """Nobody looks at the models of these tests."""
-
-
 @pytest.fixture
 def fake() -> Iterator[FakeTripo]:
     server = FakeTripo(make=lambda pictures: write_glb(ball(3.0), "remote"))
