@@ -35,7 +35,9 @@ from tests import issue_marks
 from tests.compiled_once import compile_once
 from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # noqa: F401
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
+from worker.imaging.decode import MIN_SIDE_PX
 from worker.modeling import ray_casting
+from worker.steps import render_previews
 
 POSTGRES_DATABASES = 6  # of which a test may use this many at once
 MEMORY_FOLDER, MIN_FREE_BYTES = Path("/dev/shm"), 4_000_000_000
@@ -327,3 +329,10 @@ def eventually() -> Callable[..., None]:
             time.sleep(0.05)
 
     return wait
+
+
+@pytest.fixture
+def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Previews of models as small as possible, for tests that look at none: a check reads the hero view."""
+    sizes = {view: MIN_SIDE_PX if view == "hero" else 50 for view in render_previews.SIZES_PX}
+    monkeypatch.setattr(render_previews, "SIZES_PX", sizes)

@@ -11,7 +11,6 @@ from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, approve, in_channel, made, with_two_channels, work
 from tests.processes import start  # noqa: F401
 from tests.support import PhotoServer
-from worker.steps import render_previews
 
 
 @pytest.fixture
@@ -29,10 +28,8 @@ def shop(services: Services, write_rules: Callable[..., None]) -> Services:
 
 
 @pytest.fixture(autouse=True)
-def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Previews of models in an eighth of their size: no test of the pipeline looks at one."""
-    sizes = {view: size // 8 for view, size in render_previews.SIZES_PX.items()}
-    monkeypatch.setattr(render_previews, "SIZES_PX", sizes)
+def no_large_previews(small_previews: None) -> None:
+    """No test of the pipeline looks at previews of models."""
 
 
 @pytest.fixture

@@ -42,6 +42,7 @@ def begin(
     queue_url: str,
     migrated_sqlite: Path,
     photos: PhotoServer,
+    small_previews: None,
 ) -> Iterator[Callable[[type[Scenario]], Scenario]]:
     """Begins a scenario in a world of its own."""
     opened: list[Any] = []

@@ -24,7 +24,7 @@ ALL_KINDS = (*SCENARIOS, *COLOUR_SCENARIOS, *PHOTO_SCENARIOS, *PAID_SCENARIOS)
 KINDS = [kind for kind in ALL_KINDS if ALL_POINTS or kind.sampled_points]
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(7200 if ALL_POINTS else 1200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_crash_at_any_point_changes_nothing_in_the_end(
     kind: type[Scenario], begin: Callable[[type[Scenario]], Scenario]
