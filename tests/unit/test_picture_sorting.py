@@ -17,6 +17,7 @@ from worker.imaging.cutout import Cutout
 from worker.modeling.camera import Camera
 from worker.modeling.picture_sorting import sort_pictures
 from worker.modeling.render import Renderer
+from worker.tools import build_folders
 from worker.tools.build_command import build
 
 PX = 240
@@ -106,6 +107,16 @@ def test_the_command_prints_the_documented_keys(tmp_path: Path) -> None:
     assert json.loads(ran.output)["pictures"] == {"0.png": "front", "1.png": "right"}
     keys = documented("build", "From any input") | documented("build", "From unnamed pictures")
     assert printed(ran.output) == keys
+
+
+def test_pictures_beyond_the_limit_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_folders, "MAX_PICTURES", 1)
+    for number in range(2):
+        Image.new("RGB", (300, 300), "white").save(tmp_path / f"{number}.png")
+    ran = CliRunner().invoke(
+        build, ["--pictures", str(tmp_path), "--net", "none", "--out", str(tmp_path / "o.glb")]
+    )
+    assert ran.exit_code == 2 and "0.png: unclear, 1.png: surplus" in ran.output
 
 
 def test_pictures_without_a_product_are_refused_by_name(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ class Taken(StrEnum):
     UNCLEAR = "unclear"  # the cut-out is in doubt
     UNLIKE = "unlike"  # no side of the product has such proportions
     SPARE = "spare"  # another picture of the same side is used
+    SURPLUS = "surplus"  # it comes after the first MAX_PICTURES, and nobody looked at it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

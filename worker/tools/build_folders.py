@@ -16,7 +16,7 @@ from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import ModelBuild, build_model
-from worker.modeling.picture_sorting import MAX_PICTURES, sort_pictures
+from worker.modeling.picture_sorting import MAX_PICTURES, Taken, sort_pictures
 from worker.tools.output import MAX_PIXELS
 
 Built = tuple[ModelBuild, dict[str, Any]]  # the model, and what the command prints besides
@@ -46,9 +46,9 @@ def _build_pictures(
     Raises:
         InputError: source.missing_view, no picture can be used; one cannot be read.
     """
-    names = _pictures(folder)[:MAX_PICTURES]
+    names = _pictures(folder)
     cutouts: dict[str, Cutout | None] = {}
-    for name in names:
+    for name in names[:MAX_PICTURES]:
         pointer = f"/pictures/{name}"
         data = (folder / name).read_bytes()
         photo = decode(data, max_pixels=MAX_PIXELS, pointer=pointer, max_side_px=MODEL_PHOTO_MAX_PX)
@@ -57,11 +57,12 @@ def _build_pictures(
         except InputError:
             cutouts[name] = None
     found = sort_pictures(cutouts, size)
+    taken_for = {**found.taken_for, **dict.fromkeys(names[MAX_PICTURES:], str(Taken.SURPLUS))}
     if not found.cutouts:
-        listed = ", ".join(f"{name}: {kind}" for name, kind in found.taken_for.items())
+        listed = ", ".join(f"{name}: {kind}" for name, kind in taken_for.items())
         message = f"No picture shows the whole product from a side ({listed or 'there is none'})."
         raise InputError("source.missing_view", message)
-    return build_model(found.cutouts, size, words, **options), {"pictures": found.taken_for}
+    return build_model(found.cutouts, size, words, **options), {"pictures": taken_for}
 
 
 # By the option that names the folder.
