@@ -22,7 +22,6 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import make_url
 
-import worker.jobs
 from dam_connector import logs
 from dam_connector.ops import queue_server
 from dam_connector.queue import QUEUES, RqQueue
@@ -35,7 +34,6 @@ from tests import issue_marks
 from tests.compiled_once import compile_once
 from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # noqa: F401
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
-from worker.modeling import ray_casting
 
 POSTGRES_DATABASES = 6  # of which a test may use this many at once
 MEMORY_FOLDER, MIN_FREE_BYTES = Path("/dev/shm"), 4_000_000_000
@@ -61,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     issue_marks.record_reported_codes()
     logs.configure_logging("text", logging.CRITICAL)
     if os.environ.get("RAY_CASTER") == "numpy":  # as on a machine without Embree
+        from worker.modeling import ray_casting
+
         ray_casting.CASTERS[:] = [ray_casting.NumpyCaster]
 
 
@@ -285,7 +285,8 @@ def write_rules(services: Services) -> Callable[..., None]:
 @pytest.fixture
 def drain(services: Services, queue_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Do everything that is queued, in this process, until the queues are empty; gives the number of jobs."""
-    monkeypatch.setattr(worker.jobs, "services", lambda: services)
+    # Imported here: the process that hands out the tests needs none of the 3D libraries.
+    monkeypatch.setattr("worker.jobs.services", lambda: services)
     return lambda: drain_queues(queue_url)
 
 
