@@ -22,7 +22,6 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import make_url
 
-import worker.jobs
 from dam_connector import logs
 from dam_connector.ops import queue_server
 from dam_connector.queue import QUEUES, RqQueue
@@ -35,9 +34,6 @@ from tests import issue_marks
 from tests.compiled_once import compile_once
 from tests.issue_marks import pytest_runtest_call, pytest_runtest_protocol  # noqa: F401
 from tests.support import ENVIRON, PhotoServer, TestClock, rules_json
-from worker.imaging.decode import MIN_SIDE_PX
-from worker.modeling import ray_casting
-from worker.steps import render_previews
 
 POSTGRES_DATABASES = 6  # of which a test may use this many at once
 MEMORY_FOLDER, MIN_FREE_BYTES = Path("/dev/shm"), 4_000_000_000
@@ -63,6 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
     issue_marks.record_reported_codes()
     logs.configure_logging("text", logging.CRITICAL)
     if os.environ.get("RAY_CASTER") == "numpy":  # as on a machine without Embree
+        from worker.modeling import ray_casting
+
         ray_casting.CASTERS[:] = [ray_casting.NumpyCaster]
 
 
@@ -287,7 +285,8 @@ def write_rules(services: Services) -> Callable[..., None]:
 @pytest.fixture
 def drain(services: Services, queue_url: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     """Do everything that is queued, in this process, until the queues are empty; gives the number of jobs."""
-    monkeypatch.setattr(worker.jobs, "services", lambda: services)
+    # Imported here: the process that hands out the tests needs none of the 3D libraries.
+    monkeypatch.setattr("worker.jobs.services", lambda: services)
     return lambda: drain_queues(queue_url)
 
 
@@ -333,6 +332,9 @@ def eventually() -> Callable[..., None]:
 
 @pytest.fixture
 def small_previews(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Previews of models as small as possible, for tests that look at none: a check reads the hero view."""
+    """Previews of models as small as possible, for tests that look at none: a DAM's thumbnail is of one."""
+    from worker.imaging.decode import MIN_SIDE_PX
+    from worker.steps import render_previews
+
     sizes = {view: MIN_SIDE_PX if view == "hero" else 50 for view in render_previews.SIZES_PX}
     monkeypatch.setattr(render_previews, "SIZES_PX", sizes)

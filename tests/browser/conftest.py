@@ -2,7 +2,7 @@
 
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
@@ -49,10 +49,26 @@ def started(*more: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(scope="package")
+def browsers() -> Iterator[Callable[..., Browser]]:
+    """Gives the Chromium that has some arguments more than ARGS; starting one takes 1.4 CPU-seconds."""
+    with sync_playwright() as p:
+        running: dict[tuple[str, ...], Browser] = {}
+
+        def of(*more: str) -> Browser:
+            if more not in running or not running[more].is_connected():
+                running[more] = p.chromium.launch(executable_path=CHROMIUM, args=[*ARGS, *more])
+            return running[more]
+
+        yield of
+        for browser in running.values():
+            browser.close()
+
+
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A Chromium without WebGL. Modules that look at models have one of their own."""
-    yield from started(*WITHOUT_3D)
+def chromium(browsers: Callable[..., Browser]) -> Browser:
+    """A Chromium without WebGL. Modules that look at models take another."""
+    return browsers(*WITHOUT_3D)
 
 
 def served(services: Services) -> Iterator[str]:

@@ -7,7 +7,7 @@ and the model are shown and until the last byte for that has come, and the kilob
 
 import json
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ from playwright.sync_api import Browser
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.usecases import review
 from dam_connector.wiring import Services
-from tests.browser.conftest import WITH_3D, add_chair_and_flagged_product, served, started
+from tests.browser.conftest import WITH_3D, add_chair_and_flagged_product, served
 from tests.support import PhotoServer
 
 MBIT_S, LATENCY_MS, ROUNDS = 1.6, 150, 3
@@ -31,9 +31,9 @@ document.addEventListener("load", (event) => {
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(browsers: Callable[..., Browser]) -> Browser:
     """A Chromium that draws models."""
-    yield from started(*WITH_3D)
+    return browsers(*WITH_3D)
 
 
 def visit(browser: Browser, address: str) -> dict[str, float]:

@@ -17,7 +17,6 @@ from tests.browser.conftest import (
     quiet_page,
     serious_violations,
     served,
-    started,
 )
 from tests.support import MODEL, PhotoServer, product
 from tests.unit.test_adoption import textured_chair
@@ -30,9 +29,9 @@ pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(browsers: Callable[..., Browser]) -> Browser:
     """A Chromium that draws models."""
-    yield from started(*WITH_3D)
+    return browsers(*WITH_3D)
 
 
 @pytest.fixture

@@ -21,7 +21,6 @@ from tests.browser.conftest import (
     quiet_page,
     serious_violations,
     served,
-    started,
 )
 from tests.support import MODEL, PhotoServer, rules_json
 
@@ -32,9 +31,9 @@ MODEL_WITH_WEB = {**MODEL, "formats": ["glb", "web", "usdz"]}
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(browsers: Callable[..., Browser]) -> Browser:
     """A Chromium that draws models."""
-    yield from started(*WITH_3D)
+    return browsers(*WITH_3D)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The 3D viewer shows the colours of our own renderer: the same GLB, camera and light, by CIEDE2000."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import cv2
@@ -12,7 +12,7 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 from dam_connector.wiring import Services
 from samples.make_photos import assemble
 from samples.product_meshes import PRODUCTS
-from tests.browser.conftest import WITH_3D, needs_chromium, served, started
+from tests.browser.conftest import WITH_3D, needs_chromium, served
 from tests.browser.viewer_stage import BACKDROP, open_stage, shown
 from worker.modeling.camera import named_camera
 from worker.modeling.glb_export import write_glb
@@ -36,9 +36,9 @@ def sample(name: str) -> TexturedMesh:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(browsers: Callable[..., Browser]) -> Browser:
     """A Chromium that draws models."""
-    yield from started(*WITH_3D)
+    return browsers(*WITH_3D)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Without JavaScript or WebGL, reviewers see the renders of a model; shoppers have both themes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from dam_connector.store.users import UserRole
 from dam_connector.wiring import Services
-from tests.browser.conftest import needs_chromium, serious_violations, started
+from tests.browser.conftest import needs_chromium, serious_violations
 from tests.browser.sites import page_of_ann, shared_site
 from tests.support import MODEL
 
@@ -17,9 +17,9 @@ Site = tuple[Services, str]
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
+def chromium(browsers: Callable[..., Browser]) -> Browser:
     """A Chromium that has no WebGL, not even in software."""
-    yield from started("--disable-gpu", "--disable-3d-apis")
+    return browsers("--disable-gpu", "--disable-3d-apis")
 
 
 @pytest.fixture(scope="module")

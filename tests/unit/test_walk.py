@@ -295,8 +295,8 @@ def test_blurred_photos_give_no_colours() -> None:
 def test_the_library_places_photos_as_they_were_taken() -> None:
     pytest.importorskip("pycolmap")
     truth = chair()
-    cameras = walk_cameras(truth, 14, 420, arc_deg=90)  # steps as small as on a real walk
-    photos = walk_photos(truth, cameras, 420)
+    cameras = walk_cameras(truth, 14, 300, arc_deg=90)  # steps as small as on a real walk
+    photos = walk_photos(truth, cameras, 300)
     placed = place_photos(photos)
     assert len(placed.cameras) >= 12 and placed.error_px < 1.5
     mattes = {n: photos[n].alpha for n in placed.cameras}

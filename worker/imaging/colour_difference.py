@@ -54,8 +54,9 @@ def median_differences(
     expected, differences = _patch_lab(reference, places), {}
     for name, data in files.items():
         with Image.open(io.BytesIO(data)) as image:
-            decoded = np.asarray(image.convert("RGB"))[top:bottom, left:right]
-        differences[name] = float(np.median(deltaE_ciede2000(expected, _patch_lab(decoded, places))))
+            decoded = np.asarray(image.convert("RGB"))
+        found = _patch_lab(decoded, (places[0] + top, places[1] + left))
+        differences[name] = float(np.median(deltaE_ciede2000(expected, found)))
     return differences
 
 
@@ -75,8 +76,11 @@ def _patch_lab(
     rgb: NDArray[np.uint8], places: tuple[NDArray[np.int64], NDArray[np.int64]]
 ) -> NDArray[np.float64]:
     """Return the mean CIELAB of patches around rows and columns, (n, 3); all must be inside the picture."""
-    total = np.zeros((len(places[0]), 3), np.uint32)
+    rows, columns = places
+    pixels, width = rgb.reshape(-1, 3), rgb.shape[1]
+    first = (rows - PATCH_PX // 2) * width + columns - PATCH_PX // 2
+    total = np.zeros((len(first), 3), np.uint32)
     for down in range(PATCH_PX):
         for across in range(PATCH_PX):
-            total += rgb[places[0] + (down - PATCH_PX // 2), places[1] + (across - PATCH_PX // 2)]
+            total += pixels.take(first + (down * width + across), axis=0)
     return np.asarray(rgb2lab(total[None] / (255 * PATCH_PX**2))[0], np.float64)

@@ -47,7 +47,8 @@ def _beside(rgb: U8, product: U8) -> int:
     colour = np.median(border, 0)
     if (np.abs(border - colour).max(1) < PLAIN_LEVELS).mean() < MIN_PLAIN_SHARE:
         return 0
-    clear = (np.abs(rgb.astype(np.int16) - colour).max(2) > CLEAR_LEVELS).astype(np.uint8)
+    low, high = np.ceil(colour - CLEAR_LEVELS), np.floor(colour + CLEAR_LEVELS)
+    clear = (cv2.inRange(rgb, np.maximum(low, 0), np.minimum(high, 255)) == 0).astype(np.uint8)
     near = cv2.dilate(product, np.ones((2 * CLEARANCE_PX + 1, 2 * CLEARANCE_PX + 1), np.uint8))
     _, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=8)
     areas = stats[:, cv2.CC_STAT_AREA].copy()
