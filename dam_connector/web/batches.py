@@ -213,6 +213,7 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed_rows": failed_rows,
         "failed_skus": failed_skus,
+        "lines": s.batches.lines_of(found.id, failed_skus),
         "retryable": bulk.count_retryable(s, found),
         "blocked": s.gallery.page_and_count(
             GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
