@@ -74,6 +74,20 @@ def page(shared_page: tuple[Page, list[str]]) -> Iterator[Page]:
     assert_no_console_messages(messages)
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 768])
+def test_all_links_of_the_navigation_are_seen_but_on_phones(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/needs")
+    hidden = """() => {
+        const box = document.querySelector(".bar nav").getBoundingClientRect();
+        return [...document.querySelectorAll(".bar nav a:not(.phone)")].filter((link) => {
+            const { left, right, bottom } = link.getBoundingClientRect();
+            return left < box.left - 1 || right > box.right + 1 || bottom > box.bottom + 1;
+        }).map((link) => link.textContent);
+    }"""
+    assert page.evaluate(hidden) == []
+
+
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, width: int) -> None:
@@ -84,6 +98,8 @@ def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, w
     else:  # Swagger UI scrolls by itself
         page.locator("main h1").first.wait_for()
         assert page.locator("main h1").count() == 1
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for each in (width, 1024) if width > 1024 else (width,):
+            page.set_viewport_size({"width": each, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= each
     assert page.locator("main#main").count() == 1
     assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
