@@ -281,7 +281,9 @@ class Batches:
     def lines_of(self, batch_id: str, skus: Iterable[str]) -> dict[str, int]:
         """Return the line of each SKU in the sheet of a batch; the first one where it occurs twice."""
         found = (batch_rows.c.batch_id == batch_id, batch_rows.c.sku.in_(list(skus)))
-        query = sa.select(batch_rows.c.sku, batch_rows.c.line).where(*found).order_by(batch_rows.c.line.desc())
+        query = (
+            sa.select(batch_rows.c.sku, batch_rows.c.line).where(*found).order_by(batch_rows.c.line.desc())
+        )
         with self._db.read() as c:
             return {row.sku: row.line for row in c.execute(query)}
 

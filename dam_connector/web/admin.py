@@ -127,9 +127,7 @@ def replay_deliveries() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def dismiss_deliveries() -> ResponseReturnValue:
     """Dismiss the newest failed deliveries with one cause."""
-    count = retries.dismiss_deliveries(
-        services(), request.form.get("cause", ""), by=signed_in_user().name
-    )
+    count = retries.dismiss_deliveries(services(), request.form.get("cause", ""), by=signed_in_user().name)
     return _deliveries_were(count, "dismissed")
 
 
@@ -263,7 +261,7 @@ def connections() -> ResponseReturnValue:
 def test_connection(name: str) -> ResponseReturnValue:
     """Test a connection as `dam-connector connection test` does; the page shows the result beside it."""
     if not any(name in getattr(services().rules.current(), port) for port in PORTS):
-        flash(f"plugin.json has no connection {name!r} any more.", "error")
+        flash(f"plugin.json has no connection {name!r} any more.", "info")
         return redirect(url_for("admin.connections"))
     with suppress(AdapterError, ConfigError):  # stored as the result
         list(connection_tests.run_test(services(), name, by=signed_in_user().name))
@@ -282,5 +280,5 @@ def repair() -> ResponseReturnValue:
     except NotFound:
         flash("The last comparison did not find this difference. Compare again.", "error")
     except (AdapterError, ConfigError) as error:
-        flash(f"Not repaired: {error}", "error")
+        flash(f"Not repaired: {error}. Test the connection, then compare again.", "error")
     return redirect(url_for("admin.connections"))

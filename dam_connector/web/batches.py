@@ -362,7 +362,7 @@ def control(batch_id: str, action: str) -> ResponseReturnValue:
     try:
         flash(f"{found.name}: {bulk.control(services(), found, action)}.", "info")
     except StateConflict as error:
-        flash(str(error), "error")
+        flash(f"Nothing was changed: {error}. This page shows how it is now.", "info")
     return redirect(url_for("batches.batch", batch_id=found.id))
 
 

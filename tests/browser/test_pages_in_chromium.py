@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import worker.jobs
 from dam_connector.store.users import UserRole
@@ -103,3 +103,29 @@ def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, w
             assert page.evaluate("document.documentElement.scrollWidth") <= each
     assert page.locator("main#main").count() == 1
     assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
+
+
+def test_a_page_with_a_secret_is_not_asked_for_twice_and_errors_stay(
+    page: Page, shared_page: tuple[Page, list[str]]
+) -> None:
+    page.goto("/account")
+    page.get_by_label("What it is for").fill("nightly import")
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("Token").wait_for()
+    page.reload()  # a POST that is sent again would make another token
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Revoke").click()
+    page.goto("/guests")
+    page.get_by_label("Name of the guest").fill("Blue")
+    page.get_by_label("Which one").fill("nothing of this name")
+    page.clock.install()
+    page.get_by_role("button", name="Create the link").click()
+    message = page.locator(".message.error")
+    expect(message).to_contain_text("there is no category")
+    page.clock.fast_forward(60_000)
+    expect(message).to_be_visible()
+    message.get_by_role("button", name="Close the message").click()
+    expect(message).to_have_count(0)
+    (status,) = shared_page[1]
+    assert "422" in status
+    shared_page[1].clear()

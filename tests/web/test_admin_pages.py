@@ -298,7 +298,9 @@ def test_a_cause_counts_once_where_its_product_is_flagged_for_it(
     cut_off = issue("source.damaged", "It is cut off.", pointer="/images/front")
     services.products.add_issues("F0", (cut_off,))
     with services.db.write() as c:
-        c.execute(sa.update(runs).where(runs.c.error == "no photo").values(error="source.damaged: It is cut off."))
+        c.execute(
+            sa.update(runs).where(runs.c.error == "no photo").values(error="source.damaged: It is cut off.")
+        )
     own, other = (len(services.runs.page(sku=sku)) for sku in ("F0", "F1"))
     page = browser_like("admin").get("/needs").text
     flagged, _, runs_part = page.partition("<h2>Failed runs")

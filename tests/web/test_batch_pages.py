@@ -319,7 +319,9 @@ def test_bad_rows_come_before_the_columns_and_the_columns_before_good_rows(
     rows: str, browser_like: Visitor
 ) -> None:
     client = browser_like("merchandiser")
-    places = [checked(client, rows).index(text) for text in ("Make 2 products", "<h2>Bad rows", "<h2>Good rows")]
+    places = [
+        checked(client, rows).index(text) for text in ("Make 2 products", "<h2>Bad rows", "<h2>Good rows")
+    ]
     page = checked(client, rows)
     columns = page.index("Columns of the sheet")
     assert places == sorted(places) and places[1] < columns < places[2]
