@@ -217,9 +217,9 @@ def _respond_error(
 
     Args:
         code: the HTTP status.
-        message: what happened.
+        message: of the error.
         lines: each problem of the request.
-        page_text: what the page says instead; it says what to do too, unless it is empty.
+        page_text: the message on the page, with its remedy; None: `message`, empty: the usual words.
     """
     if (
         request.path.startswith("/api/")

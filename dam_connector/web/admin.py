@@ -132,7 +132,7 @@ def dismiss_deliveries() -> ResponseReturnValue:
 
 
 def _deliveries_were(count: int, done: str) -> ResponseReturnValue:
-    """Say what was done with deliveries, on the page from which it was asked."""
+    """Return to the page from which deliveries were replayed or dismissed, with their count."""
     if count:
         flash(f"{count} {'delivery is' if count == 1 else 'deliveries are'} {done}.", "info")
     else:

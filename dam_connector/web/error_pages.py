@@ -1,14 +1,13 @@
-"""The page that people see in place of an error: what happened, and what they can do now."""
+"""The page that people see in place of an error, with its remedy."""
 
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from flask import render_template, request, session, url_for
+from flask import g, render_template, request, session, url_for
 
 from dam_connector.web.formatting import size
-from dam_connector.web.request_context import current_user
 
-# What helps, by status, where the message of the error itself does not say it.
+# The remedy by status, where the message of the error names none.
 ADVICE = {
     400: "Go back, reload the page and try again.",
     403: "Ask an admin for the right to do this, or to do it for you.",
@@ -20,7 +19,7 @@ ADVICE = {
     502: "Try again in a minute. Under Connections, an admin can test the other system.",
     503: "Try again in a minute. An admin finds the cause with dam-connector doctor.",
 }
-# What happened, where the error has no words of ours.
+# The message by status, where the error has no words of ours.
 _HAPPENED = {
     400: "The form or the address cannot be read.",
     403: "You may not do this.",
@@ -38,9 +37,10 @@ def error_page(code: int, message: str, *, says_remedy: bool) -> str:
 
     Args:
         code: the HTTP status.
-        message: what happened; empty: nothing of ours says it.
-        says_remedy: the message says what to do, so that no advice is added.
+        message: of the error; empty: it has no words of ours.
+        says_remedy: the message names the remedy, so that no advice is added.
     """
+    g.shows_error = True
     advice = "" if says_remedy else ADVICE.get(code, "")
     if code == 413 and request.max_content_length:
         message = f"At most {size(request.max_content_length)} can be sent here."
@@ -49,7 +49,7 @@ def error_page(code: int, message: str, *, says_remedy: bool) -> str:
     if code == 401:
         message, label = _OF_STRANGERS
         target = url_for("auth.login_page", next=_path_before() or None)
-    elif "guest" in session and current_user() is None:
+    elif "guest" in session and "secret" not in session:
         target = url_for("guests.queue")
     elif code == 500:
         advice = f"Try again. If it fails again, tell an admin what you did, and the time: {_now()}."

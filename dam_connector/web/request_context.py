@@ -68,7 +68,7 @@ def _user_by_token() -> User | None:
 
 
 def unknown_user_text() -> str:
-    """Return why a request has no user, and what to do."""
+    """Return the reason why a request has no user, with its remedy."""
     if "Authorization" in request.headers:
         return (
             "this API token is unknown, was revoked or has expired; make another on the page of your account"

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dam_connector.errors import AdapterError, ConfigError, StateConflict
+from dam_connector.errors import AdapterError, ConfigError, StateConflict, StorageUnavailable
 from dam_connector.usecases import retries
 from dam_connector.web.error_pages import ADVICE
 from dam_connector.wiring import Services
@@ -106,3 +106,17 @@ def test_errors_stay_until_they_are_closed(browser_like: Visitor, services: Serv
     page = browser_like("admin").post("/guests", data={"name": " ", "scope": "sku", "value": "CH123"})
     assert page.status_code == 422 and "give the guest a name" in page.text
     assert 'role="alert" data-stays' in page.text and "data-close" in page.text
+
+
+def test_a_page_is_shown_while_the_database_is_away(
+    browser_like: Visitor, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = browser_like("viewer")
+
+    def away(*_: object, **__: object) -> None:
+        raise StorageUnavailable("database", "read", "the disk is full")
+
+    monkeypatch.setattr(services.db, "read", away)
+    answer = client.get("/review")
+    assert answer.status_code == 503 and answer.headers["Retry-After"] == "5"
+    assert "try again in 5 s" in main_text(answer.text)
