@@ -142,6 +142,9 @@ def test_a_file_that_is_no_sheet_is_reported_on_the_page(data: bytes, browser_li
         "/batches/check", data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"}
     )
     assert answer.status_code in (200, 422) and "Traceback" not in answer.text
+    (problem,) = re.findall(r'role="alert">(.*?)</p>', answer.text, re.DOTALL)
+    remedies = ("save it as XLSX or CSV", "Save it as CSV", "Fill in the template", "Begin with the header")
+    assert any(remedy in problem for remedy in remedies), problem
 
 
 def test_viewers_watch_and_change_nothing(browser_like: Visitor) -> None:
