@@ -50,8 +50,7 @@ def _flagged_by_code() -> list[tuple[Issue, int, str]]:
             if found.severity is Severity.ERROR:
                 examples.setdefault(found.code, (found, record.id))
         counts.update({i.code for i in record.issues if i.severity is Severity.ERROR})
-    found = [(*examples[code], count) for code, count in counts.most_common(MAX_CAUSES)]
-    return [(example, count, product_id) for example, product_id, count in found]
+    return [(examples[code][0], count, examples[code][1]) for code, count in counts.most_common(MAX_CAUSES)]
 
 
 @bp.post("/connections/compare")
