@@ -105,6 +105,16 @@ def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, w
     assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
 
 
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_tables_of_documents_are_read_without_moving_them(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/help/bulk.md")
+    tables = page.locator(".document .scroll")
+    assert tables.count() >= 2
+    for table in tables.all():
+        assert table.evaluate("(box) => box.scrollWidth <= box.clientWidth"), table.inner_text()[:80]
+
+
 def test_a_page_with_a_secret_is_not_asked_for_twice_and_errors_stay(
     page: Page, shared_page: tuple[Page, list[str]]
 ) -> None:
