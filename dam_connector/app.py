@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import structlog
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, make_response, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from gunicorn.http.errors import NoMoreData, ParseException
@@ -63,6 +63,7 @@ from dam_connector.web import (
 from dam_connector.web.api.openapi import API_SETTINGS, TrueApi
 from dam_connector.web.checked_request import CheckedRequest, check_address
 from dam_connector.web.compression import compress_public
+from dam_connector.web.error_pages import error_page
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import (
     PAGE_BLUEPRINTS,
@@ -77,6 +78,7 @@ from schemas.problem_context import with_context
 
 log = structlog.get_logger()
 MAX_BODY_BYTES = 8_388_608
+EXPIRED_FORM = "The form has expired or came from another site. Go back, reload the page and try again."
 STORAGE_RETRY_S = 5  # when a client may try again while our database or disk is away
 PAGES = (
     auth.bp,
@@ -181,9 +183,7 @@ def _handle_errors(app: Flask) -> None:
     app.register_error_handler(ConfigError, _rules_or_settings_error)
     app.register_error_handler(
         CSRFError,
-        lambda e: _respond_error(
-            400, "The form has expired or came from another site. Go back, reload the page and try again."
-        ),
+        lambda e: _respond_error(400, EXPIRED_FORM, page_text=EXPIRED_FORM),
     )
     for broken_body in (ParseException, NoMoreData):  # wrong chunks, or fewer than announced
         app.register_error_handler(
@@ -210,15 +210,24 @@ ERROR_NAMES = {
 }
 
 
-def _respond_error(code: int, message: str, lines: list[str] | None = None) -> ResponseReturnValue:
-    """Return an error as JSON to machines and as a page to people."""
+def _respond_error(
+    code: int, message: str, lines: list[str] | None = None, *, page_text: str | None = None
+) -> ResponseReturnValue:
+    """Return an error as JSON to machines and as a page to people.
+
+    Args:
+        code: the HTTP status.
+        message: of the error.
+        lines: each problem of the request.
+        page_text: the message on the page, with its remedy; None: `message`, empty: the usual words.
+    """
     if (
         request.path.startswith("/api/")
         or request.script_root == "/webhooks"
         or request.accept_mimetypes.best == "application/json"
     ):
         return error_response(code, ERROR_NAMES.get(code, "error"), message, lines)
-    return render_template("error.html", code=code, message=message), code
+    return error_page(code, message if page_text is None else page_text, says_remedy=bool(page_text)), code
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:
@@ -226,11 +235,13 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     if code < 400:
         return error
     lines = _validation_problems(error)
+    is_ours = error.description != type(error).description  # and says what to do
     response = make_response(
         _respond_error(
             code,
             "the request is not valid; see problems" if lines else str(error.description or error.name),
             lines,
+            page_text=str(error.description) if is_ours else "",
         )
     )
     if code == 429:
@@ -266,17 +277,17 @@ def _input_problem(error: InputError) -> str:
 
 
 def _retry_later(error: RateLimited) -> ResponseReturnValue:
+    message = f"{error}; try again in {error.retry_after_s:g} s"
     response = make_response(
-        _respond_error(
-            409 if isinstance(error, Busy) else 503, f"{error}; try again in {error.retry_after_s:g} s"
-        )
+        _respond_error(409 if isinstance(error, Busy) else 503, message, page_text=message)
     )
     response.headers["Retry-After"] = str(math.ceil(error.retry_after_s))
     return response
 
 
 def _storage_away(error: StorageUnavailable) -> ResponseReturnValue:
-    response = make_response(_respond_error(503, f"{error}; try again in {STORAGE_RETRY_S} s"))
+    message = f"{error}; try again in {STORAGE_RETRY_S} s"
+    response = make_response(_respond_error(503, message, page_text=message))
     response.headers["Retry-After"] = str(STORAGE_RETRY_S)
     return response
 

@@ -191,5 +191,5 @@ def _workbook_errors() -> Iterator[None]:
     except (InputError, GeneratorExit):
         raise
     except Exception as error:
-        message = f"The workbook cannot be read ({type(error).__name__})."
+        message = f"The workbook is damaged, or is none. {_SAVE_AS}"
         raise InputError("sheet.unreadable", message) from error

@@ -130,8 +130,10 @@ def _notes(table: Table, header: _Header, found: list[tuple[Table, _Header]]) ->
     if doubled := [f'"{other.name}"' for other, head in others if header.recognised and head.recognised]:
         yield f"Other sheets hold products too: {', '.join(doubled)}. Upload them as files of their own."
     if header.rows_before:
+        above = "1 row" if header.rows_before == 1 else f"{header.rows_before} rows"
+        verb = "is" if header.rows_before == 1 else "are"
         yield (
-            f"The table begins in row {header.line}; {header.rows_before} rows above it are ignored "
+            f"The table begins in row {header.line}; {above} above it {verb} ignored "
             f'("{header.first_text[:60]}").'
         )
 

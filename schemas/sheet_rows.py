@@ -52,6 +52,7 @@ _TEXTS = {
 }
 _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is not View.FRONT}}
 _UNITS_IN_HEADER = "put the unit into the name of the column: Width (cm)"
+_SIZE_LIMIT = "a number above 0, with its unit if the column names none: 85 cm"
 _ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
 
 
@@ -107,7 +108,8 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
     if unit_row:
         notes.append(f"Row {unit_row} holds units, which are not read there: {_UNITS_IN_HEADER}.")
     elif without_unit:
-        notes.append(f"{without_unit} rows have sizes without a unit; {_read_in(units, mapping)}.")
+        have = "1 row has" if without_unit == 1 else f"{without_unit} rows have"
+        notes.append(f"{have} sizes without a unit; {_read_in(units, mapping)}.")
     if makes_skus := "sku" not in mapping:
         notes.append("The sheet has no SKUs: each is made from the product's name.")
     return SheetFacts(
@@ -302,8 +304,8 @@ def _read_size(axis: str, cell: str, row_unit: str, facts: SheetFacts) -> float 
         point, whole = doubt.readings
         return _wrong(axis, message, cell, f"{point}0 or {whole}, whichever is right")
     except NotANumber as error:
-        return _wrong(axis, f"{axis} is not a size: {error}.", cell, "a number above 0")
-    return metres if metres > 0 else _wrong(axis, f"{axis} is not a size.", cell, "a number above 0")
+        return _wrong(axis, f"{axis} is not a size: {error}.", cell, _SIZE_LIMIT)
+    return metres if metres > 0 else _wrong(axis, f"{axis} is not a size.", cell, _SIZE_LIMIT)
 
 
 def _wrong(column: str, message: str, cell: str, limit: str) -> Issue:

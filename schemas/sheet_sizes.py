@@ -99,8 +99,9 @@ class CombinedCells:
         if not self.without_order or order_of(self.column):
             return ""
         name = self.column.split("(")[0].strip()
+        have = "1 row has its" if self.without_order == 1 else f"{self.without_order} rows have their"
         return (
-            f"{self.without_order} rows have their sizes in one cell ({self.example[:40]}), and nothing says "
+            f"{have} sizes in one cell ({self.example[:40]}), and nothing says "
             f"which is which: they are not read. Name the column by their order, e.g. {name} (W x D x H, "
             f"{unit_of(self.column) or 'cm'}), or write 40W x 30D x 12H cm."
         )

@@ -44,6 +44,8 @@ def decode_text(data: bytes) -> tuple[str, tuple[str, ...]]:
 
 def _bad_bytes_note(count: int, text: str) -> str:
     line = text[: text.index(BAD_CHARACTER)].count("\n") + 1
+    if count == 1:
+        return f"1 byte is not UTF-8, in line {line}; the row that uses it is refused."
     return f"{count} bytes are not UTF-8, the first in line {line}; rows that use them are refused."
 
 

@@ -76,7 +76,8 @@ def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple
     except DAMAGED_ARCHIVE as error:
         raise InputError(
             "sheet.unreadable",
-            f"The file of pictures is neither a folder nor a ZIP that can be read ({type(error).__name__}).",
+            "The file of pictures is neither a folder nor a ZIP that can be read. "
+            "Pack the pictures into a ZIP anew.",
         ) from error
 
 

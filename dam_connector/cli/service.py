@@ -18,7 +18,6 @@ from dam_connector.domain.issue import Severity
 from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
-from dam_connector.ops.running_service import noted_service
 from dam_connector.ops.supervisor import Supervisor, web_command
 from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text
@@ -58,8 +57,7 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
             click.echo("No user exists yet. Add one: dam-connector user add NAME --role admin")
 
     supervisor.on_ready = print_address
-    with noted_service(settings):
-        supervisor.run()
+    supervisor.run()
 
 
 @click.command()

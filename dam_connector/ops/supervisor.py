@@ -24,6 +24,7 @@ import structlog
 
 from dam_connector.errors import ConfigError
 from dam_connector.ops import queue_server
+from dam_connector.ops.running_service import noted_service
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.settings import Settings
 from dam_connector.store.database import Database
@@ -124,14 +125,15 @@ class Supervisor:
         self._acquire_lock()
         self._end_leftovers()
         _check_port(self.settings)
-        try:
-            self._start_all()
-            self.on_ready()
-            while not self._stopping:
-                self._restart_dead_children()
-                time.sleep(0.1)
-        finally:
-            self._stop_all()
+        with noted_service(self.settings):  # with the lock: a second one, which is refused, notes nothing
+            try:
+                self._start_all()
+                self.on_ready()
+                while not self._stopping:
+                    self._restart_dead_children()
+                    time.sleep(0.1)
+            finally:
+                self._stop_all()
 
     def _acquire_lock(self) -> None:
         make_private_dir(self._run_dir)

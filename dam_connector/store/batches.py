@@ -278,6 +278,15 @@ class Batches:
                 for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))
             }
 
+    def lines_of(self, batch_id: str, skus: Iterable[str]) -> dict[str, int]:
+        """Return the line of each SKU in the sheet of a batch; the first one where it occurs twice."""
+        found = (batch_rows.c.batch_id == batch_id, batch_rows.c.sku.in_(list(skus)))
+        query = (
+            sa.select(batch_rows.c.sku, batch_rows.c.line).where(*found).order_by(batch_rows.c.line.desc())
+        )
+        with self._db.read() as c:
+            return {row.sku: row.line for row in c.execute(query)}
+
     def progress(self, batch_id: str) -> BatchProgress:
         """Return the progress of a batch. Unchanged rows count by the versions made of their product before.
 

@@ -11,6 +11,7 @@ from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, spin_frames
 from dam_connector.domain.run import COMPUTE_KINDS, RunState
 from dam_connector.ports import Clock
@@ -226,6 +227,17 @@ class Products:
         )
         with self._db.read() as c:
             return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
+
+    def error_codes(self, skus: Iterable[str]) -> dict[str, set[IssueCode]]:
+        """Return the codes of the errors of flagged products, by SKU."""
+        query = sa.select(t.c.sku, t.c.issues).where(
+            t.c.sku.in_(list(skus)), t.c.flagged.is_(True), t.c.deleted.is_(False)
+        )
+        with self._db.read() as c:
+            return {
+                row.sku: {i.code for i in _issues(row.issues) if i.severity is Severity.ERROR}
+                for row in c.execute(query)
+            }
 
     def names(self, skus: Iterable[str]) -> dict[str, str]:
         """Return the names of products by SKU, without empty ones."""

@@ -20,6 +20,10 @@ SHOWN_STATES = (
     VersionState.REJECTED,
     VersionState.PUBLISHED,
 )
+_SCOPE_NAMES = {GuestScope.SKU: "product with the SKU"} | {
+    scope: scope.value for scope in (GuestScope.BATCH, GuestScope.CATEGORY)
+}
+_HINT = "; the field suggests those that there are"
 MAX_SUGGESTED = 200  # names that the form for a link knows of each scope
 MAX_SHOWN = 500  # versions in the list of a guest
 
@@ -82,7 +86,7 @@ def _find_scope(services: Services, scope: GuestScope, text: str) -> str:
         return _find_scope(services, scope, same[0])
     near = get_close_matches(text, known, n=1, cutoff=0.5)
     hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise Refused("guest link", "create", f"there is no {scope.value} {text!r}{hint}")
+    raise Refused("guest link", "create", f"there is no {_SCOPE_NAMES[scope]} {text!r}{hint or _HINT}")
 
 
 def _require_stage(

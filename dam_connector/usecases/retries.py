@@ -1,9 +1,11 @@
 """Retries: a product's failed and missing runs, a run, or a delivery are begun again by people."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from dam_connector.domain.failure_cause import failure_cause
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.run import OPEN_STATES, RunState, job_name
 from dam_connector.errors import NotFound
 from dam_connector.store.inbox import DeliveryRecord
@@ -86,6 +88,29 @@ def failure_causes(services: Services) -> list[tuple[str, int]]:
     return Counter(run.error for run in failed).most_common()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFailures:
+    """The newest failed runs, each counted at one place: at its product's error, or at its own cause."""
+
+    by_cause: list[tuple[str, int]]  # causes of runs and their counts, the most frequent first
+    of_products: Mapping[IssueCode, int]  # runs that failed by an error for which their product is flagged
+
+
+def open_failures(services: Services) -> OpenFailures:
+    """Return the newest failed runs, apart from those that a flagged product explains."""
+    failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
+    errors = services.products.error_codes({run.sku for run in failed})
+    by_cause: Counter[str] = Counter()
+    of_products: Counter[IssueCode] = Counter()
+    for run in failed:
+        code = failure_cause(run.error).code
+        if code is not None and code in errors.get(run.sku, ()):
+            of_products[code] += 1
+        else:
+            by_cause[run.error] += 1
+    return OpenFailures(by_cause=by_cause.most_common(), of_products=of_products)
+
+
 def retry_cause(services: Services, cause: str) -> int:
     """Queue the newest failed runs with one cause again; return how many."""
     failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
@@ -124,6 +149,30 @@ def dismiss_delivery(services: Services, delivery: DeliveryRecord, *, by: str) -
             detail=f"{delivery.id}: {delivery.error[:MAX_DETAIL]}",
         )
     return True
+
+
+def delivery_causes(services: Services) -> list[tuple[str, int]]:
+    """Return the causes of the newest failed deliveries and how many each has, the most frequent first."""
+    failed = services.inbox.page(state="failed", limit=MAX_GROUPED)
+    return Counter(delivery.error for delivery in failed).most_common()
+
+
+def _failed_deliveries(services: Services, cause: str) -> list[DeliveryRecord]:
+    failed = services.inbox.page(state="failed", limit=MAX_GROUPED)
+    return [delivery for delivery in failed if delivery.error == cause]
+
+
+def dismiss_deliveries(services: Services, cause: str, *, by: str) -> int:
+    """Ignore the newest failed deliveries with one cause; return how many."""
+    return sum(dismiss_delivery(services, each, by=by) for each in _failed_deliveries(services, cause))
+
+
+def replay_deliveries(services: Services, cause: str) -> int:
+    """Handle the newest failed deliveries with one cause again; return how many."""
+    found = _failed_deliveries(services, cause)
+    for delivery in found:
+        replay_delivery(services, delivery.id)
+    return len(found)
 
 
 def replay_delivery(services: Services, delivery_id: str) -> None:

@@ -54,9 +54,9 @@ def retry_cause() -> ResponseReturnValue:
     cause = request.form.get("cause", "")
     done = retries.retry_cause(services(), cause)
     if done:
-        flash(f"{done} runs are tried again.", "info")
+        flash(f"{done} run{' is' if done == 1 else 's are'} tried again.", "info")
     else:
-        flash("No failed run has this cause any more.", "error")
+        flash("No failed run has this cause any more: somebody was faster.", "info")
     return redirect(url_for("admin.runs", state=RunState.FAILED))
 
 
@@ -67,7 +67,7 @@ def retry(run_id: str) -> ResponseReturnValue:
     if retries.retry_run(services(), services().runs.get(run_id) or abort(404)):
         flash("The run is tried again.", "info")
     else:
-        flash("Only failed and cancelled runs can be retried.", "error")
+        flash("The run is being made already. Only failed and cancelled runs can be retried.", "info")
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 
@@ -79,7 +79,7 @@ def dismiss_cause() -> ResponseReturnValue:
     if done:
         flash(f"{done} failed run{' is' if done == 1 else 's are'} dismissed.", "info")
     else:
-        flash("No failed run has this cause any more.", "error")
+        flash("No failed run has this cause any more: somebody was faster.", "info")
     if request.form.get("from") == "needs":
         return redirect(url_for("needs.index"))
     return redirect(url_for("admin.runs", state=RunState.FAILED))
@@ -93,7 +93,8 @@ def dismiss(run_id: str) -> ResponseReturnValue:
     if retries.dismiss_run(services(), run, by=signed_in_user().name):
         flash("The failed run is dismissed.", "info")
     else:
-        flash("Only failed runs can be dismissed.", "error")
+        now = (services().runs.get(run.id) or run).state.value
+        flash(f"The run is {now} meanwhile. Only failed runs can be dismissed.", "info")
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 
@@ -108,9 +109,37 @@ def deliveries() -> ResponseReturnValue:
         deliveries=found,
         links=RecordLinks(services(), [d.summary for d in found]),
         state=state,
+        causes=retries.delivery_causes(services()) if state == "failed" else [],
         by_state=services().inbox.counts(),
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
+
+
+@bp.post("/deliveries/replay")
+@requires(UserRole.MERCHANDISER)
+def replay_deliveries() -> ResponseReturnValue:
+    """Handle the newest failed deliveries with one cause again."""
+    count = retries.replay_deliveries(services(), request.form.get("cause", ""))
+    return _deliveries_were(count, "handled again")
+
+
+@bp.post("/deliveries/dismiss")
+@requires(UserRole.MERCHANDISER)
+def dismiss_deliveries() -> ResponseReturnValue:
+    """Dismiss the newest failed deliveries with one cause."""
+    count = retries.dismiss_deliveries(services(), request.form.get("cause", ""), by=signed_in_user().name)
+    return _deliveries_were(count, "dismissed")
+
+
+def _deliveries_were(count: int, done: str) -> ResponseReturnValue:
+    """Return to the page from which deliveries were replayed or dismissed, with their count."""
+    if count:
+        flash(f"{count} {'delivery is' if count == 1 else 'deliveries are'} {done}.", "info")
+    else:
+        flash("No failed delivery has this cause any more: somebody was faster.", "info")
+    if request.form.get("from") == "needs":
+        return redirect(url_for("needs.index"))
+    return redirect(url_for("admin.deliveries", state="failed"))
 
 
 @bp.get("/deliveries/<delivery_id>")
@@ -143,7 +172,8 @@ def dismiss_delivery(delivery_id: str) -> ResponseReturnValue:
     if retries.dismiss_delivery(services(), found, by=signed_in_user().name):
         flash("The delivery is dismissed.", "info")
     else:
-        flash("Only failed deliveries can be dismissed.", "error")
+        now = (services().inbox.get(found.id) or found).state
+        flash(f"The delivery is {now} meanwhile. Only failed deliveries can be dismissed.", "info")
     return redirect(url_for("admin.deliveries", state=request.form.get("state", "")))
 
 
@@ -231,7 +261,7 @@ def connections() -> ResponseReturnValue:
 def test_connection(name: str) -> ResponseReturnValue:
     """Test a connection as `dam-connector connection test` does; the page shows the result beside it."""
     if not any(name in getattr(services().rules.current(), port) for port in PORTS):
-        flash(f"plugin.json has no connection {name!r} any more.", "error")
+        flash(f"plugin.json has no connection {name!r} any more.", "info")
         return redirect(url_for("admin.connections"))
     with suppress(AdapterError, ConfigError):  # stored as the result
         list(connection_tests.run_test(services(), name, by=signed_in_user().name))
@@ -250,5 +280,5 @@ def repair() -> ResponseReturnValue:
     except NotFound:
         flash("The last comparison did not find this difference. Compare again.", "error")
     except (AdapterError, ConfigError) as error:
-        flash(f"Not repaired: {error}", "error")
+        flash(f"Not repaired: {error}. Test the connection, then compare again.", "error")
     return redirect(url_for("admin.connections"))

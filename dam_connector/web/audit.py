@@ -18,7 +18,7 @@ def index() -> ResponseReturnValue:
     try:
         found = services().audit.page(before=request.args.get("cursor", ""), limit=PAGE_SIZE)
     except ValueError:
-        abort(400, "this cursor is not one of the audit log")
+        abort(400, "this cursor is not one of the audit log; open it without the part after the ?")
     cursor = found[-1].cursor if len(found) == PAGE_SIZE else None
     links = RecordLinks(services(), [text for entry in found for text in (entry.subject, entry.detail)])
     return render_template("audit.html", entries=found, links=links, next=cursor)

@@ -36,7 +36,7 @@ def log_in() -> ResponseReturnValue:
     user = services().users.authenticate(name, request.form.get("password", ""))
     if user is None:
         record_failure(name)
-        problem = "The name or the password is wrong."
+        problem = "The name or the password is wrong. Try again, or ask an admin for a login link."
         return render_template(
             "login.html", **login_context(request.form.get("next", "")), name=name[:80], problem=problem
         ), 401
@@ -57,7 +57,10 @@ def use_link(secret: str) -> ResponseReturnValue:
     limit_rate(services().settings.logins_per_minute)
     user = services().users.use_login_link(secret)
     if user is None:
-        problem = "This link was used before or has expired. Get a new one: `dam-connector user link NAME`"
+        problem = (
+            "This link was used before or has expired. Ask an admin for another one, who makes it with "
+            "`dam-connector user link NAME`."
+        )
         return render_template("login.html", **login_context(""), problem=problem), 401
     _start_session(user, "link")
     if "welcome" in request.args and services().notes.get(f"welcome:{user.id}") is None:
@@ -138,10 +141,11 @@ def log_out_everywhere() -> ResponseReturnValue:
 def revoke_token(token_id: str) -> ResponseReturnValue:
     """Revoke a token of the user's own."""
     user = signed_in_user()
-    if not any(t.id == token_id and t.user_name == user.name for t in services().users.tokens()):
-        abort(404)
-    services().users.revoke_token(token_id, by=user.name)
-    flash("The token is revoked.", "info")
+    own = {t.id for t in services().users.tokens() if t.user_name == user.name}
+    if token_id in own and services().users.revoke_token(token_id, by=user.name):
+        flash("The token is revoked.", "info")
+    else:
+        flash("You have no such token: it was revoked before, or has expired.", "info")
     return redirect(url_for("auth.account"))
 
 

@@ -213,6 +213,7 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed_rows": failed_rows,
         "failed_skus": failed_skus,
+        "lines": s.batches.lines_of(found.id, failed_skus),
         "retryable": bulk.count_retryable(s, found),
         "blocked": s.gallery.page_and_count(
             GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
@@ -361,7 +362,7 @@ def control(batch_id: str, action: str) -> ResponseReturnValue:
     try:
         flash(f"{found.name}: {bulk.control(services(), found, action)}.", "info")
     except StateConflict as error:
-        flash(str(error), "error")
+        flash(f"Nothing was changed: {error}. This page shows how it is now.", "info")
     return redirect(url_for("batches.batch", batch_id=found.id))
 
 

@@ -116,7 +116,7 @@ def compare() -> ResponseReturnValue:
     ids = list(dict.fromkeys(request.args.getlist("v")))
     versions = [v for version_id in ids if (v := services().assets.get(version_id[:40]))]
     if len(versions) != len(ids) or not 2 <= len(versions) <= MAX_COMPARED:
-        abort(404, f"a comparison needs 2 to {MAX_COMPARED} versions that exist")
+        abort(404, f"a comparison needs 2 to {MAX_COMPARED} versions that exist; select them in the gallery")
     return render_template(
         "compare.html", versions=versions, names=services().products.names({v.asset.sku for v in versions})
     )

@@ -59,9 +59,7 @@ def check_guest() -> ResponseReturnValue | None:
     """Return the page for people whose link is closed; abort with 401 or 404 otherwise, or return None."""
     guest = current_guest()
     if guest is None:
-        if request.method == "GET":
-            return render_template("guest_closed.html"), 401
-        abort(401, "this link is not valid any more; ask for a new one")
+        return render_template("guest_closed.html", is_lost=request.method != "GET"), 401
     if version_id := (request.view_args or {}).get("version_id"):
         version = guests.visible_version(services(), guest, version_id)
         g.guest_version = version if version is not None else abort(404)

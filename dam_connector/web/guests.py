@@ -54,7 +54,8 @@ def create() -> ResponseReturnValue:
     name = form.get("name", "").strip()[:80]
     days = parse_integer(form.get("days", str(DEFAULT_DAYS)), most=MAX_DAYS)
     if not name or form.get("scope") not in set(GuestScope):
-        abort(400, "a guest link needs a name and a scope")
+        flash("No link was created: give the guest a name, and choose what the link opens.", "error")
+        return _index_page(form), 422
     if not days:
         flash(f"A guest link is valid for 1 to {MAX_DAYS} days.", "error")
         return _index_page(form), 422
@@ -83,13 +84,17 @@ def revoke(link_id: str) -> ResponseReturnValue:
     """Revoke a guest link at once. What the guest wrote and decided stays."""
     if services().guest_links.revoke(link_id, by=signed_in_user().name):
         flash("The link is revoked. What the guest decided stays.", "info")
+    else:
+        flash("The link is closed already.", "info")
     return redirect(url_for("guests.index"))
 
 
 @bp.get("/guest/<secret>")
 def follow(secret: str) -> ResponseReturnValue:
-    """Show one button, so that link previews and virus scanners open nothing."""
+    """Show one button, so that link previews and virus scanners open nothing; or that the link is closed."""
     limit_rate(services().settings.logins_per_minute)
+    if services().guest_links.by_secret(secret) is None:
+        return render_template("guest_closed.html"), 401
     return render_template("guest_link.html", secret=secret)
 
 
@@ -157,7 +162,7 @@ def decide(version_id: str) -> ResponseReturnValue:
     limit_rate(WRITES_PER_MINUTE)
     guest, found, form = signed_in_guest(), guest_version(), request.form
     if form.get("verdict") not in set(Verdict):
-        abort(400)
+        abort(400, "choose Approve or Reject on the page of the version")
     decision = Decision(
         verdict=Verdict(form["verdict"]),
         by=guest.author,

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, g
 
 from dam_connector.domain import report_words
 from dam_connector.domain.comment import MAX_COMMENT_CHARS
 from dam_connector.domain.failure_cause import FailureCause, failure_cause
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.run import OPEN_STATES
+from dam_connector.errors import StorageUnavailable
 from dam_connector.store.users import User, UserRole
 from dam_connector.usecases import stages
 from dam_connector.web import formatting
@@ -42,10 +43,21 @@ def remedy(found: Issue | FailureCause) -> str:
 
 @bp.app_context_processor
 def navigation() -> dict[str, Any]:
-    """Return the variables that base.html needs on every page: the user, permissions and counts."""
-    user = current_user()
-    if user is None:
+    """Return the variables that base.html needs on every page: the user, permissions and counts.
+
+    The page of an error has no navigation while the database is away, rather than an error of its own.
+    """
+    try:
+        user = current_user()
+        return {"text_limit": MAX_COMMENT_CHARS, **(_of_user(user) if user else {"user": None})}
+    except StorageUnavailable:
+        if not g.get("shows_error"):
+            raise
         return {"user": None, "text_limit": MAX_COMMENT_CHARS}
+
+
+def _of_user(user: User) -> dict[str, Any]:
+    """Return the variables for a user: permissions, and counts of what waits."""
     s = services()
     versions, runs, deliveries = (
         s.assets.counts("in_review", "blocked"),
@@ -54,7 +66,6 @@ def navigation() -> dict[str, Any]:
     )
     return {
         "user": user,
-        "text_limit": MAX_COMMENT_CHARS,
         "has_worker": lambda job: s.queue.workers(job) > 0,
         "may": lambda role: user.role.includes(UserRole(role)),
         "undo_s": s.settings.undo_s,

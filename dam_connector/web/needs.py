@@ -13,7 +13,7 @@ from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
 from dam_connector.web.request_context import requires, services, signed_in_user
 
 bp = Blueprint("needs", __name__)
-MAX_GROUPED = 200  # newest failures that are grouped by their cause
+MAX_GROUPED = 200  # newest flagged products that are grouped by their errors
 MAX_CAUSES = 6  # shown of each kind
 
 
@@ -22,13 +22,14 @@ MAX_CAUSES = 6  # shown of each kind
 def index() -> ResponseReturnValue:
     """Show all that failed or waits for a person, grouped by cause."""
     s = services()
-    deliveries = Counter(d.error for d in s.inbox.page(state="failed", limit=MAX_GROUPED))
+    failures = retries.open_failures(s)
     _, differences, _ = reconciliation.last_result(s)
     return render_template(
         "needs.html",
-        causes=retries.failure_causes(s)[:MAX_CAUSES],
-        deliveries=deliveries.most_common(MAX_CAUSES),
+        causes=failures.by_cause[:MAX_CAUSES],
+        deliveries=retries.delivery_causes(s)[:MAX_CAUSES],
         flagged=_flagged_by_code(),
+        failed_runs=failures.of_products,
         differences=differences,
         problem=s.rules.problem,
         pending=s.rules.pending,
@@ -40,16 +41,16 @@ def index() -> ResponseReturnValue:
     )
 
 
-def _flagged_by_code() -> list[tuple[Issue, int]]:
-    """Return an example of each error of flagged products, and how many products have it."""
-    examples: dict[IssueCode, Issue] = {}
+def _flagged_by_code() -> list[tuple[Issue, int, str]]:
+    """Return an example of each error of flagged products, how many have it, and the id of one of them."""
+    examples: dict[IssueCode, tuple[Issue, str]] = {}
     counts: Counter[IssueCode] = Counter()
     for record in services().products.page(flagged=True, limit=MAX_GROUPED):
         for found in record.issues:
             if found.severity is Severity.ERROR:
-                examples.setdefault(found.code, found)
+                examples.setdefault(found.code, (found, record.id))
         counts.update({i.code for i in record.issues if i.severity is Severity.ERROR})
-    return [(examples[code], count) for code, count in counts.most_common(MAX_CAUSES)]
+    return [(examples[code][0], count, examples[code][1]) for code, count in counts.most_common(MAX_CAUSES)]
 
 
 @bp.post("/connections/compare")

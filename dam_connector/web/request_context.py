@@ -67,6 +67,15 @@ def _user_by_token() -> User | None:
     return services().users.by_token(request.headers["Authorization"].removeprefix("Bearer ").strip())
 
 
+def unknown_user_text() -> str:
+    """Return the reason why a request has no user, with its remedy."""
+    if "Authorization" in request.headers:
+        return (
+            "this API token is unknown, was revoked or has expired; make another on the page of your account"
+        )
+    return "log in, or send an API token as Authorization: Bearer ..."
+
+
 def requires(role: UserRole) -> Callable[[View], View]:
     """Allow a view only to users with this role or a higher one.
 
@@ -122,9 +131,12 @@ def _refuse_without(role: UserRole) -> ResponseReturnValue | None:
     if user is None:
         if request.blueprint in PAGE_BLUEPRINTS and request.method == "GET":
             return redirect(url_for("auth.login_page", next=request.full_path.rstrip("?")))
-        abort(401, "log in, or send an API token as Authorization: Bearer ...")
+        abort(401, unknown_user_text())
     if not user.role.includes(role):
-        abort(403, f"this needs the role {role.value}; your role is {user.role.value}")
+        abort(
+            403,
+            f"this needs the role {role.value}; your role is {user.role.value}. Ask an admin for that role",
+        )
     return None
 
 

@@ -28,7 +28,7 @@ def decide(version_id: str) -> ResponseReturnValue:
     """Record a decision and show the next version in review."""
     found, form = _version(version_id), request.form
     if form.get("verdict") not in set(Verdict):
-        abort(400)
+        abort(400, "choose Approve or Reject on the page of the version")
     decision = Decision(
         verdict=Verdict(form["verdict"]),
         by=signed_in_user().name,
@@ -78,7 +78,7 @@ def require_asked(version: Version) -> str | None:
         return None
     user, pending = signed_in_user(), stages.progress(services(), version).pending
     if pending and not pending.asks(user.name, user.role.included):
-        abort(403, f"this version waits for {pending.name}: {pending.who}")
+        abort(403, f"this version waits for {pending.name}: {pending.who}. Nothing is to be done by you")
     return pending.name if pending else ""
 
 
@@ -133,7 +133,7 @@ def regenerate(version_id: str) -> ResponseReturnValue:
     """Make the next version; an admin may choose the generator."""
     user, generator = signed_in_user(), request.form.get("generator", "")
     if generator and not user.role.includes(UserRole.ADMIN):
-        abort(403)
+        abort(403, "only admins may choose the generator; regenerate without choosing one")
     try:
         run = review.regenerate(
             services(),

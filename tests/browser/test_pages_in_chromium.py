@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 import worker.jobs
 from dam_connector.store.users import UserRole
@@ -74,6 +74,20 @@ def page(shared_page: tuple[Page, list[str]]) -> Iterator[Page]:
     assert_no_console_messages(messages)
 
 
+@pytest.mark.parametrize("width", [1440, 1024, 768])
+def test_all_links_of_the_navigation_are_seen_but_on_phones(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto("/needs")
+    hidden = """() => {
+        const box = document.querySelector(".bar nav").getBoundingClientRect();
+        return [...document.querySelectorAll(".bar nav a:not(.phone)")].filter((link) => {
+            const { left, right, bottom } = link.getBoundingClientRect();
+            return left < box.left - 1 || right > box.right + 1 || bottom > box.bottom + 1;
+        }).map((link) => link.textContent);
+    }"""
+    assert page.evaluate(hidden) == []
+
+
 @pytest.mark.parametrize("address", ADDRESSES)
 @pytest.mark.parametrize("width", [1280, 360])
 def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, width: int) -> None:
@@ -84,6 +98,49 @@ def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, w
     else:  # Swagger UI scrolls by itself
         page.locator("main h1").first.wait_for()
         assert page.locator("main h1").count() == 1
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        for each in (width, 1024) if width > 1024 else (width,):
+            page.set_viewport_size({"width": each, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth") <= each
     assert page.locator("main#main").count() == 1
     assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
+
+
+@pytest.mark.parametrize("width", [1440, 1024])
+def test_tables_of_documents_are_read_without_moving_them(page: Page, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    for name in ("bulk.md", "configuration.md"):
+        page.goto(f"/help/{name}")
+        tables = page.locator(".document .scroll")
+        assert tables.count() >= 2
+        for table in tables.all():
+            assert table.evaluate("(box) => box.scrollWidth <= box.clientWidth"), table.inner_text()[:80]
+    broken = """() => [...document.querySelectorAll(".document td:first-child > code:only-child")]
+        .filter((code) => code.getClientRects().length > 1 && /^[A-Z0-9_]+$/.test(code.textContent))
+        .map((code) => code.textContent)"""
+    assert page.evaluate(broken) == []  # no name of a variable
+
+
+def test_a_page_with_a_secret_is_not_asked_for_twice_and_errors_stay(
+    page: Page, shared_page: tuple[Page, list[str]]
+) -> None:
+    page.goto("/account")
+    page.get_by_label("What it is for").fill("nightly import")
+    page.get_by_role("button", name="Make a token").click()
+    page.get_by_label("Token").wait_for()
+    page.reload()  # a POST that is sent again would make another token
+    expect(page.locator("tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Revoke").click()
+    page.goto("/guests")
+    page.get_by_label("Name of the guest").fill("Blue")
+    page.get_by_label("Which one").fill("nothing of this name")
+    page.clock.install()
+    page.get_by_role("button", name="Create the link").click()
+    message = page.locator(".message.error")
+    expect(message).to_contain_text("there is no category")
+    page.clock.fast_forward(60_000)
+    expect(message).to_be_visible()
+    message.get_by_role("button", name="Close the message").click()
+    expect(message).to_have_count(0)
+    (status,) = shared_page[1]
+    assert "422" in status
+    shared_page[1].clear()

@@ -25,6 +25,10 @@ from tests.browser.conftest import (
 from tests.support import MODEL, PhotoServer, rules_json
 
 pytestmark = needs_chromium
+SIZES_ARE_INSIDE = """() => [...document.querySelectorAll(".size")].every((label) => {
+    const { left, right, width } = label.getBoundingClientRect();
+    return width > 0 && left >= 0 && right <= innerWidth;
+})"""
 LINES_ARE_DRAWN = """() => [...document.querySelectorAll("svg.lines line")].every(({ x1, y1, x2, y2 }) =>
   Math.hypot(x1.baseVal.value - x2.baseVal.value, y1.baseVal.value - y2.baseVal.value) > 1)"""
 MODEL_WITH_WEB = {**MODEL, "formats": ["glb", "web", "usdz"]}
@@ -184,6 +188,16 @@ def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
     page.locator("body").click(position={"x": 5, "y": 300})
 
 
+def the_sizes_fit_a_phone(page: Page) -> None:
+    before = page.viewport_size
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.get_by_role("button", name="Show size").click()
+    page.wait_for_function(SIZES_ARE_INSIDE)
+    page.get_by_role("button", name="Hide size").click()
+    assert before
+    page.set_viewport_size(before)
+
+
 def the_ar_page_shows_the_web_model(page: Page) -> None:
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
@@ -203,6 +217,7 @@ def the_ar_page_shows_the_web_model(page: Page) -> None:
     assert serious_violations(page) == []
     page.get_by_role("button", name="Hide size").click()
     expect(page.locator("svg.lines")).to_be_hidden()
+    the_sizes_fit_a_phone(page)
     page.evaluate("document.querySelector('button.ar').click()")  # hidden where there is no AR
     page.wait_for_function("() => document.querySelector('.qr img').naturalWidth > 0")
     assert json.loads(page.locator("script[type='application/ld+json']").text_content())["sku"] == "CH123"

@@ -148,7 +148,7 @@ def test_two_units_for_one_size_are_asked_about() -> None:
 
 
 def test_a_size_without_a_unit_is_said() -> None:
-    assert "1 rows have sizes without a unit; they are read in inches" in read("sku,width\nA1,4\n")[1]
+    assert "1 row has sizes without a unit; they are read in inches" in read("sku,width\nA1,4\n")[1]
     assert "without a unit" not in read("sku,width (cm)\nA1,4\nA2,\n")[1]
 
 
@@ -173,7 +173,7 @@ def test_a_unit_in_one_header_holds_for_the_sizes_beside_it() -> None:
 def test_titles_above_the_table_are_ignored_and_said() -> None:
     found, notes = read("Product list autumn 2026,,\n\nsku,name,width\nA1,C,4\n")
     assert isinstance(found[0], Product) and found[0].sku == "A1"
-    assert 'row 3; 1 rows above it are ignored ("Product list autumn 2026")' in notes
+    assert 'row 3; 1 row above it is ignored ("Product list autumn 2026")' in notes
     assert one("Autumn\n\nsku;name;width\nA1;C;4\n").name == "C"
 
 
@@ -256,7 +256,7 @@ def test_one_bad_byte_spoils_one_row() -> None:
     data = "sku,name\nA1,Stühle\nA2,BAD\nA3,Möbel\n".encode().replace(b"BAD", b"x\xffy")
     found, notes = read(data)
     assert [p.name if isinstance(p, Product) else p[:9] for p in found] == ["Stühle", "3 /produc", "Möbel"]
-    assert "1 bytes are not UTF-8, the first in line 3" in notes
+    assert "1 byte is not UTF-8, in line 3" in notes
 
 
 # rows that are not what they were

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
+from dam_connector.domain.issue import issue
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
 from dam_connector.store.tables import runs
@@ -289,3 +290,51 @@ def test_admins_see_everything_that_needs_them_with_its_remedy(
     assert "Nothing needs you" not in page and client.get("/review").text.count('href="/needs"') == 1
     assert "Compare now" in client.get("/connections").text
     assert "Comparing" in client.post("/connections/compare", follow_redirects=True).text
+
+
+def test_a_cause_counts_once_where_its_product_is_flagged_for_it(
+    failed: list[str], browser_like: Visitor, services: Services
+) -> None:
+    cut_off = issue("source.damaged", "It is cut off.", pointer="/images/front")
+    services.products.add_issues("F0", (cut_off,))
+    with services.db.write() as c:
+        c.execute(
+            sa.update(runs).where(runs.c.error == "no photo").values(error="source.damaged: It is cut off.")
+        )
+    own, other = (len(services.runs.page(sku=sku)) for sku in ("F0", "F1"))
+    page = browser_like("admin").get("/needs").text
+    flagged, _, runs_part = page.partition("<h2>Failed runs")
+    assert cut_off.meaning in flagged and f"{own} runs have failed by it" in flagged
+    assert f"/products/{services.products.get('F0').id}" in flagged  # there is one such product
+    assert f'<strong class="num">{other}</strong>' in runs_part  # of F1, which is not flagged
+    services.products.add_issues("F1", (cut_off,))
+    page = browser_like("admin").get("/needs").text
+    assert f"{own + other} runs have failed by it" in page
+    assert "It is cut off." not in page.partition("<h2>Failed runs")[2] and "no credit" in page
+
+
+def test_failed_deliveries_are_replayed_and_dismissed_by_their_cause(
+    browser_like: Visitor, services: Services
+) -> None:
+    now = services.clock.now()
+    for number, error in enumerate(["<b>down", "<b>down", "", "odd"]):
+        body = event_body(record(f"D{number}"), at=now)
+        headers = signed(body, at=now, message=f"msg_{number}")
+        intake.receive_webhook(services, "main", inbound(body, headers, now))
+        (new,) = [d for d in services.inbox.page() if d.state == "received"]
+        services.inbox.finish(new.id, "failed", error=error)
+    admin, client, viewer = (browser_like(role) for role in ("admin", "merchandiser", "viewer"))
+    for address in ("/needs", "/deliveries?state=failed"):
+        page = admin.get(address).text
+        assert "Replay 2" in page and "Dismiss 2" in page and "&lt;b&gt;down" in page
+        assert "no cause was recorded" in page
+    assert "Dismiss" not in viewer.get("/deliveries?state=failed").text
+    assert viewer.post("/deliveries/dismiss", data={"cause": "odd"}).status_code == 403
+    cause = {"cause": "<b>down", "from": "needs"}
+    answer = admin.post("/deliveries/dismiss", data=cause)
+    assert answer.location == "/needs" and "2 deliveries are dismissed" in admin.get("/needs").text
+    assert "somebody was faster" in admin.post("/deliveries/dismiss", data=cause, follow_redirects=True).text
+    answer = client.post("/deliveries/replay", data={"cause": ""}, follow_redirects=True)
+    assert "1 delivery is handled again" in answer.text
+    by_key = {d.key: d.state for d in services.inbox.page()}
+    assert [by_key[f"msg_{n}"] for n in range(4)] == ["ignored", "ignored", "received", "failed"]

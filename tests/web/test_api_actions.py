@@ -382,4 +382,6 @@ def test_the_page_of_the_api_leads_to_the_login_and_shows_how_to_get_a_token(
     client: FlaskClient, browser_like: Callable[[str], FlaskClient]
 ) -> None:
     assert client.get("/api/docs").location.startswith("/login?next=/api/docs")
-    assert "dam-connector token add reviewer" in browser_like("reviewer").get("/api/docs").text
+    page = browser_like("reviewer").get("/api/docs").text
+    assert "dam-connector token add reviewer" in page
+    assert 'href="/account">your account' in page  # which makes one without the machine

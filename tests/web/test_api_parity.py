@@ -38,6 +38,8 @@ PAGES = {
     "admin.dismiss": "dismiss",
     "admin.dismiss_delivery": "dismiss_delivery",
     "admin.dismiss_cause": "dismiss_cause",
+    "admin.dismiss_deliveries": "deliveries dismiss_delivery",
+    "admin.replay_deliveries": "deliveries replay",
     "admin.retry": "retry",
     "admin.retry_cause": "failure_causes retry_cause",
     "admin.rules": "rules plan_rules",

@@ -142,6 +142,9 @@ def test_a_file_that_is_no_sheet_is_reported_on_the_page(data: bytes, browser_li
         "/batches/check", data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"}
     )
     assert answer.status_code in (200, 422) and "Traceback" not in answer.text
+    (problem,) = re.findall(r'role="alert">(.*?)</p>', answer.text, re.DOTALL)
+    remedies = ("save it as XLSX or CSV", "Save it as CSV", "Fill in the template", "Begin with the header")
+    assert any(remedy in problem for remedy in remedies), problem
 
 
 def test_viewers_watch_and_change_nothing(browser_like: Visitor) -> None:
@@ -274,3 +277,57 @@ def test_a_batch_offers_to_try_again_what_can_be_tried_and_names_blocked_version
     blocked = client.get(where).text
     assert "1 version is blocked by an error" in blocked
     assert f"/gallery?batch={batch.id}&amp;state=blocked" in blocked
+
+
+def test_a_batch_says_how_many_of_its_rows_failed_instead_of_done(
+    photos: PhotoServer,
+    browser_like: Visitor,
+    services: Services,
+    drain: Callable[[], int],
+    write_rules: Callable,
+) -> None:
+    write_rules(deliverables=[rules_json()["deliverables"][0]])
+    photos.files.update({"good.jpg": picture(), "bad.jpg": picture()[:2000]})
+    client = browser_like("merchandiser")
+    good, bad = (photos.url(name) for name in ("good.jpg", "bad.jpg"))
+    expected = {
+        "One": (f"F0,Chair,{bad}", ("failed", "its row failed")),
+        "All": (f"F1,Chair,{bad}\nF2,Stool,{bad}\n,Nameless,{good}", ("failed", "all rows failed")),
+        "Some": (f"G1,Chair,{good}\nG2,Stool,{bad}\nG3,Bench,{good}", ("partly", "done, 1 of 3 rows failed")),
+        "None": (f"H1,Chair,{good}", ("done", "done")),
+    }
+    begun = {}
+    for name, (lines, _) in expected.items():
+        page = checked(client, f"sku,title,image_url\n{lines}\n", name=name)
+        begun[name] = client.post("/batches", data=hidden(page)).location
+    drain()
+    listed = client.get("/batches").text
+    for name, (_, (colour, words)) in expected.items():
+        badge = f'<span class="state {colour}">{words}</span>'
+        page = client.get(begun[name]).text
+        assert badge in page, name
+        assert badge in listed.partition(f"<strong>{name}</strong>")[2].partition("</li>")[0], name
+        assert ('data-label="Row" class="num">2<' in page) is (name in ("One", "All"))  # as in the sheet
+        if name != "None":
+            assert 'class="state done"' not in page, name
+
+
+def test_a_batch_is_running_while_its_products_are_made(rows: str, browser_like: Visitor) -> None:
+    client = browser_like("merchandiser")
+    place = client.post("/batches", data=hidden(checked(client, rows))).location
+    assert '<span class="state running">running</span>' in client.get(place).text
+
+
+def test_bad_rows_come_before_the_columns_and_the_columns_before_good_rows(
+    rows: str, browser_like: Visitor
+) -> None:
+    client = browser_like("merchandiser")
+    places = [
+        checked(client, rows).index(text) for text in ("Make 2 products", "<h2>Bad rows", "<h2>Good rows")
+    ]
+    page = checked(client, rows)
+    columns = page.index("Columns of the sheet")
+    assert places == sorted(places) and places[1] < columns < places[2]
+    bad = checked(client, "sku,title,image_url\n,Nameless,\n")
+    assert bad.index("<h2>Bad rows") < bad.index('<details id="columns" open>') < bad.index("Check again")
+    assert 'href="#columns"' in bad  # where all rows are bad, it may be the columns

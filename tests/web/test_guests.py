@@ -149,6 +149,26 @@ def test_what_a_guest_decided_stays_when_the_link_is_revoked(
     assert {"guest_link_added", "guest_link_used", "guest_link_revoked", "rejected"} <= set(actions)
 
 
+def test_a_closed_link_says_so_at_once_and_what_was_not_stored(
+    made: dict[str, str],
+    services: Services,
+    app: Flask,
+    enter: Enter,
+    browser_like: Callable[[str], FlaskClient],
+) -> None:
+    guest, admin = enter(), browser_like("admin")
+    (link,) = services.guest_links.all()
+    assert "The link is revoked" in admin.post(f"/guests/{link.id}/revoke", follow_redirects=True).text
+    assert "closed already" in admin.post(f"/guests/{link.id}/revoke", follow_redirects=True).text
+    sent = guest.post(f"/guest/versions/{made['A1']}/decide", data={"verdict": "approved"})
+    assert sent.status_code == 401 and "This link is closed" in sent.text
+    assert "sent just now is not stored" in sent.text and "Log in" not in sent.text
+    read = guest.get("/guest/review").text
+    assert "This link is closed" in read and "sent just now" not in read
+    followed = app.test_client().get("/guest/no-such-secret")
+    assert followed.status_code == 401 and "Open the review" not in followed.text
+
+
 def test_a_link_to_comment_does_not_decide_and_hides_what_the_team_says(
     made: dict[str, str], enter: Enter, services: Services
 ) -> None:

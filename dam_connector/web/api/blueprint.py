@@ -15,7 +15,14 @@ from dam_connector.errors import NotFound, Refused, StateConflict
 from dam_connector.store.changes import SEPARATOR, Changes, cursor_of
 from dam_connector.store.idempotency import StoredResponse
 from dam_connector.web.api.openapi import MAX_KEY_LENGTH, ApiBlueprint
-from dam_connector.web.request_context import csrf, current_user, error_response, services, signed_in_user
+from dam_connector.web.request_context import (
+    csrf,
+    current_user,
+    error_response,
+    services,
+    signed_in_user,
+    unknown_user_text,
+)
 
 bp = ApiBlueprint("api", "api", url_prefix="/api/v1")
 View = TypeVar("View", bound=Callable[..., Any])
@@ -31,7 +38,7 @@ def require_csrf_token() -> None:
     if has_token or request.method in ("GET", "HEAD", "OPTIONS"):
         return
     if current_user() is None:
-        abort(401, "log in, or send an API token as Authorization: Bearer ...")
+        abort(401, unknown_user_text())
     csrf.protect()
 
 

@@ -23,9 +23,10 @@ READ_STATUSES = (400, 401, 403, 422, 503)
 WRITE_STATUSES = (400, 401, 403, 409, 413, 415, 422, 502, 503)
 DESCRIPTION = f"""dam-connector {__version__}: products, batches, versions, reviews and connections.
 
-**Token.** On the machine of the service, `dam-connector token add NAME` prints a token of the user NAME; an
-admin gets one with `POST /api/v1/users/NAME/tokens`. Send it as `Authorization: Bearer TOKEN`. It may do what
-its user's role may: viewer, merchandiser, reviewer, admin, each including those before it.
+**Token.** People make tokens of their own on the page of their account; an admin makes one of the user NAME
+with `POST /api/v1/users/NAME/tokens`, or `dam-connector token add NAME` on the machine of the service. Send
+it as `Authorization: Bearer TOKEN`. It may do what its user's role may: viewer, merchandiser, reviewer,
+admin, each including those before it.
 
 **Errors** have one shape, `ErrorOut`, with a JSON pointer in front of each problem. Unknown parameters are
 refused.

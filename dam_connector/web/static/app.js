@@ -23,7 +23,12 @@ if (here) {
   navigation.scrollLeft = start - (navigation.clientWidth - here.offsetWidth) / 2;
 }
 
-for (const message of document.querySelectorAll(".message")) {
+for (const button of document.querySelectorAll("[data-close]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => button.parentElement.remove());
+}
+
+for (const message of document.querySelectorAll(".message:not([data-stays])")) {
   const { vanish } = message.dataset;  // seconds
   setTimeout(() => message.remove(), vanish === undefined ? MESSAGE_MS : Number(vanish) * 1000);
 }
@@ -74,6 +79,10 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     button.parentElement.querySelector("[data-copied]").textContent = "Copied.";
   });
 }
+
+// A page that shows a secret once is not asked for again: to load it anew would make another one.
+const once = document.querySelector("[data-once]");
+if (once) history.replaceState(null, "", once.dataset.once);
 
 // A text that is too long is refused with the limit before it is sent; `maxlength` would cut what is pasted.
 document.addEventListener("input", ({ target }) => {

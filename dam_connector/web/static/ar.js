@@ -3,7 +3,8 @@ import { hasWebGL, offerColours, stopTurning, turnLightWithCamera } from "./view
 
 const viewer = document.getElementById("model");
 const { src, plain, decoder, script } = viewer.dataset;
-const WIDE_VIEW = "130%";  // of the distance at which the model fills the view: room for its sizes
+// Of the distance at which the model fills the view: room for its sizes, more where the view is narrow.
+const wideView = () => (viewer.clientWidth < viewer.clientHeight ? "148%" : "130%");
 const decoderFiles = viewer.hasAttribute("data-packed") ? ["draco_wasm_wrapper.js", "draco_decoder.wasm"] : [];
 
 // Show the pictures, and words for it, in place of the 3D view.
@@ -82,7 +83,7 @@ const showSizes = async (button) => {
   lines ??= await drawSizes();
   lines.classList.toggle("off", !isOn);
   const { theta, phi } = viewer.getCameraOrbit();
-  viewer.cameraOrbit = `${theta}rad ${phi}rad ${isOn ? WIDE_VIEW : "auto"}`;
+  viewer.cameraOrbit = `${theta}rad ${phi}rad ${isOn ? wideView() : "auto"}`;
   for (const label of viewer.querySelectorAll(".size")) label.hidden = !isOn;
 };
 
