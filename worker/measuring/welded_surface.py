@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 from scipy import sparse, spatial
 from scipy.sparse import csgraph
@@ -65,19 +64,15 @@ class WeldedSurface:
         return self.max_corner - self.min_corner
 
     @cached_property
-    def mesh(self) -> trimesh.Trimesh:
-        """Return the surface as a trimesh, unprocessed."""
-        return trimesh.Trimesh(self.positions, self.faces, process=False, validate=False)
-
-    @cached_property
     def area_vectors(self) -> F64:
         """Return the normal of each face times twice its area, (m, 3)."""
-        return np.asarray(self.mesh.triangles_cross, np.float64)
+        a, b, c = (self.positions[self.faces[:, k]] for k in range(3))
+        return np.asarray(np.cross(b - a, c - a), np.float64)
 
     @cached_property
     def areas(self) -> F64:
         """Return the area of each face in square metres, (m,)."""
-        return np.asarray(self.mesh.area_faces, np.float64)
+        return np.asarray(np.linalg.norm(self.area_vectors, axis=1) / 2, np.float64)
 
     @cached_property
     def is_degenerate(self) -> NDArray[np.bool_]:
