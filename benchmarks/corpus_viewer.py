@@ -15,7 +15,9 @@ from playwright.sync_api import Error, sync_playwright
 
 from worker.measuring.look_comparison import ssim
 
-VENDOR = Path(__file__).parent.parent / "dam_connector/web/static/vendor"
+ROOT = Path(__file__).parent.parent
+VENDOR = ROOT / "dam_connector/web/static/vendor"
+MESHOPT_DECODER = ROOT / "worker/vendor/meshopt_decoder.cjs"
 SIZE_PX = 256
 ORBITS = ("35deg 72deg auto", "215deg 60deg auto")
 TIMEOUT_MS = 20_000
@@ -24,7 +26,10 @@ SETTLE_MS = 250
 FILES_PER_PAGE = 30  # a page that is loaded again compiles its shaders again
 PAGE = f"""<!doctype html><style>body {{ margin: 0; background: #fff }}
 model-viewer {{ width: {SIZE_PX}px; height: {SIZE_PX}px; --progress-bar-height: 0px }}</style>
-<script>self.ModelViewerElement = {{ dracoDecoderLocation: "/vendor/" }};</script>
+<script>
+const [dracoDecoderLocation, meshoptDecoderLocation] = ["/vendor/", "/vendor/meshopt.js"];
+self.ModelViewerElement = {{ dracoDecoderLocation, meshoptDecoderLocation }};
+</script>
 <script type="module" src="/vendor/model-viewer.min.js"></script>
 <model-viewer interaction-prompt="none" shadow-intensity="0"></model-viewer>"""
 SHOW = """async ([address, orbit, limit]) => {
@@ -62,6 +67,7 @@ class Viewer:
             def do_GET(self) -> None:
                 name = self.path.removeprefix("/vendor/")
                 vendored = {p.name: p for p in VENDOR.iterdir()}.get(name)
+                vendored = MESHOPT_DECODER if name == "meshopt.js" else vendored
                 data = files.get(self.path) or (vendored.read_bytes() if vendored else None)
                 self.send_response(200 if data is not None else 404)
                 self.send_header("Content-Type", TYPES.get(Path(self.path).suffix, "text/html"))
@@ -74,6 +80,7 @@ class Viewer:
         self._stack = ExitStack()
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._stack.callback(server.server_close)
         self._stack.callback(server.shutdown)
         files["/"] = PAGE.encode()
         playwright = self._stack.enter_context(sync_playwright())

@@ -2,8 +2,8 @@
 
 `python -m benchmarks large_model_check`, or `python -m benchmarks.large_model_check [--rounds N]`. The GLB is
 made here: a sphere with waves and a texture of 2048 px. Ours is the full report of a check process that is
-already running. The baseline is trimesh, which reads the same file and merges its vertices; it finds no fault.
-Both run in turns, since the speed of a shared machine changes. A machine's own speed divides out of the ratio.
+already running. The baseline is trimesh, which reads the same file and merges its vertices. Both run in
+turns, since the speed of a shared machine changes; the ratio can be compared.
 """
 
 import argparse

@@ -88,6 +88,10 @@ class Document:
         """Return the values of an accessor, (count, width); see `Buffers.accessor`."""
         return self._buffers.accessor(index, where)
 
+    def stored_accessor(self, index: object, where: str) -> NDArray[np.generic]:
+        """Return the elements of an accessor without a sparse part as they are stored, (count, width)."""
+        return self._buffers.stored_accessor(index, where)
+
     def view(self, index: object, where: str) -> bytes:
         """Return the bytes of a buffer view, decoded where it is compressed; see `Buffers.view`."""
         return self._buffers.view(index, where)

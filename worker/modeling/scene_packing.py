@@ -1,6 +1,7 @@
-"""The web GLB of a model that is kept as it is: textures as WebP, plain triangles by Draco.
+"""The web GLB of a model that is kept as it is: textures as WebP, triangles by Draco or meshopt.
 
-A primitive with morph targets, a skin, vertex colours or further attributes keeps its vertices uncompressed.
+For Draco, a primitive with morph targets, a skin, vertex colours or further attributes keeps its vertices
+uncompressed.
 """
 
 import math
@@ -9,12 +10,15 @@ import DracoPy
 import numpy as np
 from numpy.typing import NDArray
 
+from dam_connector.domain.rules import DRACO as DRACO_PACKING
+from dam_connector.domain.rules import MESHOPT as MESHOPT_PACKING
 from worker.gltf.document import TRIANGLES, Document, LocalMesh
 from worker.gltf.json_fields import Row, extension
 from worker.gltf.materials import BLEND, MASK
 from worker.gltf.mesh_compression import DRACO
 from worker.gltf.rewriting import GlbRewriter
 from worker.gltf.texture_pictures import texture_picture
+from worker.modeling.meshopt_packing import pack_with_meshopt
 from worker.modeling.web_packing import (
     COMPRESSION_LEVEL,
     NORMAL_BITS,
@@ -30,12 +34,12 @@ MAX_LENGTH_ERROR = 0.05  # of normals
 MIN_TRIANGLES = 32  # a stream of fewer is larger than the triangles
 
 
-def pack_scene(data: bytes, *, with_draco: bool = True, with_webp: bool = True) -> bytes:
+def pack_scene(data: bytes, *, geometry: str = DRACO_PACKING, with_webp: bool = True) -> bytes:
     """Return a GLB compressed for web pages: the same nodes, materials and look.
 
     Args:
         data: The GLB.
-        with_draco: Compress plain triangles.
+        geometry: `draco` compresses plain triangles, `meshopt` all; `plain` leaves them as they are.
         with_webp: Write textures as WebP where that is smaller.
 
     Returns:
@@ -47,8 +51,10 @@ def pack_scene(data: bytes, *, with_draco: bool = True, with_webp: bool = True) 
     document, rewriter = Document(data), GlbRewriter(data)
     if with_webp:
         _pack_textures(document, rewriter)
-    if with_draco:
+    if geometry == DRACO_PACKING:
         _pack_primitives(document, rewriter)
+    elif geometry == MESHOPT_PACKING:
+        pack_with_meshopt(document, rewriter)
     packed = rewriter.finish()
     return packed if len(packed) < len(data) else data
 
