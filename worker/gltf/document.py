@@ -34,6 +34,7 @@ MAX_TRIANGLES = 500_000
 MAX_NODES = 10_000  # that the scene shows
 MAX_UV = 1e6
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6  # modes of primitives; the others draw points and lines
+SURFACES = (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,7 +26,8 @@ _MESHOPT_ENCODER = Script("meshopt_encoder.js", ready="MeshoptEncoder.ready")
 _STREAM_RESERVE = 4096  # bytes beyond twice the input: no stream is longer
 _ENCODE = """
 var filtered = function(count, stride, bits) {
-  return MeshoptEncoder.encodeFilterExp(new Float32Array(input.buffer), count, stride, bits, 'SharedComponent');
+  var floats = new Float32Array(input.buffer);
+  return MeshoptEncoder.encodeFilterExp(floats, count, stride, bits, 'SharedComponent');
 };
 var floats = %d ? filtered(%d, %d, %d) : input;
 var stream = MeshoptEncoder.encodeGltfBuffer(floats, %d, %d, '%s');
