@@ -44,6 +44,7 @@ $(VENDOR)/.ready: package-lock.json Makefile .ci/net-requirements.txt .ci/fetch_
 	@cp node_modules/gltf-validator/LICENSE $(SCRIPTS)/gltf_validator.LICENSE
 	@cp node_modules/meshoptimizer/meshopt_decoder.cjs $(SCRIPTS)/
 	@sed 's/^export { MeshoptSimplifier };$$//' node_modules/meshoptimizer/meshopt_simplifier.js > $(SCRIPTS)/meshopt_simplifier.js
+	@sed 's/^export { MeshoptEncoder };$$//' node_modules/meshoptimizer/meshopt_encoder.js > $(SCRIPTS)/meshopt_encoder.js
 	@cp node_modules/meshoptimizer/LICENSE.md $(SCRIPTS)/meshoptimizer.LICENSE
 	@cp node_modules/@mediapipe/selfie_segmentation/selfie_segmentation.tflite $(SCRIPTS)/
 	@cp node_modules/@google/model-viewer/LICENSE $(SCRIPTS)/selfie_segmentation.LICENSE

@@ -20,6 +20,7 @@ FETCHED = (  # by `make frontend`: from npm (package-lock.json pins them) and Py
     "worker/vendor/gltf_validator.dart.js",
     "worker/vendor/gltf_validator.LICENSE",
     "worker/vendor/meshopt_decoder.cjs",
+    "worker/vendor/meshopt_encoder.js",
     "worker/vendor/meshopt_simplifier.js",
     "worker/vendor/meshoptimizer.LICENSE",
     "worker/vendor/u2netp.onnx",

@@ -15,24 +15,31 @@ from playwright.sync_api import Error, sync_playwright
 
 from worker.measuring.look_comparison import ssim
 
-VENDOR = Path(__file__).parent.parent / "dam_connector/web/static/vendor"
+ROOT = Path(__file__).parent.parent
+VENDOR = ROOT / "dam_connector/web/static/vendor"
+MESHOPT_DECODER = ROOT / "worker/vendor/meshopt_decoder.cjs"
 SIZE_PX = 256
 ORBITS = ("35deg 72deg auto", "215deg 60deg auto")
 TIMEOUT_MS = 20_000
+LOAD_MS = 60_000  # of one file, with its shaders
 SETTLE_MS = 250
 FILES_PER_PAGE = 30  # a page that is loaded again compiles its shaders again
 PAGE = f"""<!doctype html><style>body {{ margin: 0; background: #fff }}
 model-viewer {{ width: {SIZE_PX}px; height: {SIZE_PX}px; --progress-bar-height: 0px }}</style>
-<script>self.ModelViewerElement = {{ dracoDecoderLocation: "/vendor/" }};</script>
+<script>
+const [dracoDecoderLocation, meshoptDecoderLocation] = ["/vendor/", "/vendor/meshopt.js"];
+self.ModelViewerElement = {{ dracoDecoderLocation, meshoptDecoderLocation }};
+</script>
 <script type="module" src="/vendor/model-viewer.min.js"></script>
 <model-viewer interaction-prompt="none" shadow-intensity="0"></model-viewer>"""
-SHOW = """async ([address, orbit]) => {
+SHOW = """async ([address, orbit, limit]) => {
   await customElements.whenDefined("model-viewer");
   const viewer = document.querySelector("model-viewer");
   if (!viewer.src?.endsWith(address)) {
     const loaded = new Promise((done, failed) => {
       viewer.addEventListener("load", done, { once: true });
       viewer.addEventListener("error", () => failed(new Error("not loaded")), { once: true });
+      setTimeout(() => failed(new Error("not loaded in time")), limit);
     });
     viewer.src = address;
     await loaded;
@@ -60,6 +67,7 @@ class Viewer:
             def do_GET(self) -> None:
                 name = self.path.removeprefix("/vendor/")
                 vendored = {p.name: p for p in VENDOR.iterdir()}.get(name)
+                vendored = MESHOPT_DECODER if name == "meshopt.js" else vendored
                 data = files.get(self.path) or (vendored.read_bytes() if vendored else None)
                 self.send_response(200 if data is not None else 404)
                 self.send_header("Content-Type", TYPES.get(Path(self.path).suffix, "text/html"))
@@ -72,6 +80,7 @@ class Viewer:
         self._stack = ExitStack()
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        self._stack.callback(server.server_close)
         self._stack.callback(server.shutdown)
         files["/"] = PAGE.encode()
         playwright = self._stack.enter_context(sync_playwright())
@@ -91,14 +100,30 @@ class Viewer:
     ) -> None:
         self._stack.close()
 
-    def compare(self, before: bytes, after: Sequence[bytes]) -> list[float | None]:
-        """Return the worst SSIM of each file against the first one; None where the viewer refuses either."""
+    def compare(
+        self, before: bytes, after: Sequence[bytes], picture: Path | None = None
+    ) -> list[float | None]:
+        """Return the worst SSIM of each file against the first one.
+
+        Args:
+            before: The GLB to compare with.
+            after: The GLBs.
+            picture: A file for the pictures: a column for each GLB, a row for each side.
+
+        Returns:
+            None for all where the viewer refuses the first one; 0 for one that it refuses alone.
+        """
         reference = self._pictures(before)
-        found: list[float | None] = []
+        if not reference:
+            return [None] * len(after)
+        columns, found = [reference], list[float | None]()
         for data in after:
-            pictures = self._pictures(data) if reference else []
+            pictures = self._pictures(data)
             values = [ssim(one, two) for one, two in zip(reference, pictures, strict=False)]
-            found.append(round(min(values), 4) if values else None)
+            found.append(round(min(values, default=0.0), 4))
+            columns.append(pictures or [np.zeros_like(shot) for shot in reference])
+        if picture is not None:
+            Image.fromarray(np.hstack([np.vstack(column) for column in columns])).save(picture)
         return found
 
     def _pictures(self, data: bytes) -> list[U8]:
@@ -112,7 +137,7 @@ class Viewer:
         pictures = []
         try:
             for orbit in ORBITS:
-                self._page.evaluate(SHOW, [address, orbit])
+                self._page.evaluate(SHOW, [address, orbit, LOAD_MS])
                 self._page.wait_for_timeout(SETTLE_MS)
                 shot = Image.open(io.BytesIO(self._page.screenshot())).convert("RGB")
                 pictures.append(np.asarray(shot, np.uint8))

@@ -1,11 +1,12 @@
 """Public GLBs through import, finishing, USDZ and web packing: what is lost, and what is named.
 
-`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--sample N] [--json FILE]`. DIR holds GLBs in
-any folders, e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and never stored
-here. Each file goes through the steps of a provider's model, for a product half a metre high. The finished
-and the web GLB are compared with the original by SSIM in our renderer and, on request, in Chromium with
-model-viewer. Files whose rows are in FILE already are not measured again. A sample is the first N files by
-their hashes: the same files each time, of all folders.
+`python -m benchmarks.glb_corpus --folder DIR [--chromium] [--pictures DIR] [--sample N] [--json FILE]`. DIR
+holds GLBs in any folders, e.g. checkouts of KhronosGroup/glTF-Sample-Assets. They are read for measuring and
+never stored here. Each file goes through the steps of a provider's model, for a product half a metre high.
+The finished GLB, the web GLB and the USDZ, read again, are compared with the original by SSIM in our
+renderer; on request the GLBs also in Chromium with model-viewer, with pictures. Files whose rows are in FILE
+already are not measured again. A sample is the first N files by their hashes: the same files each time, of
+all folders.
 """
 
 import argparse
@@ -32,10 +33,11 @@ from dam_connector.domain.version import Role, VersionFile
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
 from schemas.rules_loader import load_rules
+from worker.adoption.conversion import convert_model
 from worker.check_process import CheckProcess
 from worker.check_request import CheckRequest
 from worker.gltf.document import Document
-from worker.gltf.features import features
+from worker.gltf.features import features, undrawn
 from worker.imaging.encode import MIME
 from worker.measuring.look_comparison import LEAST_SSIM, compare_looks
 from worker.modeling.glb_import import read_glb
@@ -52,6 +54,7 @@ ROOT = Path(__file__).parent.parent
 DIMENSIONS = Dimensions(height_m=0.5)
 MAX_TRIANGLES = 100_000
 LOSS_CODES = ("usdz.lost", "lod.lost", "model.over_budget")
+WORST = 10  # files of each comparison in the summary
 
 
 @dataclass(kw_only=True)
@@ -68,8 +71,11 @@ class CorpusRow:
     sizes: dict[str, int] = field(default_factory=dict)  # bytes by format
     ssim: float | None = None  # of the finished GLB, the worst view
     web_ssim: float | None = None
+    usdz_ssim: float | None = None  # of the USDZ, read as a brought model
+    usdz_losses: tuple[str, ...] = ()  # of reading it, and of what our renderer does not draw
     viewer_ssim: float | None = None  # in Chromium
     viewer_web_ssim: float | None = None
+    in_viewer: bool = False  # whether Chromium was asked
     seconds: float = 0.0
 
 
@@ -121,8 +127,14 @@ def finish(
     return work, services
 
 
-def measure_file(path: Path, name: str, checker: CheckProcess, viewer: "Viewer | None") -> CorpusRow:
-    """Return what becomes of a file."""
+def measure_file(
+    path: Path,
+    name: str,
+    checker: CheckProcess,
+    viewer: "Viewer | None" = None,
+    pictures: Path | None = None,
+) -> CorpusRow:
+    """Return what becomes of a file. pictures: a folder for those of the viewer."""
     data, started = path.read_bytes(), time.perf_counter()
     row = CorpusRow(file=name, sha256=hashlib.sha256(data).hexdigest()[:12])
     try:
@@ -134,8 +146,13 @@ def measure_file(path: Path, name: str, checker: CheckProcess, viewer: "Viewer |
         row.codes = check_codes(made, data, checker)
         row.ssim = _worst(data, made["glb"])
         row.web_ssim = _worst(data, made["web"])
+        again = convert_model(made["usdz"])
+        row.usdz_ssim = _worst(data, again.glb)
+        row.usdz_losses = (*again.losses, *undrawn(row.features))
         if viewer is not None:
-            row.viewer_ssim, row.viewer_web_ssim = viewer.compare(data, (made["glb"], made["web"]))
+            row.in_viewer, picture = True, pictures / f"{row.sha256}.png" if pictures else None
+            found = viewer.compare(data, (made["glb"], made["web"]), picture)
+            row.viewer_ssim, row.viewer_web_ssim = found
     except InputError as error:
         row.outcome, row.detail = "refused", f"{error.issue_code}: {error}"
     except Exception:
@@ -191,6 +208,9 @@ def summary(rows: list[CorpusRow]) -> dict[str, Any]:
         "errors": dict(Counter(code for r in done for code in r.codes)),
         "features": dict(Counter(f for r in done for f in r.features).most_common()),
         **{name: _spread([getattr(r, name) for r in done]) for name in SSIM_NAMES},
+        "refused_by_the_viewer": sum(r.in_viewer and r.viewer_ssim is None for r in done),
+        "not_named": [r.file for r in done if loss_without_a_name(r)],
+        "worst": {name: _worst_files(done, name) for name in SSIM_NAMES},
         "web_bytes_share": round(
             sum(r.sizes["web"] for r in done) / max(1, sum(r.sizes["original"] for r in done)), 3
         ),
@@ -198,7 +218,28 @@ def summary(rows: list[CorpusRow]) -> dict[str, Any]:
     }
 
 
-SSIM_NAMES = ("ssim", "web_ssim", "viewer_ssim", "viewer_web_ssim")
+SSIM_NAMES = ("ssim", "web_ssim", "usdz_ssim", "viewer_ssim", "viewer_web_ssim")
+NAMED_BY = {"usdz_ssim": "usdz.lost"}  # the others: model.over_budget
+
+
+def loss_without_a_name(row: CorpusRow) -> tuple[str, ...]:
+    """Return the comparisons in which a file looks different, and no issue says so."""
+    return tuple(
+        name
+        for name in SSIM_NAMES
+        if (value := getattr(row, name)) is not None
+        and value < LEAST_SSIM
+        and NAMED_BY.get(name, "model.over_budget") not in row.losses
+        and not (name == "usdz_ssim" and row.usdz_losses)
+    )
+
+
+def _worst_files(rows: list[CorpusRow], name: str) -> dict[str, float]:
+    measured = [r for r in rows if getattr(r, name) is not None]
+    return {
+        f"{r.sha256} {r.file}": getattr(r, name)
+        for r in sorted(measured, key=lambda r: float(getattr(r, name)))[:WORST]
+    }
 
 
 def _spread(values: list[float | None]) -> dict[str, float] | None:
@@ -230,17 +271,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--chromium", action="store_true", help="compare in model-viewer too")
+    parser.add_argument("--pictures", type=Path, help="a folder for pictures of model-viewer")
     parser.add_argument("--sample", type=int, help="measure so many files")
     parser.add_argument("--json", type=Path, help="a file for the rows")
     options = parser.parse_args()
     paths = {hashlib.sha256(p.read_bytes()).digest(): p for p in matching_files(options.folder, "**/*.glb")}
     rows, checker = _rows_before(options.json), CheckProcess()
+    if options.pictures:
+        options.pictures.mkdir(parents=True, exist_ok=True)
+    if options.chromium:
+        rows = [r for r in rows if r.in_viewer or r.outcome != "finished"]
     known = {r.sha256 for r in rows}
     with _viewer() if options.chromium else nullcontext() as viewer:
         for digest, path in sorted(paths.items())[: options.sample]:
             if digest.hex()[:12] in known:
                 continue
-            row = measure_file(path, str(path.relative_to(options.folder)), checker, viewer)
+            row = measure_file(path, str(path.relative_to(options.folder)), checker, viewer, options.pictures)
             rows.append(row)
             ssims = " ".join(f"{getattr(row, name)}" for name in SSIM_NAMES)
             print(f"{row.outcome} {row.seconds}s {ssims} {row.file} {row.detail[-300:]}", file=sys.stderr)

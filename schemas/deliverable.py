@@ -12,6 +12,7 @@ from dam_connector.domain.rules import (
     CAMERAS,
     DRACO,
     FRAME_COUNTS,
+    MESHOPT,
     PHOTO,
     PLAIN,
     WEBP,
@@ -100,6 +101,16 @@ class WebBudgetSchema(Schema):
             raise ValidationError(
                 "name at least one of max_bytes, max_triangles, texture_px, geometry, textures"
             )
+
+
+class ChannelBudgetSchema(WebBudgetSchema):
+    """What the GLB of a channel may have at most: the keys of `web_budget`, and one more compression."""
+
+    geometry = text_field(
+        "Compression of the mesh: `draco`; `meshopt`, also of skins, morph targets and vertex colours, for "
+        "viewers with its decoder; or `plain` for viewers that read no compressed meshes.",
+        validate=validate.OneOf([DRACO, MESHOPT, PLAIN]),
+    )
 
 
 class ColoursSchema(Schema):
@@ -259,7 +270,7 @@ class DeliverableSchema(Schema):
     )
     budgets = fields.Dict(
         keys=fields.String(),
-        values=fields.Nested(WebBudgetSchema),
+        values=fields.Nested(ChannelBudgetSchema),
         metadata={
             "description": "Budgets of channels, by their names: each gets a GLB of its own as its format "
             "`web`."

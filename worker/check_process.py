@@ -9,6 +9,8 @@ harm its reader.
 
 import atexit
 import base64
+import ctypes
+import gc
 import json
 import os
 import pickle
@@ -52,6 +54,7 @@ MEMORY_BYTES = 1 << 30
 # Memory that the process keeps after ordinary files. If it began with more, an earlier file may be the reason
 # that it ran out.
 IDLE_MEMORY_BYTES = 600_000_000
+LARGE_MEMORY_BYTES = 500_000_000  # more than ordinary files take
 START_S = 60.0
 POLL_INTERVAL_S = 0.1  # between looks at CPU time and memory; each costs a millisecond
 MAX_WRITTEN_BYTES = 64_000_000  # OpenUSD needs its packages on disk
@@ -288,6 +291,16 @@ def serve(incoming: IO[bytes], outgoing: IO[bytes]) -> None:
             _send_failure(outgoing, token, "reading", "".join(traceback.format_exception(error)))
             result = CheckResult(report=report_of_our_fault(request, error), pictures={})
         _send_json(outgoing, {"token": token, **_plain(result)})
+        del message, request, result
+        _return_memory()
+
+
+def _return_memory() -> None:
+    """Give back what was freed of a large file: the C library keeps it, and the next check needs it."""
+    if psutil.Process().memory_info().rss > LARGE_MEMORY_BYTES:
+        gc.collect()
+        if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # glibc has it
+            trim(0)
 
 
 def _plain(result: CheckResult) -> dict[str, Any]:
@@ -333,6 +346,7 @@ def _check_subject(request: CheckRequest) -> "CheckSubject":
 
 
 def _send_progress(pipe: IO[bytes], token: str, check: str) -> None:
+    _return_memory()
     _send_json(pipe, {"token": token, "check": check})
 
 

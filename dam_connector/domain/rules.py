@@ -71,7 +71,7 @@ class GeneratorCondition:
     max_usd: float | None = None  # a task may cost so much; None: any price
 
 
-DRACO, WEBP, PLAIN = "draco", "webp", "plain"  # how a GLB is packed
+DRACO, MESHOPT, WEBP, PLAIN = "draco", "meshopt", "webp", "plain"  # how a GLB is packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,8 @@ class WebBudget:
     max_triangles: int = 0
     texture_px: int = 0  # the longer side of each texture
     min_ssim: float = 0.9  # to the plain GLB, in the worst view: no step goes below it
-    geometry: str = DRACO  # or `PLAIN`: for viewers that read no compressed meshes
+    # Or `MESHOPT`, for a channel; or `PLAIN`: for viewers that read no compressed meshes.
+    geometry: str = DRACO
     textures: str = WEBP  # or `PLAIN`: as JPEG or PNG
 
 

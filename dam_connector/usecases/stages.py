@@ -1,7 +1,7 @@
 """Stages of a review: who is asked about a version now, and what a decision counts as.
 
 A version without stages needs one decision. With stages it stays in review until each of them has approved
-it. The rules in force say which stages there are; approvals of stages that were renamed no longer count.
+it. A recolouring needs one glance, that of the last stage: all of them approved its shape. The rules in force say which stages there are; approvals of stages that were renamed no longer count.
 """
 
 from collections.abc import Collection
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from dam_connector.domain.event import Verdict
 from dam_connector.domain.review_rules import ReviewStage
+from dam_connector.domain.rules import RECOLOURED
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import StateConflict
 from dam_connector.wiring import Services
@@ -37,10 +38,16 @@ class StageProgress:
 
 def progress(services: Services, version: Version) -> StageProgress:
     """Return the stages of a version by the rules in force."""
-    record = services.products.get(version.asset.sku)
-    stages = services.rules.current().review.stages_for(record.product.category if record else "")
+    stages = _stages_of_category(services, version)
+    if version.provenance.get("generator") == RECOLOURED:
+        stages = stages[-1:]
     approved = services.decisions.approved_stages(version.id) if stages else frozenset()
     return StageProgress(stages=stages, approved=frozenset(approved))
+
+
+def _stages_of_category(services: Services, version: Version) -> tuple[ReviewStage, ...]:
+    record = services.products.get(version.asset.sku)
+    return services.rules.current().review.stages_for(record.product.category if record else "")
 
 
 def may_decide(services: Services, version: Version, *, name: str, roles: Collection[str]) -> bool:
@@ -87,7 +94,8 @@ def deciding_stage(
     found = progress(services, version)
     stage = found.pending
     if from_dam and found.stages:
-        stage = next((s for s in found.stages if s.dam), found.stages[-1])
+        named = (s for s in _stages_of_category(services, version) if s.dam)  # asked or not
+        stage = next(named, found.stages[-1])
         if stage.name in found.approved and verdict is Verdict.APPROVED:
             raise StateConflict(f"version {version.id} has the approval of {stage.name} already")
     name = stage.name if stage else ""

@@ -1,5 +1,6 @@
 """Hostile files: read without trust, and checked in a process that may be lost."""
 
+import ctypes
 import io
 import json
 import os
@@ -13,6 +14,7 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from structlog.testing import CapturingLogger
 
@@ -234,6 +236,29 @@ def test_a_process_that_takes_too_much_memory_is_ended(
     report = checker.check(request(good())).report
     (harmful,) = [i for i in report.issues if i.code == "file.harmful"]
     assert "took more than 0 MB" in harmful.message and report.blocked
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="only glibc keeps freed memory")
+def test_what_a_check_took_is_free_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    at_work: list[int] = []
+    stays: list[bytes] = []
+
+    def wasteful(subject: object, rules: object) -> Iterator[Issue]:
+        blocks = [bytes(60_000) for _ in range(3000)]  # each too small to be returned by itself
+        stays.append(blocks[-1])  # it holds all before it
+        blocks.clear()
+        at_work.append(psutil.Process().memory_info().rss)
+        yield from ()
+
+    def frugal(subject: object, rules: object) -> Iterator[Issue]:
+        at_work.append(psutil.Process().memory_info().rss)
+        yield from ()
+
+    monkeypatch.setattr(check_process, "LARGE_MEMORY_BYTES", 0)
+    monkeypatch.setattr(checks, "CHECKS", {"uvs": (wasteful, "glb"), "names": (frugal, "glb")})
+    asked = pickle.dumps(("token", request(good())))
+    serve(io.BytesIO(struct.pack("<Q", len(asked)) + asked), io.BytesIO())
+    assert at_work[1] < at_work[0] - 100_000_000
 
 
 def test_a_busy_machine_makes_no_file_harmful(checker: CheckProcess, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,13 +16,14 @@ from dam_connector.errors import InputError
 from tests.unit import glb_cases as made
 from tests.unit.shapes import box, unwrapped
 from worker.__main__ import main
-from worker.gltf.container import read_json
+from worker.gltf.container import read_json, replace_json
+from worker.gltf.document import Document
 from worker.gltf.rewriting import GlbRewriter
 from worker.gltf.variants import MAX_VARIANTS, VARIANTS, colour_names, select_colour, write_variants
 from worker.imaging.main_colours import main_colours, to_lab
 from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.camera import named_camera
-from worker.modeling.colour_variants import MAX_DE, WantedColour, add_variants, render_hero
+from worker.modeling.colour_variants import MAX_DE, WantedColour, add_variants, recolour, render_hero
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
 from worker.modeling.render import Renderer, RenderOptions
@@ -76,6 +77,46 @@ def test_a_variant_looks_like_the_product_in_its_photo(chairs: bytes) -> None:
     assert black.sum() > 300
     assert float(np.median(deltaE_ciede2000(base, found)[black])) < 2
     assert float(np.median(deltaE_ciede2000(base, found)[inside & ~black])) > 30
+
+
+def lacquered(glb: bytes) -> bytes:
+    """A model with a surface that reflects light, whatever its colour."""
+    document = read_json(glb)
+    document["materials"][0]["pbrMetallicRoughness"]["roughnessFactor"] = 0.35
+    return replace_json(glb, document)
+
+
+def cloth_of(glb: bytes) -> np.ndarray:
+    """The lightness of the picture of a cloth."""
+    document = Document(glb)
+    with Image.open(io.BytesIO(document.image(0, ""))) as picture:
+        return to_lab(np.asarray(picture.convert("RGB")))[..., 0]
+
+
+def test_a_white_model_becomes_black_and_white_again() -> None:
+    picture = np.full((256, 256, 3), (235, 232, 225), np.int16)
+    picture += np.where(np.indices((256, 256)).sum(0)[..., None] // 2 % 2, 8, -8)
+    data = made.png(picture.clip(0, 255).astype(np.uint8))
+    white = lacquered(write_glb(replace(unwrapped(box(0.5, 0.6, 0.5)), texture=data), "seat"))
+    for code in ((0, 0, 0), (16, 16, 16)):
+        black, to_black = recolour(white, WantedColour("Black", plain=to_lab(np.array(code, np.uint8))))
+        assert not list(to_black.issues()), to_black
+        cloth = cloth_of(black)
+        assert cloth.max() < 20 and np.ptp(np.percentile(cloth, [20, 80])) > 0.8  # the weave is there
+        swatch = to_lab(np.array((235, 232, 225), np.uint8))
+        again, to_white = recolour(black, WantedColour("White", plain=swatch))
+        assert not list(to_white.issues()), to_white
+        (first, inside), (last, _) = lit(white), lit(again)
+        assert float(np.median(deltaE_ciede2000(first, last)[inside])) < 3
+
+
+def test_a_near_black_swatch_on_a_model_that_cannot_be_black_is_told() -> None:
+    red_metal = lacquered(seat(RED))
+    document = read_json(red_metal)
+    document["materials"][0]["emissiveFactor"] = [0.5, 0.1, 0.1]
+    wanted = WantedColour("Black", plain=to_lab(np.array((16, 16, 16), np.uint8)))
+    _, found = recolour(replace_json(red_metal, document), wanted)
+    assert [i.code for i in found.issues()] == ["variant.colour"]
 
 
 def test_one_file_has_one_shape_and_all_variants(chairs: bytes) -> None:

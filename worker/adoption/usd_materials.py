@@ -24,6 +24,7 @@ class GltfMaterial:
 
     index: int | None  # None: the mesh has no material
     uv_name: str  # the primvar of its pictures
+    has_vertex_colors: bool = False  # its colour is that of the mesh's vertices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +56,14 @@ class MaterialReader:
         return self._found[path]
 
     def plain(self, mesh: UsdGeom.Mesh) -> int | None:
-        """Return a material of the colour that a mesh shows without one; None where it has no colour."""
+        """Return a material of the colour that a mesh shows without one; None where it has no colour.
+
+        It is white where the vertices have colours of their own.
+        """
         colors = mesh.GetDisplayColorAttr().Get()
         if colors is None or not len(colors):
             return None
-        if len(colors) > 1:
-            self._losses.append("vertex colours")
-        factor = [*(float(v) for v in colors[0]), 1.0]
+        factor = [*(float(v) for v in (colors[0] if len(colors) == 1 else (1.0, 1.0, 1.0))), 1.0]
         return self._add({"baseColorFactor": factor, "metallicFactor": 0.0, "roughnessFactor": 0.5}, {})
 
     def _read(self, material: UsdShade.Material) -> GltfMaterial:
@@ -91,10 +93,13 @@ class MaterialReader:
             emissive = textures["emissiveColor"].scale[:3]
         if any(emissive):
             more["emissiveFactor"] = [min(max(v, 0.0), 1.0) for v in emissive]
+        has_colors = _reads_vertex_colors(shader)
+        if has_colors:
+            pbr["baseColorFactor"] = [1.0, 1.0, 1.0, self._base_factor(shader, textures)[3]]
         names = list(dict.fromkeys(t.uv_name for t in textures.values()))
         if len(names) > 1:
             self._losses.append("second UV set")
-        return GltfMaterial(self._add(pbr, more), names[0] if names else "st")
+        return GltfMaterial(self._add(pbr, more), names[0] if names else "st", has_colors)
 
     def _base_factor(self, shader: UsdShade.Shader, textures: Mapping[str, _Texture]) -> list[float]:
         color = (
@@ -179,7 +184,8 @@ class MaterialReader:
         reader = UsdShade.Shader(source[0].source.GetPrim())
         file = _value(reader, "file")
         if reader.GetIdAttr().Get() != "UsdUVTexture" or file is None:
-            self._losses.append(f"{name} by other nodes")
+            if name != "diffuseColor" or not _reads_vertex_colors(shader):
+                self._losses.append(f"{name} by other nodes")
             return None
         path = str(file.path).replace("\\", "/")
         if path not in self._files:
@@ -222,6 +228,15 @@ class MaterialReader:
 
 
 _TEXTURED = ("diffuseColor", "opacity", "metallic", "roughness", "normal", "occlusion", "emissiveColor")
+
+
+def _reads_vertex_colors(shader: UsdShade.Shader) -> bool:
+    """Return whether a surface's colour is the displayColor of its mesh."""
+    colour = shader.GetInput("diffuseColor")
+    source = colour.GetConnectedSources()[0] if colour else []
+    reader = UsdShade.Shader(source[0].source.GetPrim()) if source else None
+    is_reader = bool(reader) and str(reader.GetIdAttr().Get()).startswith("UsdPrimvarReader_float3")
+    return is_reader and str(_value(reader, "varname")) == "displayColor"
 
 
 def _value(shader: UsdShade.Shader, name: str) -> Any:

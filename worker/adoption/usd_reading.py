@@ -109,13 +109,11 @@ class _SceneWriter:
                 continue
             material = self._materials.read(binding)
             uvs = _corner_values(mesh, material.uv_name, indices, faces, corners, len(counts), 2)
-            yield self._primitive(
-                mesh,
-                placed[of_material],
-                normals[of_material] if normals is not None else None,
-                uvs[of_material] if uvs is not None else None,
-                material.index,
-            )
+            colors = None
+            if material.index is None or material.has_vertex_colors:
+                colors = _vertex_colors(mesh, indices, faces, corners, len(counts))
+            shown = (None if v is None else v[of_material] for v in (normals, uvs, colors))
+            yield self._primitive(mesh, placed[of_material], *shown, material.index)
 
     def _placed(
         self, mesh: UsdGeom.Mesh, points: F64, indices: I64, faces: I64, corners: I64, counts: I64
@@ -140,7 +138,13 @@ class _SceneWriter:
         return triangles, found
 
     def _primitive(
-        self, mesh: UsdGeom.Mesh, positions: F64, normals: F64 | None, uvs: F64 | None, material: int | None
+        self,
+        mesh: UsdGeom.Mesh,
+        positions: F64,
+        normals: F64 | None,
+        uvs: F64 | None,
+        colors: F64 | None,
+        material: int | None,
     ) -> dict[str, object]:
         columns = [positions.reshape(-1, 3)]
         if normals is not None:
@@ -148,6 +152,8 @@ class _SceneWriter:
             columns.append((normals / np.maximum(lengths, 1e-12)).reshape(-1, 3))
         if uvs is not None:
             columns.append((uvs * [1, -1] + [0, 1]).reshape(-1, 2))
+        if colors is not None:
+            columns.append(np.clip(colors, 0, 1).reshape(-1, 3))
         every = np.ascontiguousarray(np.concatenate(columns, axis=1), np.float32)
         vertices, inverse = np.unique(every, axis=0, return_inverse=True)
         attributes = {"POSITION": self._floats(vertices[:, :3], bounds=True)}
@@ -157,6 +163,8 @@ class _SceneWriter:
             at += 3
         if uvs is not None:
             attributes["TEXCOORD_0"] = self._floats(vertices[:, at : at + 2])
+        if colors is not None:
+            attributes["COLOR_0"] = self._floats(vertices[:, -3:])
         index_view = self._glb.add_view(inverse.astype(np.uint32).tobytes(), _INDICES)
         accessor = {"bufferView": index_view, "componentType": 5125, "count": inverse.size, "type": "SCALAR"}
         row: dict[str, object] = {
@@ -236,6 +244,14 @@ def _normals(mesh: UsdGeom.Mesh, indices: I64, faces: I64, corners: I64, count: 
         return named
     values = _array(mesh.GetNormalsAttr(), np.float64).reshape(-1, 3)
     return _by_interpolation(values, str(mesh.GetNormalsInterpolation()), indices, faces, corners, count)
+
+
+def _vertex_colors(mesh: UsdGeom.Mesh, indices: I64, faces: I64, corners: I64, count: int) -> F64 | None:
+    """Return the displayColor of each corner; None where the whole mesh has one colour or none."""
+    found = mesh.GetDisplayColorAttr().Get(Usd.TimeCode.EarliestTime())
+    if found is None or len(found) < 2:
+        return None
+    return _corner_values(mesh, "primvars:displayColor", indices, faces, corners, count, 3)
 
 
 def _corner_values(

@@ -75,6 +75,18 @@ class Buffers:
         top = float(np.iinfo(dtype).max)  # type: ignore[type-var]
         return np.maximum(values.astype(np.float64) / top, -1.0)
 
+    def stored_accessor(self, index: object, where: str) -> Numbers:
+        """Return the elements of an accessor without a sparse part as they are stored, (count, width).
+
+        Raises:
+            InputError: file.unreadable, file.stream.
+        """
+        row = self._tables.row("accessors", index, where)
+        dtype, width = COMPONENT_TYPES.get(row.get("componentType", 0)), WIDTHS.get(str(row.get("type")))
+        if dtype is None or width is None or "bufferView" not in row:
+            raise unreadable("The accessor's elements are not stored as vertices have them.", where)
+        return self._strided(row, dtype, width, whole_number(row, "count", where), where)
+
     def _decompress(self, compressed: Row, where: str) -> bytes:
         """Return the bytes of a view that meshopt compressed."""
         return decode_meshopt(

@@ -34,6 +34,7 @@ MAX_TRIANGLES = 500_000
 MAX_NODES = 10_000  # that the scene shows
 MAX_UV = 1e6
 TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN = 4, 5, 6  # modes of primitives; the others draw points and lines
+SURFACES = (TRIANGLES, TRIANGLE_STRIP, TRIANGLE_FAN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +88,10 @@ class Document:
     def accessor(self, index: object, where: str) -> NDArray[np.generic]:
         """Return the values of an accessor, (count, width); see `Buffers.accessor`."""
         return self._buffers.accessor(index, where)
+
+    def stored_accessor(self, index: object, where: str) -> NDArray[np.generic]:
+        """Return the elements of an accessor without a sparse part as they are stored, (count, width)."""
+        return self._buffers.stored_accessor(index, where)
 
     def view(self, index: object, where: str) -> bytes:
         """Return the bytes of a buffer view, decoded where it is compressed; see `Buffers.view`."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from worker.gltf.document import TRIANGLES, Document
+from worker.gltf.document import SURFACES, TRIANGLES, Document
 from worker.gltf.embedded_textures import KTX2_MAGIC
 from worker.gltf.json_fields import Row
 from worker.gltf.materials import (
@@ -71,8 +71,9 @@ KNOWN_EXTENSIONS = (
 
 
 TANGENTS = "tangents of their own"
+FLAT_SHADING = "flat shading"  # a mesh without normals: each of its triangles is drawn as a plane
 # Features that our renderer does not draw, beside material extensions that are not in DRAWN_EXTENSIONS.
-_UNDRAWN_FEATURES = ("KTX2 textures", "textures outside the file", "points or lines")
+_UNDRAWN_FEATURES = ("KTX2 textures", "textures outside the file", "points or lines", FLAT_SHADING)
 _DRAWN_EXTENSIONS = ("KHR_materials_emissive_strength", "KHR_materials_variants", SPECULAR_GLOSSINESS)
 
 
@@ -185,6 +186,8 @@ def _primitive_features(document: Document) -> Iterator[str]:
             yield "morph targets"
         if row.get("mode", TRIANGLES) in (0, 1, 2, 3):
             yield "points or lines"
+        if "POSITION" in names and "NORMAL" not in names and row.get("mode", TRIANGLES) in SURFACES:
+            yield FLAT_SHADING
         if "TANGENT" in names and _has_normal_map(document, row):
             yield TANGENTS
 

@@ -1,7 +1,8 @@
-"""Decoders of compressed vertices: Draco (KHR_draco_mesh_compression) and meshopt (EXT_meshopt_compression).
+"""Compressed vertices: Draco (KHR_draco_mesh_compression) is decoded, meshopt (EXT_meshopt_compression) also
+encoded.
 
 Draco is decoded by DracoPy; meshopt by the library's own decoder (npm `meshoptimizer`, WebAssembly) inside
-V8.
+V8, as it is encoded by its encoder.
 """
 
 from dataclasses import dataclass
@@ -21,6 +22,24 @@ FILTERS = ("NONE", "OCTAHEDRAL", "QUATERNION", "EXPONENTIAL", "COLOR")
 MAX_STRIDE_BYTES = 256  # by the meshopt extension
 MAX_DECODED_BYTES = 256_000_000
 _MESHOPT_DECODER = Script("meshopt_decoder.cjs", ready="MeshoptDecoder.ready")
+_MESHOPT_ENCODER = Script("meshopt_encoder.js", ready="MeshoptEncoder.ready")
+_STREAM_RESERVE = 4096  # bytes beyond twice the input: no stream is longer
+_ENCODE = """
+var filtered = function(count, stride, bits) {
+  var floats = new Float32Array(input.buffer);
+  return MeshoptEncoder.encodeFilterExp(floats, count, stride, bits, 'SharedComponent');
+};
+var floats = %d ? filtered(%d, %d, %d) : input;
+var stream = MeshoptEncoder.encodeGltfBuffer(floats, %d, %d, '%s');
+output.set(stream);
+answer = String(stream.length);
+"""
+_REORDER = """
+var order = MeshoptEncoder.reorderMesh(new Uint32Array(input.buffer), true, true);
+output.set(new Uint8Array(order[0].buffer, order[0].byteOffset, order[0].byteLength));
+output.set(input, order[0].byteLength);
+answer = String(order[1]);
+"""
 _DECODE = "MeshoptDecoder.decodeGltfBuffer(output, %d, %d, input, '%s', '%s'); answer = 'done';"
 
 
@@ -90,3 +109,42 @@ def decode_meshopt(data: bytes, count: int, stride: int, mode: str, filter: str,
         return _MESHOPT_DECODER.run(program, {"input": data}, out=count * stride)[1]
     except ScriptFailed as error:
         raise InputError("file.stream", "The meshopt stream cannot be decoded.", pointer=where) from error
+
+
+def encode_meshopt(data: bytes, stride: int, mode: str, bits: int = 0) -> bytes:
+    """Return elements as a meshopt stream, without a loss but that of `bits`.
+
+    Args:
+        data: The elements: of 2 or 4 bytes in the mode TRIANGLES, else of a multiple of 4.
+        stride: Bytes of one element.
+        mode: ATTRIBUTES or TRIANGLES.
+        bits: The elements are floats; each column has this precision under one exponent, and the stream is
+            to be read with the filter EXPONENTIAL. 0: they stay as they are.
+
+    Raises:
+        ScriptFailed: The encoder failed.
+    """
+    count = len(data) // stride
+    program = _ENCODE % (bool(bits), count, stride, bits, count, stride, mode)
+    length, output = _MESHOPT_ENCODER.run(program, {"input": data}, out=2 * len(data) + _STREAM_RESERVE)
+    return output[: int(length)]
+
+
+def meshopt_order(corners: NDArray[np.integer]) -> tuple[NDArray[np.uint32], NDArray[np.uint32], int]:
+    """Return triangles and vertices in an order that meshopt compresses well.
+
+    Args:
+        corners: (3 m,) the triangles' vertices.
+
+    Returns:
+        The triangles in their new order, with new numbers; the new number of each old vertex up to the last
+        that is used, 2**32 - 1 for one that is not; the number of vertices that are used.
+
+    Raises:
+        ScriptFailed: The encoder failed.
+    """
+    data = np.ascontiguousarray(corners, np.uint32).tobytes()
+    vertices = int(corners.max()) + 1
+    count, output = _MESHOPT_ENCODER.run(_REORDER, {"input": data}, out=4 * vertices + len(data))
+    found = np.frombuffer(output, np.uint32)
+    return found[vertices:], found[:vertices], int(count)

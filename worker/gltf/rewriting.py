@@ -11,6 +11,7 @@ from worker.gltf.mesh_compression import MESHOPT, MESHOPT_KHR
 from worker.gltf.node_transforms import INSTANCING
 
 ALIGNMENT = 4
+ARRAY_BUFFER, ELEMENT_ARRAY_BUFFER = 34962, 34963  # targets of buffer views
 # Extensions that name buffer views in fields of other names: then every view is kept.
 _NAMING_OTHERWISE = {"EXT_structural_metadata", "EXT_feature_metadata"}
 _VIEW = "bufferView"  # the name of every field that names a buffer view, in accessors, images and extensions
@@ -32,6 +33,7 @@ class GlbRewriter:
         document, self._binary = split_glb(data)
         self.json: dict[str, Any] = copy.deepcopy(document)
         self._replaced: dict[int, bytes] = {}
+        self._streams: dict[int, bytes] = {}  # of views that are written compressed
         self._created: set[str] = set()  # lists that the GLB does not have
         self._used_accessors = {index for _, _, index in _accessor_fields(document)}
 
@@ -47,6 +49,22 @@ class GlbRewriter:
         views = self.rows("bufferViews")
         views.append({"buffer": 0, **({"target": target} if target else {})})
         self._replaced[len(views) - 1] = data
+        return len(views) - 1
+
+    def add_meshopt_view(self, stream: bytes, part: Row, target: int) -> int:
+        """Add a view that meshopt compressed; return its index.
+
+        Args:
+            stream: The compressed bytes.
+            part: Its byteStride, count, mode and filter.
+            target: A buffer-view target of glTF.
+        """
+        views = self.rows("bufferViews")
+        stride = {"byteStride": part["byteStride"]} if target == ARRAY_BUFFER else {}
+        row = {"buffer": 0, **stride, "target": target, "extensions": {MESHOPT: {"buffer": 0, **part}}}
+        views.append(row)
+        self._streams[len(views) - 1] = stream
+        self.use_extension(MESHOPT, required=True)
         return len(views) - 1
 
     def replace_view(self, index: int, data: bytes) -> None:
@@ -93,6 +111,9 @@ class GlbRewriter:
         else:
             self.json.pop("bufferViews", None)
         self._set_buffer(len(binary))
+        self._add_fallback_buffer(
+            [row for index, row in zip(used, views, strict=True) if index in self._streams]
+        )
         self._drop_buffers()
         for key in self._created:
             if not self.json.get(key):
@@ -114,6 +135,9 @@ class GlbRewriter:
     def _stored_view(self, index: int, binary: bytearray) -> Row:
         """Append the bytes of a view, and of its compressed form; return its row."""
         row: Row = copy.deepcopy(self.rows("bufferViews")[index])
+        if index in self._streams:
+            row["extensions"][MESHOPT].update(_append(binary, self._streams[index]))
+            return row
         if index in self._replaced:
             return row | _append(binary, self._replaced[index])
         for part in (row, *_compressed_parts(row)):
@@ -121,6 +145,18 @@ class GlbRewriter:
                 start = part.get("byteOffset", 0)
                 part.update(_append(binary, self._binary[start : start + part["byteLength"]]))
         return row
+
+    def _add_fallback_buffer(self, views: list[Row]) -> None:
+        """Place views in a buffer without bytes: a reader that knows meshopt fills it."""
+        if not views:
+            return
+        length = 0
+        for row in views:
+            part = row["extensions"][MESHOPT]
+            row |= {"buffer": len(self.rows("buffers")), "byteOffset": length}
+            row["byteLength"] = part["count"] * part["byteStride"]
+            length += row["byteLength"] + -row["byteLength"] % ALIGNMENT
+        self.rows("buffers").append({"byteLength": length, "extensions": {MESHOPT: {"fallback": True}}})
 
     def _is_outside(self) -> bool:
         """Return whether the first buffer is not the binary chunk, but a data URI."""

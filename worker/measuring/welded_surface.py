@@ -66,13 +66,13 @@ class WeldedSurface:
     @cached_property
     def area_vectors(self) -> F64:
         """Return the normal of each face times twice its area, (m, 3)."""
-        corners = np.asarray(self.positions, np.float64)[self.faces]
-        return np.asarray(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1]), np.float64)
+        a, b, c = (self.positions[self.faces[:, k]] for k in range(3))
+        return np.asarray(np.cross(b - a, c - a), np.float64)
 
     @cached_property
     def areas(self) -> F64:
         """Return the area of each face in square metres, (m,)."""
-        return np.asarray(np.sqrt((self.area_vectors**2).sum(1)) / 2, np.float64)
+        return np.asarray(np.linalg.norm(self.area_vectors, axis=1) / 2, np.float64)
 
     @cached_property
     def is_degenerate(self) -> NDArray[np.bool_]:

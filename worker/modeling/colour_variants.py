@@ -48,6 +48,8 @@ U8 = NDArray[np.uint8]
 MAX_DE = 6.0  # CIEDE2000 of the median colour: as for a model and its photos
 GOOD_DE = 1.0  # no further correction below
 CORRECTIONS = 4
+NEAR_BLACK = 25.0  # L* of a swatch below which the light on its surface counts
+DARKEST = 3.0  # L* of a base colour: below, its weave and grain are lost
 RENDER_PX = 160
 SAMPLES = 20_000  # points on the surface
 PROBE = np.array([60.0, 80.0, -80.0])  # a CIELAB colour that no product has: what changes is seen by it
@@ -225,7 +227,9 @@ def _fit(
 ) -> tuple[dict[int, MaterialChange], MadeColour]:
     """Return the changed materials of a variant by index, with their pictures, and what it measures.
 
-    The shift is corrected by how a render of the variant differs from what is wanted.
+    The shift is corrected by how a render of the variant differs from what is wanted. Every surface reflects
+    some light, so a render of a near-black swatch is lighter than the swatch: it is compared with the darkest
+    that the model can be.
     """
     if wanted.colours is not None:
         clusters, target = changed_clusters(colours, wanted.colours)
@@ -242,15 +246,19 @@ def _fit(
 
     changes = deltaE_ciede2000(measure(PROBE), view.lab) > PROBED_DE
     changes = changes if changes.any() else np.ones_like(changes)
-    end, best = target, (np.inf, target, target)
+    shown = target
+    if wanted.colours is None and target[0] < NEAR_BLACK:  # a photo has the light that its surface reflects
+        darkest = np.median(measure(np.array([DARKEST, 0, 0]))[changes], axis=0)
+        shown = np.array([max(target[0], darkest[0]), *target[1:]])
+    end, best = target.copy(), (np.inf, target, target)
     for _ in range(CORRECTIONS):
+        end[0] = np.clip(end[0], DARKEST, 100)
         seen = np.median(measure(end)[changes], axis=0)
-        difference = float(deltaE_ciede2000(seen, target))
+        difference = float(deltaE_ciede2000(seen, shown))
         best = min(best, (difference, end, seen), key=lambda found: found[0])
         if difference < GOOD_DE:
             break
-        end = end + (target - seen)
-        end[0] = np.clip(end[0], 0, 100)
+        end = end + (shown - seen)
     return made(best[1]), MadeColour(wanted.name, to_hex(target), to_hex(best[2]), round(best[0], 2))
 
 

@@ -25,7 +25,7 @@ F64 = NDArray[np.float64]
 PNG_MAGIC = b"\x89PNG"
 UNIFORM = 1e-6  # relative difference between scales of the axes that is none
 JPEG_QUALITY = 92
-_VOLUME = "KHR_materials_volume"
+_VOLUME, _LIGHTS = "KHR_materials_volume", "KHR_lights_punctual"
 _MIN_TRIANGLES = 8  # a primitive with less is not simplified
 
 
@@ -72,6 +72,7 @@ def place_scene(data: bytes, placement: Placement, name: str) -> bytes:
             scene["nodes"] = [number, *others]
     assert len(nodes) == number + 1
     _scale_attenuation(rewriter.json, placement.scale)
+    _scale_lights(rewriter.json, placement.scale)
     return rewriter.finish()
 
 
@@ -100,6 +101,16 @@ def _scale_attenuation(document: Row, scale: F64) -> None:
         volume = extension(material, _VOLUME)
         if volume and isinstance(volume.get("attenuationDistance"), int | float):
             volume["attenuationDistance"] *= float(np.cbrt(np.prod(scale)))
+
+
+def _scale_lights(document: Row, scale: F64) -> None:
+    """Scale points and spots of light: no node scales them, and light falls with the square of its way."""
+    factor = float(np.cbrt(np.prod(scale)))
+    for light in (extension(document, _LIGHTS) or {}).get("lights", []):
+        if light.get("type") in ("point", "spot"):
+            light["intensity"] = light.get("intensity", 1.0) * factor**2
+            if "range" in light:
+                light["range"] *= factor
 
 
 def without_meshopt(data: bytes) -> bytes:

@@ -1,20 +1,26 @@
-"""The web GLB of a model that is kept as it is: textures as WebP, plain triangles by Draco.
+"""The web GLB of a model that is kept as it is: textures as WebP, triangles by Draco or meshopt.
 
-A primitive with morph targets, a skin, vertex colours or further attributes keeps its vertices uncompressed.
+For Draco, a primitive with morph targets, a skin, vertex colours or further attributes keeps its vertices
+uncompressed.
 """
 
+import io
 import math
 
 import DracoPy
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from dam_connector.domain.rules import DRACO as DRACO_PACKING
+from dam_connector.domain.rules import MESHOPT as MESHOPT_PACKING
 from worker.gltf.document import TRIANGLES, Document, LocalMesh
 from worker.gltf.json_fields import Row, extension
 from worker.gltf.materials import BLEND, MASK
 from worker.gltf.mesh_compression import DRACO
 from worker.gltf.rewriting import GlbRewriter
 from worker.gltf.texture_pictures import texture_picture
+from worker.modeling.meshopt_packing import pack_with_meshopt
 from worker.modeling.web_packing import (
     COMPRESSION_LEVEL,
     NORMAL_BITS,
@@ -26,16 +32,19 @@ from worker.modeling.web_packing import (
 
 PACKED_ATTRIBUTES = {"POSITION", "NORMAL", "TEXCOORD_0"}
 MAX_UV_BITS = 20
+JPEG_MAGIC, JPEG_QUALITY = b"\xff\xd8", 92
+MAX_TURN_DEGREES = 10.0  # of one in a hundred normals of a map
+MEASURED_PX = 1024  # side of the part of a map that is measured
 MAX_LENGTH_ERROR = 0.05  # of normals
 MIN_TRIANGLES = 32  # a stream of fewer is larger than the triangles
 
 
-def pack_scene(data: bytes, *, with_draco: bool = True, with_webp: bool = True) -> bytes:
+def pack_scene(data: bytes, *, geometry: str = DRACO_PACKING, with_webp: bool = True) -> bytes:
     """Return a GLB compressed for web pages: the same nodes, materials and look.
 
     Args:
         data: The GLB.
-        with_draco: Compress plain triangles.
+        geometry: `draco` compresses plain triangles, `meshopt` all; `plain` leaves them as they are.
         with_webp: Write textures as WebP where that is smaller.
 
     Returns:
@@ -47,8 +56,10 @@ def pack_scene(data: bytes, *, with_draco: bool = True, with_webp: bool = True) 
     document, rewriter = Document(data), GlbRewriter(data)
     if with_webp:
         _pack_textures(document, rewriter)
-    if with_draco:
+    if geometry == DRACO_PACKING:
         _pack_primitives(document, rewriter)
+    elif geometry == MESHOPT_PACKING:
+        pack_with_meshopt(document, rewriter)
     packed = rewriter.finish()
     return packed if len(packed) < len(data) else data
 
@@ -56,7 +67,7 @@ def pack_scene(data: bytes, *, with_draco: bool = True, with_webp: bool = True) 
 def _pack_textures(document: Document, rewriter: GlbRewriter) -> None:
     """Replace images by WebP where that is smaller and every texture that has the image can name it so."""
     textures = rewriter.rows("textures")
-    transparent = _transparent_images(document)
+    transparent, normal_maps = _transparent_images(document), _normal_maps(document)
     for index, row in enumerate(rewriter.rows("images")):
         users = [t for t in textures if t.get("source") == index]
         others = [t for t in textures if index in _extension_sources(t)]
@@ -64,11 +75,18 @@ def _pack_textures(document: Document, rewriter: GlbRewriter) -> None:
             continue
         stored = document.image(index, "/images")
         picture = texture_picture(document, index)
-        smaller = webp(picture, keep_alpha=index in transparent) if picture else b""
+        if index in normal_maps:
+            smaller = packed_normal_map(picture) if picture else b""
+        else:
+            smaller = webp(picture, keep_alpha=index in transparent) if picture else b""
         if not smaller or len(smaller) >= len(stored):
             continue
         row.pop("uri", None)
-        row |= {"bufferView": rewriter.add_view(smaller), "mimeType": "image/webp"}
+        is_jpeg = smaller.startswith(JPEG_MAGIC)
+        mime = "image/jpeg" if is_jpeg else "image/webp"
+        row |= {"bufferView": rewriter.add_view(smaller), "mimeType": mime}
+        if is_jpeg:
+            continue
         for texture in users:
             del texture["source"]
             texture.setdefault("extensions", {})[WEBP] = {"source": index}
@@ -91,6 +109,43 @@ def _transparent_images(document: Document) -> set[object]:
             is_seen = material.get("alphaMode") in (MASK, BLEND) or material.get("extensions")
             (found if is_seen else opaque).add(textures[index].get("source"))
     return {t.get("source") for t in textures} - opaque | found
+
+
+def _normal_maps(document: Document) -> set[object]:
+    """Return the images that normal textures have."""
+    textures = document.rows("textures")
+    infos = [material.get("normalTexture") for material in document.rows("materials")]
+    indices = [info.get("index") for info in infos if isinstance(info, dict)]
+    return {textures[i].get("source") for i in indices if isinstance(i, int) and 0 <= i < len(textures)}
+
+
+def packed_normal_map(picture: bytes) -> bytes:
+    """Return a normal map as WebP; where that turns normals too far, as JPEG or WebP that keeps them.
+
+    WebP and the usual JPEG store colour at half the resolution: at the borders of charts, normals of one
+    surface reach into another, which then glitters.
+    """
+    small = webp(picture)
+    if _turned_degrees(picture, small) <= MAX_TURN_DEGREES:
+        return small
+    whole, exact = io.BytesIO(), io.BytesIO()
+    with Image.open(io.BytesIO(picture)) as image:
+        rgb = image.convert("RGB")
+        rgb.save(whole, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        rgb.save(exact, "WEBP", lossless=True, exact=True)
+    return min(whole.getvalue(), exact.getvalue(), key=len)
+
+
+def _turned_degrees(before: bytes, after: bytes) -> float:
+    """Return the degrees by which one of a hundred normals is turned at least."""
+    rows = []
+    for data in (before, after):
+        with Image.open(io.BytesIO(data)) as image:
+            step = max(1, max(image.size) // MEASURED_PX)
+            values = np.asarray(image.convert("RGB"))[::step, ::step].reshape(-1, 3) / 127.5 - 1
+            rows.append(values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-6))
+    cosines = np.clip((rows[0] * rows[1]).sum(1), -1, 1)
+    return float(np.degrees(np.arccos(np.percentile(cosines, 1))))
 
 
 def _pack_primitives(document: Document, rewriter: GlbRewriter) -> None:

@@ -6,7 +6,7 @@ A UsdPreviewSurface does not say all that a glTF material does. What it cannot s
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -152,7 +152,7 @@ def _parts(document: Document) -> list[_Part]:
                 tint=tint,
                 primitives=[],
             )
-        found[key].primitives.append(primitive)
+        found[key].primitives.append(primitive if primitive.normals is not None else _flat(primitive))
     return list(found.values())
 
 
@@ -270,6 +270,23 @@ def _write_colors(mesh: UsdGeom.Mesh, part: _Part) -> None:
         mesh.CreateDisplayOpacityPrimvar(UsdGeom.Tokens.vertex).Set(
             Vt.FloatArray.FromNumpy(np.ascontiguousarray(colors[:, 3]))
         )
+
+
+def _flat(p: Primitive) -> Primitive:
+    """Return a primitive without normals as viewers draw it: each triangle has vertices of its own."""
+    corners = p.faces.ravel()
+    across = np.cross(*(p.positions[p.faces[:, k]] - p.positions[p.faces[:, 0]] for k in (1, 2)))
+    across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
+    uvs, uvs_1, colors = (None if v is None else v[corners] for v in (p.uvs, p.uvs_1, p.colors))
+    return replace(
+        p,
+        positions=p.positions[corners],
+        faces=np.arange(len(corners)).reshape(-1, 3),
+        normals=np.repeat(across, 3, axis=0),
+        uvs=uvs,
+        uvs_1=uvs_1,
+        colors=colors,
+    )
 
 
 def _normals(p: Primitive) -> F32:

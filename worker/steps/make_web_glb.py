@@ -83,7 +83,7 @@ def _with_packed(work: Work, services: Services, budget: WebBudget | None, chann
     def pack(level: Level) -> bytes:
         if is_scene or not is_usual:
             scene = limit_scene_textures(simplify_scene(plain, level.triangles), level.texture_px)
-            return pack_scene(scene, with_draco=packing.geometry == DRACO, with_webp=packing.textures == WEBP)
+            return pack_scene(scene, geometry=packing.geometry, with_webp=packing.textures == WEBP)
         mesh = limit_texture_size(simplify_mesh(model, level.triangles), level.texture_px)
         return write_web_glb(mesh, work.product.sku)
 
