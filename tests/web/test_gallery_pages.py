@@ -177,6 +177,8 @@ def test_two_to_four_are_compared_under_an_address(made: dict[str, str], browser
     chosen = client.post("/gallery/compare", data={"v": list(made.values())})
     page = client.get(chosen.location).text
     assert all(sku in page for sku in made) and page.count("<figure") == 3
+    rows = page.partition("<tbody>")[2]
+    assert rows.count("<td ") == rows.count("data-label=") > 3  # on a phone, each value names its version
     assert (
         "Select 2 to 4" in client.post("/gallery/compare", data={"v": made["A1"]}, follow_redirects=True).text
     )
