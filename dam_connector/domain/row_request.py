@@ -6,9 +6,12 @@ A request narrows or changes what plugin.json says to make. It never adds a deli
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
+
+if TYPE_CHECKING:  # the process that reads a sheet needs products and no rules
+    from dam_connector.domain.rules import Deliverable
 
 
 class RequestType(StrEnum):
@@ -31,14 +34,14 @@ class RowRequest:
     channels: tuple[str, ...] = ()
 
 
-def request_type_of(deliverable: Deliverable) -> RequestType:
+def request_type_of(deliverable: "Deliverable") -> RequestType:
     """Return the request type that a deliverable belongs to."""
     if deliverable.kind is RunKind.MODEL:
         return RequestType.MODEL
     return RequestType.LIFESTYLE if deliverable.style == "lifestyle" else RequestType.STUDIO
 
 
-def apply_request(deliverable: Deliverable, request: RowRequest) -> Deliverable | None:
+def apply_request(deliverable: "Deliverable", request: RowRequest) -> "Deliverable | None":
     """Return the deliverable changed as a request asks, or None if the request does not ask for it."""
     request_type = request_type_of(deliverable)
     if request.types and request_type not in request.types:

@@ -23,7 +23,6 @@ from dam_connector.model_siblings import read_model
 from dam_connector.settings import Settings
 from dam_connector.wiring import Services, build_services
 from schemas.report import ReportOut
-from worker.check_process import CHECK_PROCESS
 from worker.pipeline import MODEL, Step
 from worker.steps.assign_version import assign_version
 from worker.steps.plan_renditions import plan_renditions
@@ -136,7 +135,6 @@ def _temporary_services() -> Iterator[Services]:
         try:
             yield services
         finally:
-            CHECK_PROCESS.stop()
             services.db.close()
 
 

@@ -94,8 +94,7 @@ def check(
         photos=read_photos_or_stop(photos, as_json),
         profiles=profiles,
     )
-    checked = CHECK_PROCESS.check(request)
-    CHECK_PROCESS.stop()
+    checked = CHECK_PROCESS.check(request)  # it ends with this process
     report = checked.report
     if pictures:
         pictures.mkdir(parents=True, exist_ok=True)
