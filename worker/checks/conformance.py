@@ -79,7 +79,8 @@ def _validator_issues(report: dict[str, Any], where: str, ignored: tuple[str, ..
         )
         return
     found = report["issues"]
-    ktx2 = {m.get("pointer", "").removesuffix("/mimeType") for m in found["messages"] if _KTX2 in m["message"]}
+    pointers = [m.get("pointer", "") for m in found["messages"] if _KTX2 in m["message"]]
+    ktx2 = {pointer.removesuffix("/mimeType") for pointer in pointers}
     shown = [
         m
         for m in found["messages"]
