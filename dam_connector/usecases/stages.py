@@ -1,7 +1,8 @@
 """Stages of a review: who is asked about a version now, and what a decision counts as.
 
 A version without stages needs one decision. With stages it stays in review until each of them has approved
-it. A recolouring needs one glance, that of the last stage: all of them approved its shape. The rules in force say which stages there are; approvals of stages that were renamed no longer count.
+it. A recolouring needs one glance, that of the last stage: all of them approved its shape. The rules in force
+say which stages there are; approvals of stages that were renamed no longer count.
 """
 
 from collections.abc import Collection

@@ -8,13 +8,18 @@ from PIL import Image
 from pxr import UsdGeom
 
 from benchmarks.glb_corpus import finish
-from tests.unit.glb_cases import chair, png, primitive, textured_with, varying_colours
+from schemas.rules_loader import load_rules
+from tests.support import ROOT, file_of
+from tests.unit.glb_cases import chair, ktx2_only, png, primitive, textured_with, varying_colours
 from tests.unit.shapes import ball
 from worker.adoption.process import convert
+from worker.checks import conformance
 from worker.gltf.container import read_json
 from worker.gltf.document import Document
 from worker.gltf.features import FLAT_SHADING, features, undrawn
 from worker.gltf.rewriting import GlbRewriter
+from worker.measuring.check_subject import CheckSubject
+from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.glb_export import write_glb
 from worker.modeling.scene_packing import _turned_degrees, pack_scene, packed_normal_map
 from worker.modeling.usdz_export import convert_glb, open_usdz
@@ -121,3 +126,18 @@ def test_vertex_colours_come_and_go_with_a_usdz() -> None:
         after.colors[after.faces][:, :, :3].mean((0, 1)),
         atol=1e-3,
     )
+
+
+def test_a_ktx2_texture_is_no_fault_of_the_file() -> None:
+    came = ktx2_only()
+    messages = validate_gltf(came)["issues"]["messages"]
+    assert {m["code"] for m in messages} >= {"VALUE_NOT_IN_LIST", "IMAGE_UNRECOGNIZED_FORMAT"}
+    subject = CheckSubject(
+        product=None,
+        deliverable=None,
+        slot=1,
+        number=1,
+        files=(file_of(came, "a.glb", "glb"),),
+        read=lambda file: came,
+    )
+    assert not [i.message for i in conformance.check(subject, load_rules((ROOT / "plugin.json").read_text()))]

@@ -235,8 +235,9 @@ def _reads_vertex_colors(shader: UsdShade.Shader) -> bool:
     colour = shader.GetInput("diffuseColor")
     source = colour.GetConnectedSources()[0] if colour else []
     reader = UsdShade.Shader(source[0].source.GetPrim()) if source else None
-    is_reader = bool(reader) and str(reader.GetIdAttr().Get()).startswith("UsdPrimvarReader_float3")
-    return is_reader and str(_value(reader, "varname")) == "displayColor"
+    if not reader or not str(reader.GetIdAttr().Get()).startswith("UsdPrimvarReader_float3"):
+        return False
+    return str(_value(reader, "varname")) == "displayColor"
 
 
 def _value(shader: UsdShade.Shader, name: str) -> Any:

@@ -112,8 +112,14 @@ class _SceneWriter:
             colors = None
             if material.index is None or material.has_vertex_colors:
                 colors = _vertex_colors(mesh, indices, faces, corners, len(counts))
-            shown = (None if v is None else v[of_material] for v in (normals, uvs, colors))
-            yield self._primitive(mesh, placed[of_material], *shown, material.index)
+            yield self._primitive(
+                mesh,
+                placed[of_material],
+                normals[of_material] if normals is not None else None,
+                uvs[of_material] if uvs is not None else None,
+                colors[of_material] if colors is not None else None,
+                material.index,
+            )
 
     def _placed(
         self, mesh: UsdGeom.Mesh, points: F64, indices: I64, faces: I64, corners: I64, counts: I64

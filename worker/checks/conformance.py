@@ -16,6 +16,8 @@ from worker.measuring.khronos_validator import MAX_ISSUES, validate_gltf
 _CODES: Mapping[int, IssueCode] = {0: "conformance.error", 1: "conformance.warning"}
 # A web GLB has no tangents where viewers can compute them: they would be an eighth of its bytes.
 WEB_GLB_REMARKS = ("MESH_PRIMITIVE_GENERATED_TANGENT_SPACE",)
+# The validator knows no KTX2, which KHR_texture_basisu allows.
+_KTX2, _KTX2_REMARKS = "'image/ktx2'", ("VALUE_NOT_IN_LIST", "IMAGE_UNRECOGNIZED_FORMAT")
 MAX_SHOWN = 20  # findings of one file that are issues of their own; the others are counted
 
 
@@ -77,7 +79,15 @@ def _validator_issues(report: dict[str, Any], where: str, ignored: tuple[str, ..
         )
         return
     found = report["issues"]
-    shown = [m for m in found["messages"] if m["severity"] in _CODES and m["code"] not in ignored]
+    pointers = [m.get("pointer", "") for m in found["messages"] if _KTX2 in m["message"]]
+    ktx2 = {pointer.removesuffix("/mimeType") for pointer in pointers}
+    shown = [
+        m
+        for m in found["messages"]
+        if m["severity"] in _CODES
+        and m["code"] not in ignored
+        and not (m["code"] in _KTX2_REMARKS and m.get("pointer", "").removesuffix("/mimeType") in ktx2)
+    ]
     for message in shown[:MAX_SHOWN]:
         yield issue(
             _CODES[message["severity"]],

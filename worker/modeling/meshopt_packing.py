@@ -113,7 +113,7 @@ def _reordered(numbers: dict[int, Numbers], corners: int) -> dict[int, Numbers]:
         numbers: By accessor.
         corners: The accessor of the triangles' vertices.
     """
-    indices = numbers[corners].reshape(-1)
+    indices = numbers[corners].reshape(-1).astype(np.uint32)
     vertices = min(len(found) for index, found in numbers.items() if index != corners)
     if len(indices) % 3 or len(indices) < 3 * MIN_TRIANGLES or int(indices.max()) >= vertices:
         return numbers

@@ -33,7 +33,7 @@ from worker.modeling.web_packing import (
 PACKED_ATTRIBUTES = {"POSITION", "NORMAL", "TEXCOORD_0"}
 MAX_UV_BITS = 20
 JPEG_MAGIC, JPEG_QUALITY = b"\xff\xd8", 92
-MAX_TURN_DEGREES = 10.0  # of one in a hundred normals of a map
+MAX_NORMAL_DEGREES = 10.0  # of one in a hundred normals of a map
 MEASURED_PX = 1024  # side of the part of a map that is measured
 MAX_LENGTH_ERROR = 0.05  # of normals
 MIN_TRIANGLES = 32  # a stream of fewer is larger than the triangles
@@ -126,7 +126,7 @@ def packed_normal_map(picture: bytes) -> bytes:
     surface reach into another, which then glitters.
     """
     small = webp(picture)
-    if _turned_degrees(picture, small) <= MAX_TURN_DEGREES:
+    if _turned_degrees(picture, small) <= MAX_NORMAL_DEGREES:
         return small
     whole, exact = io.BytesIO(), io.BytesIO()
     with Image.open(io.BytesIO(picture)) as image:

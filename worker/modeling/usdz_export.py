@@ -275,7 +275,8 @@ def _write_colors(mesh: UsdGeom.Mesh, part: _Part) -> None:
 def _flat(p: Primitive) -> Primitive:
     """Return a primitive without normals as viewers draw it: each triangle has vertices of its own."""
     corners = p.faces.ravel()
-    across = np.cross(*(p.positions[p.faces[:, k]] - p.positions[p.faces[:, 0]] for k in (1, 2)))
+    a, b, c = (p.positions[p.faces[:, k]] for k in range(3))
+    across = np.asarray(np.cross(b - a, c - a), np.float64)
     across /= np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-12)
     uvs, uvs_1, colors = (None if v is None else v[corners] for v in (p.uvs, p.uvs_1, p.colors))
     return replace(
