@@ -11,7 +11,7 @@ from types import TracebackType
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Browser, Error, sync_playwright
 
 from worker.measuring.look_comparison import ssim
 
@@ -58,6 +58,10 @@ U8 = NDArray[np.uint8]
 class Viewer:
     """A page with model-viewer."""
 
+    def __init__(self, browser: Browser | None = None) -> None:
+        """Prepare a page. browser: a Chromium that runs; None: it starts one of its own."""
+        self._browser = browser
+
     def __enter__(self) -> "Viewer":
         self._files: dict[str, bytes] = {}
         self._shown = 0
@@ -83,17 +87,23 @@ class Viewer:
         self._stack.callback(server.server_close)
         self._stack.callback(server.shutdown)
         files["/"] = PAGE.encode()
+        browser = self._browser or self._started()
+        self._page = browser.new_page(viewport={"width": SIZE_PX, "height": SIZE_PX})
+        self._stack.callback(self._page.close)
+        self._page.set_default_timeout(TIMEOUT_MS)
+        self._address = f"http://127.0.0.1:{server.server_port}/"
+        self._page.goto(self._address)
+        return self
+
+    def _started(self) -> Browser:
+        """Start a Chromium that ends with the page."""
         playwright = self._stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(
             executable_path="/usr/bin/chromium",
             args=["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"],
         )
         self._stack.callback(browser.close)
-        self._page = browser.new_page(viewport={"width": SIZE_PX, "height": SIZE_PX})
-        self._page.set_default_timeout(TIMEOUT_MS)
-        self._address = f"http://127.0.0.1:{server.server_port}/"
-        self._page.goto(self._address)
-        return self
+        return browser
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
