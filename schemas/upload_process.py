@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
+from dam_connector.domain.picture_damage import picture_damage
 from dam_connector.domain.picture_names import is_picture_name, zip_names
 from dam_connector.errors import InputError
 from dam_connector.model_siblings import with_siblings
@@ -43,9 +44,10 @@ def _write_line(out: IO[bytes], values: object) -> None:
 
 
 def write_picture_list(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
-    """Write the paths and SHA-256 of each picture in a ZIP as a line of JSON."""
+    """Write the paths, the SHA-256 and the damage of each picture in a ZIP as a line of JSON."""
     for names, data in _pictures(source, max_picture_bytes):
-        _write_line(out, [names, hashlib.sha256(data).hexdigest()])
+        damage = "" if is_model_name(names[0]) else picture_damage(data)
+        _write_line(out, [names, hashlib.sha256(data).hexdigest(), damage])
 
 
 def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:

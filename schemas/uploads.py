@@ -5,6 +5,7 @@ import struct
 import tempfile
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO
 
 from dam_connector.domain.ids import Sha256
@@ -57,8 +58,16 @@ class _Rows:
             yield line, cells
 
 
-def list_pictures(data: bytes, max_picture_bytes: int) -> dict[str, Sha256]:
-    """Return the hashes of the pictures and models in a ZIP, by path. Nothing is stored.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureList:
+    """The pictures and models in a ZIP."""
+
+    files: dict[str, Sha256]  # hashes by path
+    damage: dict[Sha256, str]  # of the damaged pictures: a predicate, see `picture_damage`
+
+
+def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
+    """Return the hashes of the pictures and models in a ZIP, and which are damaged. Nothing is stored.
 
     A name whose encoding the ZIP does not mark is there in each that it may have.
 
@@ -73,7 +82,11 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> dict[str, Sha256]:
         _as_file(data) as source,
         _run(["list", str(max_picture_bytes)], source, ZIP_LIMITS, "ZIP") as output,
     ):
-        return {name: Sha256(sha256) for names, sha256 in map(json.loads, output) for name in names}
+        listed = [json.loads(line) for line in output]
+    return PictureList(
+        files={name: Sha256(sha256) for names, sha256, _ in listed for name in names},
+        damage={Sha256(sha256): damage for _, sha256, damage in listed if damage},
+    )
 
 
 def unpack_pictures(data: bytes, max_picture_bytes: int) -> Iterator[tuple[list[str], bytes]]:

@@ -1,6 +1,5 @@
 """Commands for bulk uploads: template, import, export, batch."""
 
-import hashlib
 import json
 import sys
 import time
@@ -16,66 +15,18 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.cli.picture_files import list_picture_files, store_pictures
 from dam_connector.cli.preview_text import preview_facts, preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
-from dam_connector.domain.brought_model import is_model_name
-from dam_connector.domain.ids import Sha256
-from dam_connector.domain.picture_names import is_picture_name
-from dam_connector.errors import AdapterError, ConfigError, InputError
-from dam_connector.model_siblings import read_model
+from dam_connector.errors import ConfigError, InputError
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.usecases import batch_exports, batch_preview, batch_rows, batches
 from dam_connector.wiring import Services
 from schemas.sheet_template import sheet_template
-from schemas.uploads import list_pictures, read_uploaded_sheet
+from schemas.uploads import read_uploaded_sheet
 
 POLL_INTERVAL_S = 1.0
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
-
-
-def list_picture_files(services: Services, path: Path | None) -> dict[str, Sha256]:
-    """Return the hashes of the pictures in a folder or ZIP, by path; nothing is stored.
-
-    Raises:
-        InputError: the file is no ZIP that can be read, or exceeds a limit.
-    """
-    if path is None:
-        return {}
-    if path.is_dir():
-        return _hashes_in_folder(path)
-    return list_pictures(path.read_bytes(), services.settings.max_picture_bytes)
-
-
-def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -> dict[str, Sha256]:
-    """Store the pictures in a folder or ZIP that a sheet names; return their hashes by path."""
-    if path is None:
-        return {}
-    if path.is_dir():
-        return {
-            name: services.blobs.put(_read(path / name))
-            for name, sha256 in _hashes_in_folder(path).items()
-            if sha256 in wanted
-        }
-    return batches.store_zip_pictures(services, path.read_bytes(), wanted)
-
-
-def _hashes_in_folder(path: Path) -> dict[str, Sha256]:
-    """Return the hashes of the pictures in a folder and in those below it, by path."""
-    return {
-        p.relative_to(path).as_posix(): Sha256(hashlib.sha256(_read(p)).hexdigest())
-        for p in sorted(path.rglob("*"))
-        if (is_picture_name(p.name) or is_model_name(p.name)) and p.is_file()
-    }
-
-
-def _read(path: Path) -> bytes:
-    """Return a picture, or a model with the files beside it; a model without them is refused later."""
-    if not is_model_name(path.name):
-        return path.read_bytes()
-    try:
-        return read_model(path)
-    except AdapterError:
-        return path.read_bytes()
 
 
 def run_import(
@@ -112,10 +63,10 @@ def run_import(
     sheet = read_uploaded_sheet(data)
     mapping = batch_rows.map_columns(sheet, columns)
     listed = list_picture_files(services, pictures)
-    preview = batch_preview.preview_batch(services, sheet, mapping, listed)
+    preview = batch_preview.preview_batch(services, sheet, mapping, listed.files, damage=listed.damage)
     if dry_run or not preview.begins:
         return None, preview
-    stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed))
+    stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))
     return batches.start(services, name, owner, sheet, mapping, stored), preview
 
 

@@ -1,11 +1,15 @@
 """Words for the short names in reports: facts, checks, places, provenance."""
 
+import re
 from collections.abc import Iterator, Mapping
 from math import isfinite
 
+from dam_connector.domain.issue import Issue
+from dam_connector.domain.issue_codes import IssueCode
+
 Fact = str | int | float | bool | None
 
-# By fact: its name for people, and its unit: a share, px, a factor, or none.
+# By fact: its name for people, and its unit: a share, px, a factor, a colour difference, a net, or none.
 FACT_TEXTS: Mapping[str, tuple[str, str]] = {
     "family": ("Shape", "family"),
     "confidence": ("Probably good", "share"),
@@ -27,7 +31,7 @@ FACT_TEXTS: Mapping[str, tuple[str, str]] = {
     "camera": ("Seen from", ""),
     "frames": ("Frames", ""),
     "cutout_confidence": ("Cut-out probably usable", "share"),
-    "cutout_net": ("Cut-out with the net", ""),
+    "cutout_net": ("Cut out with the net", "net"),
     "scale": ("Product enlarged", "factor"),
     "set": ("Set of the scene", ""),
     "pose": ("Pose in the scene", ""),
@@ -36,19 +40,20 @@ FACT_TEXTS: Mapping[str, tuple[str, str]] = {
     "upscaled": ("Enlarged afterwards", "factor"),
     "candidates": ("Pictures of the provider", ""),
     "product_found": ("Product found in the provider's picture", ""),
-    "product_de2000": ("Colour difference of the product", ""),
+    "product_de2000": ("Colour difference of the product", "colour"),
     "pattern_alike": ("Pattern alike", "share"),
     "lettering_alike": ("Lettering alike", "share"),
     "stretch": ("Product stretched", "factor"),
     "bytes": ("GLB", "bytes"),
     "web_steps": ("Steps to the web model's budget", ""),
-    "web_ssim": ("Web model alike (SSIM)", ""),
+    "web_ssim": ("Web model alike, of 1 (SSIM)", ""),
 }
 _SUFFIXES = {  # of facts about one format, e.g. `jpeg_bytes`
-    "_de2000": ("{}: colour difference to the picture", ""),
+    "_de2000": ("{}: colour difference to the picture", "colour"),
     "_bytes": ("{} file", "bytes"),
     "_triangles": ("{}: triangles", ""),
 }
+_UNIT_TEXTS = {"px": " px", "colour": " (CIEDE2000)"}
 _FORMATS = {"web": "Web model"}  # that are no format but a file
 FAMILY_TEXTS: Mapping[str, str] = {  # how our own code found a shape
     "hull": "from the outlines",
@@ -76,6 +81,35 @@ CHECK_TEXTS: Mapping[str, str] = {
     "picture profiles": "profiles of pictures",
     "labels": "labels of origin in the files",
     "names": "file names",
+}
+# By code of an issue: the share that it measures; the limit is the least that is wanted.
+_SHARES: Mapping[IssueCode, str] = {
+    "cutout.uncertain": "Cut-out probably usable",
+    "model.view_left_out": "Cut-out probably usable",
+    "model.low_confidence": "Model probably good",
+    "model.below_threshold": "Model probably good",
+}
+# By code of an issue: the things that it counts, where its values are bare numbers.
+_COUNTED: Mapping[IssueCode, str] = {
+    "geometry.not_watertight": "edges",
+    "geometry.non_manifold": "edges",
+    "geometry.winding": "edges",
+    "geometry.degenerate_faces": "faces",
+    "geometry.duplicate_faces": "faces",
+    "geometry.components": "parts",
+    "geometry.floating": "parts",
+    "geometry.inner": "parts",
+    "geometry.normals": "normals",
+    "file.triangles": "triangles",
+    "file.too_complex": "nodes",
+    "file.materials": "materials",
+    "file.stream": "vertices",
+    "lod.differs": "triangles",
+    "uv.overlap": "triangles",
+    "uv.inverted": "triangles",
+    "uv.empty": "triangles",
+    "web.differs": "triangles",
+    "source.several_objects": "objects",
 }
 PROVENANCE_TEXTS: Mapping[str, str] = {
     "generator": "made by",
@@ -115,6 +149,8 @@ def _fact_value(value: Fact, unit: str) -> str:
         if unit == "family":
             first, comma, rest = text.partition(",")
             return f"{FAMILY_TEXTS.get(first, first)}{comma}{rest}"
+        if unit == "net":
+            return text.removesuffix(".onnx")
         return text.upper() if unit == "format" else f"{text} px" if unit == "px" and text else text
     if not isfinite(value):
         return str(value)
@@ -124,7 +160,40 @@ def _fact_value(value: Fact, unit: str) -> str:
         return f"{value:g} ×"
     if unit == "bytes":
         return f"{value / 1e6:.2f} MB" if value >= 1e6 else f"{value / 1e3:.0f} kB"
-    return f"{value:,}{' px' if unit == 'px' else ''}"
+    return f"{value:,}{_UNIT_TEXTS.get(unit, '')}"
+
+
+def measured_text(text: str) -> str:
+    """Return a measured value of a report for people, e.g. `colour differs by 1.5 (CIEDE2000)`."""
+    text = re.sub(r"(?<=\d) x\b", " ×", text)
+    text = re.sub(r"\boutline (?=[\d.]+ %)", "outline agrees to ", text)
+    text = re.sub(r"\bproportions (?=[-+\d.]+ %)", "proportions differ by ", text)
+    text = re.sub(r"\bcolour ([\d.]+)\b", r"colour differs by \1 (CIEDE2000)", text)
+    text = re.sub(r"\bCIEDE2000 ([\d.]+)|([\d.]+) CIEDE2000\b", r"colour difference \1\2 (CIEDE2000)", text)
+    return re.sub(r"\bSSIM ([\d.]+)", r"alike to \1 of 1 (SSIM)", text)
+
+
+def finding_measure(found: Issue) -> str:
+    """Return the measured value and the limit of an issue as a sentence; empty if nothing was measured."""
+    if not found.measured:
+        return ""
+    measured, limit = _share(found.measured), _share(found.limit)
+    if found.code in _SHARES and measured:
+        return f"{_SHARES[found.code]}: {measured}{f'; at least {limit} is wanted' if limit else ''}."
+    unit = _COUNTED.get(found.code, "")
+    texts = [_with_unit(text, unit) for text in (found.measured, found.limit) if text]
+    return f"Measured: {', limit: '.join(texts)}."
+
+
+def _share(text: str) -> str:
+    """Return a share in per cent, e.g. `50 %` for `0.5`; empty for what is no share."""
+    return f"{float(text) * 100:.0f} %" if re.fullmatch(r"[01](\.\d+)?", text) else ""
+
+
+def _with_unit(text: str, unit: str) -> str:
+    if not re.fullmatch(r"\d+", text):
+        return measured_text(text)
+    return f"{int(text):,} {unit.removesuffix('s') if text == '1' else unit}" if unit else f"{int(text):,}"
 
 
 def check_text(name: str) -> str:

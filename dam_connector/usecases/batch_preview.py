@@ -1,13 +1,13 @@
 """The preview of a batch: which rows are good, their assets, the cost and the time."""
 
 import time
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Issue
+from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import INSPIRATION, MAX_SPIN_FRAMES, spin_key
 from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
@@ -25,6 +25,7 @@ MAX_NAMED_COLUMNS = 12
 MAX_CHECKED_IMAGES = 2000
 IMAGE_CHECK_TIME_S = 20.0  # after which no more images are checked
 IMAGE_CHECK_THREADS = 16
+WHOLE_FILE = "the whole file; copy it again from where it opens"
 
 
 @dataclass(kw_only=True)
@@ -79,7 +80,12 @@ class BatchPreview:
 
 
 def preview_batch(
-    services: Services, sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[str, Sha256]
+    services: Services,
+    sheet: Sheet,
+    mapping: Mapping[str, str],
+    pictures: Mapping[str, Sha256],
+    *,
+    damage: Mapping[Sha256, str],
 ) -> BatchPreview:
     """Check a sheet and its images. Nothing is made, and no product is stored.
 
@@ -87,11 +93,15 @@ def preview_batch(
         mapping: the sheet's column names by our column names.
         pictures: the hashes of the pictures that were uploaded beside the sheet, by path; they need not
             be stored yet.
+        damage: what is wrong with the damaged ones of them, see `picture_damage`.
     """
     facts = survey_sheet(sheet, mapping)
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
     preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
-    uploaded = {f"{HELD_PREFIX}{sha256}" for sha256 in pictures.values()}
+    uploaded = {
+        f"{HELD_PREFIX}{sha256}": f"{path} {damage[sha256]}." if sha256 in damage else ""
+        for path, sha256 in pictures.items()
+    }
     image_check = _ImageCheck(services, uploaded, mapping)
     rules = services.rules.current()
     rows = check_rows(services, sheet, mapping, pictures, facts)
@@ -119,11 +129,11 @@ def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts)
 class _ImageCheck:
     """Checks the image addresses of good rows, many at a time, within limits of number and time."""
 
-    def __init__(self, services: Services, uploaded: Set[str], mapping: Mapping[str, str]) -> None:
+    def __init__(self, services: Services, uploaded: Mapping[str, str], mapping: Mapping[str, str]) -> None:
         """Start the time.
 
         Args:
-            uploaded: the addresses of pictures that came with the sheet.
+            uploaded: the damage of each picture that came with the sheet, by its address; empty if whole.
             mapping: the sheet's column names by ours.
         """
         self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
@@ -140,7 +150,9 @@ class _ImageCheck:
             for url, pointer in _required_images(row)
             if url not in self._issues and url not in self._uploaded
         }
-        if len(self._issues) + len(new) > MAX_CHECKED_IMAGES or time.monotonic() > self._until:
+        is_too_much = len(self._issues) + len(new) > MAX_CHECKED_IMAGES or time.monotonic() > self._until
+        if new and is_too_much:
+            rows = [self._with_issues(row) if _is_good(row) else row for row in rows]
             self.unchecked_rows += sum(1 for row in rows if _is_good(row))
             return rows
         with ThreadPoolExecutor(IMAGE_CHECK_THREADS) as pool:
@@ -150,7 +162,16 @@ class _ImageCheck:
 
     def _with_issues(self, row: NewBatchRow) -> NewBatchRow:
         issues = [found for url, _ in _required_images(row) if (found := self._issues.get(url))]
+        issues += self._damage(row)
         return fail_row(row, issues, self._mapping) if issues else row
+
+    def _damage(self, row: NewBatchRow) -> list[Issue]:
+        """Return an issue for each damaged picture that came with the sheet and that a row needs."""
+        return [
+            issue("source.damaged", message, pointer=pointer, limit=WHOLE_FILE)
+            for url, pointer in _required_images(row)
+            if (message := self._uploaded.get(url))
+        ]
 
 
 def _is_good(row: NewBatchRow) -> bool:

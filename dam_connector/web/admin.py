@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
+from dam_connector.store.run_records import RunRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import connection_tests, reconciliation, retries, rules_change, rules_check
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
@@ -42,9 +43,21 @@ def runs() -> ResponseReturnValue:
         state=state,
         by_state=services().runs.counts(),
         product_ids=ids,
-        causes=retries.failure_causes(services()) if state == RunState.FAILED else [],
+        groups=_failed_groups(found) if state == RunState.FAILED else [],
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
+
+
+def _failed_groups(page: list[RunRecord]) -> list[tuple[str, int, list[RunRecord]]]:
+    """Return each cause of failed runs with its count and with those of its runs that are on the page.
+
+    Runs that are older than those counted come last, with the count of the page.
+    """
+    counts = dict(retries.failure_causes(services()))
+    own: dict[str, list[RunRecord]] = {cause: [] for cause in counts}
+    for run in page:
+        own.setdefault(run.error, []).append(run)
+    return [(cause, counts.get(cause, len(runs)), runs) for cause, runs in own.items()]
 
 
 @bp.post("/runs/retry")

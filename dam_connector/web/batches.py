@@ -103,12 +103,13 @@ def check() -> ResponseReturnValue:
             _uploaded("pictures", form.get("pictures_id", "")),
         )
         parsed_sheet = read_uploaded_sheet(sheet_data)
-        pictures = list_pictures(package, services().settings.max_picture_bytes) if package else {}
+        pictures = list_pictures(package, services().settings.max_picture_bytes) if package else None
+        files, damage = (pictures.files, pictures.damage) if pictures else ({}, {})
         page["header"] = parsed_sheet.header
         page["sheet"] = services().blobs.put(sheet_data)
         page["pictures_id"] = services().blobs.put(package) if package else ""
         mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
+        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, files, damage=damage)
     except InputError as error:
         return render_template("batch_new.html", problem=error, **page), 422
     is_taken = services().batches.get(page["name"]) is not None
@@ -118,7 +119,9 @@ def check() -> ResponseReturnValue:
 def _store_named_pictures(sheet: Sheet, mapping: dict[str, str], package: bytes) -> dict[str, Sha256]:
     """Store the pictures in a ZIP that a sheet names; return their hashes by path."""
     listed = list_pictures(package, services().settings.max_picture_bytes)
-    return bulk.store_zip_pictures(services(), package, batch_rows.named_pictures(sheet, mapping, listed))
+    return bulk.store_zip_pictures(
+        services(), package, batch_rows.named_pictures(sheet, mapping, listed.files)
+    )
 
 
 @bp.post("")

@@ -144,3 +144,64 @@ def test_a_page_with_a_secret_is_not_asked_for_twice_and_errors_stay(
     (status,) = shared_page[1]
     assert "422" in status
     shared_page[1].clear()
+
+
+def top(page: Page, selector: str) -> float:
+    """Return the distance of an element from the top of the page."""
+    return float(
+        page.locator(selector).first.evaluate("(e) => e.getBoundingClientRect().top + window.scrollY")
+    )
+
+
+def test_a_phone_shows_facts_before_pictures_and_folds_the_rest(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/products")
+    page.get_by_role("link", name="CH123").first.click()
+    page.locator("#facts").wait_for()
+    assert top(page, "#facts") < top(page, ".grid.large") < top(page, "aside")
+    page.set_viewport_size({"width": 1440, "height": 844})
+    box = page.locator(".first").bounding_box()
+    assert box is not None and box["x"] > 900  # beside the pictures
+
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/gallery?text=CH123")
+    words = page.get_by_label("Words")
+    expect(words).to_be_hidden()
+    assert top(page, ".grid .card") < 200
+    page.get_by_text("Filters: “CH123”").click()
+    expect(words).to_have_value("CH123")
+
+
+@pytest.mark.parametrize(("width", "rows"), [(360, 2), (390, 2), (1024, 1), (1440, 1)])
+def test_the_actions_of_the_gallery_take_few_rows(page: Page, width: int, rows: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    page.goto("/gallery")
+    page.locator(".tick input").first.check()
+    rows_shown = """(bar) => {
+        const shown = [...bar.querySelectorAll("button, summary, [data-count]")]
+            .filter((part) => part.offsetParent && !part.closest("fieldset"));
+        const middles = shown.map((part) => part.getBoundingClientRect()).map((box) => box.top + box.bottom);
+        return new Set(middles.map((place) => Math.round(place / 2))).size;
+    }"""
+    bar = page.locator("[data-actions]")
+    expect(bar).to_be_visible()
+    assert bar.evaluate(rows_shown) == rows
+    rest = bar.get_by_role("button", name="Download")
+    if width < 641:
+        expect(rest).to_be_hidden()
+        bar.get_by_text("More", exact=True).click()
+    expect(rest).to_be_visible()
+
+
+def test_the_api_is_read_on_a_phone(page: Page) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/api/docs")
+    path = page.locator("[data-path='/api/v1/batches/template']")
+    block = page.locator(".opblock").filter(has=path)
+    block.locator(".opblock-summary-control").click()
+    for cell in (".parameters-col_description", ".response-col_description"):
+        found = block.locator(f"tbody td{cell}").first
+        found.wait_for()
+        box = found.bounding_box()
+        assert box is not None and box["width"] > 250, cell
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

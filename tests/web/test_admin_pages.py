@@ -47,6 +47,12 @@ def test_failed_runs_are_grouped_by_cause_and_retried_together(
     page = client.get("/runs?state=failed").text
     count = sum(run.error == "no photo" for run in services.runs.page(state="failed"))
     assert f"Retry {count}" in page and "&lt;b&gt;no credit" in page
+    shown = [
+        re.findall(r"no photo\s*<|no credit&lt;/b&gt;\s*<|F\d</a>", part) for part in page.split("<h2")[1:]
+    ]
+    assert [len([x for x in part if x.startswith("no")]) for part in shown] == [1, 1]  # each cause once
+    assert sum(len(part) for part in shown) == 2 + len(failed)  # with its runs below it
+    assert client.get("/runs").text.count("same cause") == len(failed) - 2
     answer = client.post("/runs/retry", data={"cause": "no photo"}, follow_redirects=True)
     assert f"{count} runs are tried again" in answer.text
     assert {run.error for run in services.runs.page(state="failed")} == {"<b>no credit</b>"}
@@ -252,7 +258,7 @@ def test_a_cause_that_lasts_has_a_remedy_and_no_retry(
     page = client.get("/runs?state=failed").text
     mine = len(services.runs.page(sku="F0"))
     text = re.sub(r"<[^>]+>", " ", page)  # without hidden fields
-    assert "source.damaged" not in text and text.count("It is cut off.") == 1 + mine
+    assert "source.damaged" not in text and text.count("It is cut off.") == 1  # above its runs
     assert "Upload the picture again at its source." in page
     assert page.count("<button>Retry</button>") == len(failed) - mine
     product_page = client.get(f"/products/{product_id}").text
@@ -287,6 +293,8 @@ def test_admins_see_everything_that_needs_them_with_its_remedy(
         ("admin", "main")
     ]
     assert "Only failed" in client.post(f"/deliveries/{lost.id}/dismiss", follow_redirects=True).text
+    assert 'href="/audit"' in page and 'href="/guests"' in page
+    assert re.search(r'href="/needs"\s*aria-current="true"', client.get("/audit").text)
     assert "Nothing needs you" not in page and client.get("/review").text.count('href="/needs"') == 1
     assert "Compare now" in client.get("/connections").text
     assert "Comparing" in client.post("/connections/compare", follow_redirects=True).text

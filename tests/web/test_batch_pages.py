@@ -120,6 +120,23 @@ def test_pictures_come_as_a_zip(browser_like: Visitor) -> None:
     assert "1 good" in page and "No such file beside the sheet" in page
 
 
+def test_a_damaged_picture_in_a_zip_fails_its_row_before_anything_is_made(browser_like: Visitor) -> None:
+    package, whole = io.BytesIO(), picture()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("shop/a.jpg", whole)
+        archive.writestr("shop/b.jpg", whole[: len(whole) // 2])
+        archive.writestr("shop/unused.jpg", b"")
+    package.seek(0)
+    rows = "".join(f"{sku},Chair,{name}.jpg,seating\n" for sku, name in [("A1", "a"), ("A2", "b")])
+    page = checked(
+        browser_like("merchandiser"),
+        f"sku,name,image_url,category\n{rows}",
+        pictures=(package, "p.zip"),
+    )
+    assert "1 good" in page and "unused.jpg" not in page
+    assert "shop/b.jpg is cut off before its end, wanted: the whole file; copy it again" in page
+
+
 def test_a_batch_is_paused_resumed_and_cancelled(rows: str, browser_like: Visitor) -> None:
     client = browser_like("merchandiser")
     where = client.post("/batches", data=hidden(checked(client, rows))).location

@@ -15,9 +15,10 @@ from flask.testing import FlaskClient
 
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.issue import CheckOutcome, Report, ReportRow, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Dimensions
 from dam_connector.domain.report_text import profile_matrix
-from dam_connector.domain.report_words import Fact, fact_lines, place_text
+from dam_connector.domain.report_words import Fact, fact_lines, finding_measure, measured_text, place_text
 from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
 from dam_connector.web import formatting
@@ -115,10 +116,18 @@ def test_the_page_of_a_version_has_no_internal_names(
         changed = sa.update(versions).where(versions.c.id == found.id)
         c.execute(changed.values(state="blocked", report=to_plain(report)))
     page = browser_like("admin").get(f"/versions/{found.id}").text
+    assert page.index("It is approved only after an admin") < page.index('aria-label="Pictures"')
     text = re.sub(r"<[^>]+>", " ", page.partition("<main")[2])  # what people read, without attributes
-    assert re.findall(r"\b[a-z0-9]+_[a-z0-9_]+\b", re.sub(r"\S+\.(jpg|webp|png|onnx)", "", text)) == []
+    assert re.findall(r"\b[a-z0-9]+_[a-z0-9_]+\b", re.sub(r"\S+\.(jpg|webp|png)", "", text)) == []
     assert "/images/" not in text and "cutout.uncertain" not in text and "uv.overlap" not in text
-    for words in ("front photo", "texture coordinates", "could not be separated", "Accept this error", "px"):
+    for words in (
+        "front photo",
+        "texture coordinates",
+        "could not be separated",
+        "Accept this error",
+        "usable: 0 %",
+        "px",
+    ):
         assert words in text, words
     assert "1 failed" in text and "0 failed" not in text
 
@@ -128,7 +137,8 @@ def test_the_page_of_a_version_has_no_internal_names(
     [
         ({"family": "hull, like the top"}, [("Shape", "from the outlines, like the top")]),
         ({"confidence": 0.01}, [("Probably good", "1 %")]),
-        ({"jpeg_de2000": 0.09}, [("JPEG: colour difference to the picture", "0.09")]),
+        ({"jpeg_de2000": 0.09}, [("JPEG: colour difference to the picture", "0.09 (CIEDE2000)")]),
+        ({"cutout_net": "u2netp.onnx"}, [("Cut out with the net", "u2netp")]),
         ({"web_bytes": 207872}, [("Web model file", "208 kB")]),
         (
             {"scale": 1.72, "texture_px": 2048},
@@ -141,6 +151,42 @@ def test_the_page_of_a_version_has_no_internal_names(
 )
 def test_facts_have_names_and_units(facts: dict[str, Fact], lines: list[tuple[str, str]]) -> None:
     assert list(fact_lines(facts)) == lines
+
+
+@pytest.mark.parametrize(
+    ("measured", "text"),
+    [
+        ("", ""),
+        ("colour 1.5", "colour differs by 1.5 (CIEDE2000)"),
+        (
+            "outline 99.3 %, proportions +0.6 %, colour 2.0, seen from 0° around and 90° above",
+            "outline agrees to 99.3 %, proportions differ by +0.6 %, colour differs by 2.0 (CIEDE2000), "
+            "seen from 0° around and 90° above",
+        ),
+        ("7.2 CIEDE2000", "colour difference 7.2 (CIEDE2000)"),
+        ("CIEDE2000 7.2: it is #112233", "colour difference 7.2 (CIEDE2000): it is #112233"),
+        ("SSIM 0.930 in the hero view", "alike to 0.930 of 1 (SSIM) in the hero view"),
+        ("1.72 x", "1.72 ×"),
+    ],
+)
+def test_measured_values_say_what_they_are(measured: str, text: str) -> None:
+    assert measured_text(measured) == text
+
+
+@pytest.mark.parametrize(
+    ("code", "measured", "limit", "text"),
+    [
+        ("model.low_confidence", 0.0, 0.5, "Model probably good: 0 %; at least 50 % is wanted."),
+        ("cutout.uncertain", "0.31", "", "Cut-out probably usable: 31 %."),
+        ("geometry.not_watertight", 1200, 0, "Measured: 1,200 edges, limit: 0 edges."),
+        ("geometry.floating", 1, "none near", "Measured: 1 part, limit: none near."),
+        ("file.texture_size", "4096 px", "2048 px", "Measured: 4096 px, limit: 2048 px."),
+        ("geometry.winding", "0.5 m3", "", "Measured: 0.5 m3."),
+        ("uv.gutter", "", 2, ""),
+    ],
+)
+def test_findings_give_values_with_units(code: IssueCode, measured: object, limit: object, text: str) -> None:
+    assert finding_measure(issue(code, "It was found.", measured=measured, limit=limit)) == text
 
 
 @pytest.mark.parametrize(

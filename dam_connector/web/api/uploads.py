@@ -81,8 +81,9 @@ def template(args: dict[str, Any]) -> Response:
 def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
     """Check each row of an uploaded sheet; nothing is made."""
     sheet, mapping, package = _read(data)
-    pictures = list_pictures(package, services().settings.max_picture_bytes) if package else {}
-    preview = batch_preview.preview_batch(services(), sheet, mapping, pictures)
+    pictures = list_pictures(package, services().settings.max_picture_bytes) if package else None
+    files, damage = (pictures.files, pictures.damage) if pictures else ({}, {})
+    preview = batch_preview.preview_batch(services(), sheet, mapping, files, damage=damage)
     rows = [row for shown in preview.rows.values() for row in shown]
     return {
         **asdict(preview),
@@ -119,7 +120,7 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
     pictures: dict[str, Sha256] = {}
     if package:
         listed = list_pictures(package, services().settings.max_picture_bytes)
-        named = batch_rows.named_pictures(sheet, mapping, listed)
+        named = batch_rows.named_pictures(sheet, mapping, listed.files)
         pictures = bulk.store_zip_pictures(services(), package, named)
     body: dict[str, Any] = {}
 
