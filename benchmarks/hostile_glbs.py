@@ -25,11 +25,9 @@ import trimesh
 from PIL import Image
 
 from benchmarks.bench_folder import matching_files
-from dam_connector.domain.ids import Sha256
-from dam_connector.domain.version import Role, VersionFile
+from benchmarks.glb_request import glb_request
 from schemas.rules_loader import load_rules
 from worker.check_process import CheckProcess
-from worker.check_request import CheckRequest
 from worker.gltf.container import read_json
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh, vertex_normals
@@ -253,27 +251,8 @@ def _check_files(job: tuple[int, int, Path | None]) -> list[tuple[str, str, floa
     seeds, guard, rules, rows = seed_glbs(bench), CheckProcess(), load_rules(RULES.read_text()), []
     for number in range(start, stop):
         mutation, data = mutate(number, seeds)
-        made = VersionFile(
-            name="x.glb",
-            format="glb",
-            role=Role.PRIMARY,
-            view="",
-            mime="model/gltf-binary",
-            sha256=Sha256(""),
-            bytes=len(data),
-        )
         started = time.monotonic()
-        report = guard.check(
-            CheckRequest(
-                product=None,
-                deliverable=None,
-                slot=1,
-                number=1,
-                files=(made,),
-                contents={"x.glb": data},
-                rules=rules,
-            )
-        ).report
+        report = guard.check(glb_request(data, rules)).report
         seconds = time.monotonic() - started
         codes = {i.code for i in report.issues}
         is_ended = not {"file.harmful", "file.too_slow", "file.check_failed"}.isdisjoint(codes)

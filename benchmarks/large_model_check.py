@@ -16,39 +16,14 @@ from typing import Any
 import psutil
 import trimesh
 
+from benchmarks.glb_request import glb_request
 from benchmarks.report_time import ROOT, large_glb
-from dam_connector.domain.ids import Sha256
-from dam_connector.domain.version import Role, VersionFile
 from schemas.rules_loader import load_rules
 from worker.check_process import CheckProcess
-from worker.check_request import CheckRequest
 
 ROWS = COLUMNS = 501  # vertices: 500,000 triangles
 RIPPLE = 0.05
 ROUNDS = 3
-
-
-def request_for(data: bytes) -> CheckRequest:
-    """Return the request for a report on a GLB that was made elsewhere."""
-    file = VersionFile(
-        name="x.glb",
-        format="glb",
-        role=Role.PRIMARY,
-        view="",
-        mime="model/gltf-binary",
-        sha256=Sha256(""),
-        bytes=len(data),
-    )
-    return CheckRequest(
-        product=None,
-        deliverable=None,
-        slot=1,
-        number=1,
-        files=(file,),
-        contents={"x.glb": data},
-        rules=load_rules((ROOT / "plugin.json").read_text()),
-        made_here=False,
-    )
 
 
 def peak_memory_bytes(pid: int) -> int:
@@ -71,7 +46,7 @@ def merge_seconds(data: bytes) -> float:
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
     """Return the seconds and the memory of a report, and its share of the baseline."""
     data, checker = large_glb(ROWS, COLUMNS, RIPPLE), CheckProcess()
-    request = request_for(data)
+    request = glb_request(data, load_rules((ROOT / "plugin.json").read_text()), made_here=False)
     checker.warm()
     assert checker._process is not None
     process = psutil.Process(checker._process.pid)

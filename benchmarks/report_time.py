@@ -20,11 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dam_connector.domain.ids import Sha256
-from dam_connector.domain.version import Role, VersionFile
+from benchmarks.glb_request import glb_request
 from schemas.rules_loader import load_rules
 from worker.check_process import CheckProcess
-from worker.check_request import CheckRequest
 from worker.modeling.glb_export import write_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
@@ -92,30 +90,13 @@ def measure(cli: str = "") -> dict[str, Any]:
         cli: Path of a gltf-transform whose `validate` is timed too, or empty.
     """
     data, guard = large_glb(), CheckProcess()
-    made = VersionFile(
-        name="x.glb",
-        format="glb",
-        role=Role.PRIMARY,
-        view="",
-        mime="model/gltf-binary",
-        sha256=Sha256(""),
-        bytes=len(data),
-    )
-    order = CheckRequest(
-        product=None,
-        deliverable=None,
-        slot=1,
-        number=1,
-        files=(made,),
-        contents={"x.glb": data},
-        rules=load_rules((ROOT / "plugin.json").read_text()),
-    )
+    request = glb_request(data, load_rules((ROOT / "plugin.json").read_text()))
     with tempfile.TemporaryDirectory() as folder:
         path, script = Path(folder) / "large.glb", Path(folder) / "validate.js"
         path.write_bytes(data)
         script.write_text(_NODE_SCRIPT % (ROOT / "node_modules/gltf-validator"))
-        guard.check(order)
-        ours = median_seconds(lambda: guard.check(order))
+        guard.check(request)
+        ours = median_seconds(lambda: guard.check(request))
         node = median_seconds(
             lambda: subprocess.run(["node", str(script), str(path)], check=True, capture_output=True)
         )
