@@ -37,16 +37,15 @@ class OwnPostgres:
         """Return what one database did so far.
 
         Returns:
-            `statements_s`: seconds within statements, over all connections; `commits`; of the whole server
-            `wal_bytes` and `cpu_s`.
+            `commits`; of the whole server `wal_bytes` and `cpu_s`.
         """
         time.sleep(STATISTICS_S)
         with psycopg.connect(self.uri, autocommit=True) as connection:
-            busy: Any = connection.execute(
-                "SELECT active_time / 1000, xact_commit FROM pg_stat_database WHERE datname = %s", [name]
+            commits: Any = connection.execute(
+                "SELECT xact_commit FROM pg_stat_database WHERE datname = %s", [name]
             ).fetchone()
             wal: Any = connection.execute("SELECT wal_bytes FROM pg_stat_wal").fetchone()
-        figures = {"statements_s": busy[0], "commits": busy[1], "wal_bytes": wal[0], "cpu_s": self._cpu_s()}
+        figures = {"commits": commits[0], "wal_bytes": wal[0], "cpu_s": self._cpu_s()}
         return {key: float(value) for key, value in figures.items()}
 
     def _cpu_s(self) -> float:

@@ -75,7 +75,6 @@ def _with_workers(postgres: OwnPostgres, rows: int, workers: int) -> dict[str, A
         "seconds": round(seconds, 1),
         "products_an_hour": round(progress.in_review / seconds * 3600),
         "cpu_s_a_product": round(used / rows, 2),
-        "database_ms_a_run": round(done["statements_s"] / runs * 1000, 1),
         "database_cpu_ms_a_run": round(done["cpu_s"] / runs * 1000, 1),
         "transactions_a_run": round(done["commits"] / runs, 1),
         "wal_kb_a_run": round(done["wal_bytes"] / runs / 1000, 1),

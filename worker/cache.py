@@ -1,22 +1,27 @@
-"""Caches of decoded photos, of models and of cut-outs.
+"""Caches of decoded photos, of models, of cut-outs and of what was found in photos.
 
 Photos and models are cached in memory, the last few of a process. Cut-outs are cached on disk for all
 processes, under the data directory, as plain arrays; the file's name holds the photo's hash and a digest of
-the code that cuts out. The oldest are evicted. Losing any of it costs time only.
+the code that cuts out. The issues of a photo lie beside its cut-out, as JSON. The oldest are evicted. Losing
+any of it costs time only.
 """
 
 import hashlib
 import json
 import os
 from collections import OrderedDict
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, TypeVar
+from types import ModuleType
+from typing import IO, Generic, TypeVar
 
 from numpy.lib.format import read_array, write_array
 
+from dam_connector.domain import issue_codes
+from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import InputError
 from dam_connector.private_files import make_private_dir, open_private
@@ -33,17 +38,21 @@ from worker.imaging import (
     lost_parts,
     lost_print,
     mask_repair,
+    mirror_image,
     net_cutout,
     person,
+    photo_quality,
     plane_arithmetic,
     salient_net,
     see_through,
     segmentation,
+    shown_objects,
     touch_up,
 )
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MAX_SIDE_PX, MIN_SIDE_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import NO_NET, SalientNet, find_net
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
@@ -71,9 +80,14 @@ CUTOUT_MODULES = (
     segmentation,
     touch_up,
 )
-CODE_DIGEST = hashlib.sha256(
-    b"".join(Path(str(m.__file__)).read_bytes() for m in CUTOUT_MODULES)
-).hexdigest()[:12]
+QUALITY_MODULES = (*CUTOUT_MODULES, photo_quality, mirror_image, shown_objects, issue_codes)
+
+
+def _code_digest(modules: Iterable[ModuleType]) -> str:
+    return hashlib.sha256(b"".join(Path(str(m.__file__)).read_bytes() for m in modules)).hexdigest()[:12]
+
+
+CODE_DIGEST, QUALITY_DIGEST = _code_digest(CUTOUT_MODULES), _code_digest(QUALITY_MODULES)
 
 
 class LruCache(Generic[T]):
@@ -171,11 +185,10 @@ def cached_cut_out(
     Raises:
         InputError: cutout.empty.
     """
-    folder = services.settings.data_dir / "cache" / "cutouts"
     width, height = photo.size
     net = _net(services, imaging) if photo.alpha is None else None
     by = f"{CODE_DIGEST}-{net.sha256[:12] if net else NO_NET}"
-    path = folder / f"{sha256}-{width}x{height}-{by}.cutout"
+    path = _folder(services) / f"{sha256}-{width}x{height}-{by}.cutout"
 
     def automatic() -> Cutout:
         return _cached(path, lambda: cut_out_product(photo, net, pointer))
@@ -188,6 +201,33 @@ def cached_cut_out(
     return _cached(touched, lambda: touch_up.touch_up(_or_none(automatic), photo, strokes, pointer))
 
 
+def cached_source_issues(
+    services: Services, sha256: Sha256, photo: Photo, cutout: Cutout, view: str, imaging: ImagingRules
+) -> tuple[Issue, ...]:
+    """Return the issues of a photo and of its cut-out; see `source_issues`.
+
+    Each deliverable that is made from a photo reports them.
+
+    Args:
+        services: The services, for their data directory.
+        sha256: The hash of the encoded photo.
+        photo: The photo, decoded.
+        cutout: The product, cut out of it.
+        view: The view that the photo shows, e.g. `front`.
+        imaging: The rules with the limit of doubt.
+    """
+    seen = cutout.confidence, cutout.net, cutout.doubts, cutout.busy_share, cutout.lost_letters
+    given = repr((view, imaging, photo.size, seen)).encode()
+    digest = hashlib.sha256(given + cutout.alpha.tobytes()).hexdigest()[:24]
+    path = _folder(services) / f"{sha256}-{QUALITY_DIGEST}-{digest}.issues"
+    with suppress(OSError, ValueError, KeyError, TypeError):  # there are none, or the file is damaged
+        return from_plain(tuple[Issue, ...], json.loads(path.read_bytes()))
+    found = tuple(source_issues(photo, cutout, view, imaging))
+    with suppress(OSError), _replacing(path) as file:
+        file.write(json.dumps(to_plain(found)).encode())
+    return found
+
+
 def load_net(services: Services, imaging: ImagingRules) -> None:
     """Read the net of the cut-outs: processes that are forked afterwards need not, and save .05 CPU-seconds.
 
@@ -196,6 +236,10 @@ def load_net(services: Services, imaging: ImagingRules) -> None:
     """
     if net := _net(services, imaging):
         net.load()
+
+
+def _folder(services: Services) -> Path:
+    return services.settings.data_dir / "cache" / "cutouts"
 
 
 def _net(services: Services, imaging: ImagingRules) -> SalientNet | None:
@@ -244,7 +288,6 @@ def _read(path: Path) -> Cutout | None:
 
 
 def _write(path: Path, found: Cutout) -> None:
-    """Store a cut-out under a temporary name, then rename it: readers never see half of it."""
     fields = {
         "confidence": found.confidence,
         "busy": found.busy_share,
@@ -253,12 +296,19 @@ def _write(path: Path, found: Cutout) -> None:
         "doubts": found.doubts,
         "lost_letters": found.lost_letters,
     }
-    make_private_dir(path.parent)
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with open_private(temporary, "wb") as file:
+    with _replacing(path) as file:
         for array in (found.rgb, found.alpha):
             write_array(file, array, allow_pickle=False)
         file.write(json.dumps(fields).encode())
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file under a temporary name and rename it at the end: readers never see half of it."""
+    make_private_dir(path.parent)
+    temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
+    with open_private(temporary, "wb") as file:
+        yield file
     temporary.replace(path)
 
 

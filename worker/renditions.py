@@ -1,6 +1,6 @@
 """Renditions: pictures of a product, from a photo or from a model. No store, no queue."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dam_connector.domain.issue import Issue, issue
@@ -28,6 +28,7 @@ from worker.modeling.turntable import OBLIQUE_DEG, render_views
 OBLIQUE_VIEWS = (View.HERO, View.DETAIL)  # photos that are taken from above
 Facts = dict[str, str | int | float]
 CutOut = Callable[[Photo, str], Cutout]  # of a photo, with the pointer for errors
+FindIssues = Callable[[Photo, Cutout, str, ImagingRules], Iterable[Issue]]  # as `source_issues`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +148,12 @@ def open_source(data: bytes, request: RenditionRequest, view: str = "") -> Photo
 
 
 def make_rendition(
-    source: Photo | TexturedMesh, request: RenditionRequest, *, view: str, cut_out: CutOut = cut_out
+    source: Photo | TexturedMesh,
+    request: RenditionRequest,
+    *,
+    view: str,
+    cut_out: CutOut = cut_out,
+    find_issues: FindIssues = source_issues,
 ) -> RenditionResult:
     """Make the rendition of a photo or of a model.
 
@@ -156,19 +162,22 @@ def make_rendition(
         request: The rendition to make.
         view: The view that the photo shows.
         cut_out: Cuts the product out of the photo.
+        find_issues: Finds the issues of the photo.
 
     Raises:
         InputError: cutout.empty.
     """
     if isinstance(source, Photo):
-        return _render_photo(source, request, view, cut_out)
+        return _render_photo(source, request, view, cut_out, find_issues)
     return _render_model(source, request)
 
 
-def _render_photo(photo: Photo, request: RenditionRequest, view: str, cut_out: CutOut) -> RenditionResult:
+def _render_photo(
+    photo: Photo, request: RenditionRequest, view: str, cut_out: CutOut, find_issues: FindIssues
+) -> RenditionResult:
     where = f"/images/{view}"
     cutout = cut_out(photo, where)
-    issues = list(source_issues(photo, cutout, view, request.imaging))
+    issues = list(find_issues(photo, cutout, view, request.imaging))
     has_person = any(found.code == "source.person" for found in issues)
     plan = request.plan_scene(cutout, view=view, has_person=has_person)
     picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS, plan=plan)

@@ -2,6 +2,7 @@
 damaged.
 """
 
+from collections.abc import Iterator
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import InputError
 from dam_connector.wiring import Services
@@ -17,6 +19,7 @@ from tests.unit.shapes import box
 from worker import cache
 from worker.imaging import cutout, net_cutout
 from worker.imaging.decode import Photo, decode
+from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.glb_export import write_glb
 from worker.modeling.glb_import import read_glb
@@ -80,6 +83,34 @@ def test_with_a_net_a_photo_is_cut_out_anew(services: Services, photo: Photo, co
     assert len(counted) == 2 and len(files(services)) == 2
     assert first.net == second.net == imaging.net and first.doubts == second.doubts
     assert first.confidence == second.confidence
+
+
+def test_the_issues_of_a_photo_are_found_once(
+    services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another cut-out, another view and another limit have issues of their own; a damaged file is replaced."""
+    found: list[str] = []
+
+    def find(photo: Photo, cutout: cutout.Cutout, view: str, imaging: ImagingRules) -> Iterator[Issue]:
+        found.append(view)
+        return source_issues(photo, cutout, view, imaging)
+
+    monkeypatch.setattr(cache, "source_issues", find)
+    sha256 = services.blobs.put(b"a")
+    product = cache.cached_cut_out(services, NO_NET, sha256, photo)
+    doubtful = replace(product, confidence=0.1, doubts=("it is not clear",))
+    issues = [
+        cache.cached_source_issues(services, sha256, photo, doubtful, "front", NO_NET) for _ in range(3)
+    ]
+    assert issues[0] == issues[1] == tuple(source_issues(photo, doubtful, "front", NO_NET)) and issues[0]
+    assert len(found) == 1
+    next(path for path in files(services) if path.suffix == ".issues").write_bytes(b"[{")
+    assert cache.cached_source_issues(services, sha256, photo, doubtful, "front", NO_NET) == issues[0]
+    assert len(found) == 2
+    cache.cached_source_issues(services, sha256, photo, product, "front", NO_NET)
+    cache.cached_source_issues(services, sha256, photo, doubtful, "left", NO_NET)
+    cache.cached_source_issues(services, sha256, photo, doubtful, "front", ImagingRules(min_probability=0.05))
+    assert found[2:] == ["front", "left", "front"]
 
 
 @pytest.mark.parametrize("damaged", [b"", b"PK\x03\x04 not an archive", b"x" * 1000])

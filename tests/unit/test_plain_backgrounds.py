@@ -4,7 +4,7 @@ import numpy as np
 
 from worker.imaging.clean_background import clean_alpha, refine_on_clean_background
 from worker.imaging.cutout import Cutout
-from worker.imaging.see_through import open_see_through
+from worker.imaging.see_through import fitted_surface, open_see_through
 
 
 def found_as(alpha: np.ndarray, rgb: np.ndarray, confidence: float = 0.4) -> Cutout:
@@ -18,6 +18,21 @@ def frame_on(background: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     mask = filled.copy()
     mask[100:160, 100:160] = 0
     return np.where(mask[..., None] > 0, np.uint8([120, 70, 40]), background), mask, filled
+
+
+def test_the_surface_of_a_background_is_found_below_product_and_shadow() -> None:
+    y, x = np.mgrid[-1:1:80j, -1:1:100j]
+    surface = np.stack([200 + 9 * x - 4 * y * y, 190 + 5 * x * y, 180 + 3 * x**3 - 2 * x * y * y], -1)
+    picture, around = surface.astype(np.float32), np.ones((80, 100), bool)
+    picture[20:60, 30:70], around[20:60, 30:70] = 20, False  # the product
+    picture[60:70, 30:60] -= 40  # its shadow
+    assert np.abs(fitted_surface(picture, around) - surface).max() < 0.01
+
+
+def test_a_background_of_few_pixels_has_a_surface() -> None:
+    picture, around = np.full((30, 30, 3), 128, np.float32), np.zeros((30, 30), bool)
+    around[1, 1] = True  # beside the pixels that are fitted of a large background
+    assert abs(fitted_surface(picture, around)[1, 1] - 128).max() < 0.01
 
 
 def test_rods_that_a_net_loses_are_kept_on_one_exact_colour() -> None:

@@ -214,12 +214,6 @@ def window(stage: Stage, colour: Colour, rng: np.random.Generator) -> F32:
     sill = min(stage.seam - 0.10 * height, 0.60 * height)
     x0, x1 = (0.60, 1.12) if stage.light > 0 else (-0.12, 0.40)
     left, right = round(x0 * width), round(x1 * width)
-    outside = np.linspace(1, 0, height, dtype=np.float32)[:, None, None]
-    sky, trees = np.array([0.93, 0.96, 1.0], np.float32), np.array([0.50, 0.60, 0.38], np.float32)
-    view = np.broadcast_to(
-        trees + (sky - trees) * np.clip(outside * 2.1 - 0.75, 0, 1), (height, width, 3)
-    ).copy()
-    view *= 1 + 0.22 * blobs(stage, rng, 26)[..., None]
     frame = np.zeros((height, width), np.float32)
     bars = max(2, round(0.016 * width))
     cv2.rectangle(frame, (left, -10), (right, round(sill)), 1.0, -1)
@@ -227,9 +221,19 @@ def window(stage: Stage, colour: Colour, rng: np.random.Generator) -> F32:
         cv2.rectangle(frame, (x - bars, -10), (x + bars, round(sill)), 0.0, -1)
     for y in (round(0.22 * sill), round(sill)):
         cv2.rectangle(frame, (left, y - bars), (right, y + bars), 0.0, -1)
-    glow = gaussian_blur(frame, 0.12 * width)
-    lit = wall * (1 + 0.55 * glow)[..., None]
-    return np.asarray(lit * (1 - frame[..., None]) + 1.15 * view * frame[..., None], np.float32)
+    lit = multiply_by_plane(wall, 1 + 0.55 * gaussian_blur(frame, 0.12 * width))
+    leaves = blobs(stage, rng, 26)
+    panes = (
+        slice(0, max(0, round(sill)) + 1),
+        slice(max(0, left), right + 1),
+    )  # outside them there is only wall
+    outside = np.clip(np.linspace(1, 0, height, dtype=np.float32)[panes[0]] * 2.1 - 0.75, 0, 1)[:, None, None]
+    sky, trees = np.array([0.93, 0.96, 1.0], np.float32), np.array([0.50, 0.60, 0.38], np.float32)
+    view = np.repeat(trees + (sky - trees) * outside, frame[panes].shape[1], 1)
+    glass = frame[panes]
+    lit[panes] = multiply_by_plane(lit[panes], 1 - glass)
+    lit[panes] += multiply_by_plane(view, 1.15 * glass * (1 + 0.22 * leaves[panes]))
+    return lit
 
 
 def garden(stage: Stage, colour: Colour, rng: np.random.Generator) -> F32:

@@ -22,6 +22,7 @@ from worker.imaging.cutout import (
 )
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.person import skin_mask
+from worker.imaging.plane_arithmetic import largest_difference
 from worker.imaging.see_through import fitted_surface
 
 F32 = NDArray[np.float32]
@@ -69,7 +70,7 @@ def _lost_parts(small: U8, product: Mask) -> Mask | None:
     if away.mean() < MIN_BACKGROUND_SHARE:
         return None
     smooth = cv2.GaussianBlur(small, (0, 0), 1).astype(np.float32)
-    deviation = np.asarray(np.abs(smooth - fitted_surface(smooth, away)).max(2), np.float32)
+    deviation = largest_difference(smooth, fitted_surface(smooth, away))
     if (deviation[away] < PLAIN_LEVELS).mean() < MIN_PLAIN_SHARE:
         return None
     clear = cv2.morphologyEx(

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.imaging.plane_arithmetic import largest_difference
 from worker.imaging.see_through import fitted_surface
 
 F32 = NDArray[np.float32]
@@ -59,7 +60,7 @@ def repair_mask(
     mask = _fill_holes(mask, own, seen, deviation, is_plain=is_plain)
     if confidence < MIN_CONFIDENCE or busy_share >= MAX_BUSY_SHARE:
         return mask
-    deviation = np.asarray(np.abs(lab - fitted_surface(lab, around)).max(2), np.float32)
+    deviation = largest_difference(lab, fitted_surface(lab, around))
     is_grey = bool(np.median(small[around], 0).min() < MAX_GREY)
     return _open(mask, own, second, deviation, is_grey=is_grey)
 

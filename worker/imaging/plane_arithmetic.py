@@ -1,6 +1,7 @@
 """Arithmetic on pictures plane by plane: numpy takes twice as long along a last axis of three."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -12,6 +13,11 @@ F32 = NDArray[np.float32]
 def multiply_by_plane(picture: F32, plane: F32) -> F32:
     """Return a picture, (h, w, 3), with each pixel multiplied by its value in a plane, (h, w)."""
     return np.asarray(cv2.multiply(picture, cv2.merge([plane] * 3)), np.float32) if plane.size else picture
+
+
+def largest_difference(picture: F32, other: F32) -> F32:
+    """Return how much two pictures differ, (h, w): the largest difference of a pixel's channels."""
+    return np.asarray(reduce(cv2.max, cv2.split(cv2.absdiff(picture, other))), np.float32)
 
 
 def gaussian_blur(picture: F32, sigma: float, reduction: int = 0) -> F32:

@@ -100,8 +100,13 @@ def soft_seam(picture: F32, stage: Stage, blur: float) -> F32:
     # the ground is sharp at the product and blurred towards the wall
     sigma = max(0.6, blur * stage.width)
     soft = gaussian_blur(np.asarray(picture, np.float32), sigma)
-    share = np.clip((stage.foot - 0.02 * height - rows) / max(1.0, stage.foot - seam), 0, 1)
-    return np.asarray(picture + (soft - picture) * share[:, None, None].astype(np.float32), np.float32)
+    share = np.clip((stage.foot - 0.02 * height - rows) / max(1.0, stage.foot - seam), 0, 1).astype(
+        np.float32
+    )
+    wall, mixed = int((share == 1).sum()), int((share > 0).sum())  # rows, from above
+    picture[:wall] = soft[:wall]
+    picture[wall:mixed] += (soft[wall:mixed] - picture[wall:mixed]) * share[wall:mixed, None, None]
+    return picture
 
 
 def draw_plinth(picture: F32, stage: Stage, base: tuple[float, float, float], colour: Colour) -> F32:

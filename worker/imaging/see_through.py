@@ -26,6 +26,8 @@ LEAST_DEVIATION = 1.2  # of 255
 MIN_OPENING_SHARE = 0.004  # of the product's area; smaller places can be highlights
 MAX_OPENED_SHARE = 0.7  # of the product's area; more means a product of the background's colour
 FIT_STRIDE = 3  # every so many pixels are fitted
+DEGREE = 3  # of the fitted surface
+TERMS = [(i, j) for i in range(DEGREE + 1) for j in range(DEGREE + 1 - i)]  # powers of column and row
 
 
 def open_see_through(rgb: U8, found: Cutout) -> Cutout:
@@ -77,16 +79,39 @@ def _has_clear_rim(opening: Mask, deviations: F32, product: Mask) -> bool:
 
 
 def fitted_surface(picture: F32, around: Mask) -> F32:
-    """Return a surface of third degree fitted to the picture's pixels around the product."""
-    height, width = around.shape
-    y, x = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j].astype(np.float32)
-    terms = np.stack([x**i * y**j for i in range(4) for j in range(4 - i)], -1)
-    known = around.copy()
-    known[np.arange(height) % FIT_STRIDE > 0] = False
-    known[:, np.arange(width) % FIT_STRIDE > 0] = False
-    for _ in range(2):
-        fitted = np.linalg.lstsq(terms[known], picture[known], rcond=None)[0]
-        surface = terms @ fitted
-        error = np.abs(picture - surface).max(2)
-        known &= error < 3 * np.median(error[known]) + 0.5  # a shadow on the floor is left out
-    return np.asarray(surface, np.float32)
+    """Return a surface of third degree fitted to the picture's pixels around the product.
+
+    Args:
+        picture: (h, w, 3).
+        around: (h, w), the pixels to fit. What differs much from the first fit, as a shadow on the floor
+            does, has no part in the second.
+    """
+    by_row, by_column = (_powers(length) for length in around.shape)
+    stride = FIT_STRIDE if around[::FIT_STRIDE, ::FIT_STRIDE].any() else 1
+    rows, columns = (at * stride for at in np.nonzero(around[::stride, ::stride]))
+    terms = np.stack([by_column[columns, i] * by_row[rows, j] for i, j in TERMS], 1)
+    colours = picture[rows, columns]
+    first = _least_squares(terms, colours)
+    error = np.abs(colours - terms @ first).max(1)
+    is_close = error < 3 * np.median(error) + 0.5
+    fitted = _least_squares(terms[is_close], colours[is_close])
+    factors = np.zeros((DEGREE + 1, DEGREE + 1, colours.shape[1]), np.float32)  # of row, column, colour
+    for (i, j), factor in zip(TERMS, fitted, strict=True):
+        factors[j, i] = factor
+    # row by column: the terms at each pixel took ten times as long
+    planes = [by_row @ factors[..., c] @ by_column.T for c in range(colours.shape[1])]
+    return np.asarray(cv2.merge(planes), np.float32)
+
+
+def _powers(length: int) -> F32:
+    """Return the powers of the positions -1 to 1 along a side of the picture, (length, DEGREE + 1)."""
+    return np.asarray(np.vander(np.linspace(-1, 1, length, dtype=np.float32), DEGREE + 1, True), np.float32)
+
+
+def _least_squares(terms: F32, values: F32) -> F32:
+    """Return the factors of the terms by the normal equations: the terms are few, the pixels many.
+
+    Numpy's own least squares of all pixels takes ten times as long.
+    """
+    exact = terms.astype(np.float64)
+    return np.asarray(np.linalg.lstsq(exact.T @ exact, exact.T @ values, rcond=None)[0], np.float32)

@@ -47,10 +47,8 @@ class PhotoCamera:
 
     def to_pixels(self, points: F32) -> F32:
         """Return the pixels of points (n, 3) in the photo, (n, 2): to the right and down."""
-        projected = self.camera.project(points)
-        return np.stack(
-            [self.origin_x + self.scale * projected[:, 0], self.origin_y - self.scale * projected[:, 1]], 1
-        )
+        u, v = self.camera.project(points).T
+        return np.stack([self.origin_x + self.scale * u, self.origin_y - self.scale * v]).T
 
     def directions_to_camera(self, points: F32) -> F32:
         """Return unit directions from points (n, 3) to the camera, (n, 3)."""

@@ -11,7 +11,7 @@ from dam_connector.errors import InputError
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
-from worker.cache import cached_cut_out, cached_photo
+from worker.cache import cached_cut_out, cached_photo, cached_source_issues
 from worker.capture.build import build_from_spin
 from worker.capture.build_walk import build_from_walk
 from worker.capture.frames import read_frames, read_walk
@@ -20,7 +20,7 @@ from worker.generators import await_result, first_good, provider_prompt
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
 from worker.imaging.metadata import read_metadata
-from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
+from worker.imaging.photo_quality import same_picture_issues, wrong_view_issues
 from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
@@ -172,7 +172,7 @@ def _make_from_photos(work: Work, services: Services) -> Work:
         where = f"/images/{view}"
         photos[view] = photo = cached_photo(services, sha256, where, MODEL_PHOTO_MAX_PX)
         cutouts[View(view)] = cutout = cached_cut_out(services, imaging, sha256, photo, where)
-        work = work.with_issues(*source_issues(photo, cutout, view, imaging))
+        work = work.with_issues(*cached_source_issues(services, sha256, photo, cutout, view, imaging))
     product, deliverable = work.product, work.deliverable
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, product.dimensions))
     built = build_model(

@@ -19,7 +19,7 @@ from dam_connector.errors import BadOutput, InputError
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
-from worker.cache import cached_cut_out, cached_model, cached_photo
+from worker.cache import cached_cut_out, cached_model, cached_photo, cached_source_issues
 from worker.generators import ProviderResult, await_result, first_good, provider_prompt, without_credits
 from worker.imaging.deliverable_styles import picture_size, slot_seed
 from worker.imaging.palette import Palette, extract_palette
@@ -72,8 +72,13 @@ def _make_locally(work: Work, services: Services) -> Work:
     if deliverable.made_from == PHOTO:
         view, sha256 = next(iter(work.sources.items()))
         photo = cached_photo(services, sha256, f"/images/{view}")
-        cut_out = partial(cached_cut_out, services, work.rules(services).imaging, sha256)
-        result = make_rendition(photo, request, view=view, cut_out=cut_out)
+        result = make_rendition(
+            photo,
+            request,
+            view=view,
+            cut_out=partial(cached_cut_out, services, request.imaging, sha256),
+            find_issues=partial(cached_source_issues, services, sha256),
+        )
         if touch_ups := services.touch_ups.of_photo(sha256):
             work = replace(work, provenance={**work.provenance, "touch_up": touch_ups[-1].id})
     else:
