@@ -88,7 +88,7 @@ def test_with_a_net_a_photo_is_cut_out_anew(services: Services, photo: Photo, co
 def test_the_issues_of_a_photo_are_found_once(
     services: Services, photo: Photo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another cut-out, another view and another limit have issues of their own; a damaged file is replaced."""
+    """Another cut-out, view or limit has issues of its own; a damaged file is replaced."""
     found: list[str] = []
 
     def find(photo: Photo, cutout: cutout.Cutout, view: str, imaging: ImagingRules) -> Iterator[Issue]:
