@@ -11,6 +11,7 @@ import json
 from typing import Any
 
 from tests.contracts.pim_servers import FakePimReply
+from tests.contracts.shopify_costs import cost_error
 from tests.support import picture
 
 UUID = "6a9f1a2b-0000-4000-8000-000000000001"
@@ -136,30 +137,32 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
             {"id": "gid://shopify/Model3d/3", "alt": "", "mediaContentType": "MODEL_3D"},
         ]
     },
-    "variants": {
-        "nodes": [
-            {
-                "sku": "CH1",
-                "selectedOptions": [{"name": "Color", "value": "Teal"}],
-                "media": {"nodes": []},
-                "metafields": {"nodes": []},
-            },
-            {"sku": "", "selectedOptions": [], "media": {"nodes": []}},
-        ]
-    },
 }
+SHOPIFY_VARIANTS: list[dict[str, Any]] = [
+    {
+        "sku": "CH1",
+        "selectedOptions": [{"name": "Color", "value": "Teal"}],
+        "media": {"nodes": []},
+        "metafields": {"nodes": []},
+    },
+    {"sku": "", "selectedOptions": [], "media": {"nodes": []}},
+]
 
 
 def shopify(
     method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
 ) -> FakePimReply:
     assert path == "/admin/api/2026-10/graphql.json" and headers["x-shopify-access-token"] == "token"
+    if too_expensive := cost_error(body["query"]):
+        return 200, too_expensive, {}
     if "One" in body["query"]:
-        return (
-            200,
-            {"data": {"product": SHOPIFY_PRODUCT if body["variables"]["id"].endswith("/42") else None}},
-            {},
-        )
+        known = body["variables"]["id"].endswith("/42")
+        return 200, {"data": {"product": SHOPIFY_PRODUCT if known else None}}, {}
+    if "Variants" in body["query"]:
+        first = int(body["variables"]["after"] or 0)
+        page = SHOPIFY_VARIANTS[first : first + 1]  # one a page
+        info = {"hasNextPage": first + 1 < len(SHOPIFY_VARIANTS), "endCursor": str(first + 1)}
+        return 200, {"data": {"product": {"variants": {"nodes": page, "pageInfo": info}}}}, {}
     after = body["variables"]["after"]
     assert body["variables"]["query"] == "updated_at:>'2026-11-20T09:00:00Z'"
     found = {"id": f"gid://shopify/Product/{2 if after else 1}", "updatedAt": "2026-11-20T10:00:00Z"}

@@ -30,6 +30,7 @@ from dam_connector.errors import (
 from dam_connector.ports import InboundWebhook, Pim
 from tests.contracts.documented_pims import AKENEO, SEARCHED, SHOPIFY, UUID, WRITTEN, akeneo, shopify
 from tests.contracts.pim_servers import FakePim, FakePimReply
+from tests.contracts.shopify_costs import cost_error, query_cost
 from tests.contracts.test_pim_vendors import SHOPS
 from tests.support import TestClock, http_to, picture
 
@@ -420,6 +421,17 @@ def test_sheets_that_are_dropped_into_a_folder_are_products(context: AdapterCont
 
 def test_every_source_has_a_case() -> None:
     assert adapter_names("pim") == sorted(["standard", "memory", "csv", *SHOPS, *FAKES])
+
+
+def test_what_a_query_to_shopify_may_cost_is_counted_as_it_counts() -> None:
+    assert query_cost("query A($id: ID!) { product(id: $id) { id title } }") == 1
+    assert (
+        query_cost("query B { products(first: 10) { nodes { id } pageInfo { hasNextPage } } }") == 2 + 10 * 2
+    )
+    nested = "query C { a(first: 10, query: $q) { nodes { b(first: 5) { nodes { c { d } } } } } }"
+    assert query_cost(nested) == 2 + 10 * (1 + (2 + 5 * (1 + 1)))
+    assert cost_error("query D { a(first: 250) { nodes { b(first: 9) { nodes { id } } } } }") is not None
+    assert query_cost("mutation E { fileDelete(fileIds: $ids) { deletedFileIds } }") == 10
 
 
 def test_akeneo_s_texts_in_further_locales(opened: Callable, clock: TestClock) -> None:

@@ -47,9 +47,8 @@ def texts(path: Path) -> Iterator[list[str]]:
                 str(v.value) if isinstance(v, ast.Constant) else "\0"  # the place of a value
                 for v in node.values
             ]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            if id(node) not in docstrings | parts:
-                yield [node.value]
+        elif isinstance(node, ast.Constant) and id(node) not in docstrings | parts:
+            yield [node.value] if isinstance(node.value, str) else []
 
 
 def paths(name: str) -> Iterator[str]:
