@@ -24,6 +24,7 @@ from dam_connector.usecases.provider_orders import (
 )
 from dam_connector.wiring import Services
 from worker.imaging.metadata import read_metadata
+from worker.imaging.provider_limits import within_pixels
 from worker.work import Park, Work, merge_photo_labels
 
 TASK_SEPARATOR = "|"  # in Work.task, between a provider's name and the id of its task
@@ -124,6 +125,20 @@ def await_result(
     if task.state is not TaskState.SETTLED or not generated.files:
         raise Refused(name, "generate", task.error or "nothing was made")
     return ProviderResult(_with_credits(work, services, task, generated), generated.files)
+
+
+def photos_for_provider(work: Work, services: Services, provider: Provider) -> dict[str, Sha256]:
+    """Return the photos that a provider uses, by view, reduced to the pixels that it takes."""
+    views = provider.capabilities.views or tuple(named_photos(work.sources))
+    photos = {view: work.sources[view] for view in views if view in work.sources}
+    limit, blobs = provider.capabilities.max_picture_pixels, services.blobs
+    if not limit:
+        return photos
+    max_pixels = services.settings.max_picture_pixels
+    return {
+        view: blobs.put(within_pixels(blobs.get(sha256), limit, max_pixels=max_pixels))
+        for view, sha256 in photos.items()
+    }
 
 
 def _placed_task(work: Work, services: Services, name: str) -> TaskRecord | None:

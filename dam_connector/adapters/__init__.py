@@ -20,7 +20,7 @@ from dam_connector.errors import ConfigError
 ENTRY_POINT_GROUP = "dam_connector.adapters"
 SHIPPED: Mapping[str, Mapping[str, str]] = {  # port -> name in plugin.json -> module below this package
     "pim": {
-        "akeneo": "akeneo",
+        "akeneo": "akeneo.pim",
         "csv": "csv",
         "memory": "memory.pim",
         "saleor": "saleor.pim",

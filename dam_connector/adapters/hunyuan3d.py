@@ -30,6 +30,8 @@ VIEWS = ("front",)
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD_BYTES = 20_000_000
 _RUNNING = ("processing", "texturing")
+MIN_FACES, MAX_FACES = 1000, 100_000  # 2.1 refuses other numbers
+_NO_SHAPES = "this server (2.1) gives away textured models only: set texture to true"
 
 
 class Hunyuan3dProvider(ProviderClient):
@@ -78,7 +80,7 @@ class Hunyuan3dProvider(ProviderClient):
             **self._parameters,
             "image": base64.b64encode(picture).decode(),
             "seed": request.seed,
-            "face_count": request.max_triangles,
+            "face_count": max(MIN_FACES, min(request.max_triangles, MAX_FACES)),
         }
         answer = self.request_json("POST", "/send", SUBMIT, json=body)
         return RemoteTask(ref=self.task_ref(answer, "uid"), state=RemoteTaskState.WAITING)
@@ -102,6 +104,9 @@ class Hunyuan3dProvider(ProviderClient):
             files = (self._decode_glb(answer),)
             state = RemoteTaskState.SUCCEEDED
             return RemoteTask(ref=ref, state=state, progress=100, cost_usd=0.0, files=files)
+        if status == "texturing" and not self._parameters["texture"]:
+            # 2.1 has made the shape, and would say so for ever: it gives away textured models only
+            return RemoteTask(ref=ref, state=RemoteTaskState.FAILED, cost_usd=0.0, error=_NO_SHAPES)
         if status in _RUNNING:
             return RemoteTask(ref=ref, state=RemoteTaskState.RUNNING)
         return RemoteTask(ref=ref, state=RemoteTaskState.UNKNOWN, error=f"unknown status {status[:40]!r}")

@@ -40,6 +40,7 @@ USD_BY_MODEL = {SF3D: 0.10, SPAR3D: 0.04, REMOVE_BACKGROUND: 0.05}
 VIEWS = ("front",)
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD_BYTES = 10_485_760
+MAX_PIXELS = 4_194_304
 RATE_LIMIT_RETRY_S = 60.0  # Stability locks a key out for so long after 150 requests in 10 s
 REQUEST_TIMEOUT_S = 120.0
 
@@ -70,6 +71,7 @@ class StabilityProvider(ProviderClient):
             concurrency=concurrency,
             submit_timeout_s=REQUEST_TIMEOUT_S + 30,
             removes_background=makes_pictures,
+            max_picture_pixels=MAX_PIXELS,
         )
 
     def estimate(self, request: GenerationRequest) -> float:

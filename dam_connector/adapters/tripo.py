@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,7 +19,7 @@ from dam_connector.adapters.common.provider_client import (
 )
 from dam_connector.adapters.common.webhook_signatures import check_sent_at
 from dam_connector.adapters.http import HttpResponse
-from dam_connector.domain.outside_values import parse_integer
+from dam_connector.domain.outside_values import parse_integer, parse_timestamp
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
@@ -47,6 +48,9 @@ VIEWS = ("front", "back", "left", "right")
 IMAGE_TYPES = ("image/jpeg", "image/png", "image/webp")
 MAX_UPLOAD_BYTES = 20_000_000
 MAX_TASKS_PER_POLL = 100
+USAGE_ROWS = 50
+MODEL_TASK_TYPES = ("image_to_model", "multiview_to_model")
+CLOCK_TOLERANCE = timedelta(seconds=30)  # between our clock and Tripo's
 BUSY_RETRY_S = 10.0
 RATE_LIMIT_RETRY_S = 5.0
 POLL_INTERVAL_S = 4.0
@@ -63,7 +67,7 @@ _CODE_NO_CREDIT, _CODE_NO_TASK, _CODE_BUSY = 2010, 2001, 2000
 class TripoProvider(ProviderClient):
     """A `Provider` on Tripo. The reference of a task is Tripo's id.
 
-    Tripo has no idempotency key for submissions, and no list of tasks in which to find a lost one.
+    Tripo has no idempotency key for submissions. A lost task is looked for in the usage of the account.
     """
 
     vendor = "tripo"
@@ -84,6 +88,7 @@ class TripoProvider(ProviderClient):
         self.capabilities = ProviderCapabilities(
             views=VIEWS,
             has_balance=True,
+            can_find_lost_task=True,
             tasks_per_poll=MAX_TASKS_PER_POLL,
             concurrency=concurrency,
             poll_interval_s=POLL_INTERVAL_WITH_WEBHOOKS_S if webhook_secret else POLL_INTERVAL_S,
@@ -119,13 +124,41 @@ class TripoProvider(ProviderClient):
     def poll(self, refs: Sequence[str]) -> dict[str, RemoteTask]:
         answer = self._request_data("POST", "/v3/tasks/list", "poll", json={"task_ids": list(refs)})
         tasks = answer.get("tasks")
-        if not isinstance(tasks, list):
-            raise BadOutput("tripo", "poll", "the answer has no list of tasks")
-        known = (task for task in tasks if isinstance(task, dict) and "task_id" in task)
+        if not isinstance(tasks, dict):
+            raise BadOutput("tripo", "poll", "/data/tasks: the answer has no tasks by their ids")
+        known = (task for task in tasks.values() if isinstance(task, dict) and "task_id" in task)
         return {str(task["task_id"]): _to_task(task) for task in known}
 
     def fetch(self, ref: str) -> tuple[bytes, ...]:
         return (self.download(partial(self._model_url, ref), self.check_glb, MAX_MODEL_BYTES),)
+
+    def find_lost_task(self, since: datetime, known: Collection[str]) -> str | None:
+        """Find the one new task of the account's usage that is not ours yet.
+
+        No document says when a task gets into that list: without one, nothing is proved.
+        """
+        path = f"/v3/account/usage?limit={USAGE_ROWS}&offset=0"
+        reply = self.request("GET", path, "find_lost_task")
+        body = self.parse_object(reply, "find_lost_task")
+        rows = body.get("data")
+        rows = rows.get("items") if isinstance(rows, dict) else rows
+        if body.get("code") != 0 or not isinstance(rows, list):
+            raise BadOutput("tripo", "find_lost_task", "/data: the answer has no list of tasks")
+        unknown = [
+            str(row["task_id"])
+            for row in rows
+            if isinstance(row, dict)
+            and row.get("type") in MODEL_TASK_TYPES
+            and row.get("task_id")
+            and str(row["task_id"]) not in known
+            and (created_at := parse_timestamp(row.get("created_at")))
+            and created_at >= since - CLOCK_TOLERANCE
+        ]
+        if len(unknown) > 1:
+            raise SubmitUnknown("tripo", "find_lost_task", f"{len(unknown)} tasks may be the one")
+        if not unknown:
+            raise SubmitUnknown("tripo", "find_lost_task", "the usage of the account names no such task")
+        return unknown[0]
 
     def balance(self) -> float:
         answer = self._request_data("GET", "/v3/account/balance", "balance")
@@ -135,9 +168,10 @@ class TripoProvider(ProviderClient):
         return balance_usd
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        header = inbound.headers.get("tripo-webhook-signature", "")  # e.g. `t=1790000000,v1=3a1f...`
-        parts = dict(part.partition("=")[::2] for part in header.split(","))
-        timestamp, signature = parts.get("t", ""), parts.get("v1", "")
+        # e.g. `t=1790000000,v1=3a1f...`; while a secret is changed, with a `v1` of each
+        header = inbound.headers.get("tripo-webhook-signature", "")
+        parts = [part.strip().partition("=")[::2] for part in header.split(",")]
+        timestamp = next((value for name, value in parts if name == "t"), "")
         key = inbound.headers.get("tripo-webhook-delivery", "")
         if not self._webhook_secret:
             raise DeliveryError(401, "this connection has no webhook_secret")
@@ -146,16 +180,17 @@ class TripoProvider(ProviderClient):
         check_sent_at(timestamp, inbound.received_at, "Tripo-Webhook-Signature")
         signed = f"{timestamp}.".encode() + inbound.body
         expected = hmac.new(self._webhook_secret.encode(), signed, hashlib.sha256).hexdigest()
-        if not hmac.compare_digest(signature.encode(), expected.encode()):
+        signatures = [value for name, value in parts if name == "v1"]
+        if not any([hmac.compare_digest(each.encode(), expected.encode()) for each in signatures]):
             raise DeliveryError(401, "the signature does not match webhook_secret")
-        return VerifiedWebhook(key=key)
+        return VerifiedWebhook(key=key, is_event=_names_task(inbound))
 
     def parse_webhook(self, inbound: InboundWebhook) -> str:
         message = parse_json(inbound.body, "tripo")
         data = message.get("data") if isinstance(message, dict) else None
         ref = data.get("task_id") if isinstance(data, dict) else None
         if not isinstance(ref, str):
-            raise BadOutput("tripo", "webhook", "it names no task")  # e.g. the message `balance.low`
+            raise BadOutput("tripo", "webhook", "it names no task")
         return ref
 
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
@@ -208,7 +243,18 @@ class TripoProvider(ProviderClient):
         return data if isinstance(data, dict) else {}
 
 
+def _names_task(inbound: InboundWebhook) -> bool:
+    """Return whether a message is about a task; `balance.low` comes to the same address."""
+    try:
+        message = parse_json(inbound.body, "tripo")
+    except BadOutput as error:
+        raise DeliveryError(400, str(error)) from error
+    return isinstance(message, dict) and str(message.get("type", "")).startswith("task.")
+
+
 def _to_task(answer: Mapping[str, Any]) -> RemoteTask:
+    given = answer.get("input")
+    parameters = given if isinstance(given, dict) else {}
     status = str(answer.get("status"))
     state = RemoteTaskState.FAILED if status in _FAILED else _STATES.get(status, RemoteTaskState.UNKNOWN)
     error = f"{answer.get('error_code', '')} {answer.get('error_message', '') or status}".strip()[:300]
@@ -217,7 +263,7 @@ def _to_task(answer: Mapping[str, Any]) -> RemoteTask:
         state=state,
         progress=parse_integer(answer.get("progress"), most=100) or 0,
         cost_usd=to_usd(answer.get("credits_consumed"), USD_PER_CREDIT),
-        model=str(answer.get("model") or answer.get("model_version") or ""),
+        model=str(parameters.get("model") or parameters.get("model_version") or ""),
         error="" if state in _STATES.values() else error,
     )
 

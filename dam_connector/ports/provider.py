@@ -49,6 +49,8 @@ class ProviderCapabilities:
     takes_prompts: bool = False
     # Its pictures are the given photo with the background removed.
     removes_background: bool = False
+    # Width times height of a photo that it takes; larger ones are reduced. 0: no limit is known.
+    max_picture_pixels: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +159,7 @@ class Provider(Protocol):
 
         Raises:
             Unsupported: the provider cannot be asked.
-            SubmitUnknown: more than one task may be the lost one.
+            SubmitUnknown: more than one task may be the lost one, or it is not known whether one was started.
             Unavailable: retry later.
         """
         ...

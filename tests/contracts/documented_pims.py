@@ -1,10 +1,17 @@
-"""Answers of a fake Akeneo and a fake Shopify as PIMs, by the vendors' documentation."""
+"""Answers of a fake Akeneo and a fake Shopify as PIMs, by the vendors' documentation.
+
+Sources of Akeneo: akeneo/pim-api-docs, content/swagger/akeneo-web-api.json (addresses, answers),
+content/rest-api/authentication.md, pagination.md, filter.md; akeneo/pim-community-dev,
+ConnectorProductWithUuidNormalizer.php (a product that is asked for by its uuid has no `identifier`).
+Sources of Shopify: the schema of the Admin API 2026-10 in the package @shopify/dev-mcp 1.16.0.
+"""
 
 import base64
 import json
 from typing import Any
 
 from tests.contracts.pim_servers import FakePimReply
+from tests.contracts.shopify_costs import cost_error
 from tests.support import picture
 
 UUID = "6a9f1a2b-0000-4000-8000-000000000001"
@@ -14,21 +21,24 @@ def value(data: Any, locale: str | None = None, scope: str | None = None) -> dic
     return {"locale": locale, "scope": scope, "data": data}
 
 
-AKENEO_PRODUCT = {
+AKENEO_PRODUCT: dict[str, Any] = {
     "uuid": UUID,
-    "identifier": "CH1",
     "family": "chairs",
     "categories": ["seating", "sale"],
     "updated": "2026-11-20T10:00:00+00:00",
     "values": {
+        "sku": [{**value("CH1"), "attribute_type": "pim_catalog_identifier"}],
         "label": [value("Stuhl", "de_DE"), value("Chair", "en_US"), value("Chaise", "fr_FR")],
         "main_color": [value("teal")],
         "w": [value({"amount": "46.0000", "unit": "CENTIMETER"})],
         "h": [value({"amount": "0.815", "unit": "METER"})],
         "picture": [value("0/e/f/9/chair.jpg")],
         "shots": [value(["chair_back"])],
+        "ar_url": [value("https://ours.example/ar/CH1")],
+        "dam_status": [value("published")],
     },
 }
+VALUES: dict[str, Any] = AKENEO_PRODUCT["values"]
 AKENEO = {
     "client_id": "id",
     "client_secret": "env/C",
@@ -48,6 +58,7 @@ AKENEO = {
     "write_back": {"ar_url": "ar_url", "status": "dam_status"},
 }
 WRITTEN: list[Any] = []
+SEARCHED: list[str] = []  # the dates since which changes were searched for
 
 
 def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
@@ -78,12 +89,15 @@ def akeneo(method: str, path: str, query: dict[str, str], headers: dict[str, str
         search = json.loads(query["search"])
         if "parent" in search:
             items = (
-                [AKENEO_PRODUCT, {**AKENEO_PRODUCT, "uuid": "u2", "identifier": "CH2"}]
+                [
+                    AKENEO_PRODUCT,
+                    {**AKENEO_PRODUCT, "uuid": "u2", "values": {**VALUES, "sku": [value("CH2")]}},
+                ]
                 if search["parent"][0]["value"] == "chair"
                 else []
             )
             return 200, {"_embedded": {"items": items}, "_links": {}}, {}
-        assert search["updated"][0]["value"] == "2026-11-20 09:00:00"
+        SEARCHED.append(search["updated"][0]["value"])
         last = "search_after" in query
         search_text = query["search"].replace(" ", "%20").replace('"', "%22")
         following = f"http://{headers['host']}{path}?search={search_text}&search_after=x&limit=100"
@@ -123,30 +137,32 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
             {"id": "gid://shopify/Model3d/3", "alt": "", "mediaContentType": "MODEL_3D"},
         ]
     },
-    "variants": {
-        "nodes": [
-            {
-                "sku": "CH1",
-                "selectedOptions": [{"name": "Color", "value": "Teal"}],
-                "media": {"nodes": []},
-                "metafields": {"nodes": []},
-            },
-            {"sku": "", "selectedOptions": [], "media": {"nodes": []}},
-        ]
-    },
 }
+SHOPIFY_VARIANTS: list[dict[str, Any]] = [
+    {
+        "sku": "CH1",
+        "selectedOptions": [{"name": "Color", "value": "Teal"}],
+        "media": {"nodes": []},
+        "metafields": {"nodes": []},
+    },
+    {"sku": "", "selectedOptions": [], "media": {"nodes": []}},
+]
 
 
 def shopify(
     method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any
 ) -> FakePimReply:
     assert path == "/admin/api/2026-10/graphql.json" and headers["x-shopify-access-token"] == "token"
+    if too_expensive := cost_error(body["query"]):
+        return 200, too_expensive, {}
     if "One" in body["query"]:
-        return (
-            200,
-            {"data": {"product": SHOPIFY_PRODUCT if body["variables"]["id"].endswith("/42") else None}},
-            {},
-        )
+        known = body["variables"]["id"].endswith("/42")
+        return 200, {"data": {"product": SHOPIFY_PRODUCT if known else None}}, {}
+    if "Variants" in body["query"]:
+        first = int(body["variables"]["after"] or 0)
+        page = SHOPIFY_VARIANTS[first : first + 1]  # one a page
+        info = {"hasNextPage": first + 1 < len(SHOPIFY_VARIANTS), "endCursor": str(first + 1)}
+        return 200, {"data": {"product": {"variants": {"nodes": page, "pageInfo": info}}}}, {}
     after = body["variables"]["after"]
     assert body["variables"]["query"] == "updated_at:>'2026-11-20T09:00:00Z'"
     found = {"id": f"gid://shopify/Product/{2 if after else 1}", "updatedAt": "2026-11-20T10:00:00Z"}

@@ -93,7 +93,7 @@ def push(dam: Dam, blobs: Blobs, number: int = 1) -> str:
     found = version(blobs, number)
     about = {
         "folder": "furniture/CH123",
-        "review_url": "https://dam.example/versions/ver_1",
+        "review_url": "https://dam.example/versions/ver_1?from=dam&side=front",
         "preview": picture(),
     }
     return dam.push(
@@ -367,6 +367,16 @@ def test_a_storage_that_does_not_answer_is_tried_again(
         push(dam, blobs)
     ref = push(dam, blobs)
     assert server.asset_count() == 1 and dam.changed_files(ref, version(blobs)) == ()
+
+
+def test_aem_gets_parts_of_the_size_that_it_names(
+    start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
+) -> None:
+    """Only the last part may be smaller than `minPartSize`, also where there are more addresses than parts."""
+    server = start_fake("aem")
+    server.min_part_size = 50  # type: ignore[attr-defined]
+    ref = push(server.open(context), blobs)
+    assert server.open(context).changed_files(ref, version(blobs)) == ()
 
 
 def test_an_import_of_bynder_that_takes_a_moment_is_waited_for(

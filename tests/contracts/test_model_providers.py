@@ -39,6 +39,7 @@ def test_tripo_is_asked_for_one_view_or_several(vendor: Vendor) -> None:
         "submit",
         "/v3/generation/multiview-to-model",
     )
+    assert [list(view) for view in several.body["inputs"]] == [["front"], ["back"]]
     assert not {"quad", "compress"} & set(one.body) and tripo.balance() == pytest.approx((10_000 - 60) / 100)
 
 
@@ -60,6 +61,21 @@ def test_one_request_to_tripo_reads_a_hundred_tasks(vendor: Vendor) -> None:
     assert set(tripo.poll(refs)) == set(refs) and [path for _, path in h.fake.requests] == ["/v3/tasks/list"]
 
 
+def test_a_task_whose_answer_tripo_lost_is_looked_for_in_the_usage(vendor: Vendor) -> None:
+    h = vendor("tripo")
+    h.fake.usage_time = h.now().isoformat()
+    tripo, since = h.adapter(), h.now()
+    mine = tripo.submit(generation_request()).ref
+    with pytest.raises(SubmitUnknown, match="names no such task"):
+        tripo.find_lost_task(since, {mine})
+    lost = tripo.submit(generation_request(key="run_2")).ref
+    assert tripo.find_lost_task(since, {mine}) == lost
+    with pytest.raises(SubmitUnknown, match="names no such task"):
+        tripo.find_lost_task(since + timedelta(minutes=2), {mine})  # it is older
+    with pytest.raises(SubmitUnknown, match="2 tasks may be the one"):
+        tripo.find_lost_task(since, set())
+
+
 def test_tripos_webhooks_are_proved(vendor: Vendor) -> None:
     h = vendor("tripo")
     tripo = h.adapter(webhook_secret="env/OTHER")
@@ -68,7 +84,10 @@ def test_tripos_webhooks_are_proved(vendor: Vendor) -> None:
     now = int(h.now().timestamp())
     headers, body = h.fake.webhook(task, at=now)
     inbound = h.inbound(headers, body)
-    assert tripo.verify(inbound).key == "dlv_1" and tripo.parse_webhook(inbound) == task.id
+    verified = tripo.verify(inbound)
+    assert verified.key == "dlv_1" and verified.is_event and tripo.parse_webhook(inbound) == task.id
+    both = headers["tripo-webhook-signature"].replace(",v1=", f",v1={'0' * 64},v1=") + f",v1={'1' * 64}"
+    assert tripo.verify(h.inbound({**headers, "tripo-webhook-signature": both}, body)).key == "dlv_1"
     for wrong in (
         h.inbound(headers, body + b" "),
         h.inbound({**headers, "tripo-webhook-signature": f"t={now + 1},v1=00"}, body),
@@ -80,8 +99,10 @@ def test_tripos_webhooks_are_proved(vendor: Vendor) -> None:
             tripo.verify(wrong)
     with pytest.raises(DeliveryError, match="no webhook_secret"):
         h.adapter().verify(inbound)
+    low = b'{"id": "evt_2", "type": "balance.low", "data": {"balance": 1, "threshold": 5}}'
+    assert not tripo.verify(h.inbound(h.fake.signed(low, at=now), low)).is_event
     with pytest.raises(BadOutput, match="names no task"):
-        tripo.parse_webhook(h.inbound({}, b'{"type": "balance.low", "data": {"balance": 1}}'))
+        tripo.parse_webhook(h.inbound({}, low))
 
 
 def test_meshy_gets_its_pictures_in_the_request(vendor: Vendor) -> None:
@@ -192,6 +213,19 @@ def test_hunyuan3d_gets_its_picture_and_never_ends_for_a_lost_task(vendor: Vendo
         hunyuan.poll(["nothing"])["nothing"].state is RemoteTaskState.RUNNING
         and hunyuan.capabilities.task_timeout_s == 1200
     )
+
+
+def test_hunyuan3d_2_1_is_asked_within_its_bounds_and_for_textured_models(vendor: Vendor) -> None:
+    h = vendor("hunyuan3d")
+    h.fake.is_2_1 = True
+    for triangles, faces in ((200, 1000), (500_000, 100_000)):
+        made = h.adapter().submit(replace(generation_request(), max_triangles=triangles))
+        assert h.fake.tasks[made.ref].body["face_count"] == faces
+        assert h.adapter().poll([made.ref])[made.ref].state is RemoteTaskState.SUCCEEDED
+    shape = h.adapter(texture=False)
+    made = shape.submit(generation_request())
+    ended = shape.poll([made.ref])[made.ref]
+    assert ended.state is RemoteTaskState.FAILED and "set texture to true" in ended.error
 
 
 @pytest.mark.parametrize(

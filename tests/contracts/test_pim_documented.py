@@ -28,8 +28,9 @@ from dam_connector.errors import (
     Unavailable,
 )
 from dam_connector.ports import InboundWebhook, Pim
-from tests.contracts.documented_pims import AKENEO, SHOPIFY, UUID, WRITTEN, akeneo, shopify
+from tests.contracts.documented_pims import AKENEO, SEARCHED, SHOPIFY, UUID, WRITTEN, akeneo, shopify
 from tests.contracts.pim_servers import FakePim, FakePimReply
+from tests.contracts.shopify_costs import cost_error, query_cost
 from tests.contracts.test_pim_vendors import SHOPS
 from tests.support import TestClock, http_to, picture
 
@@ -213,7 +214,7 @@ def test_a_product_of_akeneo_with_pictures_that_only_we_can_fetch(opened: Callab
 def test_akeneo_lists_changes_and_receives_what_is_live(opened: Callable) -> None:
     source, _ = opened("akeneo")
     found = list(source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
-    assert [e.ref for e in found] == ["a", "b"]
+    assert [e.ref for e in found] == ["a", "b"] and SEARCHED[-1] == "2026-11-20 09:00:00"
     source.write_back(UUID, {"ar_url": "https://dam.example/ar/CH1", "status": "published", "other": "x"})
     path, said = WRITTEN[-1]
     assert path.endswith(UUID) and said == {
@@ -222,6 +223,49 @@ def test_akeneo_lists_changes_and_receives_what_is_live(opened: Callable) -> Non
             "dam_status": [{"locale": None, "scope": None, "data": "published"}],
         }
     }
+
+
+def test_akeneo_is_asked_in_the_time_of_its_server(opened: Callable) -> None:
+    """By its documentation of filters: dates are interpreted in the time zone of the server."""
+    source, _ = opened("akeneo", time_zone="America/New_York")
+    assert [e.ref for e in source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC))] == ["a", "b"]
+    assert SEARCHED[-1] == "2026-11-20 04:00:00"
+    with pytest.raises(ConfigError, match="time_zone: 'Mars/North'"):
+        opened("akeneo", time_zone="Mars/North")
+
+
+def test_akeneo_s_sku_is_the_value_of_its_identifier_attribute(opened: Callable) -> None:
+    """A product that is asked for by its uuid has no `identifier` at its root."""
+    source, _ = opened("akeneo")
+    (made,) = source.fetch(UUID)
+    assert made.sku == "CH1"
+    ean = {"ean": [{"data": "4006381333931", "attribute_type": "pim_catalog_identifier"}]}
+    assert source._product({"uuid": UUID, "values": ean}).sku == "4006381333931"
+    source, _ = opened("akeneo", identifier="main_color")
+    assert source.fetch(UUID)[0].sku == "teal"
+    source, _ = opened("akeneo", identifier="gtin")
+    with pytest.raises(BadOutput, match=r"/values/gtin: .* name the attribute that holds the SKU"):
+        source.fetch(UUID)
+
+
+def test_what_was_written_back_to_akeneo_is_no_fact_of_the_product(opened: Callable) -> None:
+    """Else each publication would be a changed product, and each changed product a new version."""
+    source, _ = opened("akeneo")
+    (made,) = source.fetch(UUID)
+    assert "main_color" in made.attributes and not {"ar_url", "dam_status"} & set(made.attributes)
+
+
+@pytest.mark.parametrize("name", ["dam_connector_api", "id", "b238e9f7-fcec-45bd-9431-d43cd624b244"])
+def test_our_own_changes_in_akeneo_are_known_by_user_client_or_id(
+    opened: Callable, clock: TestClock, name: str
+) -> None:
+    """Akeneo's best practices name the client, its filters the id of a user, the old events the user."""
+    source, _ = opened("akeneo", author="b238e9f7-fcec-45bd-9431-d43cd624b244")
+    author = {"identifier": name, "type": "api"}
+    assert (
+        source.normalize(platform(clock, "product.updated", {"product": {"uuid": UUID}, "author": author}))
+        == []
+    )
 
 
 def test_a_token_that_was_ended_early_is_renewed_once(opened: Callable) -> None:
@@ -379,10 +423,21 @@ def test_every_source_has_a_case() -> None:
     assert adapter_names("pim") == sorted(["standard", "memory", "csv", *SHOPS, *FAKES])
 
 
+def test_what_a_query_to_shopify_may_cost_is_counted_as_it_counts() -> None:
+    assert query_cost("query A($id: ID!) { product(id: $id) { id title } }") == 1
+    assert (
+        query_cost("query B { products(first: 10) { nodes { id } pageInfo { hasNextPage } } }") == 2 + 10 * 2
+    )
+    nested = "query C { a(first: 10, query: $q) { nodes { b(first: 5) { nodes { c { d } } } } } }"
+    assert query_cost(nested) == 2 + 10 * (1 + (2 + 5 * (1 + 1)))
+    assert cost_error("query D { a(first: 250) { nodes { b(first: 9) { nodes { id } } } } }") is not None
+    assert query_cost("mutation E { fileDelete(fileIds: $ids) { deletedFileIds } }") == 10
+
+
 def test_akeneo_s_texts_in_further_locales(opened: Callable, clock: TestClock) -> None:
     source, _ = opened("akeneo", locales=["de_DE", "fr_FR"])
     label = [{"locale": locale, "scope": None, "data": data} for locale, data in LABELS.items()]
-    made = source._product({"identifier": "CH1", "values": {"label": label}})
+    made = source._product({"values": {"sku": [{"data": "CH1"}], "label": label}})
     assert made.name == "Chair" and made.translations == {"de-DE": {"name": "Stuhl"}}
 
 

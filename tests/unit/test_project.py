@@ -44,20 +44,6 @@ def test_every_connection_has_a_page(port: str) -> None:
     ] == []
 
 
-# Adapters that ran against the real system, or whose other side is our own or a plain folder.
-PROVED = {
-    *("csv", "folder", "library", "memory", "storage", "viewer", "webhook"),
-    *("directus", "resourcespace", "saleor", "vendure", "woocommerce"),
-}
-
-
-def test_the_page_of_what_cannot_be_run_here_lists_its_assumptions_with_their_sources() -> None:
-    for name in {name for port in PORTS for name in adapter_names(port)} - PROVED:
-        _, _, section = (ROOT / f"docs/connections/{name}.md").read_text().partition("What remains unproved")
-        rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
-        assert rows and all(len(row.strip("| ").split(" | ")) == 2 for row in rows), name
-
-
 def test_steps_are_named_like_their_files_and_say_what_they_read_and_add() -> None:
     steps = {step for row in PIPELINES.values() for step in row}
     assert {s.__name__ for s in steps} == {p.stem for p in (ROOT / "worker/steps").glob("*.py")} - {

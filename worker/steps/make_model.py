@@ -16,7 +16,7 @@ from worker.capture.build import build_from_spin
 from worker.capture.build_walk import build_from_walk
 from worker.capture.frames import read_frames, read_walk
 from worker.capture.photo_placing import can_place
-from worker.generators import await_result, first_good, provider_prompt
+from worker.generators import await_result, first_good, photos_for_provider, provider_prompt
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
 from worker.imaging.metadata import read_metadata
@@ -68,7 +68,7 @@ def _is_confident(work: Work) -> bool:
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
     """Return the work with a provider's GLB, without the issues and facts of a local model before it."""
-    result = await_result(work, services, name, lambda provider: _provider_order(work, provider))
+    result = await_result(work, services, name, lambda provider: _provider_order(work, services, provider))
     return replace(
         result.work,
         raw_model=result.files[0],
@@ -78,11 +78,10 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
     )
 
 
-def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
-    views = provider.capabilities.views or tuple(named_photos(work.sources))
+def _provider_order(work: Work, services: Services, provider: Provider) -> ProviderOrder:
     return ProviderOrder(
         product=work.product,
-        pictures={view: work.sources[view] for view in views if view in work.sources},
+        pictures=photos_for_provider(work, services, provider),
         prompt=provider_prompt(work, provider),
         max_triangles=work.deliverable.max_triangles,
         texture_px=work.deliverable.texture_px,

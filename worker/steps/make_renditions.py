@@ -20,7 +20,14 @@ from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
 from worker.cache import cached_cut_out, cached_model, cached_photo, cached_source_issues
-from worker.generators import ProviderResult, await_result, first_good, provider_prompt, without_credits
+from worker.generators import (
+    ProviderResult,
+    await_result,
+    first_good,
+    photos_for_provider,
+    provider_prompt,
+    without_credits,
+)
 from worker.imaging.deliverable_styles import picture_size, slot_seed
 from worker.imaging.palette import Palette, extract_palette
 from worker.renditions import (
@@ -94,7 +101,7 @@ def _make_remotely(work: Work, services: Services, name: str) -> Work:
     Raises:
         BadOutput: The provider's picture cannot be used.
     """
-    provided = await_result(work, services, name, lambda provider: _provider_order(work, provider))
+    provided = await_result(work, services, name, lambda provider: _provider_order(work, services, provider))
     try:
         if services.provider(name).capabilities.removes_background:
             return _render_provider_cutout(provided, services)
@@ -131,13 +138,12 @@ def _first_photo(work: Work) -> tuple[str, Sha256]:
     return next(iter(named_photos(work.sources).items()))
 
 
-def _provider_order(work: Work, provider: Provider) -> ProviderOrder:
+def _provider_order(work: Work, services: Services, provider: Provider) -> ProviderOrder:
     deliverable = work.deliverable
-    views = provider.capabilities.views or tuple(named_photos(work.sources))
     width, height = picture_size(deliverable.aspect, deliverable.size_px)
     return ProviderOrder(
         product=work.product,
-        pictures={view: work.sources[view] for view in views if view in work.sources},
+        pictures=photos_for_provider(work, services, provider),
         kind=RunKind.IMAGE,
         prompt=provider_prompt(work, provider),
         width=width,

@@ -219,7 +219,7 @@ class AemDam(AemPhotos):
         for name in f"{self._root_folder}/{request.folder}/{version_folder}".split("/"):
             path = f"{path}/{name}".strip("/")
             if path not in self._known_folders:
-                folder = {"class": "folder", "properties": {"dc:title": name}}
+                folder = {"class": "assetFolder", "properties": {"jcr:title": name}}
                 try:
                     self.request("POST", f"/api/assets/{quote(path)}", "push", json=folder)
                 except FolderExists:
@@ -241,11 +241,14 @@ class AemDam(AemPhotos):
         (target, *_) = upload.get("files") or [{}]
         uris = target.get("uploadURIs") or []
         max_part_size = parse_integer(target.get("maxPartSize")) or len(data) or 1
-        part_size = max(1, min(max_part_size, -(-len(data) // max(1, len(uris)))))
+        # only the last part may be smaller than the least size; addresses may stay unused
+        min_part_size = parse_integer(target.get("minPartSize")) or 1
+        part_size = min(max_part_size, max(min_part_size, -(-len(data) // max(1, len(uris)))))
         for number, start in enumerate(range(0, max(1, len(data)), part_size)):
             self.upload_to_storage("PUT", str(uris[number]), "push", content=data[start : start + part_size])
         completion = {
             "fileName": file.name,
+            "fileSize": str(len(data)),
             "mimeType": file.mime,
             "uploadToken": str(target.get("uploadToken")),
             "replace": "true",

@@ -82,8 +82,9 @@ class BynderDam(NoWebhooks, BynderPhotos):
         existing = {str(attached.get("fileName")) for attached in media.get("mediaItems") or ()}
         for file in others:
             if file.name not in existing:
-                import_id = self._import_file(file, blobs.get(file.sha256))
-                self.request("POST", f"/api/v4/media/{media['id']}/save/additional/{import_id}/", "push")
+                upload_id, fields = self._upload_parts(file, blobs.get(file.sha256))
+                path = f"/api/v4/media/{media['id']}/save/additional/{upload_id}/"
+                self.request("POST", path, "push", fields=fields)
         return f"{media['id']}@{number}"
 
     def write_state(self, ref: str, state: VersionState, decision: Decision | None = None) -> None:
@@ -187,7 +188,16 @@ class BynderDam(NoWebhooks, BynderPhotos):
         return str(media["id"])
 
     def _import_file(self, file: VersionFile, data: bytes) -> str:
-        """Upload a file in parts and wait for its import; return the import id.
+        """Upload a file in parts and wait for its import; return the import id."""
+        upload_id, fields = self._upload_parts(file, data)
+        named = {**fields, "original_filename": file.name}
+        completed = self.request_json("POST", f"/api/v4/upload/{upload_id}/", "push", fields=named)
+        import_id = str(completed.get("importId"))
+        self._wait_for_import(import_id, file)
+        return import_id
+
+    def _upload_parts(self, file: VersionFile, data: bytes) -> tuple[str, dict[str, str]]:
+        """Upload a file in parts; return the upload's id and the fields that complete it.
 
         The parts go to a storage that Bynder names, which must not receive our token.
         """
@@ -214,11 +224,9 @@ class BynderDam(NoWebhooks, BynderPhotos):
                 "chunkNumber": str(number),
             }
             self.request("POST", "/api/v4/upload/", "push", fields=registration)
-        fields = {"targetid": s3_file["targetid"], "s3_filename": s3_filename, "chunks": str(len(chunks))}
-        completed = self.request_json("POST", f"/api/v4/upload/{s3_file['uploadid']}/", "push", fields=fields)
-        import_id = str(completed.get("importId"))
-        self._wait_for_import(import_id, file)
-        return import_id
+        last_key = f"{s3_filename}/p{len(chunks)}"
+        fields = {"targetid": s3_file["targetid"], "s3_filename": last_key, "chunks": str(len(chunks))}
+        return str(s3_file["uploadid"]), fields
 
     def _wait_for_import(self, import_id: str, file: VersionFile) -> None:
         for pause_s in IMPORT_PAUSES_S:

@@ -222,9 +222,13 @@ class CloudinaryDam(CloudinaryPhotos):
         )
 
     def _sign(self, params: Mapping[str, str]) -> dict[str, str]:
-        """Return the parameters of an upload with their timestamp, signature and API key."""
-        stamped = {**params, "timestamp": str(int(self._clock.now().timestamp()))}
-        text = "&".join(f"{name}={value}" for name, value in sorted(stamped.items()))
+        """Return the parameters of an upload with their timestamp, signature and API key.
+
+        Cloudinary signs no empty parameter, and a `&` in a value as `%26`.
+        """
+        given = {name: value for name, value in params.items() if value}
+        stamped = {**given, "timestamp": str(int(self._clock.now().timestamp()))}
+        text = "&".join(f"{name}={value}".replace("&", "%26") for name, value in sorted(stamped.items()))
         signature = hashlib.new(self._algorithm, f"{text}{self._api_secret}".encode()).hexdigest()
         return {**stamped, "signature": signature, "api_key": self._api_key}
 

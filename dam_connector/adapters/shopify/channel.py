@@ -32,10 +32,12 @@ DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
 PROCESSING_WAIT_S = 8.0
 MAX_PROPORTION_ERROR = 0.05  # between a model's bounding box in the shop and the product's dimensions
 _FILE = "id fileStatus ... on Model3d { boundingBox { size { x y z } } } ... on MediaImage { mimeType }"
-_PRODUCT_QUERY = f"""query Place($query: String!) {{
-  productVariants(first: 5, query: $query) {{ nodes {{ id sku product {{ id handle onlineStoreUrl
+# Two queries: Shopify refuses one that may cost more than 1,000 points.
+_VARIANT_QUERY = """query Variant($query: String!) {
+  productVariants(first: 50, query: $query) { nodes { sku product { id } } } }"""
+_PRODUCT_QUERY = f"""query Place($id: ID!) {{ product(id: $id) {{ id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
-    media(first: 250) {{ nodes {{ id }} }} }} }} }} }}"""
+    media(first: 250) {{ nodes {{ id }} }} }} }}"""
 _FILE_QUERY = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
 _STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
@@ -69,7 +71,7 @@ class ShopifyChannel:
                 raise NotFound("shopify", "publish", f"the shop has no variant with the SKU {sku}")
             return ""
         with self._context.lock_resource(f"product {product['id']}"):  # other variants share its media
-            return self._sync_product(self._find_product(sku) or product, listing, files, blobs)
+            return self._sync_product(self._product(product["id"]) or product, listing, files, blobs)
 
     def _sync_product(
         self, product: dict[str, Any], listing: Listing, files: list[MediaFile], blobs: Blobs
@@ -107,9 +109,16 @@ class ShopifyChannel:
         return tuple(names.get(sha256, sha256) for sha256, id in noted.items() if id in attached)
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
-        data = self._client.query(_PRODUCT_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")
+        data = self._client.query(_VARIANT_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")
         variants = nodes(data.get("productVariants"))
-        return next((node["product"] for node in variants if node.get("sku") == sku), None)
+        id = next((node["product"]["id"] for node in variants if node.get("sku") == sku), None)
+        return self._product(str(id)) if id else None
+
+    def _product(self, id: str) -> dict[str, Any] | None:
+        product: dict[str, Any] | None = self._client.query(_PRODUCT_QUERY, {"id": id}, "publish").get(
+            "product"
+        )
+        return product
 
     def _ready_file(self, file: MediaFile, dimensions: Dimensions, blobs: Blobs) -> str:
         """Return the id of a processed file; upload it unless an earlier attempt did.

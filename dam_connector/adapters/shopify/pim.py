@@ -37,6 +37,7 @@ DEFAULT_ATTRIBUTES = {
     "material": "Material",
 }
 PAGE_SIZE = 100
+VARIANTS_PER_PAGE = 15
 PRODUCT_GID_PREFIX = "gid://shopify/Product/"
 METAFIELD_PREFIX = "meta:"  # of an attribute in plugin.json that is a metafield, e.g. `meta:custom.width`
 _KIND_BY_TOPIC = {
@@ -49,10 +50,14 @@ _PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
   id title vendor productType tags descriptionHtml updatedAt
   ours: metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
   metafields(first: 100) {{ nodes {{ namespace key value }} }}
-  media(first: 50) {{ nodes {{ id alt mediaContentType {_IMAGE} }} }}
-  variants(first: 100) {{ nodes {{ sku selectedOptions {{ name value }}
-    media(first: 5) {{ nodes {{ id alt {_IMAGE} }} }}
-    metafields(first: 50) {{ nodes {{ namespace key value }} }} }} }} }} }}"""
+  media(first: 50) {{ nodes {{ id alt mediaContentType {_IMAGE} }} }} }} }}"""
+# in pages, since Shopify refuses a query that may cost more than 1,000 points
+_VARIANTS_QUERY = f"""query Variants($id: ID!, $after: String) {{ product(id: $id) {{
+  variants(first: {VARIANTS_PER_PAGE}, after: $after) {{
+    nodes {{ sku selectedOptions {{ name value }}
+      media(first: 5) {{ nodes {{ id alt {_IMAGE} }} }}
+      metafields(first: 30) {{ nodes {{ namespace key value }} }} }}
+    pageInfo {{ hasNextPage endCursor }} }} }} }}"""
 _CHANGED_QUERY = f"""query Since($query: String!, $after: String) {{
   products(first: {PAGE_SIZE}, after: $after, query: $query, sortKey: UPDATED_AT) {{
     nodes {{ id updatedAt }} pageInfo {{ hasNextPage endCursor }} }} }}"""
@@ -100,8 +105,7 @@ class ShopifyPim(ReadOnlyPim):
         product = data.get("product")
         if not isinstance(product, dict):
             raise NotFound(self.vendor, "fetch", ref)
-        variants = nodes(product.get("variants"))
-        return [self._product(product, variant) for variant in variants if variant.get("sku")]
+        return [self._product(product, variant) for variant in self._variants(ref) if variant.get("sku")]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
         after: str | None = None
@@ -115,6 +119,17 @@ class ShopifyPim(ReadOnlyPim):
                     ref=str(node["id"]).removeprefix(PRODUCT_GID_PREFIX),
                     at=parse_timestamp(node.get("updatedAt")) or since,
                 )
+            if not (page.get("pageInfo") or {}).get("hasNextPage"):
+                return
+            after = page["pageInfo"]["endCursor"]
+
+    def _variants(self, ref: str) -> Iterator[dict[str, Any]]:
+        after: str | None = None
+        while True:
+            variables = {"id": f"{PRODUCT_GID_PREFIX}{ref}", "after": after}
+            data = self._client.query(_VARIANTS_QUERY, variables, "fetch")
+            page = (data.get("product") or {}).get("variants") or {}
+            yield from nodes(page)
             if not (page.get("pageInfo") or {}).get("hasNextPage"):
                 return
             after = page["pageInfo"]["endCursor"]

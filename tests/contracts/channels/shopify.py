@@ -1,10 +1,15 @@
-"""A fake Shopify: staged uploads to a storage, files that take time, media references, metafields."""
+"""A fake Shopify: staged uploads to a storage, files that take time, media references, metafields.
+
+Source: the schema of the Admin API 2026-10 in the package @shopify/dev-mcp 1.16.0 on npm; costs: see
+tests/contracts/shopify_costs.py.
+"""
 
 import json
 from typing import Any
 
 from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
+from tests.contracts.shopify_costs import cost_error
 
 POLLS_UNTIL_READY = 2  # of a new file
 
@@ -37,24 +42,24 @@ class FakeShopify(FakeGraphQlChannel):
             assert request.form["policy"] == b"p" and next(reversed(request.form)) == "file"
             self.stored[f"{self.base_url}{request.path}"] = request.form["file"]
             return FakeReply(201, b"", mime="text/xml")
+        if too_expensive := cost_error(str(request.json["query"])):
+            return FakeReply(200, too_expensive)
         return super().answer(request, operation)
 
-    def do_place(self, variables: dict[str, Any]) -> Any:
+    def do_variant(self, variables: dict[str, Any]) -> Any:
         sku = json.loads(variables["query"].removeprefix("sku:"))
-        if sku not in self.skus:
-            return {"productVariants": {"nodes": []}}
+        found = [{"sku": sku, "product": {"id": "gid://p1"}}] if sku in self.skus else []
+        return {"productVariants": {"nodes": found}}
+
+    def do_place(self, variables: dict[str, Any]) -> Any:
         product = {
             "id": "gid://p1",
             "handle": "chair",
             "onlineStoreUrl": None,
             "metafield": {"value": self.metafield} if self.metafield else None,
+            "media": {"nodes": [{"id": id} for id in self.product]},
         }
-        node = {
-            "id": "gid://v1",
-            "sku": sku,
-            "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}},
-        }
-        return {"productVariants": {"nodes": [node]}}
+        return {"product": product if variables["id"] == "gid://p1" else None}
 
     def do_find(self, variables: dict[str, Any]) -> Any:
         name = json.loads(variables["query"].removeprefix("filename:"))

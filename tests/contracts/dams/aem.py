@@ -1,4 +1,8 @@
-"""A fake AEM Assets: uploads in three requests, folders, metadata by Sling, events with signatures."""
+"""A fake AEM Assets: uploads in three requests, folders, metadata by Sling, events with signatures.
+
+Sources: adobe/aem-upload, src/filesystem-upload.js (folders); adobe/node-httptransfer,
+lib/functions/aeminitiateupload.js and aemcompleteupload.js (uploads, sizes of parts).
+"""
 
 import base64
 import hashlib
@@ -36,6 +40,7 @@ class FakeAem(FakeDam):
         self.stored: dict[str, dict[str, Any]] = {}
         self.folders: set[str] = set()
         self.parts: dict[str, bytes] = {}
+        self.min_part_size = 1
         self._now = datetime(2026, 11, 20, tzinfo=UTC)
         super().__init__()
 
@@ -65,6 +70,8 @@ class FakeAem(FakeDam):
             self.parts[path] = request.body
             return FakeReply(201, b"")
         if path.startswith("/api/assets/"):
+            if request.method == "POST":
+                assert request.json["class"] == "assetFolder" and request.json["properties"]["jcr:title"]
             return self._assets_api(request.method, path.removeprefix("/api/assets/"))
         if path == "/bin/querybuilder.json":
             return FakeReply(200, {"hits": self._modified_since(request.query)})
@@ -78,8 +85,8 @@ class FakeAem(FakeDam):
                 "fileName": form["fileName"],
                 "uploadToken": "t",
                 "uploadURIs": uris,
-                "minPartSize": 1,
-                "maxPartSize": int(form["fileSize"]),
+                "minPartSize": self.min_part_size,
+                "maxPartSize": max(self.min_part_size, int(form["fileSize"])),
             }
             return FakeReply(200, {"completeURI": f"{folder}.completeUpload.json", "files": [target]})
         if path.endswith(".completeUpload.json"):
@@ -100,6 +107,8 @@ class FakeAem(FakeDam):
     def _complete_upload(self, folder: str, form: dict[str, str]) -> FakeReply:
         name = form["fileName"]
         parts = [data for path, data in sorted(self.parts.items()) if f"-{name}/" in path]
+        assert all(len(part) >= self.min_part_size for part in parts[:-1])
+        assert int(form["fileSize"]) == sum(map(len, parts)) and form["uploadToken"] == "t"
         self.parts = {p: d for p, d in self.parts.items() if f"-{name}/" not in p}
         old_metadata = self.stored.get(f"{folder}/{name}", {"metadata": {}})["metadata"]
         self.stored[f"{folder}/{name}"] = {

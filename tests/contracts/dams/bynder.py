@@ -1,4 +1,9 @@
-"""A fake Bynder: uploads in parts to a storage, slow imports, media with versions and metaproperties."""
+"""A fake Bynder: uploads in parts to a storage, slow imports, media with versions and metaproperties.
+
+Sources: Bynder's own clients: Bynder/bynder-js-sdk, src/bynder-js-sdk.js (finaliseUpload: also of additional
+files); bynder-sdk 2.0.2 on PyPI, upload_client.py and asset_bank_client.py; Bynder/bynder-c-sharp-sdk,
+FileUploader.cs; Bynder/bynder-java-sdk, model/Media.java and query/.
+"""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -91,11 +96,18 @@ class FakeBynder(FakeDam):
         if not rest:
             assert form["filename"] in self.parts
             return FakeReply(200, {})
-        s3_filename, count = form["s3_filename"], int(form["chunks"])
-        data = b"".join(self.parts[f"{s3_filename}/p{n}"] for n in range(1, count + 1))
+        name, data = self._joined(form)
+        assert form["original_filename"] == name
         import_id = f"imp{len(self.imports)}"
-        self.imports[import_id] = (s3_filename.rpartition("/")[2], data)
+        self.imports[import_id] = (name, data)
         return FakeReply(200, {"importId": import_id})
+
+    def _joined(self, form: dict[str, str]) -> tuple[str, bytes]:
+        """Return name and bytes of a finished upload; `s3_filename` is the key of its last part."""
+        count = int(form["chunks"])
+        place, slash, last = form["s3_filename"].rpartition("/p")
+        assert slash and int(last) == count and form["targetid"] == "t"
+        return place.rpartition("/")[2], b"".join(self.parts[f"{place}/p{n}"] for n in range(1, count + 1))
 
     def _media(self, request: FakeRequest, rest: list[str], form: dict[str, str]) -> FakeReply:
         if not rest:
@@ -114,7 +126,8 @@ class FakeBynder(FakeDam):
         if rest[1:] and rest[1] == "download":
             return FakeReply(200, {"s3_file": f"{self.base_url}/file/{'/'.join([rest[0], *rest[2:]])}"})
         if rest[1:2] == ["save"] and rest[2] == "additional":
-            name, data = self.imports[rest[3]]
+            assert rest[3].startswith("up")  # the upload's id: no import of it is waited for
+            name, data = self._joined(form)
             media["items"].append({"id": f"i{len(media['items'])}", "fileName": name, "data": data})
         elif rest[1:2] == ["save"]:
             self._save_file(rest[0], rest[2], {})

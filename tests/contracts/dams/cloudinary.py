@@ -1,4 +1,9 @@
-"""A fake Cloudinary: signed uploads that keep existing assets, manual moderation, an Admin API."""
+"""A fake Cloudinary: signed uploads that keep existing assets, manual moderation, an Admin API.
+
+Sources: cloudinary/pycloudinary, cloudinary/utils.py (signatures), api.py and uploader.py (addresses, fields);
+cloudinary/asset-management-js, src/models/components/info.ts (assets, moderations), docs/models/components/
+searchresponse.md; cloudinary/cloudinary_npm, docs/moderate-upload.md.
+"""
 
 import base64
 import hashlib
@@ -50,7 +55,7 @@ class FakeCloudinary(FakeDam):
                 parse_qsl(request.body.decode())
             )
             signed = {name: value for name, value in fields.items() if name not in ("signature", "api_key")}
-            text = "&".join(f"{name}={value}" for name, value in sorted(signed.items()))
+            text = "&".join(f"{name}={value}".replace("&", "%26") for name, value in sorted(signed.items()))
             if fields["signature"] != hashlib.sha1(f"{text}key_fake".encode()).hexdigest():
                 return FakeReply(401, {"error": {"message": "Invalid Signature"}})
             return (

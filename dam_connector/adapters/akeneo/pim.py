@@ -1,30 +1,30 @@
 """Akeneo as a PIM: events of the Event Platform or the old Events API; products from the REST API.
 
 Options: `base_url`; `client_id` and `client_secret` of the connection, `user` and `password` of its API
-user, by default `env/AKENEO_CLIENT_SECRET` and `env/AKENEO_PASSWORD`; `secrets` of the webhooks; `locale`
-and `scope`, the values to prefer; `attributes` and `unit`, see `common.product_mapping`; `assets`, the
-family and media attribute of each asset collection; `write_back`, {"ar_url" or "status": attribute to
+user, by default `env/AKENEO_CLIENT_SECRET` and `env/AKENEO_PASSWORD`; `author`, by which events name that
+user; `secrets` of the webhooks; `identifier`, the attribute that holds the SKU; `locale` and `scope`, the
+values to prefer; `time_zone` of the server; `attributes` and `unit`, see `common.product_mapping`; `assets`,
+the family and media attribute of each asset collection; `write_back`, {"ar_url" or "status": attribute to
 write it into}. Facts: docs/connections/akeneo.md.
 """
 
-import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Any
 from urllib.parse import quote, urlencode
+from zoneinfo import ZoneInfo
 
+from dam_connector.adapters.akeneo.webhooks import MODEL_PREFIX, AkeneoWebhooks
 from dam_connector.adapters.common.api_client import ApiClient, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, url_option
-from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.product_mapping import AttributeMapping, to_text
-from dam_connector.adapters.common.webhook_signatures import check_sent_at, hmac_sha256, signature_matches
 from dam_connector.adapters.http import HttpResponse
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import parse_integer, parse_timestamp
 from dam_connector.domain.product import Product
-from dam_connector.errors import AdapterError, BadOutput, ConfigError, DeliveryError, NotFound, Refused
-from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
+from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound, Refused
+from dam_connector.ports import PimCapabilities
 
 DEFAULT_ATTRIBUTES = {
     "parent": "parent",  # the code of its product model
@@ -35,17 +35,8 @@ DEFAULT_ATTRIBUTES = {
     "color": "color",
     "material": "material",
 }
-_KIND_BY_ACTION = {
-    "created": EventKind.CREATED,
-    "updated": EventKind.UPDATED,
-    "became-complete": EventKind.UPDATED,
-    "deleted": EventKind.DELETED,
-}
-_KIND_BY_OLD_ACTION = {**_KIND_BY_ACTION, "removed": EventKind.DELETED}
-EVENT_TYPE_PREFIX = "com.akeneo.pim.v1."
-# The Event Platform signs no timestamp. Its retries come within the hour, so an older event is a replay.
-EVENT_PLATFORM_TOLERANCE = timedelta(hours=24)
-MODEL_PREFIX = "model:"  # of a reference that is a product model's code
+IDENTIFIER_TYPE = "pim_catalog_identifier"  # the `attribute_type` of a value that identifies a product
+DEFAULT_IDENTIFIER = "sku"
 ASSET_PREFIX = "asset:"  # of an attribute in plugin.json that is an asset collection, and in image URLs
 IMAGE_URL_PREFIX = "pim:"  # of an image that only this connection can fetch: `pim:CONNECTION/NAME`
 PAGE_SIZE = 100
@@ -55,10 +46,8 @@ MAX_TOKEN_LIFETIME_S = 366 * 86_400
 TOKEN_MARGIN = timedelta(minutes=2)  # a token is renewed so long before it expires
 
 
-class AkeneoPim(ApiClient):
+class AkeneoPim(AkeneoWebhooks, ApiClient):
     """A `Pim` whose references are product uuids, or `model:CODE` for all products of a product model."""
-
-    vendor = "akeneo"
 
     def __init__(
         self,
@@ -66,6 +55,7 @@ class AkeneoPim(ApiClient):
         options: Mapping[str, Any],
         mapping: AttributeMapping,
         assets: Mapping[str, tuple[str, str]],
+        time_zone: tzinfo,
     ) -> None:
         """Create the adapter.
 
@@ -74,6 +64,7 @@ class AkeneoPim(ApiClient):
             options: the options of the connection, checked.
             mapping: our fields by Akeneo's attributes.
             assets: asset collection attribute -> asset family and the family's media attribute.
+            time_zone: of the server, which reads the dates of a search in it.
         """
         super().__init__(context.http, url_option(options, example="https://my-pim.cloud.akeneo.com"), {})
         self._name, self._clock, self._mapping, self._assets = context.name, context.clock, mapping, assets
@@ -83,6 +74,12 @@ class AkeneoPim(ApiClient):
             context.secret(str(options.get("client_secret", "env/AKENEO_CLIENT_SECRET"))),
         )
         self._user = str(options.get("user", ""))
+        # the old Events API names the user, the Event Platform an id of the user or of the client
+        self._own_names = {self._user, *(str(options.get(name, "")) for name in ("client_id", "author"))} - {
+            ""
+        }
+        self._identifier = str(options.get("identifier", ""))
+        self._time_zone = time_zone
         self._password = context.secret(str(options.get("password", "env/AKENEO_PASSWORD")))
         self._locale, self._scope = str(options.get("locale", "")), str(options.get("scope", ""))
         self._locales = [str(each) for each in options.get("locales", ())]
@@ -91,73 +88,6 @@ class AkeneoPim(ApiClient):
         self.capabilities = PimCapabilities(
             can_fetch=True, can_list_changes=True, can_write_back=bool(self._write_back_attributes)
         )
-
-    def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        if "x-akeneo-signature-primary" in inbound.headers:
-            return self._verify_event_platform(inbound)
-        signature = inbound.headers.get("x-akeneo-request-signature", "")
-        timestamp = inbound.headers.get("x-akeneo-request-timestamp", "")
-        if not signature:
-            raise DeliveryError(
-                400, "x-akeneo-signature-primary, or x-akeneo-request-signature and -timestamp, are missing"
-            )
-        check_sent_at(timestamp, inbound.received_at, "x-akeneo-request-timestamp")
-        message = timestamp.encode() + b"." + inbound.body
-        expected = [hmac_sha256(secret, message) for secret in self._secrets]
-        if not signature_matches(signature, *expected, hexadecimal=True):
-            raise DeliveryError(401, "the signature does not match any of this connection's secrets")
-        return VerifiedWebhook(key=hashlib.sha256(inbound.body).hexdigest())
-
-    def _verify_event_platform(self, inbound: InboundWebhook) -> VerifiedWebhook:
-        """Verify one event of the Event Platform; its time is only in the signed body."""
-        if inbound.headers.get("x-akeneo-signature-algorithm", "HmacSHA256") != "HmacSHA256":
-            raise DeliveryError(400, "x-akeneo-signature-algorithm: only HmacSHA256 is supported")
-        signatures = [
-            inbound.headers.get(f"x-akeneo-signature-{which}", "") for which in ("primary", "secondary")
-        ]
-        expected = [hmac_sha256(secret, inbound.body) for secret in self._secrets]
-        if not any([signature_matches(s, *expected, hexadecimal=True) for s in signatures if s]):
-            raise DeliveryError(401, "neither signature matches any of this connection's secrets")
-        try:
-            event = parse_json(inbound.body, self.vendor)
-        except BadOutput as error:
-            raise DeliveryError(400, str(error)) from error
-        if not isinstance(event, dict) or not event.get("id"):
-            digest = hashlib.sha256(inbound.body).hexdigest()
-            return VerifiedWebhook(key=f"ping:{digest}", is_event=False)
-        at = parse_timestamp(event.get("time"))
-        if at is None or abs(inbound.received_at - at) > EVENT_PLATFORM_TOLERANCE:
-            raise DeliveryError(401, "the event's time is more than a day off")
-        return VerifiedWebhook(key=str(event["id"])[:180])
-
-    def normalize(self, inbound: InboundWebhook) -> list[Event]:
-        message = parse_json(inbound.body, self.vendor)
-        if not isinstance(message, dict):
-            raise BadOutput(self.vendor, "normalize", "/: the body is not a JSON object")
-        if isinstance(message.get("events"), list):  # of the Events API, up to ten in one webhook
-            entries = [entry for entry in message["events"] if isinstance(entry, dict)]
-            return [event for entry in entries for event in self._events_api_event(entry, inbound)]
-        subject, _, action = str(message.get("type", "")).removeprefix(EVENT_TYPE_PREFIX).partition(".")
-        kind, data = _KIND_BY_ACTION.get(action.partition(".")[0]), message.get("data")
-        if not str(message.get("type", "")).startswith(EVENT_TYPE_PREFIX) or kind is None:
-            return []
-        if not isinstance(data, dict):
-            raise BadOutput(self.vendor, "normalize", "/data: the event has none")
-        if self._user and (data.get("author") or {}).get("identifier") == self._user:
-            return []  # our own write_back caused it
-        ref = _ref(subject, data.get(subject.replace("-", "_")) or {})
-        at = parse_timestamp(message.get("time")) or inbound.received_at
-        return [Event(kind=_event_kind(kind, ref), ref=ref, at=at)]
-
-    def _events_api_event(self, entry: Mapping[str, Any], inbound: InboundWebhook) -> Iterator[Event]:
-        """Yield the event of one entry of the old Events API, unless our own write_back caused it."""
-        subject, _, action = str(entry.get("action", "")).partition(".")
-        kind = _KIND_BY_OLD_ACTION.get(action)
-        if kind is None or (self._user and entry.get("author") == self._user):
-            return
-        ref = _ref(subject.replace("_", "-"), (entry.get("data") or {}).get("resource") or {})
-        at = parse_timestamp(entry.get("event_datetime")) or inbound.received_at
-        yield Event(kind=_event_kind(kind, ref), ref=ref, at=at)
 
     def fetch(self, ref: str) -> list[Product]:
         if not ref.startswith(MODEL_PREFIX):
@@ -170,8 +100,8 @@ class AkeneoPim(ApiClient):
         return [self._product(record) for record in records]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
-        since_utc = since.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        search = {"updated": [{"operator": ">", "value": since_utc}]}
+        local_since = since.astimezone(self._time_zone).strftime("%Y-%m-%d %H:%M:%S")
+        search = {"updated": [{"operator": ">", "value": local_since}]}
         for record in self._search(search, "changed_since"):
             at = parse_timestamp(record.get("updated")) or since
             yield Event(kind=EventKind.UPDATED, ref=str(record["uuid"]), at=at)
@@ -207,10 +137,13 @@ class AkeneoPim(ApiClient):
         }
         values["category"] = values.get("category") or (record.get("categories") or [record.get("family")])[0]
         values["family"] = record.get("family")
-        sku = str(record.get("identifier") or values.get("sku") or "")
-        if not sku:
-            raise BadOutput(self.vendor, "fetch", f"/identifier: product {record.get('uuid')} has none")
-        attributes = {code: to_text(value) for code, value in values.items() if value is not None}
+        sku = self._sku(record, values)
+        attributes = {
+            code: to_text(value)
+            for code, value in values.items()
+            # what the connector wrote back is no fact of the product: it must not start a new version
+            if value is not None and code not in self._write_back_attributes.values()
+        }
 
         def get_value(attribute: str) -> Any:
             if attribute in self._mapping.image_attributes:
@@ -219,6 +152,30 @@ class AkeneoPim(ApiClient):
 
         translations = {each: self._values_in(record, each).get for each in self._locales}
         return self._mapping.build_product(sku, get_value, (), attributes, translations)
+
+    def _sku(self, record: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+        """Return the value of the identifier attribute.
+
+        A product that is asked for by its uuid has no identifier of its own, only that value.
+
+        Raises:
+            BadOutput: the product has none.
+        """
+        typed = [
+            code
+            for code, entries in (record.get("values") or {}).items()
+            if any(isinstance(e, dict) and e.get("attribute_type") == IDENTIFIER_TYPE for e in entries or ())
+        ]
+        candidates = [self._identifier] if self._identifier else [DEFAULT_IDENTIFIER, *typed[:1]]
+        sku = next((str(values[code]) for code in candidates if values.get(code)), "")
+        if not sku:
+            raise BadOutput(
+                self.vendor,
+                "fetch",
+                f"/values/{candidates[-1]}: product {record.get('uuid')} has no value; name the attribute "
+                "that holds the SKU in the option identifier",
+            )
+        return sku
 
     def _values_in(self, record: Mapping[str, Any], locale: str) -> dict[str, Any]:
         """Return the values that a record has in a locale, by attribute."""
@@ -306,24 +263,6 @@ class _TokenExpired(Refused):
     """A token expired, or was revoked before its time."""
 
 
-def _ref(subject: str, resource: Mapping[str, Any]) -> str:
-    """Return our reference of an event's product or product model.
-
-    Raises:
-        BadOutput: the event names neither.
-    """
-    if subject == "product-model" and resource.get("code"):
-        return f"{MODEL_PREFIX}{resource['code']}"
-    if not resource.get("uuid"):
-        raise BadOutput("akeneo", "normalize", "/data: it names no product")
-    return str(resource["uuid"])
-
-
-def _event_kind(kind: EventKind, ref: str) -> EventKind:
-    """Return UPDATED for product models: if one is deleted, its products have events of their own."""
-    return EventKind.UPDATED if ref.startswith(MODEL_PREFIX) else kind
-
-
 def _assets_option(options: Mapping[str, Any], mapping: AttributeMapping) -> dict[str, tuple[str, str]]:
     """Read the option `assets`: attribute -> (family, media attribute), for each mapped asset collection.
 
@@ -347,6 +286,21 @@ def _assets_option(options: Mapping[str, Any], mapping: AttributeMapping) -> dic
     return {name: (str(entry["family"]), str(entry["media"])) for name, entry in assets.items()}
 
 
+def _time_zone_option(options: Mapping[str, Any]) -> tzinfo:
+    """Read the option `time_zone`, e.g. `Europe/Paris`.
+
+    Raises:
+        ConfigError: there is no such time zone.
+    """
+    if (name := str(options.get("time_zone", "UTC"))) == "UTC":
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        reason = "is no time zone of this machine, e.g. Europe/Paris; the package tzdata brings them"
+        raise ConfigError(f"time_zone: {name[:60]!r} {reason}") from error
+
+
 def connect(options: Mapping[str, Any], context: AdapterContext) -> AkeneoPim:
     """Open the adapter.
 
@@ -354,9 +308,10 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> AkeneoPim:
         ConfigError: an option is wrong.
     """
     names = ("base_url", "client_id", "client_secret", "user", "password", "secrets", "locale", "scope")
-    check_options(options, *names, "attributes", "assets", "unit", "write_back", "locales")
+    more = ("author", "identifier", "time_zone", "attributes", "assets", "unit", "write_back", "locales")
+    check_options(options, *names, *more)
     mapping = AttributeMapping("akeneo", DEFAULT_ATTRIBUTES, options)
     assets = _assets_option(options, mapping)
     if wrong := [name for name in options.get("write_back", {}) if name not in ("ar_url", "status")]:
         raise ConfigError(f"write_back: {wrong[0]!r} is neither ar_url nor status")
-    return AkeneoPim(context, options, mapping, assets)
+    return AkeneoPim(context, options, mapping, assets, _time_zone_option(options))

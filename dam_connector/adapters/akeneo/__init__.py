@@ -1,0 +1,1 @@
+"""The adapter for Akeneo: the products in `pim`, the events in `webhooks`."""
