@@ -22,7 +22,7 @@ from schemas.problem_context import in_plain_words
 from schemas.record_mapping import MappingSchema, SignatureSchema
 from schemas.sheet_headers import COLUMNS
 
-MEDIA_FORMATS = ("jpeg", "png", "webp", "glb", "usdz", "web")
+MEDIA_FORMATS = ("jpeg", "png", "webp", "glb", "usdz", "web", "mp4")
 Options = dict[str, fields.Field]
 
 
@@ -165,7 +165,10 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "client_id": _text("Client id of the connection."),
             "client_secret": _secret("Client secret"),
             **_USER,
+            "author": _text("By which events name our own user, where it is neither user nor client id."),
             "secrets": _secrets("Secrets of its webhooks."),
+            "identifier": _text("The attribute that holds the SKU."),
+            "time_zone": _text("Time zone of the server, e.g. Europe/Paris."),
             "locale": _text("The locale to prefer."),
             "locales": _texts("Further locales whose texts are taken in.", LOCALE),
             "scope": _text("The channel to prefer."),

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
 from dam_connector.domain import prompts
-from dam_connector.domain.file_names import LODS
+from dam_connector.domain.file_names import LODS, VIDEO
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import (
     CAMERAS,
@@ -24,9 +24,11 @@ from dam_connector.domain.rules import (
 )
 from dam_connector.domain.run import RunKind
 from schemas.common import CATEGORY, NOT_EMPTY, SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
+from schemas.motion_rules import motion_contradictions
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
 IMAGE_FORMATS = ("jpeg", "webp", "avif", "png")
+RENDITION_FORMATS = (*IMAGE_FORMATS, VIDEO)
 MODEL_FORMATS = ("glb", "usdz", "web", *LODS)
 _HEX = "#[0-9a-fA-F]{6}"
 _GROUND = validate.Regexp(
@@ -202,10 +204,11 @@ class DeliverableSchema(Schema):
         "What pictures must not show; it is added to the prompt.", validate=validate.Length(max=500)
     )
     formats = fields.List(
-        fields.String(validate=validate.OneOf(IMAGE_FORMATS + MODEL_FORMATS)),
+        fields.String(validate=validate.OneOf(RENDITION_FORMATS + MODEL_FORMATS)),
         validate=validate.Length(min=1),
         metadata={
-            "description": "File formats. For renditions: jpeg, webp, avif, png. For models: glb, usdz, "
+            "description": "File formats. For renditions: jpeg, webp, avif, png, and mp4 for a clip, beside "
+            "its webp (needs the extra `video`). For models: glb, usdz, "
             "web (a GLB compressed with Draco and WebP), "
             "lod1 and lod2 (GLBs with a quarter and a sixteenth of the triangles, "
             "their textures half and a quarter as wide)."
@@ -286,7 +289,7 @@ class DeliverableSchema(Schema):
 
     @validates_schema(skip_on_field_errors=True)
     def formats_fit_kind(self, data: dict[str, Any], **_: object) -> None:
-        known = IMAGE_FORMATS if data["kind"] == "rendition" else MODEL_FORMATS
+        known = RENDITION_FORMATS if data["kind"] == "rendition" else MODEL_FORMATS
         for number, name in enumerate(data.get("formats", ())):
             if name not in known:
                 raise ValidationError(
@@ -333,7 +336,6 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for channel in data.get("budgets", {}):
         if data["kind"] == "model" and channel not in data.get("channels", ()):
             yield "budgets", f"{channel} is not one of this deliverable's channels"
-    moving = data.get("motion", Motion.STILL) != Motion.STILL
     if data["kind"] != "rendition":
         yield from (
             (f, "this is for renditions") for f in ("camera", "motion", "frames", "reflection") if f in data
@@ -365,15 +367,7 @@ def _contradictions(data: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "generator", "a rendition of a model is always made by the generator local"
     elif "views" in data:
         yield "views", "a rendition of a model has no photo; set `camera`"
-    if moving:
-        if data.get("style") == "lifestyle":
-            yield "motion", "a spin or clip has the style studio"
-        if data.get("profiles"):
-            yield "profiles", "profiles are for still pictures"
-        if data["motion"] == Motion.CLIP and data.get("formats", ["webp"]) != ["webp"]:
-            yield "formats", "a clip is made as webp"
-    elif "frames" in data:
-        yield "frames", "this is for `motion` spin or clip"
+    yield from motion_contradictions(data)
 
 
 def build_deliverable(data: dict[str, Any]) -> Deliverable:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from schemas.deliverable import IMAGE_FORMATS, MODEL_FORMATS
+from schemas.deliverable import MODEL_FORMATS, RENDITION_FORMATS
 
 MAX_SHOWN_CHARACTERS = 60
 _SECRET_KEY = re.compile(r"(secret|token|password|api_key|private_key)s?$")
@@ -75,7 +75,7 @@ def _for_kind(message: str, keys: list[str], raw: object) -> str:
     if not message.startswith("Must be one of") or (keys[:1], keys[2:3]) != (["deliverables"], ["formats"]):
         return message
     _, kind = _value_at([*keys[:2], "kind"], raw)
-    known = {"rendition": IMAGE_FORMATS, "model": MODEL_FORMATS}.get(str(kind))
+    known = {"rendition": RENDITION_FORMATS, "model": MODEL_FORMATS}.get(str(kind))
     return f"Must be one of: {', '.join(known)}." if known else message
 
 

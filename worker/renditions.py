@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from dam_connector.domain.file_names import VIDEO
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.picture_profiles import byte_budget
 from dam_connector.domain.product import Product, View
@@ -21,6 +22,7 @@ from worker.imaging.provider_pictures import best_match, crop_to_format, match_f
 from worker.imaging.salient_net import NO_NET
 from worker.imaging.scene_choice import SceneFacts, ScenePlan, plan_scene
 from worker.imaging.touch_up import reduced
+from worker.imaging.video import encode_mp4
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.turntable import OBLIQUE_DEG, render_views
@@ -287,6 +289,9 @@ def _render_model(model: TexturedMesh, request: RenditionRequest) -> RenditionRe
     if clip:
         data = encode_clip([p.rgb for p in clip], [p.alpha for p in clip], request.max_bytes)
         files.append(RenditionFile(data=data, format="webp"))
+        if VIDEO in deliverable.formats:
+            video = encode_mp4([p.rgb for p in clip], request.max_bytes)
+            files.append(RenditionFile(data=video, format=VIDEO))
     facts: Facts = {
         "camera": deliverable.camera,
         "frames": 1 if motion == Motion.STILL else deliverable.frames,

@@ -8,6 +8,7 @@ from dam_connector.domain.version import Role, VersionFile
 
 WEB_GLB = "web"  # format of a version's second GLB, compressed for the web
 LODS = ("lod1", "lod2")  # levels of detail, each with a quarter of the triangles of the one before
+VIDEO = "mp4"  # format of a turntable as a video
 GLB_FORMATS = ("glb", WEB_GLB, *LODS)
 EXTENSIONS = {"jpeg": "jpg", **dict.fromkeys(GLB_FORMATS, "glb")}  # where it is not the format's name
 

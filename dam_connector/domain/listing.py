@@ -9,6 +9,7 @@ from dam_connector.domain.version import ApprovedVersion, Role, VersionFile
 
 SHOP_PICTURE_FORMATS = ("jpeg", "png", "webp")  # the most preferred first
 SHOP_MODEL_FORMATS = ("glb", "usdz")
+SHOP_VIDEO_FORMATS = ("mp4",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +59,17 @@ class MediaFile:
     def is_model(self) -> bool:
         return self.file.mime.startswith("model/")
 
+    @property
+    def is_video(self) -> bool:
+        return self.file.mime.startswith("video/")
+
 
 def media_files(
     listing: Listing,
     *,
     picture_formats: Sequence[str] = SHOP_PICTURE_FORMATS,
     model_formats: Sequence[str] = SHOP_MODEL_FORMATS,
+    video_formats: Sequence[str] = (),
 ) -> Iterator[MediaFile]:
     """Yield the files that a shop takes, in order. Spin frames are left out: they need a viewer of their own.
 
@@ -71,6 +77,7 @@ def media_files(
         listing: What is to be live.
         picture_formats: Formats that the shop takes, the most preferred first: one file for each picture.
         model_formats: Formats that the shop takes: one file of each for each model.
+        video_formats: Formats that the shop takes: a turntable goes there as a video in place of its picture.
     """
     for placement in listing.placements:
         version = placement.approved.version
@@ -78,7 +85,8 @@ def media_files(
         if version.asset.kind == "model":
             files = [primary[format] for format in model_formats if format in primary]
         else:
-            files = [primary[format] for format in picture_formats if format in primary][:1]
+            formats = (*video_formats, *picture_formats)
+            files = [primary[format] for format in formats if format in primary][:1]
         for file in files:
             yield MediaFile(
                 file=file,

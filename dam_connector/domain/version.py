@@ -145,6 +145,7 @@ class Version:
                 key=lambda f: (
                     f.role is not Role.PRIMARY,
                     f.format not in ("glb", "jpeg", "png"),
+                    f.mime.startswith("video/"),
                     f.view,
                     f.name,
                 ),

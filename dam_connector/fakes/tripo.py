@@ -1,7 +1,7 @@
 """A fake of Tripo's API v3.
 
-Sources: the package tripo3d 1.0.0 on PyPI (Tripo's own client), client.py, models.py and _http.py; tryAGI/Tripo,
-src/libs/Tripo/openapi.yaml; for webhooks tryAGI/Tripo, TripoWebhookSignature.cs.
+Sources: the package tripo3d 1.0.0 on PyPI (Tripo's own client), client.py, models.py and _http.py;
+tryAGI/Tripo, src/libs/Tripo/openapi.yaml; for webhooks tryAGI/Tripo, TripoWebhookSignature.cs.
 """
 
 import hashlib

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -12,9 +12,11 @@ from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
 from dam_connector.domain.rules import Connection
-from dam_connector.ports import LibraryStore, Provider
+from dam_connector.ports import LibraryStore, Pim, Provider
+from tests.contracts.documented_pims import FAKES, SECRETS
+from tests.contracts.pim_servers import FakePim
 from tests.contracts.provider_harness import HARNESSES, WORKFLOW, ProviderHarness
-from tests.support import TestClock
+from tests.support import TestClock, http_to
 
 TIMEOUT_S = 30.0  # a busy machine must not look like a fault of the vendor
 SHORT_TIMEOUT_S = 1.0  # for tests of slow servers
@@ -76,3 +78,24 @@ def provider_on_blocked_host(harness: ProviderHarness) -> Callable[[], Provider]
         return open_adapter("provider", "x", connection, replace(harness.context, http=http))
 
     return opened
+
+
+@pytest.fixture
+def opened(context: AdapterContext) -> Iterator[Callable[..., tuple[Pim, FakePim]]]:
+    shops: list[FakePim] = []
+
+    def open_one(name: str, **options: Any) -> tuple[Pim, FakePim]:
+        answer, usual = FAKES[name]
+        shops.append(FakePim(answer))
+        own = replace(context, http=http_to(shops[-1].host, context), secret=SECRETS.__getitem__)
+        found: Pim = open_adapter(
+            "pim",
+            "main",
+            Connection(adapter=name, options={"base_url": shops[-1].url, **usual, **options}),
+            own,
+        )
+        return found, shops[-1]
+
+    yield open_one
+    for shop in shops:
+        shop.stop()

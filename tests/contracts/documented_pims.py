@@ -8,6 +8,7 @@ Sources of Shopify: the schema of the Admin API 2026-10 in the package @shopify/
 
 import base64
 import json
+from collections.abc import Callable
 from typing import Any
 
 from tests.contracts.pim_servers import FakePimReply
@@ -177,4 +178,15 @@ SHOPIFY = {
     "token": "env/T",
     "secrets": ["env/S"],
     "attributes": {"height": "meta:custom.height", "style_tags": "tags"},
+}
+SECRETS = {
+    "env/S": "secret-1",
+    "env/S2": "secret-2",
+    "env/C": "client-word",
+    "env/P": "word",
+    "env/T": "token",
+}
+FAKES: dict[str, tuple[Callable[..., FakePimReply], dict[str, Any]]] = {
+    "akeneo": (akeneo, AKENEO),
+    "shopify": (shopify, SHOPIFY),
 }

@@ -1,7 +1,7 @@
 """The cost of a query to Shopify, as its documentation calculates it before the query runs.
 
-Source: shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits: an object costs 1, a scalar 0, a connection 2
-and its `first` times the cost of a node; a query that costs more than 1,000 is refused (MAX_COST_EXCEEDED).
+Source: shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits. An object costs 1, a scalar 0, a
+connection 2 and its `first` times the cost of a node. A query that costs more than 1,000 is refused.
 """
 
 import re

@@ -283,6 +283,28 @@ def test_a_model_that_shopify_shows_in_other_proportions_is_refused(
     shop.stop()
 
 
+def test_a_turntable_goes_as_a_video_where_videos_are_taken(
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable[[Channel, Listing], str]
+) -> None:
+    """Elsewhere it goes as its animated picture."""
+    clip = packshot(blobs)
+    made = {
+        format: replace(
+            clip.version.files[0],
+            name=f"CH123_Clip_V1_{format.upper()}.{format}",
+            format=format,
+            mime=mime,
+            sha256=blobs.put(b"\xff\xd8" + format.encode() * 40),
+        )
+        for format, mime in (("webp", "image/webp"), ("mp4", "video/mp4"))
+    }
+    both = approved(replace(clip.version, files=tuple(made.values())))
+    settle(channel, listing(both))
+    taken = made["mp4" if server.vendor == "shopify" else "webp"]
+    assert channel.live_files(listing(both)) == (taken.name,) == channel.expected_files(listing(both))
+    assert server.stored_bytes(server.media_names()[-1]) == blobs.get(taken.sha256)
+
+
 def test_a_vendure_that_refuses_usdz_is_reported_with_the_remedy(
     context: AdapterContext, blobs: Blobs
 ) -> None:

@@ -372,7 +372,6 @@ def test_a_storage_that_does_not_answer_is_tried_again(
 def test_aem_gets_parts_of_the_size_that_it_names(
     start_fake: Callable[[str], FakeDam], context: AdapterContext, blobs: Blobs
 ) -> None:
-    """Only the last part may be smaller than `minPartSize`, also where there are more addresses than parts."""
     server = start_fake("aem")
     server.min_part_size = 50  # type: ignore[attr-defined]
     ref = push(server.open(context), blobs)

@@ -148,6 +148,21 @@ def test_the_shipped_rules_are_good_and_fit_their_schema() -> None:
                 "/deliverables/0/profiles: profiles are for still pictures",
             ],
         ),
+        *(
+            (
+                {"deliverables": [{"name": "a", "kind": "rendition", "made_from": "m", **changes}]},
+                [f"/deliverables/0/formats: {problem}"],
+            )
+            for changes, problem in (
+                ({"formats": ["webp", "mp4"]}, "mp4 is for `motion` clip"),
+                ({"motion": "spin", "formats": ["webp", "mp4"]}, "a spin is made of pictures"),
+                ({"motion": "clip", "formats": ["mp4"]}, "a clip is made as webp, and also as mp4"),
+                (
+                    {"motion": "clip", "formats": ["webp", "mp4"], "background": "transparent"},
+                    "mp4 cannot be transparent",
+                ),
+            )
+        ),
         (
             {
                 "deliverables": [

@@ -25,6 +25,7 @@ from worker.checks import (
     rendition_files,
     usdz,
     uvs,
+    videos,
     web_glb,
 )
 from worker.measuring.check_subject import CheckSubject
@@ -48,6 +49,7 @@ CHECKS: Mapping[str, tuple[Check, str]] = {
     "levels of detail": (lods.check, "lod"),
     "pictures": (rendition_files.check, "picture"),
     "picture profiles": (picture_limits.check, "picture"),
+    "videos": (videos.check, "mp4"),
     "labels": (embedded_metadata.check, "any"),
     "names": (name_patterns.check, "any"),
 }

@@ -16,6 +16,7 @@ MIME = {
     "webp": "image/webp",
     "avif": "image/avif",
     "png": "image/png",
+    "mp4": "video/mp4",
     "usdz": "model/vnd.usdz+zip",
     **dict.fromkeys(GLB_FORMATS, "model/gltf-binary"),
 }

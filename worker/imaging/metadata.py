@@ -15,6 +15,7 @@ from defusedxml import DefusedXmlException, ElementTree
 from PIL import Image, ImageFile, IptcImagePlugin
 
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED
+from worker.imaging.mp4_boxes import is_mp4, read_xmp, write_xmp
 
 # IPTC NewsCodes, https://cv.iptc.org/newscodes/digitalsourcetype/
 _IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -134,7 +135,9 @@ def _property(name: str, array: str, text: str) -> str:
 
 
 def read_metadata(data: bytes) -> dict[str, str]:
-    """Return the metadata of a picture file; nothing if it cannot be read."""
+    """Return the metadata of a picture or video; nothing if it cannot be read."""
+    if is_mp4(data):
+        return clean_metadata(parse_xmp_packet(read_xmp(data)))
     try:
         with Image.open(io.BytesIO(data)) as image:
             return image_metadata(image)
@@ -201,8 +204,10 @@ def _read_iim(image: Image.Image) -> dict[str, str]:
 
 
 def write_metadata(data: bytes, metadata: Mapping[str, str]) -> bytes:
-    """Return a JPEG, AVIF, WebP or PNG with this metadata; no pixel is encoded again."""
+    """Return a JPEG, AVIF, WebP, PNG or MP4 with this metadata; no pixel is encoded again."""
     xmp = build_xmp_packet(metadata)
+    if is_mp4(data):
+        return write_xmp(data, xmp)
     if data[:2] == b"\xff\xd8":
         return _write_jpeg(data, xmp, clean_metadata(metadata))
     if data[4:12] == b"ftypavif":

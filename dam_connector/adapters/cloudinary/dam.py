@@ -167,7 +167,7 @@ class CloudinaryDam(CloudinaryPhotos):
 
     def remove(self, ref: str) -> None:
         query = urlencode({"prefix": f"{ref.rpartition('/')[0]}/"})
-        for resource_type in ("image", "raw"):
+        for resource_type in ("image", "raw", "video"):
             self.request("DELETE", f"/resources/{resource_type}/upload?{query}", "remove")
 
     def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
@@ -239,7 +239,7 @@ class CloudinaryDam(CloudinaryPhotos):
 
 def _resource_type(file: VersionFile) -> str:
     """Return Cloudinary's type of a file; a GLB is an image there."""
-    return "raw" if file.format == "usdz" else "image"
+    return "raw" if file.format == "usdz" else "video" if file.mime.startswith("video/") else "image"
 
 
 def _public_id(request: PushRequest, file: VersionFile) -> str:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from dam_connector.domain.listing import (
     SHOP_MODEL_FORMATS,
     SHOP_PICTURE_FORMATS,
+    SHOP_VIDEO_FORMATS,
     Listing,
     MediaFile,
     media_files,
@@ -19,15 +20,16 @@ FORMATS = (*SHOP_PICTURE_FORMATS, *SHOP_MODEL_FORMATS, "web")
 def formats_option(options: Mapping[str, Any], default: Sequence[str]) -> tuple[str, ...]:
     """Read the option `formats`: the file formats to publish, e.g. `["jpeg", "glb"]`.
 
-    A picture is published in the first of these formats that it has, a model in all of them.
+    A picture is published in the first of these formats that it has, a model in all of them. Videos are known
+    where the default names them: in shops that take them.
 
     Raises:
         ConfigError: it is no list, or holds an unknown format.
     """
-    names = options.get("formats", list(default))
-    if not isinstance(names, list) or (unknown := [name for name in names if name not in FORMATS]):
+    names, known = options.get("formats", list(default)), list(dict.fromkeys((*FORMATS, *default)))
+    if not isinstance(names, list) or (unknown := [name for name in names if name not in known]):
         raise ConfigError(
-            f"formats: {unknown[0] if isinstance(names, list) else names!r} is none of {', '.join(FORMATS)}"
+            f"formats: {unknown[0] if isinstance(names, list) else names!r} is none of {', '.join(known)}"
         )
     return tuple(names)
 
@@ -38,7 +40,8 @@ def select_media(listing: Listing, formats: Sequence[str]) -> list[MediaFile]:
         media_files(
             listing,
             picture_formats=[name for name in formats if name in SHOP_PICTURE_FORMATS],
-            model_formats=[name for name in formats if name not in SHOP_PICTURE_FORMATS],
+            model_formats=[n for n in formats if n not in (*SHOP_PICTURE_FORMATS, *SHOP_VIDEO_FORMATS)],
+            video_formats=[name for name in formats if name in SHOP_VIDEO_FORMATS],
         )
     )
 

@@ -1,7 +1,7 @@
 """Shopify as a channel: pictures and 3D models are media of the product, through the Admin GraphQL API.
 
 Options: `base_url`; `token`, by default `env/SHOPIFY_TOKEN`; `api_version`; `formats`, by default
-["jpeg", "png", "webp", "glb"]; `place`, "after" (default) or "before" the shop's own media. Facts:
+["jpeg", "png", "webp", "glb", "mp4"]; `place`, "after" (default) or "before" the shop's own media. Facts:
 docs/connections/shopify.md.
 
 A file is uploaded to a staged target, created by `fileCreate`, processed by Shopify (the run sleeps
@@ -28,12 +28,12 @@ from dam_connector.domain.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused
 from dam_connector.ports import Blobs
 
-DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
+DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb", "mp4")
 PROCESSING_WAIT_S = 8.0
 MAX_PROPORTION_ERROR = 0.05  # between a model's bounding box in the shop and the product's dimensions
 _FILE = "id fileStatus ... on Model3d { boundingBox { size { x y z } } } ... on MediaImage { mimeType }"
 # Two queries: Shopify refuses one that may cost more than 1,000 points.
-_VARIANT_QUERY = """query Variant($query: String!) {
+_SKU_QUERY = """query Variant($query: String!) {
   productVariants(first: 50, query: $query) { nodes { sku product { id } } } }"""
 _PRODUCT_QUERY = f"""query Place($id: ID!) {{ product(id: $id) {{ id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
@@ -109,7 +109,7 @@ class ShopifyChannel:
         return tuple(names.get(sha256, sha256) for sha256, id in noted.items() if id in attached)
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
-        data = self._client.query(_VARIANT_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")
+        data = self._client.query(_SKU_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")
         variants = nodes(data.get("productVariants"))
         id = next((node["product"]["id"] for node in variants if node.get("sku") == sku), None)
         return self._product(str(id)) if id else None
@@ -143,8 +143,12 @@ class ShopifyChannel:
 
     def _create_file(self, file: MediaFile, data: bytes) -> dict[str, Any]:
         source = self._upload_staged(file, data)
-        kind = "MODEL_3D" if file.is_model else "IMAGE"
-        entry = {"originalSource": source, "alt": file.alt_text, "contentType": kind, "filename": file.name}
+        entry = {
+            "originalSource": source,
+            "alt": file.alt_text,
+            "contentType": _kind(file),
+            "filename": file.name,
+        }
         created = self._mutate(_CREATE, {"files": [entry]}, "fileCreate").get("files") or []
         if not created:
             raise BadOutput("shopify", "publish", "/data/fileCreate/files: it is empty")
@@ -156,7 +160,7 @@ class ShopifyChannel:
             "filename": file.name,
             "mimeType": file.file.mime,
             "httpMethod": "POST",
-            "resource": "MODEL_3D" if file.is_model else "IMAGE",
+            "resource": _kind(file),
             "fileSize": str(len(data)),
         }
         result = self._mutate(_STAGED_TARGET, {"input": [entry]}, "stagedUploadsCreate")
@@ -214,6 +218,11 @@ class ShopifyChannel:
     ) -> dict[str, Any]:
         data = self._client.query(mutation, variables, "publish")
         return self._client.mutation_result(data, name, "publish", errors=errors)
+
+
+def _kind(file: MediaFile) -> str:
+    """Return Shopify's name of a kind of file, the same for an upload and for a file."""
+    return "MODEL_3D" if file.is_model else "VIDEO" if file.is_video else "IMAGE"
 
 
 def _check_proportions(name: str, found: Mapping[str, Any], dimensions: Dimensions) -> None:

@@ -55,6 +55,8 @@ IssueCode = Literal[
     "rendition.bytes",
     "rendition.likeness",
     "rendition.size",
+    "rendition.video",
+    "rendition.video_extra",
     "rendition.no_scene",
     "rendition.scene_unsure",
     "rendition.size_guessed",

@@ -46,6 +46,16 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
         "The size of the product is unknown, so the scale of its scene is a guess.",
         "Give the dimensions in the record, or a category that names the kind of product.",
     ),
+    "rendition.video": IssueSpec(
+        "error",
+        "The video does not play everywhere.",
+        "Regenerate the rendition. If it happens again, take mp4 out of `formats` and report it.",
+    ),
+    "rendition.video_extra": IssueSpec(
+        "error",
+        "Videos need a library that is not installed.",
+        "Install the extra: pip install 'dam-connector[video]'. Or take mp4 out of `formats`.",
+    ),
     "rendition.prompt_ignored": IssueSpec(
         "info",
         "The prompt did not change the picture.",

@@ -69,7 +69,11 @@ class FakeShopify(FakeGraphQlChannel):
 
     def do_stage(self, variables: dict[str, Any]) -> Any:
         (file_input,) = variables["input"]
-        assert isinstance(file_input["fileSize"], str) and file_input["resource"] in ("IMAGE", "MODEL_3D")
+        assert isinstance(file_input["fileSize"], str) and file_input["resource"] in (
+            "IMAGE",
+            "MODEL_3D",
+            "VIDEO",
+        )
         url = f"{self.base_url}/storage/{len(self.stored)}/{file_input['filename']}"
         target = {"url": url, "resourceUrl": url, "parameters": [{"name": "policy", "value": "p"}]}
         return {"stagedUploadsCreate": {"stagedTargets": [target], "userErrors": []}}

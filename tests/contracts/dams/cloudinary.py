@@ -1,6 +1,6 @@
 """A fake Cloudinary: signed uploads that keep existing assets, manual moderation, an Admin API.
 
-Sources: cloudinary/pycloudinary, cloudinary/utils.py (signatures), api.py and uploader.py (addresses, fields);
+Sources: cloudinary/pycloudinary, cloudinary/utils.py (signatures), api.py, uploader.py (addresses, fields);
 cloudinary/asset-management-js, src/models/components/info.ts (assets, moderations), docs/models/components/
 searchresponse.md; cloudinary/cloudinary_npm, docs/moderate-upload.md.
 """
