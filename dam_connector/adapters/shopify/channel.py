@@ -32,10 +32,13 @@ DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb")
 PROCESSING_WAIT_S = 8.0
 MAX_PROPORTION_ERROR = 0.05  # between a model's bounding box in the shop and the product's dimensions
 _FILE = "id fileStatus ... on Model3d { boundingBox { size { x y z } } } ... on MediaImage { mimeType }"
-_PRODUCT_QUERY = f"""query Place($query: String!) {{
-  productVariants(first: 5, query: $query) {{ nodes {{ id sku product {{ id handle onlineStoreUrl
+_PRODUCT = f"""id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
-    media(first: 250) {{ nodes {{ id }} }} }} }} }} }}"""
+    media(first: 250) {{ nodes {{ id }} }}"""
+_PRODUCT_QUERY = f"""query Place($query: String!) {{
+  productVariants(first: 5, query: $query) {{ nodes {{ id sku product {{ {_PRODUCT} }} }} }} }}"""
+_PARENT_QUERY = f"query Parent($id: ID!) {{ product(id: $id) {{ {_PRODUCT} }} }}"
+_PRODUCT_ID = "gid://shopify/Product/"  # a product's id begins so
 _FILE_QUERY = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
 _STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
@@ -67,7 +70,9 @@ class ShopifyChannel:
         if product is None:
             if files:
                 raise NotFound("shopify", "publish", f"the shop has no variant with the SKU {sku}")
-            return ""
+            product = self._find_parent(listing)
+            if product is None:
+                return ""
         with self._context.lock_resource(f"product {product['id']}"):  # other variants share its media
             return self._sync_product(self._find_product(sku) or product, listing, files, blobs)
 
@@ -98,7 +103,7 @@ class ShopifyChannel:
         return tuple(media.name for media in select_media(listing, self._formats))
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
-        product = self._find_product(listing.product.sku)
+        product = self._find_product(listing.product.sku) or self._find_parent(listing)
         if product is None:
             return ()
         attached = {node["id"] for node in nodes(product.get("media"))}
@@ -110,6 +115,19 @@ class ShopifyChannel:
         data = self._client.query(_PRODUCT_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")
         variants = nodes(data.get("productVariants"))
         return next((node["product"] for node in variants if node.get("sku") == sku), None)
+
+    def _find_parent(self, listing: Listing) -> dict[str, Any] | None:
+        """Return the product of a variant that is gone, where the shop is the listing's PIM too.
+
+        It has what was published for the variant.
+        """
+        parent = str(listing.product.parent or "")
+        if not parent.startswith(_PRODUCT_ID):
+            return None
+        found: dict[str, Any] | None = self._client.query(_PARENT_QUERY, {"id": parent}, "publish").get(
+            "product"
+        )
+        return found
 
     def _ready_file(self, file: MediaFile, dimensions: Dimensions, blobs: Blobs) -> str:
         """Return the id of a processed file; upload it unless an earlier attempt did.

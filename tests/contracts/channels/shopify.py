@@ -6,6 +6,7 @@ from typing import Any
 from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 
+PRODUCT_ID = "gid://shopify/Product/1"
 POLLS_UNTIL_READY = 2  # of a new file
 
 
@@ -43,18 +44,20 @@ class FakeShopify(FakeGraphQlChannel):
         sku = json.loads(variables["query"].removeprefix("sku:"))
         if sku not in self.skus:
             return {"productVariants": {"nodes": []}}
-        product = {
-            "id": "gid://p1",
+        node = {"id": "gid://v1", "sku": sku, "product": self._product_json()}
+        return {"productVariants": {"nodes": [node]}}
+
+    def do_parent(self, variables: dict[str, Any]) -> Any:
+        return {"product": self._product_json() if variables["id"] == PRODUCT_ID else None}
+
+    def _product_json(self) -> dict[str, Any]:
+        return {
+            "id": PRODUCT_ID,
             "handle": "chair",
             "onlineStoreUrl": None,
             "metafield": {"value": self.metafield} if self.metafield else None,
+            "media": {"nodes": [{"id": id} for id in self.product]},
         }
-        node = {
-            "id": "gid://v1",
-            "sku": sku,
-            "product": {**product, "media": {"nodes": [{"id": id} for id in self.product]}},
-        }
-        return {"productVariants": {"nodes": [node]}}
 
     def do_find(self, variables: dict[str, Any]) -> Any:
         name = json.loads(variables["query"].removeprefix("filename:"))
@@ -119,6 +122,9 @@ class FakeShopify(FakeGraphQlChannel):
 
     def add_second_variant(self) -> None:
         self.skus = [SKU, OTHER_SKU]
+
+    def remove_variant(self, sku: str) -> None:
+        self.skus.remove(sku)
 
     def media_names(self) -> list[str]:
         return [self.files[id]["name"] for id in self.product]
