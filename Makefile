@@ -9,6 +9,8 @@ DEMO_ARGS ?=
 TEST_ARGS ?=
 SCALE_ARGS ?=
 LIVE := .live
+SALEOR_TREE ?=
+SALEOR_PYTHON ?= python3.12
 TEST_JOBS ?= 4
 STRESS_JOBS ?= 3
 
@@ -68,13 +70,22 @@ stress-long: setup ## All crash points, many seeds of chaos and kills, on both d
 	@STRESS_LONG=1 $(BIN)/python -m pytest -m stress -n $(STRESS_JOBS) --timeout=7200 tests/stress/test_crash_points.py \
 	  tests/stress/test_chaos.py tests/stress/test_provider_chaos.py tests/stress/test_process_kills.py tests/stress/test_hosts.py
 
-live: setup $(LIVE)/.ready ## Prove connections and single sign-on against a real Directus, Vendure and OpenID provider (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace
+live: setup $(LIVE)/.ready $(if $(SALEOR_TREE),$(LIVE)/saleor/.ready) ## Prove connections and single sign-on against a real Directus, Vendure and OpenID provider (needs Node.js 20 or 22; ten minutes the first time); with LIVE_KIT=DIR also WooCommerce and ResourceSpace, with SALEOR_TREE=DIR also Saleor
 	@$(BIN)/python -m pytest -rs -m live tests/live
 
 $(LIVE)/.ready: $(wildcard tests/live/*/package-lock.json tests/live/*/server.js)
 	@echo "Installing Directus, Vendure and oidc-provider from npm (once; databases are compiled)"
 	@for each in directus vendure openid; do \
 	  mkdir -p $(LIVE)/$$each && cp tests/live/$$each/*.js* $(LIVE)/$$each/ && (cd $(LIVE)/$$each && npm ci --silent --no-fund --no-audit) || exit 1; done
+	@touch $@
+
+# SALEOR_TREE is a checked out tree of its public repository, SALEOR_PYTHON the Python that it wants.
+$(LIVE)/saleor/.ready: $(SALEOR_TREE)/uv.lock
+	@echo "Installing what Saleor needs from PyPI (once)"
+	@mkdir -p $(LIVE)/saleor && $(SALEOR_PYTHON) -m venv $(LIVE)/saleor/venv
+	@$(BIN)/uv export --quiet --project $(SALEOR_TREE) --frozen --no-dev --no-emit-project --python $(LIVE)/saleor/venv/bin/python -o $(LIVE)/saleor/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(LIVE)/saleor/venv/bin/python --require-hashes -r $(LIVE)/saleor/requirements.txt
+	@$(BIN)/uv pip install --quiet --python $(LIVE)/saleor/venv/bin/python pytest "setuptools<81"  # its own code imports both
 	@touch $@
 
 lint: setup ## Check style, types, layers, prose, names and the generated documents

@@ -66,6 +66,8 @@ CHANNEL_OPTIONS = ("locale", "order")  # of every channel; they shape its listin
 SETUPS: Mapping[tuple[str, str], str] = {  # (port, adapter) -> module below this package
     ("dam", "directus"): "directus.setup",
     ("dam", "resourcespace"): "resourcespace.setup",
+    ("pim", "saleor"): "saleor.setup",
+    ("pim", "vendure"): "vendure.setup",
     ("pim", "woocommerce"): "woocommerce.setup",
 }
 

@@ -189,6 +189,23 @@ def test_variants_of_one_product_keep_to_themselves(
     assert server.media_names() == MERCHANT_MEDIA and server.model_links() == []
 
 
+def test_what_was_published_for_a_variant_that_is_gone_is_removed(
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable
+) -> None:
+    server.add_second_variant()
+    first = listing(packshot(blobs), model(blobs))
+    settle(channel, first)
+    settle(channel, listing(packshot(blobs, 3), model(blobs, 3), sku=OTHER_SKU))
+    server.remove_variant(OTHER_SKU)
+    parent = replace(product(OTHER_SKU), parent="gid://shopify/Product/1")  # as the PIM said
+    gone = replace(listing(sku=OTHER_SKU), product=parent)
+    settle(channel, gone)
+    left = [n for n in server.media_names() if n not in MERCHANT_MEDIA and "_V3" in n]
+    assert left == [] and channel.live_files(gone) == ()
+    assert sorted(channel.live_files(first)) == sorted(channel.expected_files(first))
+    assert server.media_names()[:2] == MERCHANT_MEDIA
+
+
 @pytest.mark.parametrize(
     "name", ["woocommerce", "saleor", "shopify"]
 )  # where variants share the product's media

@@ -1,4 +1,4 @@
-"""`connection test` on ResourceSpace and WooCommerce: missing rights are named, nothing is left behind."""
+"""`connection test`: missing rights are named, and nothing is left behind."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,40 +11,74 @@ from dam_connector.domain.rules import Connection
 from dam_connector.errors import AdapterError, Refused, Unavailable
 from dam_connector.usecases.connections import check_connection
 from dam_connector.wiring import Services
+from tests.contracts.channels.harness import MERCHANT_MEDIA, FakeChannel
+from tests.contracts.channels.saleor import FakeSaleor
+from tests.contracts.channels.vendure import FakeVendure
 from tests.contracts.channels.woocommerce import FakeWooCommerce
+from tests.contracts.dams.directus import FakeDirectus
+from tests.contracts.dams.harness import FakeDam
 from tests.contracts.dams.resourcespace import FakeResourceSpace
 from tests.contracts.pim_servers import FakePim, FakePimReply
 from tests.contracts.shop_pims import woo
 from tests.support import http_to
 
+Patch = pytest.MonkeyPatch
+
+
+def use_dam(
+    services: Services, context: AdapterContext, patch: Patch, server: FakeDam, **options: object
+) -> None:
+    rules, dam = services.rules.current(), server.open(context, **options)
+    patch.setattr(type(services), "dam", lambda self, name: dam)
+    named = {**rules.dam, "rs": Connection(adapter=server.vendor, options={})}
+    changed = replace(rules, dam=named)
+    patch.setattr(type(services.rules), "current", lambda self: changed)
+
+
+def use_shop(services: Services, context: AdapterContext, patch: Patch, server: FakeChannel) -> None:
+    rules, channel = services.rules.current(), server.open(context)
+    patch.setattr(type(services), "channel", lambda self, name: channel)
+    named = {**rules.channel, "store": Connection(adapter=server.vendor, options={})}
+    changed = replace(rules, channel=named)
+    patch.setattr(type(services.rules), "current", lambda self: changed)
+
 
 @pytest.fixture
-def rs(
-    services: Services, context: AdapterContext, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FakeResourceSpace]:
+def rs(services: Services, context: AdapterContext, monkeypatch: Patch) -> Iterator[FakeResourceSpace]:
     server = FakeResourceSpace()
-    rules = services.rules.current()
-    dam = server.open(context, fields={"external_id": 88, "decision": 101})
-    monkeypatch.setattr(type(services), "dam", lambda self, name: dam)
-    connection = Connection(adapter="resourcespace", options={})
-    changed = replace(rules, dam={**rules.dam, "rs": connection})
-    monkeypatch.setattr(type(services.rules), "current", lambda self: changed)
+    use_dam(services, context, monkeypatch, server, fields={"external_id": 88, "decision": 101})
     yield server
     server.stop()
 
 
 @pytest.fixture
-def shop(
-    services: Services, context: AdapterContext, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[FakeWooCommerce]:
+def directus(services: Services, context: AdapterContext, monkeypatch: Patch) -> Iterator[FakeDirectus]:
+    server = FakeDirectus()
+    use_dam(services, context, monkeypatch, server)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def shop(services: Services, context: AdapterContext, monkeypatch: Patch) -> Iterator[FakeWooCommerce]:
     server = FakeWooCommerce()
-    rules = services.rules.current()
-    channel = server.open(context)
-    monkeypatch.setattr(type(services), "channel", lambda self, name: channel)
-    changed = replace(
-        rules, channel={**rules.channel, "store": Connection(adapter="woocommerce", options={})}
-    )
-    monkeypatch.setattr(type(services.rules), "current", lambda self: changed)
+    use_shop(services, context, monkeypatch, server)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def vendure(services: Services, context: AdapterContext, monkeypatch: Patch) -> Iterator[FakeVendure]:
+    server = FakeVendure()
+    use_shop(services, context, monkeypatch, server)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def saleor_shop(services: Services, context: AdapterContext, monkeypatch: Patch) -> Iterator[FakeSaleor]:
+    server = FakeSaleor()
+    use_shop(services, context, monkeypatch, server)
     yield server
     server.stop()
 
@@ -105,6 +139,71 @@ def test_a_push_that_fails_halfway_leaves_nothing(services: Services, rs: FakeRe
     with pytest.raises(Unavailable):
         run(services, "rs")
     assert rs.resources and rs.asset_count() == 0
+
+
+def test_a_good_directus_hears_decisions_and_is_left_empty(
+    services: Services, directus: FakeDirectus
+) -> None:
+    assert "its rows say who changed them and when, so decisions are heard" in run(services, "rs")
+    assert directus.asset_count() == 0 and not directus.files
+
+
+def test_a_directus_whose_rows_do_not_say_who_changed_them_is_named(
+    services: Services, directus: FakeDirectus, monkeypatch: Patch
+) -> None:
+    change = FakeDirectus.change_row
+
+    def unsigned(self: FakeDirectus, id: str, values: dict[str, object], by: dict[str, object]) -> object:
+        reply = change(self, id, values, by)
+        self.rows[id] |= {"date_updated": None, "user_updated": None}
+        return reply
+
+    monkeypatch.setattr(FakeDirectus, "change_row", unsigned)
+    with pytest.raises(Refused, match="no decision would be heard"):
+        run(services, "rs")
+    assert directus.asset_count() == 0 and not directus.files
+
+
+def test_a_push_to_directus_that_fails_halfway_leaves_no_file(
+    services: Services, directus: FakeDirectus
+) -> None:
+    directus.faults["push"] = ["", "", "", "403"]  # two folders and the file are made, the row is refused
+    with pytest.raises(Refused):
+        run(services, "rs")
+    assert directus.folders and directus.asset_count() == 0 and not directus.files
+
+
+def test_a_good_vendure_may_write_and_keeps_nothing(services: Services, vendure: FakeVendure) -> None:
+    lines = run(services, "store")
+    assert "its user may change the catalog" in lines
+    assert [line for line in lines if "stored among its assets, and removed again" in line] == [
+        "a picture was stored among its assets, and removed again",
+        "a model was stored among its assets, and removed again",
+    ]
+    assert [each["name"] for each in vendure.assets.values()] == MERCHANT_MEDIA
+
+
+@pytest.mark.parametrize("right", ["UpdateCatalog", "CreateAsset", "DeleteAsset"])
+def test_a_missing_right_of_vendure_is_named(services: Services, vendure: FakeVendure, right: str) -> None:
+    vendure.permissions.remove(right)
+    with pytest.raises(Refused, match=f"lacks the permission {right}"):
+        run(services, "store")
+    assert [each["name"] for each in vendure.assets.values()] == MERCHANT_MEDIA
+
+
+def test_a_vendure_that_takes_no_models_is_named(services: Services, vendure: FakeVendure) -> None:
+    vendure.permitted = ("png", "jpg")
+    with pytest.raises(Refused, match="permittedFileTypes"):
+        run(services, "store")
+
+
+def test_an_app_of_saleor_that_may_not_change_products_is_named(
+    services: Services, saleor_shop: FakeSaleor
+) -> None:
+    assert "its app may change products and their media" in run(services, "store")
+    saleor_shop.permissions = ["MANAGE_ORDERS"]
+    with pytest.raises(Refused, match="give it \\*Manage products\\*"):
+        run(services, "store")
 
 
 def test_a_good_woocommerce_may_write_and_keeps_nothing(services: Services, shop: FakeWooCommerce) -> None:

@@ -112,7 +112,9 @@ def test_a_token_without_admin_rights_is_reported(
 
 
 def test_a_setup_that_must_be_done_by_hand_is_reported() -> None:
-    with pytest.raises(ConfigError, match="supported: dam directus, dam resourcespace, pim woocommerce"):
+    with pytest.raises(
+        ConfigError, match="supported: dam directus, dam resourcespace, pim saleor, pim vendure"
+    ):
         load_setup("dam", "bynder")
     result = CliRunner().invoke(
         connections.connect, ["dam", "directus", "--url", "https://x.example", "--token", "the-secret-itself"]

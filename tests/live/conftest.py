@@ -11,10 +11,13 @@ from typing import Any
 
 import pytest
 
+from tests.live.dams import DirectusPeople, ResourceSpacePeople
 from tests.live.kit import KIT, Shop
-from tests.live.pairs import VendureAndDirectus, WooCommerceAndResourceSpace, rules_of_kit
+from tests.live.pairs import Pair, rules_of_kit
 from tests.live.servers import ADMIN, HOOK, PASSWORD, Connector, Directus, Vendure, free_port
+from tests.live.shops import VendureMerchant, WooCommerceMerchant
 
+SHOP_USER = "dam-connector@example.com"
 RULES = {
     "name": "live",
     "version": "1.0.0",
@@ -22,7 +25,7 @@ RULES = {
         "pim": {
             "shop": {
                 "adapter": "vendure",
-                "user": "superadmin",
+                "user": SHOP_USER,
                 "password": "env/SHOP_PASSWORD",
                 "secrets": ["env/HOOK"],
                 "attributes": {"width": "custom:width", "height": "custom:height", "depth": "custom:depth"},
@@ -33,7 +36,7 @@ RULES = {
         },
         "channel": {
             "viewer": {"adapter": "viewer"},
-            "store": {"adapter": "vendure", "user": "superadmin", "password": "env/SHOP_PASSWORD"},
+            "store": {"adapter": "vendure", "user": SHOP_USER, "password": "env/SHOP_PASSWORD"},
         },
     },
     "products": {"required": ["sku", "name", "images.any"]},
@@ -92,17 +95,20 @@ def _wired(folder: Path, port: int, directus: Directus, vendure: Vendure, starte
     )
     RULES["connections"]["dam"]["directus"]["base_url"] = directus.url
     secrets = {
-        "SHOP_PASSWORD": PASSWORD,
+        "SHOP_ADMIN": f"superadmin:{PASSWORD}",
+        "SHOP_PASSWORD": "word-of-our-user-in-the-live-test",
         "HOOK": HOOK,
         "DIRECTUS_ADMIN": ADMIN,
         "DIRECTUS_TOKEN": "token-of-connector-in-the-live-test",
     }
     connector = Connector(folder / "connector", port, RULES, secrets)
-    for _ in range(2):  # safe to run twice
-        said = connector.run(
-            "connect", "dam", "directus", "--url", directus.url, "--token", "env/DIRECTUS_ADMIN", "--yes"
-        )
-    assert "Everything exists already." in said
+    for port_and_adapter, url, more in (
+        ("pim vendure", vendure.url, ("--name", "shop", "--token", "env/SHOP_ADMIN")),
+        ("dam directus", directus.url, ("--token", "env/DIRECTUS_ADMIN")),
+    ):
+        for _ in range(2):  # safe to run twice
+            said = connector.run("connect", *port_and_adapter.split(), "--url", url, *more, "--yes")
+        assert "Everything exists already." in said
     assert directus.person("connector", "DAM connector") == secrets["DIRECTUS_TOKEN"]
     reviewer = directus.person("rita", "DAM reviewer")
     connector.run("user", "add", "ann", "--role", "admin", "--no-password")
@@ -128,30 +134,39 @@ def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
         subprocess.run([folder / "stop", data], check=False, capture_output=True)
 
 
-ADMIN_OF_RS = ("--token", "env/RESOURCESPACE_ADMIN_KEY")
-
-
 @pytest.fixture(scope="session")
-def kit_pair(
+def kit_connector(
     rig: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[WooCommerceAndResourceSpace]:
-    """Our service between the kit's WooCommerce and its ResourceSpace, wired as an admin would."""
+) -> Iterator[tuple[Connector, str]]:
+    """Our service between the kit's WooCommerce and its ResourceSpace, wired as an admin would; its API."""
     folder, port = tmp_path_factory.mktemp("kit-pair"), free_port()
-    secrets = {name: value for name, value in rig["env"].items() if name != "DAM_CONNECTOR_ALLOW_HOSTS"}
-    secrets["RESOURCESPACE_ADMIN_KEY"] = rig["resourcespace"]["users"]["admin"]["api_key"]
+    secrets = {
+        **secrets_of_kit(rig),
+        "RESOURCESPACE_ADMIN_KEY": rig["resourcespace"]["users"]["admin"]["api_key"],
+    }
     connector = Connector(folder / "connector", port, rules_of_kit(rig), secrets)
     connector.run("user", "add", "ann", "--role", "admin", "--no-password")
     api, shop = connector.run("token", "add", "ann").split()[-1], Shop(rig)
     try:
         connector.start()
-        for _ in range(2):  # safe to run twice
-            for adapter, more in (
-                ("pim woocommerce", ("--name", "shop", "--url", rig["wordpress"]["url"])),
-                ("dam resourcespace", ("--name", "rs", "--url", rig["resourcespace"]["url"], *ADMIN_OF_RS)),
-            ):
+        for adapter, more in (
+            ("pim woocommerce", ("--name", "shop", "--url", rig["wordpress"]["url"])),
+            (
+                "dam resourcespace",
+                (
+                    "--name",
+                    "rs",
+                    "--url",
+                    rig["resourcespace"]["url"],
+                    "--token",
+                    "env/RESOURCESPACE_ADMIN_KEY",
+                ),
+            ),
+        ):
+            for _ in range(2):  # safe to run twice
                 said = connector.run("connect", *adapter.split(), *more, "--yes")
-        assert "Everything exists already." in said
-        yield WooCommerceAndResourceSpace(rig, connector, api)
+            assert "Everything exists already." in said
+        yield connector, api
     finally:
         for each in shop.call("GET", "/wc/v3/webhooks?per_page=100"):
             if each["delivery_url"].startswith(connector.url):
@@ -159,12 +174,30 @@ def kit_pair(
         connector.end()
 
 
-@pytest.fixture(scope="session", params=["live", "kit_pair"])
-def pair(request: pytest.FixtureRequest) -> Any:
-    """Each pair of real systems."""
-    found = request.getfixturevalue(request.param)
-    if request.param == "kit_pair":
-        return found
-    rules = {**RULES, "deliverables": [{**RULES["deliverables"][0], "size_px": 320}]}  # type: ignore[index]
-    (found.connector.folder / "plugin.json").write_text(json.dumps(rules))
-    return VendureAndDirectus(found.directus, found.vendure, found.connector, found.reviewer, found.api)
+def secrets_of_kit(rig: dict[str, Any]) -> dict[str, str]:
+    return {name: value for name, value in rig["env"].items() if name != "DAM_CONNECTOR_ALLOW_HOSTS"}
+
+
+MAIN_PAIRS = ("vendure and directus", "woocommerce and resourcespace")
+CROSS_PAIRS = ("vendure and resourcespace", "woocommerce and directus")
+
+
+@pytest.fixture(scope="session", params=[*MAIN_PAIRS, *CROSS_PAIRS])
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """Each pair of real systems. The shop's service is restarted for another DAM."""
+    shop, dam = request.param.split(" and ")
+    live: Live = request.getfixturevalue("live") if shop == "vendure" or dam == "directus" else None
+    rig = request.getfixturevalue("rig") if shop == "woocommerce" or dam == "resourcespace" else None
+    merchant: Any = VendureMerchant(live.vendure) if shop == "vendure" else WooCommerceMerchant(rig)
+    if shop == "vendure":
+        connector, api = live.connector, live.api
+    else:
+        connector, api = request.getfixturevalue("kit_connector")
+    if dam == "directus":
+        found = Pair(merchant, DirectusPeople(live.directus, live.reviewer), connector, api)
+        secrets = {name: live.connector.environ_of_commands[name] for name in ("DIRECTUS_TOKEN", "HOOK")}
+        found.use({"directus": RULES["connections"]["dam"]["directus"]}, secrets)  # type: ignore[index]
+    else:
+        found = Pair(merchant, ResourceSpacePeople(rig), connector, api)
+        found.use({"rs": rig["connections"]["dam"]["rs"]}, secrets_of_kit(rig))
+    return found

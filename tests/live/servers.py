@@ -11,7 +11,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,7 +154,7 @@ class Vendure(Server):
         (folder / "assets").mkdir()
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        self._token = ""
+        self._token, self._is_new = "", True
         environ = {
             "SHOP_DIR": str(folder),
             "SHOP_PORT": str(port),
@@ -177,6 +178,12 @@ class Vendure(Server):
             timeout=30,
         )
         self._token = answer.headers["vendure-auth-token"]
+        if self._is_new:
+            self._set_up()
+            self._is_new = False
+
+    def _set_up(self) -> None:
+        """Create what a shop needs before it can hold a product."""
         country = self.ask(
             "mutation "
             '{ made: createCountry(input: {code: "DE", enabled: true, '
@@ -249,6 +256,43 @@ class Vendure(Server):
             v=variant,
         )
         return str(product)
+
+    def add_products(self, names: Mapping[str, str], photo: Path, size_cm: Mapping[str, float]) -> list[str]:
+        """The ids of new products with one photo, by two requests; their names by SKU."""
+        asset, fields = self.upload(photo), {}
+        for number, (sku, name) in enumerate(names.items()):
+            words = [{"languageCode": "en", "name": name, "slug": sku.lower(), "description": ""}]
+            about = {"translations": words, "assetIds": [asset], "customFields": dict(size_cm)}
+            fields[f"p{number}"] = about
+        declared = ", ".join(f"${each}: CreateProductInput!" for each in fields)
+        calls = " ".join(f"{each}: createProduct(input: ${each}) {{ id }}" for each in fields)
+        made = self.ask(f"mutation({declared}) {{ {calls} }}", **fields)
+        ids = [str(made[each]["id"]) for each in fields]
+        rows = [
+            {"productId": id, "sku": sku, "price": 9900}
+            | {"translations": [{"languageCode": "en", "name": name}]}
+            for id, (sku, name) in zip(ids, names.items(), strict=True)
+        ]
+        self.ask(
+            "mutation($v: [CreateProductVariantInput!]!) { createProductVariants(input: $v) { id } }", v=rows
+        )
+        return ids
+
+    @contextmanager
+    def without_permission(self, permission: str, role: str = "dam-connector") -> Iterator[None]:
+        """Take a permission off a role, and give it back."""
+        query = (
+            "query($c: String!) { roles(options: {filter: {code: {eq: $c}}}) { items { id permissions } } }"
+        )
+        found = self.ask(query, c=role)["roles"]["items"][0]
+        change = "mutation($i: UpdateRoleInput!) { updateRole(input: $i) { id } }"
+        left = [each for each in found["permissions"] if each != permission]
+        assert left != found["permissions"], f"{role} has no permission {permission}"
+        self.ask(change, i={"id": found["id"], "permissions": left})
+        try:
+            yield
+        finally:
+            self.ask(change, i={"id": found["id"], "permissions": found["permissions"]})
 
     def add_variants(
         self,
@@ -327,6 +371,11 @@ class Connector(Server):
             folder / "log",
             f"{self.url}/readyz",
         )
+
+    def add_secrets(self, secrets: Mapping[str, str]) -> None:
+        """Give further variables to the service, when it starts, and to its commands."""
+        self.environ_of_commands = {**self.environ_of_commands, **secrets}
+        self.environ = self.environ_of_commands
 
     def run(self, *args: str) -> str:
         """What a command of ours printed."""

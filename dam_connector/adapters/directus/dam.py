@@ -77,9 +77,11 @@ class DirectusDam(DirectusLibrary):
         self._metadata = metadata
         self._sources = sources
         self._folder_ids: dict[str, str] = {}  # by path; cached
+        self._last_push: tuple[str, list[str]] = ("", [])  # its external id and the ids of its files
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version, ref = request.version, _derived_id(request.external_id)
+        self._last_push = (request.external_id, [_file_id(version, file) for file in version.channel_files])
         folder_id = self._create_folders(request.folder)
         file_ids = {
             file.name: self._upload(request, file, blobs.get(file.sha256), folder_id)
@@ -179,6 +181,23 @@ class DirectusDam(DirectusLibrary):
             self.request("DELETE", f"/items/{self._collection}/{row['id']}", "remove")
             for file in row.get("files") or ():
                 self.request("DELETE", f"/files/{file['directus_files_id']}", "remove")
+
+    def check_decisions(self, ref: str) -> str:
+        """Prove that a row says when and by whom it was changed, by which decisions are found."""
+        row = self._row(ref, "changed_since")
+        user = row.get("user_updated") or {}
+        if not row.get("date_updated") or user.get("id") != self._own_user_id():
+            reason = "its rows do not say when and by whom they were changed, so no decision would be heard"
+            remedy = "run `dam-connector connect dam directus` again"
+            raise Refused(self.vendor, "changed_since", f"{reason}; {remedy}")
+        return "its rows say who changed them and when, so decisions are heard"
+
+    def discard(self, external_id: str) -> None:
+        self.remove(_derived_id(external_id))
+        pushed, file_ids = self._last_push
+        for file_id in file_ids if pushed == external_id else ():
+            if self._list(f"/files?fields=id&limit=1&filter[id][_eq]={file_id}", "remove"):
+                self.request("DELETE", f"/files/{file_id}", "remove")
 
     def check_metadata(self, products: Sequence[Product]) -> Iterator[str]:
         if not self._metadata.templates:

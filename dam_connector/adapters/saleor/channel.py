@@ -5,26 +5,38 @@ Options: `api_url`; `token`, by default `env/SALEOR_TOKEN`; `formats` of picture
 docs/connections/saleor.md.
 
 Saleor refuses to store models, so it gets their public URLs. Our media have metadata: their SKU and
-SHA-256. They belong to the product and are assigned to the variant if the product has several.
+SHA-256. They belong to the product and are assigned to the variant if the product has several. The product's
+metadata has a mark of each SKU, by which its media are found when the variant is gone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
+from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
-from dam_connector.adapters.saleor.client import METADATA_KEY, SaleorClient, api_url_option, is_ours
+from dam_connector.adapters.saleor.client import (
+    METADATA_KEY,
+    PERMISSION,
+    SaleorClient,
+    api_url_option,
+    is_ours,
+)
 from dam_connector.domain.listing import Listing, MediaFile
-from dam_connector.errors import BadOutput, NotFound
+from dam_connector.errors import BadOutput, NotFound, Refused
 from dam_connector.ports import Blobs
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
 MAX_ALT_CHARACTERS = 250
-_MEDIA = "id url alt type sortOrder metadata { key value }"
+# Without a size, Saleor answers with the address of a thumbnail, which does not have the file's name.
+_MEDIA = "id url(size: 0) alt type sortOrder metadata { key value }"
 _ERRORS = "errors { field message }"
 _VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ id media {{ id }}
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
+_LEFT_QUERY = f"""query Left($key: String!) {{ products(first: 20, where: {{metadata: [{{key: $key}}]}}) {{
+  edges {{ node {{ id metadata {{ key value }} media {{ {_MEDIA} }} }} }} }} }}"""
+_RIGHTS_QUERY = "query Rights { app { name permissions { code } } }"
 _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
   productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{
     media {{ {_MEDIA} }} {_ERRORS} }} }}"""
@@ -56,6 +68,7 @@ class SaleorChannel:
         if variant is None:
             if files or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
+            self._remove_what_is_left(sku)
             return self._client.origin
         with self._context.lock_resource(
             f"product {variant['product']['id']}"
@@ -71,11 +84,9 @@ class SaleorChannel:
         blobs: Blobs,
     ) -> str:
         product = variant["product"]
-        existing = {
-            _metadata(m, f"{METADATA_KEY}.sha256"): m
-            for m in product["media"]
-            if _metadata(m, METADATA_KEY) == sku
-        }
+        existing = {_metadata(m, f"{METADATA_KEY}.sha256"): m for m in _media_of(product, sku)}
+        if files and not _metadata(product, _mark_key(sku)):
+            self._write_metadata(product, {_mark_key(sku): "published"})
         ours = ensure_media(files, existing, lambda file: self._add(file, sku, product, blobs))
         our_ids = {m["id"] for m in ours}
         self._order(product, sku, ours)
@@ -86,7 +97,7 @@ class SaleorChannel:
                     self._mutate(_ASSIGN, {"variant": variant["id"], "id": media["id"]}, "variantMediaAssign")
         if obsolete := [m["id"] for m in existing.values() if m["id"] not in our_ids]:
             self._mutate(_DELETE, {"ids": obsolete}, "productMediaBulkDelete")
-        self._write_links(product, links, sku)
+        self._write_links(product, links, sku, has_media=bool(files))
         return str(ours[0].get("url")) if ours else self._client.origin
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
@@ -97,19 +108,39 @@ class SaleorChannel:
         sku = listing.product.sku
         variant = self._find_variant(sku)
         if variant is None:
-            return ()
+            return tuple(_name(m) for product in self._products_left(sku) for m in _media_of(product, sku))
         product = variant["product"]
-        stored = [
-            _metadata(m, f"{METADATA_KEY}.name")
-            for m in product["media"]
-            if _metadata(m, METADATA_KEY) == sku
-        ]
+        stored = [_name(m) for m in _media_of(product, sku)]
         linked = [
             m.name
             for m in select_media(listing, LINKED_FORMATS)
             if _metadata(product, _link_key(m.file.format, sku)) == m.link
         ]
         return (*stored, *linked)
+
+    def check_rights(self) -> Iterator[str]:
+        """Prove that the token is an app's, which may change products."""
+        app = self._client.query(_RIGHTS_QUERY, {}, "publish").get("app")
+        if not app:
+            raise Refused("saleor", "publish", "the token is not that of an active app")
+        if PERMISSION not in {each.get("code") for each in app.get("permissions") or ()}:
+            reason = f"the app {app.get('name')} may not change products; give it *Manage products*"
+            raise Refused("saleor", "publish", reason)
+        yield "its app may change products and their media"
+
+    def _products_left(self, sku: str) -> list[Mapping[str, Any]]:
+        """Return the products that have media of a SKU which the shop has no more."""
+        return list(
+            nodes(self._client.query(_LEFT_QUERY, {"key": _mark_key(sku)}, "publish").get("products"))
+        )
+
+    def _remove_what_is_left(self, sku: str) -> None:
+        """Remove all that was published for a SKU that the shop has no more, e.g. of a deleted variant."""
+        for product in self._products_left(sku):
+            with self._context.lock_resource(f"product {product['id']}"):
+                if left := [m["id"] for m in _media_of(product, sku)]:
+                    self._mutate(_DELETE, {"ids": left}, "productMediaBulkDelete")
+                self._write_links(product, {}, sku, has_media=False)
 
     def _find_variant(self, sku: str) -> dict[str, Any] | None:
         data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")
@@ -151,13 +182,18 @@ class SaleorChannel:
         if ids != [m["id"] for m in product["media"]]:
             self._mutate(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
 
-    def _write_links(self, product: Mapping[str, Any], links: Mapping[str, str], sku: str) -> None:
-        """Write the models' URLs into the product's metadata; delete those that are no longer listed."""
+    def _write_links(
+        self, product: Mapping[str, Any], links: Mapping[str, str], sku: str, *, has_media: bool
+    ) -> None:
+        """Write the models' URLs into the product's metadata; delete what is no longer listed."""
         changed = {key: link for key, link in links.items() if _metadata(product, key) != link}
         if changed:
             self._write_metadata(product, changed)
         keys = [_link_key(format, sku) for format in LINKED_FORMATS]
-        if obsolete := [key for key in keys if key not in links and _metadata(product, key)]:
+        obsolete = [key for key in keys if key not in links and _metadata(product, key)]
+        if not has_media and _metadata(product, _mark_key(sku)):
+            obsolete.append(_mark_key(sku))
+        if obsolete:
             self._mutate(_UNMARK, {"id": product["id"], "keys": obsolete}, "deleteMetadata")
 
     def _write_metadata(self, holder: Mapping[str, Any], values: Mapping[str, str]) -> None:
@@ -172,8 +208,21 @@ def _metadata(holder: Mapping[str, Any], key: str) -> str:
     return next((str(m.get("value")) for m in holder.get("metadata") or () if m.get("key") == key), "")
 
 
+def _media_of(product: Mapping[str, Any], sku: str) -> list[Media]:
+    """Return the media of a product that were published for a SKU."""
+    return [m for m in product.get("media") or () if _metadata(m, METADATA_KEY) == sku]
+
+
+def _name(media: Media) -> str:
+    return _metadata(media, f"{METADATA_KEY}.name")
+
+
 def _link_key(format: str, sku: str) -> str:
     return f"{METADATA_KEY}.{format}.{sku}"
+
+
+def _mark_key(sku: str) -> str:
+    return f"{METADATA_KEY}.media.{sku}"
 
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorChannel:

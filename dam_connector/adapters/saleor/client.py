@@ -10,6 +10,7 @@ from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import ConfigError
 
 METADATA_KEY = "dam_connector"  # marks media that we published; its value is the SKU
+PERMISSION = "MANAGE_PRODUCTS"  # all that our app needs
 
 
 class SaleorClient(GraphQlClient):
@@ -20,7 +21,8 @@ class SaleorClient(GraphQlClient):
     def __init__(self, http: HttpClient, api_url: str, token: str) -> None:
         parts = urlsplit(api_url)
         self.origin = f"{parts.scheme}://{parts.netloc}"
-        super().__init__(http, self.origin, parts.path, {"Authorization": f"Bearer {token}"})
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        super().__init__(http, self.origin, parts.path, headers)
 
 
 def api_url_option(options: Mapping[str, Any]) -> str:

@@ -28,10 +28,11 @@ from dam_connector.adapters.common.webhook_signatures import (
     signature_matches,
 )
 from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours
+from dam_connector.adapters.saleor.webhooks import EVENTS, OWN_APP_QUERY, missing_events
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.domain.product import Product
-from dam_connector.errors import BadOutput, DeliveryError, NotFound
+from dam_connector.errors import BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
 
 DEFAULT_ATTRIBUTES = {
@@ -44,7 +45,7 @@ DEFAULT_ATTRIBUTES = {
     "material": "material",
 }
 PAGE_SIZE = 50
-_KIND_BY_EVENT = {
+KIND_BY_EVENT = {
     "product_created": EventKind.CREATED,
     "product_updated": EventKind.UPDATED,
     "product_metadata_updated": EventKind.UPDATED,
@@ -53,10 +54,12 @@ _KIND_BY_EVENT = {
     "product_media_deleted": EventKind.UPDATED,
     "product_variant_created": EventKind.UPDATED,
     "product_variant_updated": EventKind.UPDATED,
+    "product_variant_deleted": EventKind.UPDATED,  # of the product, which has one variant less
     "product_deleted": EventKind.DELETED,
 }
 _ATTRIBUTES = "attributes { attribute { slug } values { name value } }"
-_MEDIA = "media { url alt type metadata { key value } }"
+# Without a size, Saleor answers with the address of a thumbnail, which it makes when somebody asks for it.
+_MEDIA = "media { url(size: 0) alt type metadata { key value } }"
 _PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
   id name description category {{ name }} updatedAt
   {_ATTRIBUTES}
@@ -85,6 +88,7 @@ class SaleorPim(ReadOnlyPim):
         mapping: AttributeMapping,
     ) -> None:
         self._client, self._secrets, self._app_id, self._mapping = client, secrets, app_id, mapping
+        self._address = f"{context.public_url.rstrip('/')}/webhooks/{context.name}"
         keys_url = f"{client.origin}/.well-known/jwks.json"
         self._keys = PublishedKeys(context, self.vendor, keys_url, _public_key)
 
@@ -128,7 +132,7 @@ class SaleorPim(ReadOnlyPim):
         data = data[0] if isinstance(data, list) and data else data
         if not isinstance(data, dict):
             raise BadOutput(self.vendor, "normalize", "/: the body is not a JSON object")
-        kind = _KIND_BY_EVENT.get(inbound.headers.get("saleor-event", ""))
+        kind = KIND_BY_EVENT.get(inbound.headers.get("saleor-event", ""))
         if kind is None or self._is_own_change(data):
             return []
         ref = _product_id(data)
@@ -139,6 +143,20 @@ class SaleorPim(ReadOnlyPim):
         """Return whether our own app caused the event; it must not start another run."""
         principal = data.get("issuingPrincipal") or (data.get("meta") or {}).get("issuing_principal") or {}
         return bool(self._app_id) and self._app_id in (principal.get("id"), principal.get("name"))
+
+    def check_rights(self) -> Iterator[str]:
+        """Prove that the token is an app's, whose webhook comes here."""
+        app = self._client.query(OWN_APP_QUERY, {}, "webhooks").get("app")
+        if not app:
+            raise Refused(self.vendor, "webhooks", "the token is not that of an active app")
+        here = [each for each in app.get("webhooks") or () if each.get("targetUrl") == self._address]
+        active = [each for each in here if each.get("isActive")]
+        missing = missing_events(active[0]) if active else list(EVENTS)
+        if missing:
+            reason = f"no active webhook for {', '.join(missing)} at {self._address}"
+            remedy = "dam-connector connect pim saleor makes it"
+            raise Refused(self.vendor, "webhooks", f"{reason}; {remedy}")
+        yield "its webhook comes here, with all events"
 
     def fetch(self, ref: str) -> list[Product]:
         product = self._client.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")

@@ -38,6 +38,7 @@ _SKU_QUERY = """query Variant($query: String!) {
 _PRODUCT_QUERY = f"""query Place($id: ID!) {{ product(id: $id) {{ id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
     media(first: 250) {{ nodes {{ id }} }} }} }}"""
+_PRODUCT_ID = "gid://shopify/Product/"  # a product's id begins so
 _FILE_QUERY = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
 _STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
@@ -69,7 +70,9 @@ class ShopifyChannel:
         if product is None:
             if files:
                 raise NotFound("shopify", "publish", f"the shop has no variant with the SKU {sku}")
-            return ""
+            product = self._find_parent(listing)
+            if product is None:
+                return ""
         with self._context.lock_resource(f"product {product['id']}"):  # other variants share its media
             return self._sync_product(self._product(product["id"]) or product, listing, files, blobs)
 
@@ -100,7 +103,7 @@ class ShopifyChannel:
         return tuple(media.name for media in select_media(listing, self._formats))
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:
-        product = self._find_product(listing.product.sku)
+        product = self._find_product(listing.product.sku) or self._find_parent(listing)
         if product is None:
             return ()
         attached = {node["id"] for node in nodes(product.get("media"))}
@@ -119,6 +122,14 @@ class ShopifyChannel:
             "product"
         )
         return product
+
+    def _find_parent(self, listing: Listing) -> dict[str, Any] | None:
+        """Return the product of a variant that is gone, where the shop is the listing's PIM too.
+
+        It has what was published for the variant.
+        """
+        parent = str(listing.product.parent or "")
+        return self._product(parent) if parent.startswith(_PRODUCT_ID) else None
 
     def _ready_file(self, file: MediaFile, dimensions: Dimensions, blobs: Blobs) -> str:
         """Return the id of a processed file; upload it unless an earlier attempt did.

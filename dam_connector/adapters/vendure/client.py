@@ -8,6 +8,15 @@ from dam_connector.adapters.http import HttpClient
 from dam_connector.errors import Refused, Unavailable
 
 TAG = "dam-connector"  # marks assets that we published
+# What a channel needs, each with the permissions that include it. A PIM needs those to read.
+PERMISSIONS = {
+    "ReadCatalog": ("ReadCatalog", "ReadProduct"),
+    "UpdateCatalog": ("UpdateCatalog", "UpdateProduct"),
+    "ReadAsset": ("ReadAsset", "ReadCatalog"),
+    "CreateAsset": ("CreateAsset", "CreateCatalog"),
+    "DeleteAsset": ("DeleteAsset", "DeleteCatalog"),
+}
+_ME_QUERY = "query Me { me { identifier channels { code permissions } } }"
 _LOGIN = """mutation Login($name: String!, $password: String!) {
   login(username: $name, password: $password) { __typename ... on ErrorResult { message } } }"""
 
@@ -71,6 +80,13 @@ class VendureClient(GraphQlClient):
                 "the response has no vendure-auth-token; the shop's tokenMethod must allow bearer",
             )
         self._token = token
+
+
+def missing_permissions(client: VendureClient) -> list[str]:
+    """Return the permissions of a channel's user that it lacks in all of the shop's own channels."""
+    me = client.query(_ME_QUERY, {}, "publish").get("me") or {}
+    has = {name for each in me.get("channels") or () for name in each.get("permissions") or ()}
+    return [name for name, others in PERMISSIONS.items() if not has.intersection(others)]
 
 
 def is_ours(asset: Mapping[str, Any]) -> bool:

@@ -59,6 +59,10 @@ class FakeChannel(FakeServer):
         """Give the product a second variant."""
         raise NotImplementedError
 
+    def remove_variant(self, sku: str) -> None:
+        """Delete one of two variants as a merchant does."""
+        raise NotImplementedError
+
     def variant_media_names(self, sku: str) -> list[str]:
         """Return the names of a variant's media."""
         return self.media_names()

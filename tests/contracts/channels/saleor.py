@@ -18,6 +18,7 @@ class FakeSaleor(FakeGraphQlChannel):
         self.count = 100
         self.variants: dict[str, list[str]] = {}  # the media of each, once there are two
         self.metadata: dict[str, str] = {}
+        self.permissions = ["MANAGE_PRODUCTS"]
         super().__init__()
 
     def connection_options(self) -> dict[str, Any]:
@@ -26,11 +27,25 @@ class FakeSaleor(FakeGraphQlChannel):
     def do_place(self, variables: dict[str, Any]) -> Any:
         if variables["sku"] not in (self.variants or [SKU]):
             return {"productVariant": None}
-        media = [{"id": id, "type": "IMAGE", **self._media_json(m)} for id, m in self.media.items()]
         variants = [{"id": v} for v in self.variants or [SKU]]
-        product = {"id": "p1", "metadata": _pairs(self.metadata), "variants": variants, "media": media}
+        product = {**self._product_json(), "variants": variants}
         own = [{"id": id} for id in self.variants.get(variables["sku"], [])]
         return {"productVariant": {"id": variables["sku"], "media": own, "product": product}}
+
+    def do_left(self, variables: dict[str, Any]) -> Any:
+        if variables["key"] not in self.metadata:
+            return {"products": {"edges": []}}
+        return {"products": {"edges": [{"node": self._product_json()}]}}
+
+    def do_rights(self, variables: dict[str, Any]) -> Any:
+        return {"app": {"name": "dam-connector", "permissions": [{"code": c} for c in self.permissions]}}
+
+    def _product_json(self) -> dict[str, Any]:
+        media = [{"id": id, "type": "IMAGE", **self._media_json(m)} for id, m in self.media.items()]
+        return {"id": "p1", "metadata": _pairs(self.metadata), "media": media}
+
+    def remove_variant(self, sku: str) -> None:
+        del self.variants[sku]
 
     def do_show(self, variables: dict[str, Any]) -> Any:
         self.variants[variables["variant"]].append(variables["id"])
@@ -88,7 +103,7 @@ class FakeSaleor(FakeGraphQlChannel):
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)
 
     def model_links(self) -> list[str]:
-        return list(self.metadata.values())
+        return [value for key, value in self.metadata.items() if ".media." not in key]
 
 
 def _pairs(data: dict[str, str]) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 from tests.contracts.shopify_costs import cost_error
 
+PRODUCT_ID = "gid://shopify/Product/1"
 POLLS_UNTIL_READY = 2  # of a new file
 
 
@@ -48,18 +49,18 @@ class FakeShopify(FakeGraphQlChannel):
 
     def do_variant(self, variables: dict[str, Any]) -> Any:
         sku = json.loads(variables["query"].removeprefix("sku:"))
-        found = [{"sku": sku, "product": {"id": "gid://p1"}}] if sku in self.skus else []
+        found = [{"sku": sku, "product": {"id": PRODUCT_ID}}] if sku in self.skus else []
         return {"productVariants": {"nodes": found}}
 
     def do_place(self, variables: dict[str, Any]) -> Any:
         product = {
-            "id": "gid://p1",
+            "id": PRODUCT_ID,
             "handle": "chair",
             "onlineStoreUrl": None,
             "metafield": {"value": self.metafield} if self.metafield else None,
             "media": {"nodes": [{"id": id} for id in self.product]},
         }
-        return {"product": product if variables["id"] == "gid://p1" else None}
+        return {"product": product if variables["id"] == PRODUCT_ID else None}
 
     def do_find(self, variables: dict[str, Any]) -> Any:
         name = json.loads(variables["query"].removeprefix("filename:"))
@@ -128,6 +129,9 @@ class FakeShopify(FakeGraphQlChannel):
 
     def add_second_variant(self) -> None:
         self.skus = [SKU, OTHER_SKU]
+
+    def remove_variant(self, sku: str) -> None:
+        self.skus.remove(sku)
 
     def media_names(self) -> list[str]:
         return [self.files[id]["name"] for id in self.product]

@@ -19,6 +19,8 @@ class FakeVendure(FakeGraphQlChannel):
         self.product: list[str] = list(self.assets)
         self.featured = self.product[0]
         self.variants: dict[str, list[str]] = {}  # their own assets, once there are two
+        self.permissions = {"ReadCatalog", "UpdateCatalog", "ReadAsset", "CreateAsset", "DeleteAsset"}
+        self.permitted = ("png", "jpg", "glb")
         super().__init__()
 
     def is_authorized(self, request: FakeRequest) -> bool:
@@ -33,6 +35,10 @@ class FakeVendure(FakeGraphQlChannel):
             if variables["password"] == "key_fake"
             else {"__typename": "InvalidCredentialsError"}
         }
+
+    def do_me(self, variables: dict[str, Any]) -> Any:
+        channels = [{"code": "__default_channel__", "permissions": sorted(self.permissions)}]
+        return {"me": {"identifier": "superadmin", "channels": channels}}
 
     def do_place(self, variables: dict[str, Any]) -> Any:
         if variables["sku"] not in (self.variants or [SKU]):
@@ -71,6 +77,9 @@ class FakeVendure(FakeGraphQlChannel):
 
     def do_add(self, variables: dict[str, Any], file: tuple[str, bytes]) -> Any:
         (asset_input,) = variables["input"]
+        if not file[0].endswith(self.permitted):
+            message = f'The MIME type of "{file[0]}" is not permitted.'
+            return {"createAssets": [{"__typename": "MimeTypeError", "message": message}]}
         return {
             "createAssets": [
                 {"__typename": "Asset", **self._asset_json(self._add_asset(*file, asset_input["tags"]))}
@@ -114,6 +123,9 @@ class FakeVendure(FakeGraphQlChannel):
 
     def add_second_variant(self) -> None:
         self.variants = {SKU: [], OTHER_SKU: []}
+
+    def remove_variant(self, sku: str) -> None:
+        del self.variants[sku]  # its assets stay in the library
 
     def variant_media_names(self, sku: str) -> list[str]:
         return [self.assets[i]["name"] for i in self.variants[sku]]

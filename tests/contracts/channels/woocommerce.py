@@ -134,6 +134,9 @@ class FakeWooCommerce(FakeChannel):
     def add_second_variant(self) -> None:
         self.variants = {SKU, OTHER_SKU}
 
+    def remove_variant(self, sku: str) -> None:
+        self.variants.remove(sku)
+
     def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]
 

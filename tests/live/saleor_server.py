@@ -1,0 +1,170 @@
+"""A real Saleor on loopback, with its own PostgreSQL, from a tree of its public repository.
+
+`SALEOR_TREE` names the tree; `make live` installs what it needs, by Python 3.12. PostgreSQL is Debian's, since
+Saleor wants its extensions; it runs as the user `postgres`, so this needs root.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import requests
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from tests.live.servers import INSTALLED, Server, free_port
+
+TREE = os.environ.get("SALEOR_TREE", "")
+HOME = INSTALLED / "saleor"
+HERE = Path(__file__).parent / "saleor"
+EMAIL, PASSWORD = "admin@example.com", "word-of-the-live-test"
+LONG_S = 900
+
+
+class Postgres(Server):
+    """PostgreSQL of Debian, in a folder of the test."""
+
+    def __init__(self, folder: Path) -> None:
+        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
+        folder.mkdir(mode=0o700)
+        shutil.chown(folder, "postgres", "postgres")
+        for parent in list(folder.parents)[:-1]:
+            if parent.stat().st_uid == 0 and parent != Path("/tmp"):  # the user may pass through
+                parent.chmod(parent.stat().st_mode | 0o011)
+        self.data, port = folder / "data", free_port()
+        self._as_user = ["runuser", "-u", "postgres", "--"]
+        subprocess.run(
+            [*self._as_user, str(programs / "initdb"), "-D", str(self.data), "-A", "trust", "-E", "UTF8"],
+            cwd="/",
+            check=True,
+            capture_output=True,
+            timeout=LONG_S,
+        )
+        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
+        settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+        flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+        command = [*self._as_user, str(programs / "postgres"), "-D", str(self.data), *flags]
+        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        self._is_ready = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
+        super().__init__(command, {}, Path("/"), folder.with_suffix(".log"), "")
+
+    def _well(self) -> bool:
+        return subprocess.run(self._is_ready, capture_output=True, timeout=30, check=False).returncode == 0
+
+
+class Saleor(Server):
+    """Saleor without a broker: its tasks, and so its webhooks, run within the requests."""
+
+    def __init__(self, folder: Path, database_url: str) -> None:
+        folder.mkdir()
+        (folder / "media").mkdir()
+        self._python, port = HOME / "venv" / "bin" / "python", free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.api_url = f"{self.url}/graphql/"
+        self._token, self._type = "", ""
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+        environ = {
+            "PYTHONPATH": f"{HERE}:{TREE}",
+            "DJANGO_SETTINGS_MODULE": "live_settings",
+            "DATABASE_URL": database_url,
+            "PUBLIC_URL": self.url,
+            "JWT_TTL_ACCESS": "1 day",
+            "SECRET_KEY": "secret-of-the-live-test",
+            "RSA_PRIVATE_KEY": pem.decode(),
+            "SALEOR_MEDIA": str(folder / "media"),
+            "HTTP_IP_FILTER_ALLOW_LOOPBACK_IPS": "true",
+            "DJANGO_SUPERUSER_PASSWORD": PASSWORD,
+        }
+        serve = ["-m", "uvicorn", "saleor.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
+        command = [str(self._python), *serve, "--lifespan", "off", "--ws", "none", "--no-access-log"]
+        super().__init__(command, environ, Path(TREE), folder / "log", f"{self.url}/.well-known/jwks.json")
+        self._manage("migrate", "--no-input", "--verbosity", "0")
+        self._manage("createsuperuser", "--no-input", "--email", EMAIL)
+
+    def _manage(self, *args: str) -> None:
+        with self.log.open("ab") as out:
+            subprocess.run(
+                [str(self._python), "manage.py", *args],
+                cwd=TREE,
+                env={**os.environ, **self.environ},
+                stdout=out,
+                stderr=out,
+                check=True,
+                timeout=LONG_S,
+            )
+
+    def start(self) -> None:
+        super().start()
+        token = "mutation($e: String!, $p: String!) { tokenCreate(email: $e, password: $p) { token } }"
+        self._token = str(self.ask(token, e=EMAIL, p=PASSWORD)["tokenCreate"]["token"])
+        if not self._type:
+            made = self.ask(
+                "mutation($i: ProductTypeInput!) { productTypeCreate(input: $i) "
+                "{ productType { id } errors { field message } } }",
+                i={"name": "Furniture", "slug": "furniture", "hasVariants": True},
+            )["productTypeCreate"]
+            self._type = str(made["productType"]["id"])
+
+    def ask(self, query: str, *, file: Path | None = None, **variables: Any) -> Any:
+        """Ask as a member of the staff."""
+        headers = {"Authorization": f"Bearer {self._token}"} if self._token else {}
+        body = {"query": query, "variables": {**variables, **({"file": None} if file else {})}}
+        more: dict[str, Any] = {"json": body}
+        if file:
+            form = {"operations": json.dumps(body), "map": json.dumps({"0": ["variables.file"]})}
+            more = {"data": form, "files": {"0": (file.name, file.read_bytes(), "image/jpeg")}}
+        answer = requests.post(self.api_url, headers=headers, timeout=60, **more).json()
+        assert not answer.get("errors"), answer
+        for name, result in answer["data"].items():
+            assert not (isinstance(result, dict) and result.get("errors")), (name, result)
+        return answer["data"]
+
+    def add_product(
+        self, name: str, skus: list[str], photos: list[Path], own: Mapping[str, Path] = {}
+    ) -> str:
+        """The id of a new product with a variant for each SKU, which may have a photo of its own."""
+        made = self.ask(
+            "mutation($i: ProductCreateInput!) { productCreate(input: $i) "
+            "{ product { id } errors { field message } } }",
+            i={"name": name, "productType": self._type},
+        )
+        product = str(made["productCreate"]["product"]["id"])
+        for photo in photos:
+            self.add_photo(product, photo)
+        for sku in skus:
+            variant = self.ask(
+                "mutation($i: ProductVariantCreateInput!) { productVariantCreate(input: $i) "
+                "{ productVariant { id } errors { field message } } }",
+                i={"product": product, "sku": sku, "name": sku, "attributes": []},
+            )["productVariantCreate"]["productVariant"]["id"]
+            if sku in own:
+                self.ask(
+                    "mutation($v: ID!, $m: ID!) { variantMediaAssign(variantId: $v, mediaId: $m) "
+                    "{ errors { field message } } }",
+                    v=variant,
+                    m=self.add_photo(product, own[sku]),
+                )
+        return product
+
+    def add_photo(self, product: str, photo: Path) -> str:
+        """The id of a new medium of a product."""
+        made = self.ask(
+            "mutation($product: ID!, $file: Upload!) { productMediaCreate(input: {product: $product, "
+            "image: $file}) { media { id } errors { field message } } }",
+            file=photo,
+            product=product,
+        )
+        return str(made["productMediaCreate"]["media"]["id"])
+
+    def media(self, product: str) -> list[Mapping[str, Any]]:
+        """The media of a product, in order."""
+        found = self.ask(
+            "query($id: ID!) { product(id: $id) { media { id url(size: 0) metadata { key value } } } }",
+            id=product,
+        )
+        return list(found["product"]["media"])
