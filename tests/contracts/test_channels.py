@@ -333,16 +333,26 @@ def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(
     shop.stop()
 
 
-@pytest.mark.parametrize("name", ["vendure", "woocommerce"])
-def test_a_shop_s_own_pictures_are_told_from_ours(name: str, context: AdapterContext, blobs: Blobs) -> None:
+def test_a_shop_s_own_pictures_are_told_from_ours(
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable[[Channel, Listing], str]
+) -> None:
+    assert isinstance(channel, ShowsPictures)
+    settle(channel, listing(packshot(blobs), model(blobs)))
+    assert [each.name for each in channel.own_pictures("CH123")] == MERCHANT_MEDIA
+    assert all(each.url for each in channel.own_pictures("CH123"))
+    with pytest.raises(NotFound):
+        channel.own_pictures("NO-SUCH-SKU")
+
+
+@pytest.mark.parametrize("name", ["woocommerce", "saleor", "shopify"])
+def test_a_variant_s_own_picture_comes_before_those_of_its_product(
+    name: str, context: AdapterContext
+) -> None:
+    """Else the picture of another colour would be adopted for it."""
     server = FAKES[name]()
-    try:
-        channel = server.open(context)
-        assert isinstance(channel, ShowsPictures)
-        channel.sync(listing(packshot(blobs)), blobs)
-        assert [each.name for each in channel.own_pictures("CH123")] == MERCHANT_MEDIA
-        assert all(each.url for each in channel.own_pictures("CH123"))
-        with pytest.raises(NotFound):
-            channel.own_pictures("NO-SUCH-SKU")
-    finally:
-        server.stop()
+    server.add_second_variant()
+    server.show_own_picture(OTHER_SKU)
+    channel = server.open(context)
+    assert isinstance(channel, ShowsPictures)
+    assert [each.name for each in channel.own_pictures(OTHER_SKU)] == ["b.jpg", "a.jpg"]
+    server.stop()

@@ -11,17 +11,24 @@ SHA-256. They belong to the product and are assigned to the variant if the produ
 from collections.abc import Mapping
 from typing import Any
 
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    select_media,
+    shop_picture,
+)
 from dam_connector.adapters.saleor.client import METADATA_KEY, SaleorClient, api_url_option, is_ours
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
 MAX_ALT_CHARACTERS = 250
-_MEDIA = "id url alt type sortOrder metadata { key value }"
+_MEDIA = "id url(size: 0) alt type sortOrder metadata { key value }"  # with no size: of a thumbnail
 _ERRORS = "errors { field message }"
 _VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ id media {{ id }}
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
@@ -110,6 +117,18 @@ class SaleorChannel:
             if _metadata(product, _link_key(m.file.format, sku)) == m.link
         ]
         return (*stored, *linked)
+
+    def own_pictures(self, sku: str) -> list[ShopPicture]:
+        variant = self._find_variant(sku)
+        if variant is None:
+            raise NotFound("saleor", "own_pictures", f"the shop has no variant with the SKU {sku}")
+        of_variant = {media["id"] for media in variant["media"]}
+        theirs = [m for m in variant["product"]["media"] if m.get("type") == "IMAGE" and not is_ours(m)]
+        theirs.sort(key=lambda media: media["id"] not in of_variant)  # its own before the product's
+        return [shop_picture(str(media["url"])) for media in theirs]
+
+    def picture_bytes(self, url: str) -> bytes:
+        return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="saleor")
 
     def _find_variant(self, sku: str) -> dict[str, Any] | None:
         data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")

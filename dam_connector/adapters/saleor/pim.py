@@ -56,7 +56,8 @@ _KIND_BY_EVENT = {
     "product_deleted": EventKind.DELETED,
 }
 _ATTRIBUTES = "attributes { attribute { slug } values { name value } }"
-_MEDIA = "media { url alt type metadata { key value } }"
+# With no size, the address is that of a thumbnail: smaller, of less quality, and without the file's name.
+_MEDIA = "media { url(size: 0) alt type metadata { key value } }"
 _PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
   id name description category {{ name }} updatedAt
   {_ATTRIBUTES}

@@ -13,9 +13,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    select_media,
+    shop_picture,
+)
 from dam_connector.adapters.shopify.client import (
     METAFIELD_KEY,
     METAFIELD_NAMESPACE,
@@ -26,7 +33,7 @@ from dam_connector.adapters.shopify.client import (
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb", "mp4")
 PROCESSING_WAIT_S = 8.0
@@ -38,6 +45,11 @@ _SKU_QUERY = """query Variant($query: String!) {
 _PRODUCT_QUERY = f"""query Place($id: ID!) {{ product(id: $id) {{ id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
     media(first: 250) {{ nodes {{ id }} }} }} }}"""
+_OWN_MEDIA_QUERY = """query Own($query: String!) { productVariants(first: 50, query: $query) {
+  nodes { sku media(first: 5) { nodes { id } } product { id } } } }"""
+_PICTURES_QUERY = f"""query Pictures($id: ID!) {{ product(id: $id) {{
+    metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
+    media(first: 250) {{ nodes {{ id ... on MediaImage {{ image {{ url }} }} }} }} }} }}"""
 _FILE_QUERY = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
 _STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
@@ -107,6 +119,22 @@ class ShopifyChannel:
         names: dict[str, str] = {m.sha256: m.name for m in select_media(listing, self._formats)}
         noted = parse_media_note(product.get("metafield")).get(listing.product.sku, {})
         return tuple(names.get(sha256, sha256) for sha256, id in noted.items() if id in attached)
+
+    def own_pictures(self, sku: str) -> list[ShopPicture]:
+        data = self._client.query(_OWN_MEDIA_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "own_pictures")
+        found = next((node for node in nodes(data.get("productVariants")) if node.get("sku") == sku), None)
+        if found is None:
+            raise NotFound("shopify", "own_pictures", f"the shop has no variant with the SKU {sku}")
+        data = self._client.query(_PICTURES_QUERY, {"id": found["product"]["id"]}, "own_pictures")
+        product = data.get("product") or {}
+        ours = {id for ids in parse_media_note(product.get("metafield")).values() for id in ids.values()}
+        theirs = [m for m in nodes(product.get("media")) if m.get("image") and m["id"] not in ours]
+        of_sku = {medium["id"] for medium in nodes(found.get("media"))}
+        theirs.sort(key=lambda medium: medium["id"] not in of_sku)  # its own before the product's
+        return [shop_picture(str(medium["image"]["url"])) for medium in theirs]
+
+    def picture_bytes(self, url: str) -> bytes:
+        return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="shopify")
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
         data = self._client.query(_SKU_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")

@@ -22,7 +22,13 @@ from urllib.parse import urlencode
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.envelopes import parse_json
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    select_media,
+    shop_picture,
+)
 from dam_connector.adapters.woocommerce.client import (
     MAX_JSON_BYTES,
     MEDIA_IDS_KEY,
@@ -175,23 +181,32 @@ class WooCommerceChannel:
         return (*(names.get(sha256, sha256) for sha256 in shown), *linked)
 
     def own_pictures(self, sku: str) -> list[ShopPicture]:
-        product = self._find_product(sku)
-        if product is None:
+        row = self._find_row(sku)
+        if row is None:
             raise NotFound("woocommerce", "own_pictures", f"the shop has no product with the SKU {sku}")
-        ours = set(_ids(product, MEDIA_IDS_KEY))
-        addresses = [str(i.get("src") or "") for i in product.get("images") or () if i.get("id") not in ours]
-        return [ShopPicture(name=each.rpartition("/")[2], url=each) for each in addresses if each]
+        product = self._product_of_row(row)
+        images = [*(row.get("images") or ()), *(product.get("images") or ())]  # a variation's own before all
+        ours = _ids(product, MEDIA_IDS_KEY)
+        theirs = {str(i["src"]): None for i in images if i.get("src") and i.get("id") not in ours}
+        return [shop_picture(url) for url in theirs]
 
     def picture_bytes(self, url: str) -> bytes:
         return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="woocommerce")
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
+        row = self._find_row(sku)
+        return self._product_of_row(row) if row else None
+
+    def _find_row(self, sku: str) -> dict[str, Any] | None:
+        """Return the product or variation of a SKU."""
         rows = _list(self._shop, f"/products?{urlencode({'sku': sku, 'status': 'any'})}")
-        found = next((row for row in rows if row.get("sku") == sku), None)
-        if found and found.get("parent_id"):
-            path = f"/products/{int(found['parent_id'])}"
-            return self._shop.request_json("GET", path, "publish", max_bytes=MAX_JSON_BYTES)
-        return found
+        return next((row for row in rows if row.get("sku") == sku), None)
+
+    def _product_of_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not row.get("parent_id"):
+            return row
+        path = f"/products/{int(row['parent_id'])}"
+        return self._shop.request_json("GET", path, "publish", max_bytes=MAX_JSON_BYTES)
 
     def _add(self, file: MediaFile, sku: str, product: int, blobs: Blobs) -> int:
         """Upload a picture unless an earlier attempt did; return its id in the site's media library.

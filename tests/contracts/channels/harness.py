@@ -59,6 +59,10 @@ class FakeChannel(FakeServer):
         """Give the product a second variant."""
         raise NotImplementedError
 
+    def show_own_picture(self, sku: str) -> None:
+        """Let the merchant give a variant the product's second picture as its own."""
+        raise NotImplementedError
+
     def variant_media_names(self, sku: str) -> list[str]:
         """Return the names of a variant's media."""
         return self.media_names()
@@ -79,6 +83,7 @@ class FakeGraphQlChannel(FakeChannel):
     """A fake shop with a GraphQL API. A vendor's file has a method for each operation, e.g. `do_place`."""
 
     path = "/graphql"
+    query_text = ""  # of the request that is being answered
 
     def operation(self, request: FakeRequest) -> str:
         if request.path.startswith("/storage"):
@@ -88,6 +93,7 @@ class FakeGraphQlChannel(FakeChannel):
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         query, variables = self._parse(request)
+        self.query_text = query
         name = query.split("(")[0].split()[1]
         files = [(request.file_names["0"], request.form["0"])] if request.body.startswith(b"--") else []
         return FakeReply(

@@ -29,6 +29,7 @@ class FakeShopify(FakeGraphQlChannel):
         self.product: list[str] = list(self.files)
         self.metafield = ""
         self.skus = [SKU]
+        self.variant_media: dict[str, list[str]] = {}
         self.stored: dict[str, bytes] = {}
         super().__init__()
 
@@ -60,6 +61,22 @@ class FakeShopify(FakeGraphQlChannel):
             "media": {"nodes": [{"id": id} for id in self.product]},
         }
         return {"product": product if variables["id"] == "gid://p1" else None}
+
+    def do_own(self, variables: dict[str, Any]) -> Any:
+        sku = json.loads(variables["query"].removeprefix("sku:"))
+        media = {"nodes": [{"id": id} for id in self.variant_media.get(sku, [])]}
+        found = [{"sku": sku, "media": media, "product": {"id": "gid://p1"}}] if sku in self.skus else []
+        return {"productVariants": {"nodes": found}}
+
+    def do_pictures(self, variables: dict[str, Any]) -> Any:
+        media = [
+            {"id": id, "image": {"url": f"{self.base_url}/cdn/{self.files[id]['name']}?v=1"}}
+            if not self.files[id]["name"].endswith("glb")
+            else {"id": id}
+            for id in self.product
+        ]
+        note = {"value": self.metafield} if self.metafield else None
+        return {"product": {"metafield": note, "media": {"nodes": media}}}
 
     def do_find(self, variables: dict[str, Any]) -> Any:
         name = json.loads(variables["query"].removeprefix("filename:"))
@@ -125,6 +142,9 @@ class FakeShopify(FakeGraphQlChannel):
         ready = file["polls"] >= POLLS_UNTIL_READY
         size = {"boundingBox": {"size": self.bounding_box}} if file["name"].endswith("glb") else {}
         return {"id": id, "fileStatus": "READY" if ready else "PROCESSING", **(size if ready else {})}
+
+    def show_own_picture(self, sku: str) -> None:
+        self.variant_media[sku] = ["gid://f1"]
 
     def add_second_variant(self) -> None:
         self.skus = [SKU, OTHER_SKU]
