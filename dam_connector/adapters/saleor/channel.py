@@ -35,6 +35,8 @@ _VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ 
 _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
   productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{
     media {{ {_MEDIA} }} {_ERRORS} }} }}"""
+_UPDATE = f"""mutation Describe($id: ID!, $alt: String!) {{
+  productMediaUpdate(id: $id, input: {{alt: $alt}}) {{ {_ERRORS} }} }}"""
 _MARK = f"""mutation Mark($id: ID!, $input: [MetadataInput!]!) {{
   updateMetadata(id: $id, input: $input) {{ {_ERRORS} }} }}"""
 _UNMARK = f"""mutation Unmark($id: ID!, $keys: [String!]!) {{
@@ -85,6 +87,9 @@ class SaleorChannel:
         }
         ours = ensure_media(files, existing, lambda file: self._add(file, sku, product, blobs))
         our_ids = {m["id"] for m in ours}
+        for file, media in zip(files, ours, strict=True):
+            if (alt := _alt_text(file)) != media.get("alt"):
+                self._mutate(_UPDATE, {"id": media["id"], "alt": alt}, "productMediaUpdate")
         self._order(product, sku, ours)
         if len(product["variants"]) > 1:
             assigned = {m["id"] for m in variant["media"]}
@@ -122,9 +127,9 @@ class SaleorChannel:
         variant = self._find_variant(sku)
         if variant is None:
             raise NotFound("saleor", "own_pictures", f"the shop has no variant with the SKU {sku}")
-        of_variant = {media["id"] for media in variant["media"]}
+        of_sku = {media["id"] for media in variant["media"]}
         theirs = [m for m in variant["product"]["media"] if m.get("type") == "IMAGE" and not is_ours(m)]
-        theirs.sort(key=lambda media: media["id"] not in of_variant)  # its own before the product's
+        theirs.sort(key=lambda media: media["id"] not in of_sku)  # its own before the product's
         return [shop_picture(str(media["url"])) for media in theirs]
 
     def picture_bytes(self, url: str) -> bytes:
@@ -149,7 +154,7 @@ class SaleorChannel:
         media: Media | None = next(unmarked, None)
         if media is None:
             upload = (file.name, blobs.get(file.sha256), file.file.mime)
-            variables = {"product": product["id"], "alt": file.alt_text[:MAX_ALT_CHARACTERS], "file": None}
+            variables = {"product": product["id"], "alt": _alt_text(file), "file": None}
             data = self._client.query(_ADD, variables, "publish", file=upload)
             media = self._client.mutation_result(data, "productMediaCreate", "publish").get("media")
         if not media:
@@ -185,6 +190,10 @@ class SaleorChannel:
 
     def _mutate(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
         self._client.mutation_result(self._client.query(mutation, variables, "publish"), name, "publish")
+
+
+def _alt_text(file: MediaFile) -> str:
+    return file.alt_text[:MAX_ALT_CHARACTERS]
 
 
 def _metadata(holder: Mapping[str, Any], key: str) -> str:

@@ -44,7 +44,7 @@ _SKU_QUERY = """query Variant($query: String!) {
   productVariants(first: 50, query: $query) { nodes { sku product { id } } } }"""
 _PRODUCT_QUERY = f"""query Place($id: ID!) {{ product(id: $id) {{ id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
-    media(first: 250) {{ nodes {{ id }} }} }} }}"""
+    media(first: 250) {{ nodes {{ id alt }} }} }} }}"""
 _OWN_MEDIA_QUERY = """query Own($query: String!) { productVariants(first: 50, query: $query) {
   nodes { sku media(first: 5) { nodes { id } } product { id } } } }"""
 _PICTURES_QUERY = f"""query Pictures($id: ID!) {{ product(id: $id) {{
@@ -55,7 +55,7 @@ _STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUpload
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
 _CREATE = """mutation Create($files: [FileCreateInput!]!) { fileCreate(files: $files) {
   files { id fileStatus } userErrors { field message } } }"""
-_ATTACH = """mutation Refer($files: [FileUpdateInput!]!) { fileUpdate(files: $files) {
+_UPDATE = """mutation Refer($files: [FileUpdateInput!]!) { fileUpdate(files: $files) {
   files { id } userErrors { field message } } }"""
 _ORDER = """mutation Order($id: ID!, $moves: [MoveInput!]!) { productReorderMedia(id: $id, moves: $moves) {
   mediaUserErrors { field message } } }"""
@@ -99,7 +99,11 @@ class ShopifyChannel:
             product, both
         )  # before the media are attached, so that they are always known as ours
         self._attach(product, {**noted, sku: new}, both)
-        attached = {node["id"] for node in nodes(product.get("media"))}
+        attached = {node["id"]: node.get("alt") or "" for node in nodes(product.get("media"))}
+        texts = {id: file.alt_text for file, id in zip(files, ids, strict=True)}
+        changed = [{"id": id, "alt": t} for id, t in texts.items() if attached.get(id, t) != t]
+        if changed:
+            self._mutate(_UPDATE, {"files": changed}, "fileUpdate")
         if obsolete := [id for id in existing.values() if id not in ids and id in attached]:
             self._mutate(_DELETE, {"ids": obsolete}, "fileDelete")
         if both[sku] != new:
@@ -232,7 +236,7 @@ class ShopifyChannel:
         wanted_ids = [id for ids in wanted.values() for id in ids.values()]
         if new := [id for id in wanted_ids if id not in attached]:
             entries = [{"id": id, "referencesToAdd": [product["id"]]} for id in new]
-            self._mutate(_ATTACH, {"files": entries}, "fileUpdate")
+            self._mutate(_UPDATE, {"files": entries}, "fileUpdate")
         our_ids = {id for ids in ours.values() for id in ids.values()}
         their_ids = [id for id in attached if id not in our_ids]
         order = merge_media(their_ids, wanted_ids, first=self._first)

@@ -99,6 +99,7 @@ class WooCommerceChannel:
         ids = ensure_media(files, existing, lambda file: self._add(file, sku, number, blobs))
         recorded[sku] = {file.sha256: id for file, id in zip(files, ids, strict=True)}
         self._update(product, recorded, _replaced(list(before.values()), ids), links, sku)
+        self._describe(product, {id: file.alt_text for file, id in zip(files, ids, strict=True)})
         # an attempt that failed may have left pictures that the product never had
         found = set() if files else {int(media["id"]) for media in self._find_all(sku)}
         for obsolete in sorted({*before.values(), *found} - set(ids)):
@@ -276,6 +277,13 @@ class WooCommerceChannel:
         }
         path = f"/products/{int(product['id'])}"
         self._shop.request("PUT", path, "publish", json=body, max_bytes=MAX_JSON_BYTES)
+
+    def _describe(self, product: Mapping[str, Any], alt_texts: Mapping[int, str]) -> None:
+        """Write the alt texts that changed of pictures that the product has; WordPress joins white space."""
+        known = {image.get("id"): image.get("alt") for image in product.get("images") or ()}
+        for id, text in alt_texts.items():
+            if id in known and " ".join(str(known[id] or "").split()) != " ".join(text.split()):
+                self._site.request("POST", f"/media/{id}", "publish", json={"alt_text": text})
 
     def _arrange(
         self, product: Mapping[str, Any], our_ids: list[int], replaced: Mapping[int, int]

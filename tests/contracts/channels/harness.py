@@ -24,6 +24,7 @@ class FakeChannel(FakeServer):
     vendor = ""
     options: Mapping[str, Any] = {}
     has_model_links = False  # the product links to models; the shop does not store them
+    has_alt_texts = True
     errors: Mapping[str, FakeReply] = {
         "401": FakeReply(401, {"message": "who are you"}),
         "403": FakeReply(403, {"message": "you may not"}),
@@ -57,6 +58,10 @@ class FakeChannel(FakeServer):
 
     def add_second_variant(self) -> None:
         """Give the product a second variant."""
+        raise NotImplementedError
+
+    def alt_texts(self) -> list[str]:
+        """Return the alt texts of the product's media, in order."""
         raise NotImplementedError
 
     def show_own_picture(self, sku: str) -> None:

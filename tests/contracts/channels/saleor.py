@@ -47,7 +47,12 @@ class FakeSaleor(FakeGraphQlChannel):
         self.count += 1
         id = f"m{self.count}"
         self.media[id] = self._new_media(f"{name}_a1b2c3.jpg", data)  # like the real one, which adds a suffix
+        self.media[id]["alt"] = variables["alt"]
         return {"productMediaCreate": {"media": self._media_json(id), "errors": []}}
+
+    def do_describe(self, variables: dict[str, Any]) -> Any:
+        self.media[variables["id"]]["alt"] = variables["alt"]
+        return {"productMediaUpdate": {"errors": []}}
 
     def do_mark(self, variables: dict[str, Any]) -> Any:
         place = self.metadata if variables["id"] == "p1" else self.media[variables["id"]]["metadata"]
@@ -71,7 +76,7 @@ class FakeSaleor(FakeGraphQlChannel):
         return {"productMediaBulkDelete": {"errors": []}}
 
     def _new_media(self, name: str, data: bytes) -> dict[str, Any]:
-        return {"name": name, "data": data, "metadata": {}}
+        return {"name": name, "data": data, "metadata": {}, "alt": ""}
 
     def _media_json(self, id: str) -> dict[str, Any]:
         media = self.media[id]
@@ -83,7 +88,7 @@ class FakeSaleor(FakeGraphQlChannel):
         return {
             "id": id,
             "url": f"{self.base_url}/{path}",
-            "alt": "",
+            "alt": media["alt"],
             "metadata": _pairs(media["metadata"]),
         }
 
@@ -98,6 +103,9 @@ class FakeSaleor(FakeGraphQlChannel):
 
     def media_names(self) -> list[str]:
         return [m["name"] for m in self.media.values()]
+
+    def alt_texts(self) -> list[str]:
+        return [m["alt"] for m in self.media.values()]
 
     def stored_bytes(self, name: str) -> bytes:
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)

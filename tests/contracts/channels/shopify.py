@@ -58,7 +58,7 @@ class FakeShopify(FakeGraphQlChannel):
             "handle": "chair",
             "onlineStoreUrl": None,
             "metafield": {"value": self.metafield} if self.metafield else None,
-            "media": {"nodes": [{"id": id} for id in self.product]},
+            "media": {"nodes": [{"id": id, "alt": self.files[id].get("alt")} for id in self.product]},
         }
         return {"product": product if variables["id"] == "gid://p1" else None}
 
@@ -109,7 +109,9 @@ class FakeShopify(FakeGraphQlChannel):
 
     def do_refer(self, variables: dict[str, Any]) -> Any:
         for file in variables["files"]:
-            self.product += [file["id"]] if file["id"] not in self.product else []
+            if file.get("referencesToAdd"):
+                self.product += [file["id"]] if file["id"] not in self.product else []
+            self.files[file["id"]] |= {"alt": file["alt"]} if "alt" in file else {}
         return {"fileUpdate": {"files": [], "userErrors": []}}
 
     def do_order(self, variables: dict[str, Any]) -> Any:
@@ -151,6 +153,9 @@ class FakeShopify(FakeGraphQlChannel):
 
     def media_names(self) -> list[str]:
         return [self.files[id]["name"] for id in self.product]
+
+    def alt_texts(self) -> list[str]:
+        return [self.files[id].get("alt", "") for id in self.product]
 
     def stored_bytes(self, name: str) -> bytes:
         return next(bytes(f["data"]) for f in self.files.values() if f["name"] == name)

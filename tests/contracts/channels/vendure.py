@@ -9,6 +9,7 @@ from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, Fak
 class FakeVendure(FakeGraphQlChannel):
     vendor = "vendure"
     path = "/admin-api"
+    has_alt_texts = False
     options = {"user": "superadmin", "password": "env/TOKEN"}
 
     def __init__(self) -> None:

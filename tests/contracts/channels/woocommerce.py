@@ -102,7 +102,14 @@ class FakeWooCommerce(FakeChannel):
         }
 
     def _images(self, ids: list[int]) -> list[dict[str, Any]]:
-        return [{"id": i, "src": f"{self.base_url}/wp-content/{self.media[i]['title']}"} for i in ids]
+        return [
+            {
+                "id": i,
+                "src": f"{self.base_url}/wp-content/{self.media[i]['title']}",
+                "alt": self.media[i].get("alt", ""),
+            }
+            for i in ids
+        ]
 
     def _media(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "GET":
@@ -111,6 +118,9 @@ class FakeWooCommerce(FakeChannel):
             id = int(rest[0])
             self.product["images"] = [i for i in self.product["images"] if i != id]
             return FakeReply(200, {"deleted": True}) if self.media.pop(id, None) else MISSING
+        if rest:  # a change of its texts
+            self.media[int(rest[0])]["alt"] = request.json["alt_text"]
+            return FakeReply(200, {"id": int(rest[0])})
         form = request.form
         id = max(self.media) + 1
         self.media[id] = {
@@ -142,6 +152,9 @@ class FakeWooCommerce(FakeChannel):
 
     def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]
+
+    def alt_texts(self) -> list[str]:
+        return [self.media[id].get("alt", "") for id in self.product["images"]]
 
     def stored_bytes(self, name: str) -> bytes:
         return next(bytes(m["data"]) for m in self.media.values() if m["title"] == name)
