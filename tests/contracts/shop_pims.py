@@ -133,21 +133,25 @@ SALEOR_PRODUCT = {
     ],
 }
 
+# A medium's `url` without a size is that of a thumbnail; source: saleor/saleor 3.24,
+# `saleor/graphql/product/types/products.py`.
+SALEOR_WITH_THUMBNAILS = {
+    **SALEOR_PRODUCT,
+    "media": [
+        {**medium, "url": f"https://shop.example/thumbnail/{number}/4096/"}
+        for number, medium in enumerate(SALEOR_PRODUCT["media"])
+    ],
+}
+
 
 def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if path == "/.well-known/jwks.json":
         return 200, {"keys": [SALEOR_KEY]}, {}
     assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
     if "One" in body["query"]:
-        return (
-            200,
-            {
-                "data": {
-                    "product": SALEOR_PRODUCT if body["variables"]["id"] == SALEOR_PRODUCT["id"] else None
-                }
-            },
-            {},
-        )
+        known = body["variables"]["id"] == SALEOR_PRODUCT["id"]
+        product = SALEOR_PRODUCT if "url(size: 0)" in body["query"] else SALEOR_WITH_THUMBNAILS
+        return 200, {"data": {"product": product if known else None}}, {}
     after = body["variables"]["after"]
     edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
     return (

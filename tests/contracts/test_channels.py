@@ -77,10 +77,10 @@ def packshot(blobs: Blobs, number: int = 1, slot: int = 1) -> ApprovedVersion:
     return approved(replace(version, files=tuple(files), asset=asset))
 
 
-def listing(*versions: ApprovedVersion, sku: str = "CH123") -> Listing:
+def listing(*versions: ApprovedVersion, sku: str = "CH123", alt: str = "Chair, oak") -> Listing:
     def placed(each: ApprovedVersion) -> Placement:
         links = {f.name: f"https://dam.example/files/{f.sha256}/{f.name}" for f in each.version.files}
-        return Placement(approved=each, alt_text="Chair, oak", links=links)
+        return Placement(approved=each, alt_text=alt, links=links)
 
     return Listing(
         product=product(sku),
@@ -134,6 +134,21 @@ def test_the_same_again_changes_nothing(
     before, writes = server.media_names(), server.write_count()
     assert settle(channel, wanted) == address
     assert (server.media_names(), server.write_count()) == (before, writes)
+
+
+def test_a_changed_alt_text_is_written_to_the_media_that_are_there(
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable[[Channel, Listing], str]
+) -> None:
+    settle(channel, listing(packshot(blobs), packshot(blobs, slot=2)))
+    names, writes = server.media_names(), server.write_count()
+    wanted = listing(packshot(blobs), packshot(blobs, slot=2), alt="Stuhl, Eiche")
+    settle(channel, wanted)
+    if server.has_alt_texts:
+        assert server.alt_texts() == ["", "", "Stuhl, Eiche", "Stuhl, Eiche"]
+        assert server.write_count() > writes
+        writes = server.write_count()
+    settle(channel, wanted)
+    assert server.write_count() == writes and server.media_names() == names
 
 
 def test_the_next_version_takes_the_place_of_the_one_before(
@@ -350,16 +365,26 @@ def test_a_storage_of_shopify_that_does_not_answer_is_tried_again(
     shop.stop()
 
 
-@pytest.mark.parametrize("name", ["vendure", "woocommerce"])
-def test_a_shop_s_own_pictures_are_told_from_ours(name: str, context: AdapterContext, blobs: Blobs) -> None:
+def test_a_shop_s_own_pictures_are_told_from_ours(
+    server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable[[Channel, Listing], str]
+) -> None:
+    assert isinstance(channel, ShowsPictures)
+    settle(channel, listing(packshot(blobs), model(blobs)))
+    assert [each.name for each in channel.own_pictures("CH123")] == MERCHANT_MEDIA
+    assert all(each.url for each in channel.own_pictures("CH123"))
+    with pytest.raises(NotFound):
+        channel.own_pictures("NO-SUCH-SKU")
+
+
+@pytest.mark.parametrize("name", ["woocommerce", "saleor", "shopify"])
+def test_a_variant_s_own_picture_comes_before_those_of_its_product(
+    name: str, context: AdapterContext
+) -> None:
+    """Else the picture of another colour would be adopted for it."""
     server = FAKES[name]()
-    try:
-        channel = server.open(context)
-        assert isinstance(channel, ShowsPictures)
-        channel.sync(listing(packshot(blobs)), blobs)
-        assert [each.name for each in channel.own_pictures("CH123")] == MERCHANT_MEDIA
-        assert all(each.url for each in channel.own_pictures("CH123"))
-        with pytest.raises(NotFound):
-            channel.own_pictures("NO-SUCH-SKU")
-    finally:
-        server.stop()
+    server.add_second_variant()
+    server.show_own_picture(OTHER_SKU)
+    channel = server.open(context)
+    assert isinstance(channel, ShowsPictures)
+    assert [each.name for each in channel.own_pictures(OTHER_SKU)] == ["b.jpg", "a.jpg"]
+    server.stop()

@@ -3,9 +3,12 @@
 import io
 import json
 
+import obstore
 import pytest
+from obstore.store import MemoryStore
 from PIL import Image
 
+from dam_connector.adapters.storage import StorageChannel
 from dam_connector.app import create_app
 from dam_connector.domain.listing import media_files
 from dam_connector.domain.version import Role
@@ -52,8 +55,14 @@ def test_an_approved_picture_is_there_in_several_sizes(
     record = services.products.get("CH123")
     assert record
     listing = build_listing(services, "viewer", record.product)
-    listed = [f["name"] for asset in dump_listing(listing)["assets"] for f in asset["files"]]
-    assert small.name in listed
+    (listed,) = (f for f in dump_listing(listing)["assets"][0]["files"] if f["name"] == small.name)
+    assert (listed["role"], listed["view"]) == ("size", "64")
+    store = MemoryStore()
+    StorageChannel(store, "https://cdn.example").sync(listing, services.blobs)
+    found = {entry["path"].rpartition("/")[2]: entry["path"] for entry in obstore.list(store).collect()}
+    index = json.loads(bytes(obstore.get(store, found["CH123.index.json"]).bytes()))
+    assert index["assets"]["packshot/1"]["sizes"] == {f.name: int(f.view) for f in sizes.values()}
+    assert set(index["assets"]["packshot/1"]["sizes"]) < set(found)
     assert len(list(media_files(listing))) == 2  # shops get each picture once, in full size
     client = create_app(services).test_client()
     for query, wanted in (("", version.file("jpeg", Role.PRIMARY)), ("?w=160", sizes["jpeg", "160"])):

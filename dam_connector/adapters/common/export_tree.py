@@ -15,6 +15,7 @@ from urllib.parse import quote
 from dam_connector.domain.listing import Listing
 from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.sku_tokens import apart_folder
+from dam_connector.domain.version import Role
 from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
 
@@ -159,6 +160,7 @@ def _index_of(listing: Listing) -> dict[str, Any]:
             "approved_by": approved.approved_by,
             "alt_text": placement.alt_text,
             "files": {file.name: file.sha256 for file in version.channel_files},
+            "sizes": {f.name: int(f.view) for f in version.channel_files if f.role is Role.SIZE},
         }
     return {"sku": listing.product.sku, "name": listing.product.name, "assets": assets}
 

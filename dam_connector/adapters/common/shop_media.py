@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from dam_connector.domain.listing import (
     SHOP_MODEL_FORMATS,
@@ -12,6 +13,7 @@ from dam_connector.domain.listing import (
     media_files,
 )
 from dam_connector.errors import ConfigError
+from dam_connector.ports import ShopPicture
 
 T = TypeVar("T")
 FORMATS = (*SHOP_PICTURE_FORMATS, *SHOP_MODEL_FORMATS, "web")
@@ -62,3 +64,8 @@ def ensure_media(
         add: uploads a file and returns the shop's medium.
     """
     return [existing[file.sha256] if file.sha256 in existing else add(file) for file in files]
+
+
+def shop_picture(url: str) -> ShopPicture:
+    """Return a shop's own picture by its address, whose path ends with the name of the file."""
+    return ShopPicture(name=unquote(urlsplit(url).path.rpartition("/")[2]), url=url)

@@ -12,9 +12,16 @@ metadata has a mark of each SKU, by which its media are found when the variant i
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    select_media,
+    shop_picture,
+)
 from dam_connector.adapters.saleor.client import (
     METADATA_KEY,
     PERMISSION,
@@ -24,7 +31,7 @@ from dam_connector.adapters.saleor.client import (
 )
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound, Refused
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
@@ -40,6 +47,8 @@ _RIGHTS_QUERY = "query Rights { app { name permissions { code } } }"
 _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
   productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{
     media {{ {_MEDIA} }} {_ERRORS} }} }}"""
+_UPDATE = f"""mutation Describe($id: ID!, $alt: String!) {{
+  productMediaUpdate(id: $id, input: {{alt: $alt}}) {{ {_ERRORS} }} }}"""
 _MARK = f"""mutation Mark($id: ID!, $input: [MetadataInput!]!) {{
   updateMetadata(id: $id, input: $input) {{ {_ERRORS} }} }}"""
 _UNMARK = f"""mutation Unmark($id: ID!, $keys: [String!]!) {{
@@ -89,6 +98,9 @@ class SaleorChannel:
             self._write_metadata(product, {_mark_key(sku): "published"})
         ours = ensure_media(files, existing, lambda file: self._add(file, sku, product, blobs))
         our_ids = {m["id"] for m in ours}
+        for file, media in zip(files, ours, strict=True):
+            if (alt := _alt_text(file)) != media.get("alt"):
+                self._mutate(_UPDATE, {"id": media["id"], "alt": alt}, "productMediaUpdate")
         self._order(product, sku, ours)
         if len(product["variants"]) > 1:
             assigned = {m["id"] for m in variant["media"]}
@@ -142,6 +154,18 @@ class SaleorChannel:
                     self._mutate(_DELETE, {"ids": left}, "productMediaBulkDelete")
                 self._write_links(product, {}, sku, has_media=False)
 
+    def own_pictures(self, sku: str) -> list[ShopPicture]:
+        variant = self._find_variant(sku)
+        if variant is None:
+            raise NotFound("saleor", "own_pictures", f"the shop has no variant with the SKU {sku}")
+        of_sku = {media["id"] for media in variant["media"]}
+        theirs = [m for m in variant["product"]["media"] if m.get("type") == "IMAGE" and not is_ours(m)]
+        theirs.sort(key=lambda media: media["id"] not in of_sku)  # its own before the product's
+        return [shop_picture(str(media["url"])) for media in theirs]
+
+    def picture_bytes(self, url: str) -> bytes:
+        return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="saleor")
+
     def _find_variant(self, sku: str) -> dict[str, Any] | None:
         data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")
         found: dict[str, Any] | None = data.get("productVariant")
@@ -161,7 +185,7 @@ class SaleorChannel:
         media: Media | None = next(unmarked, None)
         if media is None:
             upload = (file.name, blobs.get(file.sha256), file.file.mime)
-            variables = {"product": product["id"], "alt": file.alt_text[:MAX_ALT_CHARACTERS], "file": None}
+            variables = {"product": product["id"], "alt": _alt_text(file), "file": None}
             data = self._client.query(_ADD, variables, "publish", file=upload)
             media = self._client.mutation_result(data, "productMediaCreate", "publish").get("media")
         if not media:
@@ -202,6 +226,10 @@ class SaleorChannel:
 
     def _mutate(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
         self._client.mutation_result(self._client.query(mutation, variables, "publish"), name, "publish")
+
+
+def _alt_text(file: MediaFile) -> str:
+    return file.alt_text[:MAX_ALT_CHARACTERS]
 
 
 def _metadata(holder: Mapping[str, Any], key: str) -> str:

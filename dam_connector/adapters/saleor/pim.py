@@ -58,7 +58,7 @@ KIND_BY_EVENT = {
     "product_deleted": EventKind.DELETED,
 }
 _ATTRIBUTES = "attributes { attribute { slug } values { name value } }"
-# Without a size, Saleor answers with the address of a thumbnail, which it makes when somebody asks for it.
+# With no size, the address is that of a thumbnail: smaller, of less quality, and without the file's name.
 _MEDIA = "media { url(size: 0) alt type metadata { key value } }"
 _PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
   id name description category {{ name }} updatedAt

@@ -13,9 +13,16 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    select_media,
+    shop_picture,
+)
 from dam_connector.adapters.shopify.client import (
     METAFIELD_KEY,
     METAFIELD_NAMESPACE,
@@ -26,7 +33,7 @@ from dam_connector.adapters.shopify.client import (
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused
-from dam_connector.ports import Blobs
+from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp", "glb", "mp4")
 PROCESSING_WAIT_S = 8.0
@@ -37,14 +44,19 @@ _SKU_QUERY = """query Variant($query: String!) {
   productVariants(first: 50, query: $query) { nodes { sku product { id } } } }"""
 _PRODUCT_QUERY = f"""query Place($id: ID!) {{ product(id: $id) {{ id handle onlineStoreUrl
     metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
-    media(first: 250) {{ nodes {{ id }} }} }} }}"""
+    media(first: 250) {{ nodes {{ id alt }} }} }} }}"""
+_OWN_MEDIA_QUERY = """query Own($query: String!) { productVariants(first: 50, query: $query) {
+  nodes { sku media(first: 5) { nodes { id } } product { id } } } }"""
+_PICTURES_QUERY = f"""query Pictures($id: ID!) {{ product(id: $id) {{
+    metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
+    media(first: 250) {{ nodes {{ id ... on MediaImage {{ image {{ url }} }} }} }} }} }}"""
 _PRODUCT_ID = "gid://shopify/Product/"  # a product's id begins so
 _FILE_QUERY = f"query Find($query: String!) {{ files(first: 5, query: $query) {{ nodes {{ {_FILE} }} }} }}"
 _STAGED_TARGET = """mutation Stage($input: [StagedUploadInput!]!) { stagedUploadsCreate(input: $input) {
   stagedTargets { url resourceUrl parameters { name value } } userErrors { field message } } }"""
 _CREATE = """mutation Create($files: [FileCreateInput!]!) { fileCreate(files: $files) {
   files { id fileStatus } userErrors { field message } } }"""
-_ATTACH = """mutation Refer($files: [FileUpdateInput!]!) { fileUpdate(files: $files) {
+_UPDATE = """mutation Refer($files: [FileUpdateInput!]!) { fileUpdate(files: $files) {
   files { id } userErrors { field message } } }"""
 _ORDER = """mutation Order($id: ID!, $moves: [MoveInput!]!) { productReorderMedia(id: $id, moves: $moves) {
   mediaUserErrors { field message } } }"""
@@ -90,7 +102,11 @@ class ShopifyChannel:
             product, both
         )  # before the media are attached, so that they are always known as ours
         self._attach(product, {**noted, sku: new}, both)
-        attached = {node["id"] for node in nodes(product.get("media"))}
+        attached = {node["id"]: node.get("alt") or "" for node in nodes(product.get("media"))}
+        texts = {id: file.alt_text for file, id in zip(files, ids, strict=True)}
+        changed = [{"id": id, "alt": t} for id, t in texts.items() if attached.get(id, t) != t]
+        if changed:
+            self._mutate(_UPDATE, {"files": changed}, "fileUpdate")
         if obsolete := [id for id in existing.values() if id not in ids and id in attached]:
             self._mutate(_DELETE, {"ids": obsolete}, "fileDelete")
         if both[sku] != new:
@@ -110,6 +126,22 @@ class ShopifyChannel:
         names: dict[str, str] = {m.sha256: m.name for m in select_media(listing, self._formats)}
         noted = parse_media_note(product.get("metafield")).get(listing.product.sku, {})
         return tuple(names.get(sha256, sha256) for sha256, id in noted.items() if id in attached)
+
+    def own_pictures(self, sku: str) -> list[ShopPicture]:
+        data = self._client.query(_OWN_MEDIA_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "own_pictures")
+        found = next((node for node in nodes(data.get("productVariants")) if node.get("sku") == sku), None)
+        if found is None:
+            raise NotFound("shopify", "own_pictures", f"the shop has no variant with the SKU {sku}")
+        data = self._client.query(_PICTURES_QUERY, {"id": found["product"]["id"]}, "own_pictures")
+        product = data.get("product") or {}
+        ours = {id for ids in parse_media_note(product.get("metafield")).values() for id in ids.values()}
+        theirs = [m for m in nodes(product.get("media")) if m.get("image") and m["id"] not in ours]
+        of_sku = {medium["id"] for medium in nodes(found.get("media"))}
+        theirs.sort(key=lambda medium: medium["id"] not in of_sku)  # its own before the product's
+        return [shop_picture(str(medium["image"]["url"])) for medium in theirs]
+
+    def picture_bytes(self, url: str) -> bytes:
+        return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="shopify")
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
         data = self._client.query(_SKU_QUERY, {"query": f"sku:{json.dumps(sku)}"}, "publish")
@@ -215,7 +247,7 @@ class ShopifyChannel:
         wanted_ids = [id for ids in wanted.values() for id in ids.values()]
         if new := [id for id in wanted_ids if id not in attached]:
             entries = [{"id": id, "referencesToAdd": [product["id"]]} for id in new]
-            self._mutate(_ATTACH, {"files": entries}, "fileUpdate")
+            self._mutate(_UPDATE, {"files": entries}, "fileUpdate")
         our_ids = {id for ids in ours.values() for id in ids.values()}
         their_ids = [id for id in attached if id not in our_ids]
         order = merge_media(their_ids, wanted_ids, first=self._first)

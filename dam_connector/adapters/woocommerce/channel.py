@@ -22,7 +22,13 @@ from urllib.parse import urlencode
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TIMEOUT_S, basic_auth
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.envelopes import parse_json
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    select_media,
+    shop_picture,
+)
 from dam_connector.adapters.woocommerce.client import (
     MAX_JSON_BYTES,
     MEDIA_IDS_KEY,
@@ -93,6 +99,7 @@ class WooCommerceChannel:
         ids = ensure_media(files, existing, lambda file: self._add(file, sku, number, blobs))
         recorded[sku] = {file.sha256: id for file, id in zip(files, ids, strict=True)}
         self._update(product, recorded, _replaced(list(before.values()), ids), links, sku)
+        self._describe(product, {id: file.alt_text for file, id in zip(files, ids, strict=True)})
         # an attempt that failed may have left pictures that the product never had
         found = set() if files else {int(media["id"]) for media in self._find_all(sku)}
         for obsolete in sorted({*before.values(), *found} - set(ids)):
@@ -175,23 +182,32 @@ class WooCommerceChannel:
         return (*(names.get(sha256, sha256) for sha256 in shown), *linked)
 
     def own_pictures(self, sku: str) -> list[ShopPicture]:
-        product = self._find_product(sku)
-        if product is None:
+        row = self._find_row(sku)
+        if row is None:
             raise NotFound("woocommerce", "own_pictures", f"the shop has no product with the SKU {sku}")
-        ours = set(_ids(product, MEDIA_IDS_KEY))
-        addresses = [str(i.get("src") or "") for i in product.get("images") or () if i.get("id") not in ours]
-        return [ShopPicture(name=each.rpartition("/")[2], url=each) for each in addresses if each]
+        product = self._product_of_row(row)
+        images = [*(row.get("images") or ()), *(product.get("images") or ())]  # a variation's own before all
+        ours = _ids(product, MEDIA_IDS_KEY)
+        theirs = {str(i["src"]): None for i in images if i.get("src") and i.get("id") not in ours}
+        return [shop_picture(url) for url in theirs]
 
     def picture_bytes(self, url: str) -> bytes:
         return self._context.http.get(url, max_bytes=MAX_FILE_BYTES, vendor="woocommerce")
 
     def _find_product(self, sku: str) -> dict[str, Any] | None:
+        row = self._find_row(sku)
+        return self._product_of_row(row) if row else None
+
+    def _find_row(self, sku: str) -> dict[str, Any] | None:
+        """Return the product or variation of a SKU."""
         rows = _list(self._shop, f"/products?{urlencode({'sku': sku, 'status': 'any'})}")
-        found = next((row for row in rows if row.get("sku") == sku), None)
-        if found and found.get("parent_id"):
-            path = f"/products/{int(found['parent_id'])}"
-            return self._shop.request_json("GET", path, "publish", max_bytes=MAX_JSON_BYTES)
-        return found
+        return next((row for row in rows if row.get("sku") == sku), None)
+
+    def _product_of_row(self, row: dict[str, Any]) -> dict[str, Any]:
+        if not row.get("parent_id"):
+            return row
+        path = f"/products/{int(row['parent_id'])}"
+        return self._shop.request_json("GET", path, "publish", max_bytes=MAX_JSON_BYTES)
 
     def _add(self, file: MediaFile, sku: str, product: int, blobs: Blobs) -> int:
         """Upload a picture unless an earlier attempt did; return its id in the site's media library.
@@ -261,6 +277,13 @@ class WooCommerceChannel:
         }
         path = f"/products/{int(product['id'])}"
         self._shop.request("PUT", path, "publish", json=body, max_bytes=MAX_JSON_BYTES)
+
+    def _describe(self, product: Mapping[str, Any], alt_texts: Mapping[int, str]) -> None:
+        """Write the alt texts that changed of pictures that the product has; WordPress joins white space."""
+        known = {image.get("id"): image.get("alt") for image in product.get("images") or ()}
+        for id, text in alt_texts.items():
+            if id in known and " ".join(str(known[id] or "").split()) != " ".join(text.split()):
+                self._site.request("POST", f"/media/{id}", "publish", json={"alt_text": text})
 
     def _arrange(
         self, product: Mapping[str, Any], our_ids: list[int], replaced: Mapping[int, int]

@@ -24,6 +24,7 @@ class FakeChannel(FakeServer):
     vendor = ""
     options: Mapping[str, Any] = {}
     has_model_links = False  # the product links to models; the shop does not store them
+    has_alt_texts = True
     errors: Mapping[str, FakeReply] = {
         "401": FakeReply(401, {"message": "who are you"}),
         "403": FakeReply(403, {"message": "you may not"}),
@@ -63,6 +64,14 @@ class FakeChannel(FakeServer):
         """Delete one of two variants as a merchant does."""
         raise NotImplementedError
 
+    def alt_texts(self) -> list[str]:
+        """Return the alt texts of the product's media, in order."""
+        raise NotImplementedError
+
+    def show_own_picture(self, sku: str) -> None:
+        """Let the merchant give a variant the product's second picture as its own."""
+        raise NotImplementedError
+
     def variant_media_names(self, sku: str) -> list[str]:
         """Return the names of a variant's media."""
         return self.media_names()
@@ -83,6 +92,7 @@ class FakeGraphQlChannel(FakeChannel):
     """A fake shop with a GraphQL API. A vendor's file has a method for each operation, e.g. `do_place`."""
 
     path = "/graphql"
+    query_text = ""  # of the request that is being answered
 
     def operation(self, request: FakeRequest) -> str:
         if request.path.startswith("/storage"):
@@ -92,6 +102,7 @@ class FakeGraphQlChannel(FakeChannel):
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         query, variables = self._parse(request)
+        self.query_text = query
         name = query.split("(")[0].split()[1]
         files = [(request.file_names["0"], request.form["0"])] if request.body.startswith(b"--") else []
         return FakeReply(

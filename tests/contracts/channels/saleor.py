@@ -1,4 +1,9 @@
-"""A fake Saleor: pictures only, media with metadata, a media order that needs all ids."""
+"""A fake Saleor: pictures only, media with metadata, a media order that needs all ids.
+
+Source: saleor/saleor 3.24, `saleor/graphql/product/types/products.py` (a medium's `url` is that of a
+thumbnail of 4,096 pixels, made by the first request to `/thumbnail/ID/4096/`, unless `size` is 0) and
+`schema.graphql`.
+"""
 
 from typing import Any
 
@@ -41,7 +46,7 @@ class FakeSaleor(FakeGraphQlChannel):
         return {"app": {"name": "dam-connector", "permissions": [{"code": c} for c in self.permissions]}}
 
     def _product_json(self) -> dict[str, Any]:
-        media = [{"id": id, "type": "IMAGE", **self._media_json(m)} for id, m in self.media.items()]
+        media = [{"type": "IMAGE", **self._media_json(id)} for id in self.media]
         return {"id": "p1", "metadata": _pairs(self.metadata), "media": media}
 
     def remove_variant(self, sku: str) -> None:
@@ -57,7 +62,12 @@ class FakeSaleor(FakeGraphQlChannel):
         self.count += 1
         id = f"m{self.count}"
         self.media[id] = self._new_media(f"{name}_a1b2c3.jpg", data)  # like the real one, which adds a suffix
-        return {"productMediaCreate": {"media": {"id": id, **self._media_json(self.media[id])}, "errors": []}}
+        self.media[id]["alt"] = variables["alt"]
+        return {"productMediaCreate": {"media": self._media_json(id), "errors": []}}
+
+    def do_describe(self, variables: dict[str, Any]) -> Any:
+        self.media[variables["id"]]["alt"] = variables["alt"]
+        return {"productMediaUpdate": {"errors": []}}
 
     def do_mark(self, variables: dict[str, Any]) -> Any:
         place = self.metadata if variables["id"] == "p1" else self.media[variables["id"]]["metadata"]
@@ -81,14 +91,24 @@ class FakeSaleor(FakeGraphQlChannel):
         return {"productMediaBulkDelete": {"errors": []}}
 
     def _new_media(self, name: str, data: bytes) -> dict[str, Any]:
-        return {"name": name, "data": data, "metadata": {}}
+        return {"name": name, "data": data, "metadata": {}, "alt": ""}
 
-    def _media_json(self, media: dict[str, Any]) -> dict[str, Any]:
+    def _media_json(self, id: str) -> dict[str, Any]:
+        media = self.media[id]
+        path = (
+            f"media/products/{media['name']}"
+            if "url(size: 0)" in self.query_text
+            else f"thumbnail/{id}/4096/"
+        )
         return {
-            "url": f"https://cdn.example/products/{media['name']}",
-            "alt": "",
+            "id": id,
+            "url": f"{self.base_url}/{path}",
+            "alt": media["alt"],
             "metadata": _pairs(media["metadata"]),
         }
+
+    def show_own_picture(self, sku: str) -> None:
+        self.variants[sku] = ["m1"]
 
     def add_second_variant(self) -> None:
         self.variants = {SKU: [], OTHER_SKU: []}
@@ -98,6 +118,9 @@ class FakeSaleor(FakeGraphQlChannel):
 
     def media_names(self) -> list[str]:
         return [m["name"] for m in self.media.values()]
+
+    def alt_texts(self) -> list[str]:
+        return [m["alt"] for m in self.media.values()]
 
     def stored_bytes(self, name: str) -> bytes:
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)

@@ -30,6 +30,7 @@ class FakeShopify(FakeGraphQlChannel):
         self.product: list[str] = list(self.files)
         self.metafield = ""
         self.skus = [SKU]
+        self.variant_media: dict[str, list[str]] = {}
         self.stored: dict[str, bytes] = {}
         super().__init__()
 
@@ -58,9 +59,25 @@ class FakeShopify(FakeGraphQlChannel):
             "handle": "chair",
             "onlineStoreUrl": None,
             "metafield": {"value": self.metafield} if self.metafield else None,
-            "media": {"nodes": [{"id": id} for id in self.product]},
+            "media": {"nodes": [{"id": id, "alt": self.files[id].get("alt")} for id in self.product]},
         }
         return {"product": product if variables["id"] == PRODUCT_ID else None}
+
+    def do_own(self, variables: dict[str, Any]) -> Any:
+        sku = json.loads(variables["query"].removeprefix("sku:"))
+        media = {"nodes": [{"id": id} for id in self.variant_media.get(sku, [])]}
+        found = [{"sku": sku, "media": media, "product": {"id": "gid://p1"}}] if sku in self.skus else []
+        return {"productVariants": {"nodes": found}}
+
+    def do_pictures(self, variables: dict[str, Any]) -> Any:
+        media = [
+            {"id": id, "image": {"url": f"{self.base_url}/cdn/{self.files[id]['name']}?v=1"}}
+            if not self.files[id]["name"].endswith("glb")
+            else {"id": id}
+            for id in self.product
+        ]
+        note = {"value": self.metafield} if self.metafield else None
+        return {"product": {"metafield": note, "media": {"nodes": media}}}
 
     def do_find(self, variables: dict[str, Any]) -> Any:
         name = json.loads(variables["query"].removeprefix("filename:"))
@@ -93,7 +110,9 @@ class FakeShopify(FakeGraphQlChannel):
 
     def do_refer(self, variables: dict[str, Any]) -> Any:
         for file in variables["files"]:
-            self.product += [file["id"]] if file["id"] not in self.product else []
+            if file.get("referencesToAdd"):
+                self.product += [file["id"]] if file["id"] not in self.product else []
+            self.files[file["id"]] |= {"alt": file["alt"]} if "alt" in file else {}
         return {"fileUpdate": {"files": [], "userErrors": []}}
 
     def do_order(self, variables: dict[str, Any]) -> Any:
@@ -127,6 +146,9 @@ class FakeShopify(FakeGraphQlChannel):
         size = {"boundingBox": {"size": self.bounding_box}} if file["name"].endswith("glb") else {}
         return {"id": id, "fileStatus": "READY" if ready else "PROCESSING", **(size if ready else {})}
 
+    def show_own_picture(self, sku: str) -> None:
+        self.variant_media[sku] = ["gid://f1"]
+
     def add_second_variant(self) -> None:
         self.skus = [SKU, OTHER_SKU]
 
@@ -135,6 +157,9 @@ class FakeShopify(FakeGraphQlChannel):
 
     def media_names(self) -> list[str]:
         return [self.files[id]["name"] for id in self.product]
+
+    def alt_texts(self) -> list[str]:
+        return [self.files[id].get("alt", "") for id in self.product]
 
     def stored_bytes(self, name: str) -> bytes:
         return next(bytes(f["data"]) for f in self.files.values() if f["name"] == name)

@@ -9,6 +9,7 @@ from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, Fak
 class FakeVendure(FakeGraphQlChannel):
     vendor = "vendure"
     path = "/admin-api"
+    has_alt_texts = False
     options = {"user": "superadmin", "password": "env/TOKEN"}
 
     def __init__(self) -> None:
@@ -20,7 +21,7 @@ class FakeVendure(FakeGraphQlChannel):
         self.featured = self.product[0]
         self.variants: dict[str, list[str]] = {}  # their own assets, once there are two
         self.permissions = {"ReadCatalog", "UpdateCatalog", "ReadAsset", "CreateAsset", "DeleteAsset"}
-        self.permitted = ("png", "jpg", "glb")
+        self.permitted = ("png", "jpg", "webp", "glb")
         super().__init__()
 
     def is_authorized(self, request: FakeRequest) -> bool:

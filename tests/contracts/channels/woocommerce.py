@@ -36,6 +36,7 @@ class FakeWooCommerce(FakeChannel):
             n: {"title": name, "slug": name, "data": b"theirs"} for n, name in enumerate(MERCHANT_MEDIA, 1)
         }
         self.variants: set[str] = set()
+        self.variant_image = 0  # the picture of a variation
         self.missing = ""  # of the rights: `reader` (a key that may only read), `password`, `role`
         self.product: dict[str, Any] = {
             "id": 13,
@@ -77,7 +78,9 @@ class FakeWooCommerce(FakeChannel):
                 return FakeReply(200, self._product_json()) if request.path.endswith("/13") else NO_PRODUCT
             if self.variants:  # they name their product
                 found = [sku for sku in self.variants if sku == request.query["sku"]]
-                return FakeReply(200, [{"id": 20, "sku": sku, "parent_id": 13} for sku in found])
+                images = self._images([self.variant_image] if self.variant_image else [])
+                row = {"id": 20, "parent_id": 13, "images": images}  # like the real one
+                return FakeReply(200, [{**row, "sku": sku} for sku in found])
             return FakeReply(200, [self._product_json()] if request.query["sku"] == SKU else [])
         if request.path.endswith("/batch"):
             assert request.json == {}
@@ -94,12 +97,19 @@ class FakeWooCommerce(FakeChannel):
         meta = [{"key": k, "value": json.loads(json.dumps(v))} for k, v in self.product["meta"].items()]
         return {
             **{name: value for name, value in self.product.items() if name != "meta"},
-            "images": [
-                {"id": i, "src": f"{self.base_url}/wp-content/{self.media[i]['title']}"}
-                for i in self.product["images"]
-            ],
+            "images": self._images(self.product["images"]),
             "meta_data": meta,
         }
+
+    def _images(self, ids: list[int]) -> list[dict[str, Any]]:
+        return [
+            {
+                "id": i,
+                "src": f"{self.base_url}/wp-content/{self.media[i]['title']}",
+                "alt": self.media[i].get("alt", ""),
+            }
+            for i in ids
+        ]
 
     def _media(self, request: FakeRequest, rest: list[str]) -> FakeReply:
         if request.method == "GET":
@@ -108,6 +118,9 @@ class FakeWooCommerce(FakeChannel):
             id = int(rest[0])
             self.product["images"] = [i for i in self.product["images"] if i != id]
             return FakeReply(200, {"deleted": True}) if self.media.pop(id, None) else MISSING
+        if rest:  # a change of its texts
+            self.media[int(rest[0])]["alt"] = request.json["alt_text"]
+            return FakeReply(200, {"id": int(rest[0])})
         form = request.form
         id = max(self.media) + 1
         self.media[id] = {
@@ -131,6 +144,9 @@ class FakeWooCommerce(FakeChannel):
         rendered = f"<p class=\"attachment\"><a href='/{id}'></a></p>\n<p>{text}</p>\n"
         return {"id": id, "slug": self.media[id]["slug"], "description": {"rendered": rendered}}
 
+    def show_own_picture(self, sku: str) -> None:
+        self.variant_image = 2
+
     def add_second_variant(self) -> None:
         self.variants = {SKU, OTHER_SKU}
 
@@ -139,6 +155,9 @@ class FakeWooCommerce(FakeChannel):
 
     def media_names(self) -> list[str]:
         return [self.media[id]["title"] for id in self.product["images"]]
+
+    def alt_texts(self) -> list[str]:
+        return [self.media[id].get("alt", "") for id in self.product["images"]]
 
     def stored_bytes(self, name: str) -> bytes:
         return next(bytes(m["data"]) for m in self.media.values() if m["title"] == name)
