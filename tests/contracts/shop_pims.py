@@ -137,17 +137,20 @@ SALEOR_PRODUCT = {
 def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if path == "/.well-known/jwks.json":
         return 200, {"keys": [SALEOR_KEY]}, {}
-    assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
+    assert (method, path) == ("POST", "/graphql/")
+    is_app = headers["authorization"] == "Bearer token"
+    if "Rights" in body["query"]:
+        app = {"name": "dam-connector", "permissions": [{"code": "MANAGE_PRODUCTS"}]}
+        return 200, {"data": {"app": app if is_app else None}}, {}
+    if "OwnApp" in body["query"]:
+        app = {"id": "QXBwOjE=", "name": "dam-connector", "webhooks": []}
+        return 200, {"data": {"app": app if is_app else None}}, {}
     if "One" in body["query"]:
-        return (
-            200,
-            {
-                "data": {
-                    "product": SALEOR_PRODUCT if body["variables"]["id"] == SALEOR_PRODUCT["id"] else None
-                }
-            },
-            {},
-        )
+        is_seen = is_app and body["variables"]["id"] == SALEOR_PRODUCT["id"]
+        return 200, {"data": {"product": SALEOR_PRODUCT if is_seen else None}}, {}
+    if not is_app:  # a stranger sees nothing, without an error
+        nothing = {"pageInfo": {"hasNextPage": False, "endCursor": None}, "edges": []}
+        return 200, {"data": {"products": nothing}}, {}
     after = body["variables"]["after"]
     edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
     return (

@@ -236,6 +236,17 @@ def test_an_event_of_saleor_about_a_medium_or_a_variant_is_about_its_product(
             opened("saleor").source().normalize(inbound)
 
 
+def test_a_token_of_saleor_that_is_no_app_s_any_more_deletes_no_product(
+    opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(SECRETS, "env/TOKEN", "of an app that was removed")
+    source = opened("saleor").source()
+    with pytest.raises(Refused, match="not that of an active app"):
+        source.fetch("UHJvZHVjdDox")
+    with pytest.raises(Refused, match="not that of an active app"):
+        list(source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
+
+
 def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
     ours = {
         "source": "https://cdn.example/packshot.jpg",

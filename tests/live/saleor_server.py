@@ -168,3 +168,40 @@ class Saleor(Server):
             id=product,
         )
         return list(found["product"]["media"])
+
+    def app(self, name: str) -> str | None:
+        """The id of an app, or None."""
+        query = "query($n: String!) { apps(first: 100, filter: {search: $n}) { edges { node { id name } } } }"
+        rows = [edge["node"] for edge in self.ask(query, n=name)["apps"]["edges"]]
+        return next((str(row["id"]) for row in rows if row["name"] == name), None)
+
+    def add_token(self, app: str) -> str:
+        """A new token of an app."""
+        made = self.ask(
+            "mutation($a: ID!) { appTokenCreate(input: {app: $a, name: \"live\"}) "
+            "{ authToken errors { field message } } }",
+            a=app,
+        )
+        return str(made["appTokenCreate"]["authToken"])
+
+    def remove_webhooks(self, app: str) -> None:
+        """Delete the webhooks of an app, as its admin does."""
+        query = "query($a: ID!) { app(id: $a) { webhooks { id } } }"
+        for each in self.ask(query, a=app)["app"]["webhooks"]:
+            self.ask("mutation($i: ID!) { webhookDelete(id: $i) { errors { field message } } }", i=each["id"])
+
+    def rename(self, product: str, name: str) -> None:
+        self.ask(
+            "mutation($p: ID!, $n: String!) { productUpdate(id: $p, input: {name: $n}) "
+            "{ errors { field message } } }",
+            p=product,
+            n=name,
+        )
+
+    def remove_variant(self, sku: str) -> None:
+        self.ask(
+            "mutation($s: String!) { productVariantDelete(sku: $s) { errors { field message } } }", s=sku
+        )
+
+    def remove(self, product: str) -> None:
+        self.ask("mutation($p: ID!) { productDelete(id: $p) { errors { field message } } }", p=product)

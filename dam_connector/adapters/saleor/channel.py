@@ -17,13 +17,12 @@ from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
 from dam_connector.adapters.saleor.client import (
     METADATA_KEY,
-    PERMISSION,
     SaleorClient,
     api_url_option,
     is_ours,
 )
 from dam_connector.domain.listing import Listing, MediaFile
-from dam_connector.errors import BadOutput, NotFound, Refused
+from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
@@ -36,7 +35,6 @@ _VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ 
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
 _LEFT_QUERY = f"""query Left($key: String!) {{ products(first: 20, where: {{metadata: [{{key: $key}}]}}) {{
   edges {{ node {{ id metadata {{ key value }} media {{ {_MEDIA} }} }} }} }} }}"""
-_RIGHTS_QUERY = "query Rights { app { name permissions { code } } }"
 _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
   productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{
     media {{ {_MEDIA} }} {_ERRORS} }} }}"""
@@ -66,6 +64,7 @@ class SaleorChannel:
         links = {_link_key(m.file.format, sku): m.link for m in select_media(listing, LINKED_FORMATS)}
         variant = self._find_variant(sku)
         if variant is None:
+            self._client.require_app("publish")
             if files or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
             self._remove_what_is_left(sku)
@@ -120,12 +119,7 @@ class SaleorChannel:
 
     def check_rights(self) -> Iterator[str]:
         """Prove that the token is an app's, which may change products."""
-        app = self._client.query(_RIGHTS_QUERY, {}, "publish").get("app")
-        if not app:
-            raise Refused("saleor", "publish", "the token is not that of an active app")
-        if PERMISSION not in {each.get("code") for each in app.get("permissions") or ()}:
-            reason = f"the app {app.get('name')} may not change products; give it *Manage products*"
-            raise Refused("saleor", "publish", reason)
+        self._client.require_app("publish")
         yield "its app may change products and their media"
 
     def _products_left(self, sku: str) -> list[Mapping[str, Any]]:

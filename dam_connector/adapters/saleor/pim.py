@@ -161,11 +161,13 @@ class SaleorPim(ReadOnlyPim):
     def fetch(self, ref: str) -> list[Product]:
         product = self._client.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")
         if not isinstance(product, dict):
+            self._client.require_app("fetch")  # else no product is seen, and all would count as deleted
             raise NotFound(self.vendor, "fetch", ref)
         variants = product.get("variants") or ()
         return [self._product(product, variant) for variant in variants if variant.get("sku")]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
+        self._client.require_app("changed_since")  # else no product is seen
         after: str | None = None
         while True:
             variables = {"at": since.astimezone(UTC).isoformat(), "after": after}

@@ -180,8 +180,8 @@ class VendureChannel:
         left = [asset for asset in holder.assets if asset not in holder.ours(sku)]
         ids = [str(asset["id"]) for asset in left]
         first = next((str(a["id"]) for a in left if a.get("type") == "IMAGE"), None)
-        variables = {"id": holder.id, "ids": ids}
-        variables["first"] = holder.featured_id if holder.featured_id in ids else first
+        featured_id = holder.featured_id if holder.featured_id in ids else first
+        variables = {"id": holder.id, "ids": ids, "first": featured_id}
         self._client.query(_ASSIGN[holder.kind], variables, "publish")
 
     def _assign(self, holder: _AssetHolder, ours: list[Asset]) -> None:

@@ -1,7 +1,11 @@
-"""A fake Saleor: pictures only, media with metadata, a media order that needs all ids."""
+"""A fake Saleor: pictures only, media with metadata, a media order that needs all ids.
+
+Whoever has not the token of an app is a stranger there, who sees nothing and gets no error.
+"""
 
 from typing import Any
 
+from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
 
 
@@ -20,6 +24,15 @@ class FakeSaleor(FakeGraphQlChannel):
         self.metadata: dict[str, str] = {}
         self.permissions = ["MANAGE_PRODUCTS"]
         super().__init__()
+
+    def is_authorized(self, request: FakeRequest) -> bool:
+        return True
+
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
+        if request.headers.get("authorization") != f"Bearer {API_KEY}":
+            nothing = {"productVariant": None, "products": {"edges": []}, "app": None}
+            return FakeReply(200, {"data": nothing})
+        return super().answer(request, operation)
 
     def connection_options(self) -> dict[str, Any]:
         return {"api_url": f"{self.base_url}/graphql/"}
