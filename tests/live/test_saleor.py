@@ -34,7 +34,7 @@ from tests.live.pairs import PACKSHOT
 from tests.live.saleor_server import EMAIL, PASSWORD, TREE, Postgres, Saleor
 from tests.live.servers import ROOT, Connector, free_port, until
 
-pytestmark = [pytest.mark.live, pytest.mark.timeout(2400)]
+pytestmark = [pytest.mark.live, pytest.mark.timeout(4000)]
 SAMPLES = ROOT / "dam_connector" / "samples"
 FRONT, BACK, LAMP = SAMPLES / "mug-front.jpg", SAMPLES / "mug-back.jpg", SAMPLES / "lamp-front.jpg"
 APP, STAFF = "dam-connector", f"{EMAIL}:{PASSWORD}"
@@ -46,10 +46,10 @@ def saleor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Saleor]:
     if not TREE:
         pytest.skip("SALEOR_TREE is not set: Saleor was not asked")
     folder = tmp_path_factory.mktemp("saleor")
-    database = Postgres(folder / "postgres")
+    database = Postgres()
     try:
         database.start()
-        server = Saleor(folder / "saleor", database.url)
+        server = Saleor(folder / "saleor", database)
         try:
             server.start()
             yield server
