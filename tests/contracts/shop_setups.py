@@ -84,7 +84,8 @@ class FakeVendureRoles:
         return 200, {"data": getattr(self, f"_{found[1].lower()}")(**body["variables"])}, {}
 
     def _roles(self, code: str) -> Any:
-        return {"roles": {"items": [each for each in self.roles if each["code"] == code]}}
+        found = [each for each in self.roles if each["code"] == code]
+        return {"roles": {"items": [{"id": e["id"], "permissions": e["permissions"]} for e in found]}}
 
     def _addrole(self, input: dict[str, Any]) -> Any:
         permissions = ["Authenticated", *input["permissions"]]
@@ -97,10 +98,11 @@ class FakeVendureRoles:
         return {"updateRole": {"id": input["id"]}}
 
     def _users(self, name: str) -> Any:
-        return {"administrators": {"items": [each for each in self.users if each["name"] == name]}}
+        found = [each for each in self.users if each["user"]["identifier"] == name]
+        return {"administrators": {"items": found}}
 
     def _adduser(self, input: dict[str, Any]) -> Any:
         assert input["password"] == "own-word" and input["roleIds"] == ["2"]
         user = {"identifier": input["emailAddress"], "roles": [{"code": "dam-connector"}]}
-        self.users.append({"id": "3", "name": input["emailAddress"], "user": user})
+        self.users.append({"id": "3", "user": user})
         return {"createAdministrator": {"id": "3"}}

@@ -14,7 +14,13 @@ from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    arrange_media,
+    ensure_media,
+    formats_option,
+    replaced_media,
+    select_media,
+)
 from dam_connector.adapters.saleor.client import (
     METADATA_KEY,
     SaleorClient,
@@ -27,6 +33,7 @@ from dam_connector.ports import Blobs
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
+ORDER_KEY = f"{METADATA_KEY}.order"  # in a product's metadata: its media in the order of the option `place`
 MAX_ALT_CHARACTERS = 250
 # Without a size, Saleor answers with the address of a thumbnail, which does not have the file's name.
 _MEDIA = "id url(size: 0) alt type sortOrder metadata { key value }"
@@ -167,14 +174,21 @@ class SaleorChannel:
         return media
 
     def _order(self, product: Mapping[str, Any], sku: str, ours: list[Media]) -> None:
-        """Put our media together, in the listing's order, after or before the others, whose order stays."""
-        our_ids = {m["id"] for m in ours}
-        rest = [m for m in product["media"] if m["id"] not in our_ids]
-        theirs = [m for m in rest if _metadata(m, METADATA_KEY) != sku]
-        obsolete = [m for m in rest if _metadata(m, METADATA_KEY) == sku]
-        ids = [m["id"] for m in (*merge_media(theirs, ours, first=self._first), *obsolete)]
-        if ids != [m["id"] for m in product["media"]]:
+        """Put our media after or before the others, in the listing's order, unless a merchant moved them.
+
+        Those that are not listed any more are deleted afterwards; until then Saleor wants their ids, too.
+        """
+        gallery = [str(m["id"]) for m in product["media"]]
+        previous, our_ids = [str(m["id"]) for m in _media_of(product, sku)], [str(m["id"]) for m in ours]
+        written = _metadata(product, ORDER_KEY).split()
+        replaced = replaced_media(previous, our_ids)
+        by_rule, wanted = arrange_media(gallery, previous, our_ids, written, replaced, first=self._first)
+        obsolete = [id for id in previous if id not in our_ids]
+        if [*wanted, *obsolete] != gallery:
+            ids = [*wanted, *obsolete]
             self._mutate(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
+        if our_ids and by_rule != written:
+            self._write_metadata(product, {ORDER_KEY: " ".join(by_rule)})
 
     def _write_links(
         self, product: Mapping[str, Any], links: Mapping[str, str], sku: str, *, has_media: bool

@@ -106,6 +106,10 @@ class FakeSaleor(FakeGraphQlChannel):
     def add_second_variant(self) -> None:
         self.variants = {SKU: [], OTHER_SKU: []}
 
+    def move_to_front(self, name: str) -> None:
+        found = next(id for id, m in self.media.items() if m["name"] == name)
+        self.media = {found: self.media[found], **self.media}
+
     def variant_media_names(self, sku: str) -> list[str]:
         return [self.media[id]["name"] for id in self.variants[sku]]
 
@@ -116,7 +120,7 @@ class FakeSaleor(FakeGraphQlChannel):
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)
 
     def model_links(self) -> list[str]:
-        return [value for key, value in self.metadata.items() if ".media." not in key]
+        return [value for key, value in self.metadata.items() if key.startswith(("dam_connector.glb.", "dam_connector.usdz."))]
 
 
 def _pairs(data: dict[str, str]) -> list[dict[str, str]]:
