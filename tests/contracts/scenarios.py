@@ -143,7 +143,11 @@ def saleor_channel(
     recorder.run("publish another variant", lambda: channel.sync(other, blobs))
     recorder.run("test the connection", lambda: list(channel.check_rights()))
     recorder.run("withdraw", lambda: channel.sync(listing(), blobs))
-    recorder.run("publish an unknown SKU", lambda: channel.sync(listing(packshot(blobs, 1), sku="NONE"), blobs), NotFound)
+    recorder.run(
+        "publish an unknown SKU",
+        lambda: channel.sync(listing(packshot(blobs, 1), sku="NONE"), blobs),
+        NotFound,
+    )
     recorder.run("withdraw an unknown SKU", lambda: channel.sync(listing(sku="NONE"), blobs))
     wrong = {**options["secret_values"], **options["wrong_values"]["no_token"]}
     refused = opened("channel", "saleor", {**options, "secret_values": wrong}, context, recorder)

@@ -108,6 +108,17 @@ def attribute(slug: str, name: str) -> dict[str, Any]:
     return {"attribute": {"slug": slug}, "values": [{"name": name, "value": ""}]}
 
 
+SALEOR_DENIED = {  # as the real one answers to a stranger who asks for the app
+    "data": {"app": None},
+    "errors": [
+        {
+            "message": "To access this path, you need one of the following permissions: "
+            "AUTHENTICATED_STAFF_USER, AUTHENTICATED_APP",
+            "path": ["app"],
+            "extensions": {"exception": {"code": "PermissionDenied"}},
+        }
+    ],
+}
 SALEOR_PRODUCT = {
     "id": "UHJvZHVjdDox",
     "name": "Vase",
@@ -136,15 +147,15 @@ SALEOR_PRODUCT = {
 
 def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if path == "/.well-known/jwks.json":
-        return 200, {"keys": [SALEOR_KEY]}, {}
+        return 200, {"keys": SALEOR_KEYS}, {}
     assert (method, path) == ("POST", "/graphql/")
     is_app = headers["authorization"] == "Bearer token"
     if "Rights" in body["query"]:
         app = {"name": "dam-connector", "permissions": [{"code": "MANAGE_PRODUCTS"}]}
-        return 200, {"data": {"app": app if is_app else None}}, {}
+        return 200, {"data": {"app": app}} if is_app else SALEOR_DENIED, {}
     if "OwnApp" in body["query"]:
         app = {"id": "QXBwOjE=", "name": "dam-connector", "webhooks": []}
-        return 200, {"data": {"app": app if is_app else None}}, {}
+        return 200, {"data": {"app": app}} if is_app else SALEOR_DENIED, {}
     if "One" in body["query"]:
         is_seen = is_app and body["variables"]["id"] == SALEOR_PRODUCT["id"]
         return 200, {"data": {"product": SALEOR_PRODUCT if is_seen else None}}, {}
@@ -160,9 +171,9 @@ def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str
     )
 
 
-def jwk() -> dict[str, str]:
-    """Return the key that signed the captured deliveries, as the shop published it."""
-    pem = (ROOT / "tests/data/saleor_public_key.pem").read_bytes()
+def jwk(name: str) -> dict[str, str]:
+    """Return a key that signed captured deliveries, as the shop published it."""
+    pem = (ROOT / "tests/data" / name).read_bytes()
     numbers = load_pem_public_key(pem).public_numbers()  # type: ignore[union-attr]
     coded = {
         n: base64.urlsafe_b64encode(v.to_bytes((v.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
@@ -171,7 +182,7 @@ def jwk() -> dict[str, str]:
     return {"kty": "RSA", "alg": "RS256", **coded}
 
 
-SALEOR_KEY = jwk()
+SALEOR_KEYS = [jwk("saleor_public_key.pem"), jwk("saleor_deliveries_key.pem")]
 VENDURE_PRODUCT = {
     "id": "1",
     "name": "Vase",

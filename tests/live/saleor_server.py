@@ -196,7 +196,7 @@ class Saleor(Server):
     def add_token(self, app: str) -> str:
         """A new token of an app."""
         made = self.ask(
-            "mutation($a: ID!) { appTokenCreate(input: {app: $a, name: \"live\"}) "
+            'mutation($a: ID!) { appTokenCreate(input: {app: $a, name: "live"}) '
             "{ authToken errors { field message } } }",
             a=app,
         )

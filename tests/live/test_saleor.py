@@ -199,9 +199,7 @@ def test_its_deliveries_verify_and_name_the_product(saleor: Saleor, context: Ada
         pim = open_adapter("pim", "shop", connection, own)
         for each in receiver.deliveries:
             headers = {name.lower(): value for name, value in each["headers"].items()}
-            inbound = InboundWebhook(
-                headers=headers, body=each["body"].encode(), received_at=own.clock.now()
-            )
+            inbound = InboundWebhook(headers=headers, body=each["body"].encode(), received_at=own.clock.now())
             assert pim.verify(inbound).key
             assert [event.ref for event in pim.normalize(inbound)] == [product], each
     finally:

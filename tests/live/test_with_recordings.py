@@ -103,9 +103,7 @@ def test_vendure_as_a_pim(live: Live, shop: RealVendure, context: AdapterContext
 
 def test_the_setup_of_vendure(live: Live, context: AdapterContext) -> None:
     """Its role and user are removed first: the wiring of the service has made them."""
-    found = live.vendure.ask(
-        "{ administrators { items { id emailAddress } } roles { items { id code } } }"
-    )
+    found = live.vendure.ask("{ administrators { items { id emailAddress } } roles { items { id code } } }")
     for each in found["administrators"]["items"]:
         if each["emailAddress"] == SHOP_USER:
             live.vendure.ask("mutation($i: ID!) { deleteAdministrator(id: $i) { result } }", i=each["id"])

@@ -25,6 +25,21 @@ class SaleorClient(GraphQlClient):
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         super().__init__(http, self.origin, parts.path, headers)
 
+    def own_app(self, query: str, operation: str) -> Mapping[str, Any]:
+        """Return the field `app` of a query: the app whose token this is.
+
+        Raises:
+            Refused: the token is that of a member of the staff, of an app that was removed, or of nobody.
+        """
+        reason = "the token is not that of an active app"
+        try:
+            app = self.query(query, {}, operation).get("app")
+        except Refused as error:
+            raise Refused(self.vendor, operation, f"{reason} ({error.reason})") from error
+        if not app:
+            raise Refused(self.vendor, operation, reason)
+        return dict(app)
+
     def require_app(self, operation: str) -> None:
         """Raise an error unless the token is that of an active app which may see and change all products.
 
@@ -33,9 +48,7 @@ class SaleorClient(GraphQlClient):
         Raises:
             Refused: the token is no app's, or the app lacks the permission.
         """
-        app = self.query(_RIGHTS_QUERY, {}, operation).get("app")
-        if not app:
-            raise Refused(self.vendor, operation, "the token is not that of an active app")
+        app = self.own_app(_RIGHTS_QUERY, operation)
         if PERMISSION not in {each.get("code") for each in app.get("permissions") or ()}:
             reason = f"the app {app.get('name')} may not change products; give it *Manage products*"
             raise Refused(self.vendor, operation, reason)

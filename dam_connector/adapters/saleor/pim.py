@@ -146,9 +146,7 @@ class SaleorPim(ReadOnlyPim):
 
     def check_rights(self) -> Iterator[str]:
         """Prove that the token is an app's, whose webhook comes here."""
-        app = self._client.query(OWN_APP_QUERY, {}, "webhooks").get("app")
-        if not app:
-            raise Refused(self.vendor, "webhooks", "the token is not that of an active app")
+        app = self._client.own_app(OWN_APP_QUERY, "webhooks")
         here = [each for each in app.get("webhooks") or () if each.get("targetUrl") == self._address]
         active = [each for each in here if each.get("isActive")]
         missing = missing_events(active[0]) if active else list(EVENTS)

@@ -7,6 +7,7 @@ from typing import Any
 
 from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
+from tests.contracts.shop_pims import SALEOR_DENIED
 
 
 class FakeSaleor(FakeGraphQlChannel):
@@ -30,8 +31,8 @@ class FakeSaleor(FakeGraphQlChannel):
 
     def answer(self, request: FakeRequest, operation: str) -> FakeReply:
         if request.headers.get("authorization") != f"Bearer {API_KEY}":
-            nothing = {"productVariant": None, "products": {"edges": []}, "app": None}
-            return FakeReply(200, {"data": nothing})
+            is_place = "query Place" in self._parse(request)[0]
+            return FakeReply(200, {"data": {"productVariant": None}} if is_place else SALEOR_DENIED)
         return super().answer(request, operation)
 
     def connection_options(self) -> dict[str, Any]:
@@ -120,7 +121,11 @@ class FakeSaleor(FakeGraphQlChannel):
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)
 
     def model_links(self) -> list[str]:
-        return [value for key, value in self.metadata.items() if key.startswith(("dam_connector.glb.", "dam_connector.usdz."))]
+        return [
+            value
+            for key, value in self.metadata.items()
+            if key.startswith(("dam_connector.glb.", "dam_connector.usdz."))
+        ]
 
 
 def _pairs(data: dict[str, str]) -> list[dict[str, str]]:
