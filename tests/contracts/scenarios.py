@@ -105,6 +105,7 @@ def vendure_channel(
     recorder.run("read what is live", lambda: channel.live_files(first))
     assert len(recorder.run("read the shop's own pictures", lambda: channel.own_pictures("CH123"))) == 2
     recorder.run("publish the next version", lambda: channel.sync(listing(packshot(blobs, 2)), blobs))
+    recorder.run("test the connection", lambda: list(channel.check_rights()))
     recorder.run("withdraw", lambda: channel.sync(listing(), blobs))
     unknown = listing(packshot(blobs, 1), sku="NONE")
     recorder.run("publish an unknown SKU", lambda: channel.sync(unknown, blobs), NotFound)
@@ -112,6 +113,60 @@ def vendure_channel(
     wrong = {**options["secret_values"], **options["wrong_values"]["no_password"]}
     refused = opened("channel", "vendure", {**options, "secret_values": wrong}, context, recorder)
     recorder.run("a wrong password", lambda: refused.sync(first, blobs), Refused)
+
+
+def vendure_pim(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], refs: Mapping[str, str]
+) -> None:
+    """Fetch a product, one that is not there, and what changed; then with a wrong password."""
+    pim = opened("pim", "vendure", options, context, recorder)
+    assert recorder.run("fetch", lambda: pim.fetch(refs["product"]))
+    recorder.run("fetch an unknown one", lambda: pim.fetch(refs["unknown"]), NotFound)
+    since = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    assert recorder.run("list changes", lambda: list(pim.changed_since(since)))
+    wrong = {**options["secret_values"], **options["wrong_values"]["no_password"]}
+    refused = opened("pim", "vendure", {**options, "secret_values": wrong}, context, recorder)
+    recorder.run("a wrong password", lambda: refused.fetch(refs["product"]), Refused)
+
+
+def saleor_channel(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], blobs: Blobs
+) -> None:
+    """Publish for two variants, repeat, replace and withdraw; then with the token of no app."""
+    channel = opened("channel", "saleor", options, context, recorder)
+    first = listing(packshot(blobs, 1), model(blobs))
+    recorder.run("publish", lambda: channel.sync(first, blobs))
+    recorder.run("publish again", lambda: channel.sync(first, blobs))
+    assert len(recorder.run("read what is live", lambda: channel.live_files(first))) == 2
+    recorder.run("publish the next version", lambda: channel.sync(listing(packshot(blobs, 2)), blobs))
+    other = listing(packshot(blobs, 3), sku="CH124")
+    recorder.run("publish another variant", lambda: channel.sync(other, blobs))
+    recorder.run("test the connection", lambda: list(channel.check_rights()))
+    recorder.run("withdraw", lambda: channel.sync(listing(), blobs))
+    recorder.run(
+        "publish an unknown SKU",
+        lambda: channel.sync(listing(packshot(blobs, 1), sku="NONE"), blobs),
+        NotFound,
+    )
+    recorder.run("withdraw an unknown SKU", lambda: channel.sync(listing(sku="NONE"), blobs))
+    wrong = {**options["secret_values"], **options["wrong_values"]["no_token"]}
+    refused = opened("channel", "saleor", {**options, "secret_values": wrong}, context, recorder)
+    recorder.run("the token of no app", lambda: refused.sync(first, blobs), Refused)
+
+
+def saleor_pim(
+    recorder: Recorder, context: AdapterContext, options: Mapping[str, Any], refs: Mapping[str, str]
+) -> None:
+    """Fetch products, list changes, test the connection; then with the token of no app."""
+    pim = opened("pim", "saleor", options, context, recorder)
+    recorder.run("fetch", lambda: pim.fetch(refs["product"]))
+    recorder.run("fetch an unknown one", lambda: pim.fetch(refs["unknown"]), NotFound)
+    since = datetime(2026, 11, 20, 9, tzinfo=UTC)
+    recorder.run("list changes", lambda: list(pim.changed_since(since)))
+    recorder.run("test the connection", lambda: list(pim.check_rights()), Refused)  # no webhook is set up
+    wrong = {**options["secret_values"], **options["wrong_values"]["no_token"]}
+    refused = opened("pim", "saleor", {**options, "secret_values": wrong}, context, recorder)
+    recorder.run("the token of no app", lambda: refused.fetch(refs["product"]), Refused)
 
 
 def _version(blobs: Blobs, number: int) -> Version:

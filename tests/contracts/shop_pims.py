@@ -108,6 +108,17 @@ def attribute(slug: str, name: str) -> dict[str, Any]:
     return {"attribute": {"slug": slug}, "values": [{"name": name, "value": ""}]}
 
 
+SALEOR_DENIED = {  # as the real one answers to a stranger who asks for the app
+    "data": {"app": None},
+    "errors": [
+        {
+            "message": "To access this path, you need one of the following permissions: "
+            "AUTHENTICATED_STAFF_USER, AUTHENTICATED_APP",
+            "path": ["app"],
+            "extensions": {"exception": {"code": "PermissionDenied"}},
+        }
+    ],
+}
 SALEOR_PRODUCT = {
     "id": "UHJvZHVjdDox",
     "name": "Vase",
@@ -146,12 +157,22 @@ SALEOR_WITH_THUMBNAILS = {
 
 def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str], body: Any) -> FakePimReply:
     if path == "/.well-known/jwks.json":
-        return 200, {"keys": [SALEOR_KEY]}, {}
-    assert (method, path) == ("POST", "/graphql/") and headers["authorization"] == "Bearer token"
+        return 200, {"keys": SALEOR_KEYS}, {}
+    assert (method, path) == ("POST", "/graphql/")
+    is_app = headers["authorization"] == "Bearer token"
+    if "Rights" in body["query"]:
+        app = {"name": "dam-connector", "permissions": [{"code": "MANAGE_PRODUCTS"}]}
+        return 200, {"data": {"app": app}} if is_app else SALEOR_DENIED, {}
+    if "OwnApp" in body["query"]:
+        app = {"id": "QXBwOjE=", "name": "dam-connector", "webhooks": []}
+        return 200, {"data": {"app": app}} if is_app else SALEOR_DENIED, {}
     if "One" in body["query"]:
-        known = body["variables"]["id"] == SALEOR_PRODUCT["id"]
+        known = is_app and body["variables"]["id"] == SALEOR_PRODUCT["id"]
         product = SALEOR_PRODUCT if "url(size: 0)" in body["query"] else SALEOR_WITH_THUMBNAILS
         return 200, {"data": {"product": product if known else None}}, {}
+    if not is_app:  # a stranger sees nothing, without an error
+        nothing = {"pageInfo": {"hasNextPage": False, "endCursor": None}, "edges": []}
+        return 200, {"data": {"products": nothing}}, {}
     after = body["variables"]["after"]
     edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
     return (
@@ -161,9 +182,9 @@ def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str
     )
 
 
-def jwk() -> dict[str, str]:
-    """Return the key that signed the captured deliveries, as the shop published it."""
-    pem = (ROOT / "tests/data/saleor_public_key.pem").read_bytes()
+def jwk(name: str) -> dict[str, str]:
+    """Return a key that signed captured deliveries, as the shop published it."""
+    pem = (ROOT / "tests/data" / name).read_bytes()
     numbers = load_pem_public_key(pem).public_numbers()  # type: ignore[union-attr]
     coded = {
         n: base64.urlsafe_b64encode(v.to_bytes((v.bit_length() + 7) // 8, "big")).rstrip(b"=").decode()
@@ -172,7 +193,7 @@ def jwk() -> dict[str, str]:
     return {"kty": "RSA", "alg": "RS256", **coded}
 
 
-SALEOR_KEY = jwk()
+SALEOR_KEYS = [jwk("saleor_public_key.pem"), jwk("saleor_deliveries_key.pem")]
 VENDURE_PRODUCT = {
     "id": "1",
     "name": "Vase",
@@ -249,7 +270,9 @@ def vendure(
                 {"errors": [{"message": 'Field "customFields" must have a selection of subfields.'}]},
                 {},
             )
-        return 200, {"data": {"product": VENDURE_PRODUCT if body["variables"]["id"] == "1" else None}}, {}
+        asked = "customFields" in body["query"]
+        found = {n: v for n, v in VENDURE_PRODUCT.items() if asked or n != "customFields"}
+        return 200, {"data": {"product": found if body["variables"]["id"] == "1" else None}}, {}
     skip = body["variables"]["skip"]
     return (
         200,

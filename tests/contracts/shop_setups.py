@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 from tests.contracts.pim_servers import FakePimReply
+from tests.contracts.shop_pims import SALEOR_DENIED
 
 STAFF, STAFF_TOKEN = {"email": "admin@example.com", "password": "word"}, "staff-token"
 ADMIN = {"name": "superadmin", "password": "word"}
@@ -24,6 +25,8 @@ class FakeSaleorApps:
         found = re.match(r"\s*(?:query|mutation)\s+(\w+)", body["query"])
         assert found
         token = headers.get("authorization", "").removeprefix("Bearer ")
+        if found[1] == "OwnApp" and (token != "app-token" or not self.apps):
+            return 200, SALEOR_DENIED, {}
         return 200, {"data": getattr(self, f"_{found[1].lower()}")(token, **body["variables"])}, {}
 
     def _login(self, token: str, **given: str) -> Any:
@@ -33,7 +36,7 @@ class FakeSaleorApps:
         return {"tokenCreate": {"token": STAFF_TOKEN if good else None, "errors": [] if good else [wrong]}}
 
     def _ownapp(self, token: str) -> Any:
-        return {"app": self.apps[0] if token == "app-token" and self.apps else None}
+        return {"app": self.apps[0]}
 
     def _apps(self, token: str, name: str) -> Any:
         assert token == STAFF_TOKEN
@@ -84,7 +87,8 @@ class FakeVendureRoles:
         return 200, {"data": getattr(self, f"_{found[1].lower()}")(**body["variables"])}, {}
 
     def _roles(self, code: str) -> Any:
-        return {"roles": {"items": [each for each in self.roles if each["code"] == code]}}
+        found = [each for each in self.roles if each["code"] == code]
+        return {"roles": {"items": [{"id": e["id"], "permissions": e["permissions"]} for e in found]}}
 
     def _addrole(self, input: dict[str, Any]) -> Any:
         permissions = ["Authenticated", *input["permissions"]]
@@ -97,10 +101,11 @@ class FakeVendureRoles:
         return {"updateRole": {"id": input["id"]}}
 
     def _users(self, name: str) -> Any:
-        return {"administrators": {"items": [each for each in self.users if each["name"] == name]}}
+        found = [each for each in self.users if each["user"]["identifier"] == name]
+        return {"administrators": {"items": found}}
 
     def _adduser(self, input: dict[str, Any]) -> Any:
         assert input["password"] == "own-word" and input["roleIds"] == ["2"]
         user = {"identifier": input["emailAddress"], "roles": [{"code": "dam-connector"}]}
-        self.users.append({"id": "3", "name": input["emailAddress"], "user": user})
+        self.users.append({"id": "3", "user": user})
         return {"createAdministrator": {"id": "3"}}

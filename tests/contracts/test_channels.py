@@ -388,3 +388,42 @@ def test_a_variant_s_own_picture_comes_before_those_of_its_product(
     assert isinstance(channel, ShowsPictures)
     assert [each.name for each in channel.own_pictures(OTHER_SKU)] == ["b.jpg", "a.jpg"]
     server.stop()
+
+
+def test_a_merchant_who_puts_our_picture_first_in_saleor_keeps_that_order(
+    context: AdapterContext, blobs: Blobs
+) -> None:
+    shop = FakeSaleor()
+    try:
+        channel = shop.open(context)
+        channel.sync(listing(packshot(blobs), packshot(blobs, slot=2)), blobs)
+        shop.move_to_front(shop.media_names()[2])
+        moved, writes = shop.media_names(), shop.write_count()
+        channel.sync(listing(packshot(blobs), packshot(blobs, slot=2)), blobs)
+        assert shop.media_names() == moved and shop.write_count() == writes
+        channel.sync(listing(packshot(blobs, 2), packshot(blobs, slot=2)), blobs)
+        assert [n.partition("_a1")[0] for n in shop.media_names()] == [
+            "CH123_X_S1_V2",
+            *MERCHANT_MEDIA,
+            "CH123_X_S2_V1",
+        ]
+        shop.open(context, place="before").sync(listing(packshot(blobs, 2), packshot(blobs, slot=2)), blobs)
+        assert shop.media_names()[0].startswith("CH123_X_S1_V2")
+    finally:
+        shop.stop()
+
+
+def test_our_picture_that_a_merchant_of_vendure_features_is_followed_by_its_next_version(
+    context: AdapterContext, blobs: Blobs
+) -> None:
+    shop = FakeVendure()
+    try:
+        channel = shop.open(context)
+        channel.sync(listing(packshot(blobs)), blobs)
+        shop.feature(shop.media_names()[2])
+        channel.sync(listing(packshot(blobs, 2)), blobs)
+        assert shop.featured_media_name() == shop.media_names()[2] == "CH123_X_S1_V2.jpg"
+        channel.sync(listing(), blobs)
+        assert shop.featured_media_name() == MERCHANT_MEDIA[0]
+    finally:
+        shop.stop()

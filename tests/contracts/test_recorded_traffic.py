@@ -10,17 +10,24 @@ from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 from dam_connector.store.blobs import open_blobs
 from tests.contracts import scenarios
+from tests.contracts.channels.saleor import FakeSaleor
 from tests.contracts.channels.vendure import FakeVendure
 from tests.contracts.channels.woocommerce import FakeWooCommerce
 from tests.contracts.dams.directus import FakeDirectus
 from tests.contracts.dams.resourcespace import KEY, FakeResourceSpace
 from tests.contracts.pim_servers import FakePim, FakePimReply
-from tests.contracts.shop_pims import woo
+from tests.contracts.shop_pims import SALEOR_PRODUCT, saleor, vendure, woo
+from tests.contracts.shop_setups import ADMIN, STAFF, FakeSaleorApps, FakeVendureRoles
 from tests.contracts.traffic import DATA, Recorder, differences, load
 
 RECORDINGS = (
     "directus",
+    "saleor_channel",
+    "saleor_pim",
+    "saleor_setup",
     "vendure_channel",
+    "vendure_pim",
+    "vendure_setup",
     "woocommerce_channel",
     "woocommerce_pim",
     "woocommerce_setup",
@@ -184,6 +191,85 @@ def test_the_fake_vendure_answers_as_the_real_one(context: AdapterContext, blobs
     finally:
         shop.stop()
     assert list(differences(recorder.exchanges, load("vendure_channel"))) == []
+
+
+def test_the_fake_vendure_pim_answers_as_the_real_one(context: AdapterContext) -> None:
+    shop = FakePim(vendure)
+    try:
+        recorder = Recorder(shop.host)
+        options = {
+            "base_url": shop.url,
+            "user": "superadmin",
+            "password": "password",
+            "secrets": ["hook"],
+            "secret_values": {"password": "word", "hook": "hook"},
+            "wrong_values": {"no_password": {"password": "wrong"}},
+        }
+        scenarios.vendure_pim(recorder, context, options, {"product": "1", "unknown": "99"})
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("vendure_pim"))) == []
+
+
+def test_the_fake_saleor_channel_answers_as_the_real_one(context: AdapterContext, blobs: Blobs) -> None:
+    shop = FakeSaleor()
+    shop.add_second_variant()
+    try:
+        recorder = Recorder(shop.host)
+        options = {"api_url": f"{shop.base_url}/graphql/", **saleor_options("key_fake")}
+        scenarios.saleor_channel(recorder, context, options, blobs)
+        shop.remove_variant("CH124")
+        channel = scenarios.opened("channel", "saleor", options, context, recorder)
+        gone = scenarios.listing(sku="CH124")
+        recorder.run("read what a deleted variant shows", lambda: channel.live_files(gone))
+        recorder.run("remove what a deleted variant shows", lambda: channel.sync(gone, blobs))
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("saleor_channel"))) == []
+
+
+def saleor_options(token: str) -> dict[str, Any]:
+    return {
+        "token": "token",
+        "secret_values": {"token": token},
+        "wrong_values": {"no_token": {"token": "of an app that was removed"}},
+    }
+
+
+def test_the_fake_saleor_pim_answers_as_the_real_one(context: AdapterContext) -> None:
+    shop = FakePim(saleor)
+    try:
+        recorder = Recorder(shop.host)
+        options = {"api_url": f"{shop.url}/graphql/", **saleor_options("token")}
+        refs = {"product": SALEOR_PRODUCT["id"], "unknown": "UHJvZHVjdDo5ODc2NTQ="}
+        scenarios.saleor_pim(recorder, context, options, refs)
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("saleor_pim"))) == []
+
+
+def test_the_fake_apps_of_saleor_are_set_up_as_the_real_ones(context: AdapterContext) -> None:
+    shop = FakePim(FakeSaleorApps())
+    try:
+        recorder = Recorder(shop.host)
+        options = {"base_url": shop.url, "token": "staff"}
+        options["secret_values"] = {"staff": ":".join(STAFF.values())}
+        scenarios.set_up(recorder, context, options, "pim", "saleor")
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("saleor_setup"))) == []
+
+
+def test_the_fake_roles_of_vendure_are_set_up_as_the_real_ones(context: AdapterContext) -> None:
+    shop = FakePim(FakeVendureRoles())
+    try:
+        recorder = Recorder(shop.host)
+        options = {"base_url": shop.url, "token": "admin"}
+        secrets = {"admin": ":".join(ADMIN.values()), "env/VENDURE_PASSWORD": "own-word"}
+        scenarios.set_up(recorder, context, {**options, "secret_values": secrets}, "pim", "vendure")
+    finally:
+        shop.stop()
+    assert list(differences(recorder.exchanges, load("vendure_setup"))) == []
 
 
 def test_the_fake_resourcespace_is_set_up_as_the_real_one(context: AdapterContext) -> None:

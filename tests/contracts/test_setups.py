@@ -1,6 +1,7 @@
 """Tests of the setup of a Directus: records are listed first, created once, and found the second time."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from dam_connector.cli import connections
 from dam_connector.errors import ConfigError, Refused
 from dam_connector.wiring import Services
 from tests.contracts.pim_servers import FakePim, FakePimReply
-from tests.support import http_to
+from tests.support import ROOT, http_to
 
 
 class FakeSystemCollections:
@@ -149,3 +150,10 @@ def test_the_command_knows_the_options_of_a_connection_that_is_in_plugin_json(
     write_rules(connections={**rules, "dam": {**rules["dam"], "directus": own}})
     assert connections._options_in_file(services, "dam", "directus")["sources"] == {"sku_field": "sku"}
     assert connections._options_in_file(services, "dam", "other") == {}
+
+
+def test_the_lines_for_resourcespaces_configuration_are_the_same_and_whole_in_command_and_page() -> None:
+    page = (ROOT / "docs/connections/resourcespace.md").read_text()
+    for text in (page, " ".join(load_setup("dam", "resourcespace").BY_HAND)):
+        lines = re.findall(r"`(\$(?:additional_archive_states|lang)[^`]*)`", text)
+        assert lines == ["$additional_archive_states = [4];", '$lang["status4"] = "Rejected";']

@@ -99,7 +99,7 @@ def test_a_wrong_secret_of_saleor_is_named(context: AdapterContext, serve: Serve
     server = serve(FakeSaleorApps("dam-connector"))
     with pytest.raises(Refused, match="valid credentials"):
         prepare(context, server, "saleor", "env/WRONG")
-    with pytest.raises(Refused, match="the token is no app's"):
+    with pytest.raises(Refused, match="not that of an active app"):
         prepare(context, server, "saleor", "env/OTHER")
 
 

@@ -93,6 +93,25 @@ def test_dimensions_of_woocommerce_have_the_shops_unit_unless_plugin_json_has_on
         shop.source().fetch("13")
 
 
+@pytest.mark.parametrize(
+    ("text", "metres"),
+    [("1.250,5", 12.505), ('18"', 0.4572), ("81,5", 0.815), ("0.46 m", 0.46), ("", None), ("0", None)],
+)
+def test_a_size_of_woocommerce_never_vanishes_or_shrinks(
+    shop: Opened, text: str, metres: float | None
+) -> None:
+    shop.shop.next_replies = [(200, {**WOO_PRODUCT, "dimensions": {"width": text}}, {})]
+    (chair,) = shop.source(unit="cm").fetch("13")
+    assert chair.dimensions.width_m == (metres and pytest.approx(metres))
+
+
+@pytest.mark.parametrize("text", ["1.234.567", "about 40", "46 kg"])
+def test_a_size_of_woocommerce_that_cannot_be_read_is_named(shop: Opened, text: str) -> None:
+    shop.shop.next_replies = [(200, {**WOO_PRODUCT, "dimensions": {"width": text}}, {})]
+    with pytest.raises(BadOutput, match="/dimensions/width"):
+        shop.source(unit="cm").fetch("13")
+
+
 def hook(topic: str, body: dict[str, Any], at: datetime, delivery: str = "7e22e4898f87") -> InboundWebhook:
     """Return a webhook as WooCommerce signs it; the deliveries of one second share their id."""
     raw = json.dumps(body).encode()

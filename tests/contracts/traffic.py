@@ -18,7 +18,15 @@ from dam_connector.errors import AdapterError
 DATA = Path(__file__).parent.parent / "data"
 Exchange = dict[str, Any]
 MAX_TEXT, MAX_ROWS = 100, 2
-LEFT_OUT = ("_links", "capabilities", "extra_capabilities", "avatar_urls", "price_html", "woocommerce_meta")
+LEFT_OUT = (
+    "_links",
+    "capabilities",
+    "extra_capabilities",
+    "avatar_urls",
+    "price_html",
+    "woocommerce_meta",
+    "stacktrace",
+)
 ADDRESS = re.compile(r"https?://[^\s\"'<>\\]+")
 DIGEST = re.compile(r"[0-9a-f]{64}")
 MAIL = re.compile(r"[\w.+-]+@[\w.-]+")

@@ -22,44 +22,51 @@ TREE = os.environ.get("SALEOR_TREE", "")
 HOME = INSTALLED / "saleor"
 HERE = Path(__file__).parent / "saleor"
 EMAIL, PASSWORD = "admin@example.com", "word-of-the-live-test"
-LONG_S = 900
+LONG_S = 3600
 
 
 class Postgres(Server):
-    """PostgreSQL of Debian, in a folder of the test."""
+    """PostgreSQL of Debian. It keeps a migrated database, since Saleor's migrations take minutes."""
 
-    def __init__(self, folder: Path) -> None:
-        programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
-        folder.mkdir(mode=0o700)
-        shutil.chown(folder, "postgres", "postgres")
-        for parent in list(folder.parents)[:-1]:
-            if parent.stat().st_uid == 0 and parent != Path("/tmp"):  # the user may pass through
-                parent.chmod(parent.stat().st_mode | 0o011)
-        self.data, port = folder / "data", free_port()
+    def __init__(self) -> None:
+        self._programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"))[-1]
         self._as_user = ["runuser", "-u", "postgres", "--"]
-        subprocess.run(
-            [*self._as_user, str(programs / "initdb"), "-D", str(self.data), "-A", "trust", "-E", "UTF8"],
-            cwd="/",
-            check=True,
-            capture_output=True,
-            timeout=LONG_S,
-        )
-        settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
+        folder, self._port = HOME / "postgres", free_port()
+        if not (folder / "data" / "PG_VERSION").exists():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            shutil.chown(folder, "postgres", "postgres")
+            self._do("initdb", "-D", str(folder / "data"), "-A", "trust", "-E", "UTF8")
+        settings = {"port": self._port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder}
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         flags = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        command = [*self._as_user, str(programs / "postgres"), "-D", str(self.data), *flags]
-        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
-        self._is_ready = [str(programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
-        super().__init__(command, {}, Path("/"), folder.with_suffix(".log"), "")
+        command = [*self._as_user, str(self._programs / "postgres"), "-D", str(folder / "data"), *flags]
+        super().__init__(command, {}, Path("/"), HOME / "postgres.log", "")
+
+    def url(self, name: str) -> str:
+        return f"postgres://postgres@127.0.0.1:{self._port}/{name}"
+
+    def databases(self) -> list[str]:
+        return self.sql("SELECT datname FROM pg_database").split()
+
+    def sql(self, statement: str) -> str:
+        where = ["-h", "127.0.0.1", "-p", str(self._port), "-U", "postgres", "-d", "template1"]
+        return self._do("psql", *where, "-v", "ON_ERROR_STOP=1", "-tAc", statement)
+
+    def _do(self, program: str, *args: str) -> str:
+        command = [*self._as_user, str(self._programs / program), *args]
+        done = subprocess.run(command, cwd="/", check=True, capture_output=True, text=True, timeout=LONG_S)
+        return done.stdout
 
     def _well(self) -> bool:
-        return subprocess.run(self._is_ready, capture_output=True, timeout=30, check=False).returncode == 0
+        assert self.process and self.process.poll() is None, self.log.read_text()[-3000:]
+        command = [str(self._programs / "pg_isready"), "-h", "127.0.0.1", "-p", str(self._port)]
+        return subprocess.run(command, capture_output=True, timeout=30, check=False).returncode == 0
 
 
 class Saleor(Server):
     """Saleor without a broker: its tasks, and so its webhooks, run within the requests."""
 
-    def __init__(self, folder: Path, database_url: str) -> None:
+    def __init__(self, folder: Path, database: Postgres) -> None:
         folder.mkdir()
         (folder / "media").mkdir()
         self._python, port = HOME / "venv" / "bin" / "python", free_port()
@@ -71,7 +78,7 @@ class Saleor(Server):
         environ = {
             "PYTHONPATH": f"{HERE}:{TREE}",
             "DJANGO_SETTINGS_MODULE": "live_settings",
-            "DATABASE_URL": database_url,
+            "DATABASE_URL": database.url("migrating"),
             "PUBLIC_URL": self.url,
             "JWT_TTL_ACCESS": "1 day",
             "SECRET_KEY": "secret-of-the-live-test",
@@ -83,8 +90,19 @@ class Saleor(Server):
         serve = ["-m", "uvicorn", "saleor.asgi:application", "--host", "127.0.0.1", "--port", str(port)]
         command = [str(self._python), *serve, "--lifespan", "off", "--ws", "none", "--no-access-log"]
         super().__init__(command, environ, Path(TREE), folder / "log", f"{self.url}/.well-known/jwks.json")
-        self._manage("migrate", "--no-input", "--verbosity", "0")
-        self._manage("createsuperuser", "--no-input", "--email", EMAIL)
+        self._make_database(database)
+
+    def _make_database(self, database: Postgres) -> None:
+        """Migrate a database once, and make this server's from it."""
+        if "migrated" not in database.databases():
+            if "migrating" not in database.databases():  # else an earlier try goes on
+                database.sql("CREATE DATABASE migrating")
+            self._manage("migrate", "--no-input", "--verbosity", "0")
+            self._manage("createsuperuser", "--no-input", "--email", EMAIL)
+            database.sql("ALTER DATABASE migrating RENAME TO migrated")
+        database.sql("DROP DATABASE IF EXISTS live")
+        database.sql("CREATE DATABASE live TEMPLATE migrated")
+        self.environ = {**self.environ, "DATABASE_URL": database.url("live")}
 
     def _manage(self, *args: str) -> None:
         with self.log.open("ab") as out:
@@ -168,3 +186,40 @@ class Saleor(Server):
             id=product,
         )
         return list(found["product"]["media"])
+
+    def app(self, name: str) -> str | None:
+        """The id of an app, or None."""
+        query = "query($n: String!) { apps(first: 100, filter: {search: $n}) { edges { node { id name } } } }"
+        rows = [edge["node"] for edge in self.ask(query, n=name)["apps"]["edges"]]
+        return next((str(row["id"]) for row in rows if row["name"] == name), None)
+
+    def add_token(self, app: str) -> str:
+        """A new token of an app."""
+        made = self.ask(
+            'mutation($a: ID!) { appTokenCreate(input: {app: $a, name: "live"}) '
+            "{ authToken errors { field message } } }",
+            a=app,
+        )
+        return str(made["appTokenCreate"]["authToken"])
+
+    def remove_webhooks(self, app: str) -> None:
+        """Delete the webhooks of an app, as its admin does."""
+        query = "query($a: ID!) { app(id: $a) { webhooks { id } } }"
+        for each in self.ask(query, a=app)["app"]["webhooks"]:
+            self.ask("mutation($i: ID!) { webhookDelete(id: $i) { errors { field message } } }", i=each["id"])
+
+    def rename(self, product: str, name: str) -> None:
+        self.ask(
+            "mutation($p: ID!, $n: String!) { productUpdate(id: $p, input: {name: $n}) "
+            "{ errors { field message } } }",
+            p=product,
+            n=name,
+        )
+
+    def remove_variant(self, sku: str) -> None:
+        self.ask(
+            "mutation($s: String!) { productVariantDelete(sku: $s) { errors { field message } } }", s=sku
+        )
+
+    def remove(self, product: str) -> None:
+        self.ask("mutation($p: ID!) { productDelete(id: $p) { errors { field message } } }", p=product)

@@ -7,6 +7,8 @@
 import base64
 import json
 import os
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +26,7 @@ from dam_connector.wiring import Services
 from tests.contracts import scenarios
 from tests.contracts.traffic import Recorder
 from tests.live.kit import Shop, call_resourcespace, settle
-from tests.support import ENVIRON, TestClock, picture, product
+from tests.support import ENVIRON, ROOT, TestClock, picture, product
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(600)]
 UNKNOWN = 987654
@@ -258,6 +260,20 @@ def test_a_photo_in_resourcespace_starts_a_product_s_packshot_and_its_next_versi
     assert len(states()) == 2 and not services.products.get(sku).sources  # type: ignore[union-attr]
     for version in services.assets.of_product(sku):
         services.dam("rs").remove(version.dam_ref)
+
+
+def test_the_documented_lines_of_resourcespaces_configuration_make_a_state(rig: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "connections" / "resourcespace.md").read_text()
+    (states, words) = re.findall(r"`(\$(?:additional_archive_states|lang)[^`]*)`", page)
+    told = 'echo $lang["status" . $additional_archive_states[0]];'
+    done = subprocess.run(
+        ["php", "-d", "display_errors=stderr", "-r", f"$lang = []; {states} {words} {told}"],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("Rejected", "")
 
 
 def test_the_setup_of_resourcespace(rig: dict[str, Any], context: AdapterContext) -> None:

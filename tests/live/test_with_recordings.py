@@ -18,7 +18,7 @@ from dam_connector.ports import Blobs, LibraryStore
 from dam_connector.store.blobs import open_blobs
 from tests.contracts import scenarios
 from tests.contracts.traffic import Recorder
-from tests.live.conftest import Live
+from tests.live.conftest import SHOP_USER, Live
 from tests.live.kit import settle
 from tests.live.servers import HOOK, PASSWORD
 from tests.live.test_with_the_contract_suites import RealVendure
@@ -84,3 +84,36 @@ def test_vendure(live: Live, shop: RealVendure, context: AdapterContext, blobs: 
     }
     scenarios.vendure_channel(recorder, context, options, blobs)
     settle("vendure_channel", recorder)
+
+
+def test_vendure_as_a_pim(live: Live, shop: RealVendure, context: AdapterContext) -> None:
+    recorder = Recorder(urlsplit(live.vendure.url).netloc)
+    options = {
+        "base_url": live.vendure.url,
+        "user": "superadmin",
+        "password": "password",
+        "secrets": ["hook"],
+        "secret_values": {"password": PASSWORD, "hook": HOOK},
+        "wrong_values": {"no_password": {"password": "wrong"}},
+    }
+    refs = {"product": shop.product, "unknown": "987654"}
+    scenarios.vendure_pim(recorder, context, options, refs)
+    settle("vendure_pim", recorder)
+
+
+def test_the_setup_of_vendure(live: Live, context: AdapterContext) -> None:
+    """Its role and user are removed first: the wiring of the service has made them."""
+    found = live.vendure.ask("{ administrators { items { id emailAddress } } roles { items { id code } } }")
+    for each in found["administrators"]["items"]:
+        if each["emailAddress"] == SHOP_USER:
+            live.vendure.ask("mutation($i: ID!) { deleteAdministrator(id: $i) { result } }", i=each["id"])
+    for each in found["roles"]["items"]:
+        if each["code"] == "dam-connector":
+            live.vendure.ask("mutation($i: ID!) { deleteRole(id: $i) { result } }", i=each["id"])
+    recorder = Recorder(urlsplit(live.vendure.url).netloc)
+    own = live.connector.environ_of_commands["SHOP_PASSWORD"]
+    secrets = {"admin": f"superadmin:{PASSWORD}", "env/VENDURE_PASSWORD": own}
+    options = {"base_url": live.vendure.url, "token": "admin", "secret_values": secrets}
+    made = scenarios.set_up(recorder, context, options, "pim", "vendure")
+    assert not any(each.exists for each in made)
+    settle("vendure_setup", recorder)

@@ -104,7 +104,7 @@ class RealVendure:
         paths = [folder / name for name in MERCHANT_MEDIA]
         for path in paths:
             path.write_bytes(picture())
-        self._product = server.add_product("Chair", SKU, paths, {"width": 40, "height": 40, "depth": 30})
+        self.product = server.add_product("Chair", SKU, paths, {"width": 40, "height": 40, "depth": 30})
 
     def open(self, context: AdapterContext, **options: Any) -> Channel:
         usual = {"base_url": self._server.url, "user": "superadmin", "password": "env/WORD"}
@@ -115,21 +115,21 @@ class RealVendure:
 
     def write_count(self) -> int:
         """When the product was changed last, as a number: a repeat must not change it."""
-        found = self._server.ask("query($id: ID!) { product(id: $id) { updatedAt } }", id=self._product)
+        found = self._server.ask("query($id: ID!) { product(id: $id) { updatedAt } }", id=self.product)
         return hash(found["product"]["updatedAt"])
 
     def media_names(self) -> list[str]:
-        return [name.replace("__02", "") for name in self._server.assets(self._product)]
+        return [name.replace("__02", "") for name in self._server.assets(self.product)]
 
     def featured_media_name(self) -> str:
         found = self._server.ask(
-            "query($id: ID!) { product(id: $id) { featuredAsset { name } } }", id=self._product
+            "query($id: ID!) { product(id: $id) { featuredAsset { name } } }", id=self.product
         )
         return str(found["product"]["featuredAsset"]["name"])
 
     def stored_bytes(self, name: str) -> bytes:
         assets = self._server.ask(
-            "query($id: ID!) { product(id: $id) { assets { name source } } }", id=self._product
+            "query($id: ID!) { product(id: $id) { assets { name source } } }", id=self.product
         )["product"]["assets"]
         return requests.get(next(a["source"] for a in assets if a["name"] == name), timeout=30).content
 
@@ -137,7 +137,7 @@ class RealVendure:
         return []
 
     def clear(self) -> None:
-        self._server.ask("mutation($id: ID!) { deleteProduct(id: $id) { result } }", id=self._product)
+        self._server.ask("mutation($id: ID!) { deleteProduct(id: $id) { result } }", id=self.product)
 
 
 class TestDirectus:

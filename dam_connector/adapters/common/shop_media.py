@@ -53,6 +53,43 @@ def merge_media(theirs: Sequence[T], ours: Sequence[T], *, first: bool) -> list[
     return [*ours, *theirs] if first else [*theirs, *ours]
 
 
+def arrange_media(
+    gallery: Sequence[T],
+    previous: Sequence[T],
+    ours: Sequence[T],
+    written: Sequence[T],
+    replaced: Mapping[T, T],
+    *,
+    first: bool,
+) -> tuple[list[T], list[T]]:
+    """Return all media in the order of the option `place`, and in the order to write.
+
+    They differ where a merchant moved media since we wrote the order: that order stays. A new version takes
+    the place of the one before.
+
+    Args:
+        gallery: the media that the product has now, in order.
+        previous: ours of before, whether the product still has them or not.
+        ours: those that it shall have, in the listing's order.
+        written: the order that we wrote last; empty if it is not known.
+        replaced: a medium of ours -> the one that takes its place.
+        first: ours come before the others.
+    """
+    theirs = [each for each in gallery if each not in previous and each not in ours]
+    by_rule = merge_media(theirs, ours, first=first)
+    known = list(written) or merge_media(theirs, previous, first=first)
+    if [each for each in gallery if each in known] == [each for each in known if each in gallery]:
+        return by_rule, by_rule
+    kept = [new for each in gallery if (new := replaced.get(each, each)) in by_rule]
+    return by_rule, merge_media(kept, [each for each in ours if each not in kept], first=first)
+
+
+def replaced_media(before: Sequence[T], after: Sequence[T]) -> dict[T, T]:
+    """Return the new medium for each one of before that is gone: the one at the same position."""
+    pairs = zip(before, after, strict=False)
+    return {old: new for old, new in pairs if old not in after and new not in before}
+
+
 def ensure_media(
     files: Sequence[MediaFile], existing: Mapping[str, T], add: Callable[[MediaFile], T]
 ) -> list[T]:

@@ -16,25 +16,26 @@ from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.shop_media import (
+    arrange_media,
     ensure_media,
     formats_option,
-    merge_media,
+    replaced_media,
     select_media,
     shop_picture,
 )
 from dam_connector.adapters.saleor.client import (
     METADATA_KEY,
-    PERMISSION,
     SaleorClient,
     api_url_option,
     is_ours,
 )
 from dam_connector.domain.listing import Listing, MediaFile
-from dam_connector.errors import BadOutput, NotFound, Refused
+from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs, ShopPicture
 
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
+ORDER_KEY = f"{METADATA_KEY}.order"  # in a product's metadata: its media in the order of the option `place`
 MAX_ALT_CHARACTERS = 250
 # Without a size, Saleor answers with the address of a thumbnail, which does not have the file's name.
 _MEDIA = "id url(size: 0) alt type sortOrder metadata { key value }"
@@ -43,7 +44,6 @@ _VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ 
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
 _LEFT_QUERY = f"""query Left($key: String!) {{ products(first: 20, where: {{metadata: [{{key: $key}}]}}) {{
   edges {{ node {{ id metadata {{ key value }} media {{ {_MEDIA} }} }} }} }} }}"""
-_RIGHTS_QUERY = "query Rights { app { name permissions { code } } }"
 _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
   productMediaCreate(input: {{product: $product, alt: $alt, image: $file}}) {{
     media {{ {_MEDIA} }} {_ERRORS} }} }}"""
@@ -75,6 +75,7 @@ class SaleorChannel:
         links = {_link_key(m.file.format, sku): m.link for m in select_media(listing, LINKED_FORMATS)}
         variant = self._find_variant(sku)
         if variant is None:
+            self._client.require_app("publish")
             if files or links:
                 raise NotFound("saleor", "publish", f"the shop has no variant with the SKU {sku}")
             self._remove_what_is_left(sku)
@@ -132,12 +133,7 @@ class SaleorChannel:
 
     def check_rights(self) -> Iterator[str]:
         """Prove that the token is an app's, which may change products."""
-        app = self._client.query(_RIGHTS_QUERY, {}, "publish").get("app")
-        if not app:
-            raise Refused("saleor", "publish", "the token is not that of an active app")
-        if PERMISSION not in {each.get("code") for each in app.get("permissions") or ()}:
-            reason = f"the app {app.get('name')} may not change products; give it *Manage products*"
-            raise Refused("saleor", "publish", reason)
+        self._client.require_app("publish")
         yield "its app may change products and their media"
 
     def _products_left(self, sku: str) -> list[Mapping[str, Any]]:
@@ -197,14 +193,21 @@ class SaleorChannel:
         return media
 
     def _order(self, product: Mapping[str, Any], sku: str, ours: list[Media]) -> None:
-        """Put our media together, in the listing's order, after or before the others, whose order stays."""
-        our_ids = {m["id"] for m in ours}
-        rest = [m for m in product["media"] if m["id"] not in our_ids]
-        theirs = [m for m in rest if _metadata(m, METADATA_KEY) != sku]
-        obsolete = [m for m in rest if _metadata(m, METADATA_KEY) == sku]
-        ids = [m["id"] for m in (*merge_media(theirs, ours, first=self._first), *obsolete)]
-        if ids != [m["id"] for m in product["media"]]:
+        """Put our media after or before the others, in the listing's order, unless a merchant moved them.
+
+        Those that are not listed any more are deleted afterwards; until then Saleor wants their ids, too.
+        """
+        gallery = [str(m["id"]) for m in product["media"]]
+        previous, our_ids = [str(m["id"]) for m in _media_of(product, sku)], [str(m["id"]) for m in ours]
+        written = _metadata(product, ORDER_KEY).split()
+        replaced = replaced_media(previous, our_ids)
+        by_rule, wanted = arrange_media(gallery, previous, our_ids, written, replaced, first=self._first)
+        obsolete = [id for id in previous if id not in our_ids]
+        if [*wanted, *obsolete] != gallery:
+            ids = [*wanted, *obsolete]
             self._mutate(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
+        if our_ids and by_rule != written:
+            self._write_metadata(product, {ORDER_KEY: " ".join(by_rule)})
 
     def _write_links(
         self, product: Mapping[str, Any], links: Mapping[str, str], sku: str, *, has_media: bool

@@ -7,10 +7,11 @@ from urllib.parse import urlsplit
 from dam_connector.adapters.common.context import url_option
 from dam_connector.adapters.common.graphql import GraphQlClient
 from dam_connector.adapters.http import HttpClient
-from dam_connector.errors import ConfigError
+from dam_connector.errors import ConfigError, Refused
 
 METADATA_KEY = "dam_connector"  # marks media that we published; its value is the SKU
 PERMISSION = "MANAGE_PRODUCTS"  # all that our app needs
+_RIGHTS_QUERY = "query Rights { app { name permissions { code } } }"
 
 
 class SaleorClient(GraphQlClient):
@@ -23,6 +24,34 @@ class SaleorClient(GraphQlClient):
         self.origin = f"{parts.scheme}://{parts.netloc}"
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         super().__init__(http, self.origin, parts.path, headers)
+
+    def own_app(self, query: str, operation: str) -> Mapping[str, Any]:
+        """Return the field `app` of a query: the app whose token this is.
+
+        Raises:
+            Refused: the token is that of a member of the staff, of an app that was removed, or of nobody.
+        """
+        reason = "the token is not that of an active app"
+        try:
+            app = self.query(query, {}, operation).get("app")
+        except Refused as error:
+            raise Refused(self.vendor, operation, f"{reason} ({error.reason})") from error
+        if not app:
+            raise Refused(self.vendor, operation, reason)
+        return dict(app)
+
+    def require_app(self, operation: str) -> None:
+        """Raise an error unless the token is that of an active app which may see and change all products.
+
+        To others, Saleor answers as if a product did not exist.
+
+        Raises:
+            Refused: the token is no app's, or the app lacks the permission.
+        """
+        app = self.own_app(_RIGHTS_QUERY, operation)
+        if PERMISSION not in {each.get("code") for each in app.get("permissions") or ()}:
+            reason = f"the app {app.get('name')} may not change products; give it *Manage products*"
+            raise Refused(self.vendor, operation, reason)
 
 
 def api_url_option(options: Mapping[str, Any]) -> str:

@@ -146,9 +146,7 @@ class SaleorPim(ReadOnlyPim):
 
     def check_rights(self) -> Iterator[str]:
         """Prove that the token is an app's, whose webhook comes here."""
-        app = self._client.query(OWN_APP_QUERY, {}, "webhooks").get("app")
-        if not app:
-            raise Refused(self.vendor, "webhooks", "the token is not that of an active app")
+        app = self._client.own_app(OWN_APP_QUERY, "webhooks")
         here = [each for each in app.get("webhooks") or () if each.get("targetUrl") == self._address]
         active = [each for each in here if each.get("isActive")]
         missing = missing_events(active[0]) if active else list(EVENTS)
@@ -161,11 +159,13 @@ class SaleorPim(ReadOnlyPim):
     def fetch(self, ref: str) -> list[Product]:
         product = self._client.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")
         if not isinstance(product, dict):
+            self._client.require_app("fetch")  # else no product is seen, and all would count as deleted
             raise NotFound(self.vendor, "fetch", ref)
         variants = product.get("variants") or ()
         return [self._product(product, variant) for variant in variants if variant.get("sku")]
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
+        self._client.require_app("changed_since")  # else no product is seen
         after: str | None = None
         while True:
             variables = {"at": since.astimezone(UTC).isoformat(), "after": after}

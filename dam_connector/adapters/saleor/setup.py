@@ -50,11 +50,7 @@ class _Shop:
     def app(self) -> Mapping[str, Any] | None:
         """Return our app with its webhooks, or None."""
         if not self.is_staff:
-            own: Mapping[str, Any] | None = self.client.query(OWN_APP_QUERY, {}, "setup").get("app")
-            if not own:
-                reason = "the token is no app's; use an app's token, or email:password of a staff user"
-                raise Refused("saleor", "setup", reason)
-            return own
+            return self.client.own_app(OWN_APP_QUERY, "setup")
         found = self.client.query(_APPS_QUERY, {"name": APP_NAME}, "setup").get("apps")
         return next((app for app in nodes(found) if app.get("name") == APP_NAME), None)
 

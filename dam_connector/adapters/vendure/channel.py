@@ -16,7 +16,13 @@ from typing import Any
 
 from dam_connector.adapters.common.api_client import MAX_FILE_BYTES
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
-from dam_connector.adapters.common.shop_media import ensure_media, formats_option, merge_media, select_media
+from dam_connector.adapters.common.shop_media import (
+    ensure_media,
+    formats_option,
+    merge_media,
+    replaced_media,
+    select_media,
+)
 from dam_connector.adapters.http import HttpClient
 from dam_connector.adapters.vendure.client import TAG, VendureClient, is_ours, missing_permissions
 from dam_connector.domain.listing import Listing, MediaFile
@@ -180,20 +186,23 @@ class VendureChannel:
         left = [asset for asset in holder.assets if asset not in holder.ours(sku)]
         ids = [str(asset["id"]) for asset in left]
         first = next((str(a["id"]) for a in left if a.get("type") == "IMAGE"), None)
-        variables = {"id": holder.id, "ids": ids}
-        variables["first"] = holder.featured_id if holder.featured_id in ids else first
+        featured_id = holder.featured_id if holder.featured_id in ids else first
+        variables = {"id": holder.id, "ids": ids, "first": featured_id}
         self._client.query(_ASSIGN[holder.kind], variables, "publish")
 
     def _assign(self, holder: _AssetHolder, ours: list[Asset]) -> None:
         """Give a product or variant our assets beside its own.
 
-        Its featured asset stays. If that was one of our obsolete assets, or if there was none, the first
-        picture becomes the featured asset.
+        Its featured asset stays. If that was one of our obsolete assets, ours that takes its place follows;
+        if there was none, the first picture becomes the featured asset.
         """
         theirs = [asset for asset in holder.assets if not is_ours(asset)]
         assets = merge_media(theirs, ours, first=self._first)
         ids = [str(asset["id"]) for asset in assets]
-        featured_id = holder.featured_id if holder.featured_id in ids else ""
+        before = [str(asset["id"]) for asset in holder.assets if is_ours(asset)]
+        follows = replaced_media(before, [str(asset["id"]) for asset in ours])
+        featured_id = follows.get(holder.featured_id, holder.featured_id)
+        featured_id = featured_id if featured_id in ids else ""
         if ids == [str(asset["id"]) for asset in holder.assets] and featured_id == holder.featured_id:
             return
         first_picture = next((str(a["id"]) for a in assets if a.get("type") == "IMAGE"), None)

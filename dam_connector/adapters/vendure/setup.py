@@ -62,7 +62,7 @@ class _Shop:
         role = self.role()
         if role is None:
             raise Refused("vendure", "setup", f"the role {ROLE} is gone")
-        values = {"firstName": "DAM", "lastName": "connector", "emailAddress": self.user}
+        values: dict[str, Any] = {"firstName": "DAM", "lastName": "connector", "emailAddress": self.user}
         values |= {"password": self.password, "roleIds": [role["id"]]}
         self.client.query(_ADD_USER, {"input": values}, "setup")
 

@@ -23,9 +23,10 @@ from dam_connector.adapters.common.api_client import MAX_FILE_BYTES, TRANSFER_TI
 from dam_connector.adapters.common.context import AdapterContext, check_options, choice_option, url_option
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.shop_media import (
+    arrange_media,
     ensure_media,
     formats_option,
-    merge_media,
+    replaced_media,
     select_media,
     shop_picture,
 )
@@ -98,7 +99,7 @@ class WooCommerceChannel:
         number = int(product["id"])
         ids = ensure_media(files, existing, lambda file: self._add(file, sku, number, blobs))
         recorded[sku] = {file.sha256: id for file, id in zip(files, ids, strict=True)}
-        self._update(product, recorded, _replaced(list(before.values()), ids), links, sku)
+        self._update(product, recorded, replaced_media(list(before.values()), ids), links, sku)
         self._describe(product, {id: file.alt_text for file, id in zip(files, ids, strict=True)})
         # an attempt that failed may have left pictures that the product never had
         found = set() if files else {int(media["id"]) for media in self._find_all(sku)}
@@ -294,14 +295,8 @@ class WooCommerceChannel:
         version takes the place of the one before.
         """
         gallery, previous_ids = _gallery(product), _ids(product, MEDIA_IDS_KEY)
-        theirs = [id for id in gallery if id not in previous_ids]
-        by_rule = merge_media(theirs, our_ids, first=self._first)
-        written = _ids(product, ORDER_KEY) or merge_media(theirs, previous_ids, first=self._first)
-        if [id for id in gallery if id in written] == [id for id in written if id in gallery]:
-            return by_rule, by_rule
-        theirs_order = [id for each in gallery if (id := replaced.get(each, each)) in by_rule]
-        added = [id for id in our_ids if id not in theirs_order]
-        return by_rule, merge_media(theirs_order, added, first=self._first)
+        written, first = _ids(product, ORDER_KEY), self._first
+        return arrange_media(gallery, previous_ids, our_ids, written, replaced, first=first)
 
     def _delete(self, media_id: int) -> None:
         try:
@@ -325,12 +320,6 @@ def _recorded(product: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     files = meta_value(product, FILES_KEY)
     rows = files.items() if isinstance(files, dict) else ()
     return {name: dict(ids) for name, ids in rows if isinstance(ids, dict)}
-
-
-def _replaced(before: list[int], after: list[int]) -> dict[int, int]:
-    """Return the new picture for each one of before that is gone: the one at the same position."""
-    pairs = zip(before, after, strict=False)
-    return {old: new for old, new in pairs if old not in after and new not in before}
 
 
 def _sku_mark(sku: str) -> str:

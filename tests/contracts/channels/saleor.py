@@ -3,11 +3,15 @@
 Source: saleor/saleor 3.24, `saleor/graphql/product/types/products.py` (a medium's `url` is that of a
 thumbnail of 4,096 pixels, made by the first request to `/thumbnail/ID/4096/`, unless `size` is 0) and
 `schema.graphql`.
+
+Whoever has not the token of an app is a stranger there, who sees nothing and gets no error.
 """
 
 from typing import Any
 
+from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
 from tests.contracts.channels.harness import MERCHANT_MEDIA, OTHER_SKU, SKU, FakeGraphQlChannel
+from tests.contracts.shop_pims import SALEOR_DENIED
 
 
 class FakeSaleor(FakeGraphQlChannel):
@@ -25,6 +29,15 @@ class FakeSaleor(FakeGraphQlChannel):
         self.metadata: dict[str, str] = {}
         self.permissions = ["MANAGE_PRODUCTS"]
         super().__init__()
+
+    def is_authorized(self, request: FakeRequest) -> bool:
+        return True
+
+    def answer(self, request: FakeRequest, operation: str) -> FakeReply:
+        if request.headers.get("authorization") != f"Bearer {API_KEY}":
+            is_place = "query Place" in self._parse(request)[0]
+            return FakeReply(200, {"data": {"productVariant": None}} if is_place else SALEOR_DENIED)
+        return super().answer(request, operation)
 
     def connection_options(self) -> dict[str, Any]:
         return {"api_url": f"{self.base_url}/graphql/"}
@@ -113,6 +126,10 @@ class FakeSaleor(FakeGraphQlChannel):
     def add_second_variant(self) -> None:
         self.variants = {SKU: [], OTHER_SKU: []}
 
+    def move_to_front(self, name: str) -> None:
+        found = next(id for id, m in self.media.items() if m["name"] == name)
+        self.media = {found: self.media[found], **self.media}
+
     def variant_media_names(self, sku: str) -> list[str]:
         return [self.media[id]["name"] for id in self.variants[sku]]
 
@@ -126,7 +143,11 @@ class FakeSaleor(FakeGraphQlChannel):
         return next(bytes(m["data"]) for m in self.media.values() if m["name"] == name)
 
     def model_links(self) -> list[str]:
-        return [value for key, value in self.metadata.items() if ".media." not in key]
+        return [
+            value
+            for key, value in self.metadata.items()
+            if key.startswith(("dam_connector.glb.", "dam_connector.usdz."))
+        ]
 
 
 def _pairs(data: dict[str, str]) -> list[dict[str, str]]:

@@ -128,6 +128,9 @@ class FakeVendure(FakeGraphQlChannel):
     def remove_variant(self, sku: str) -> None:
         del self.variants[sku]  # its assets stay in the library
 
+    def feature(self, name: str) -> None:
+        self.featured = next(id for id in self.product if self.assets[id]["name"] == name)
+
     def variant_media_names(self, sku: str) -> list[str]:
         return [self.assets[i]["name"] for i in self.variants[sku]]
 
