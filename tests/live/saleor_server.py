@@ -1,7 +1,7 @@
 """A real Saleor on loopback, with its own PostgreSQL, from a tree of its public repository.
 
-`SALEOR_TREE` names the tree; `make live` installs what it needs, by Python 3.12. PostgreSQL is Debian's, since
-Saleor wants its extensions; it runs as the user `postgres`, so this needs root.
+`SALEOR_TREE` names the tree; `make live` installs what it needs, by Python 3.12. PostgreSQL is Debian's,
+since Saleor wants its extensions; it runs as the user `postgres`, so this needs root.
 """
 
 import json

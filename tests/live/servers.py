@@ -11,8 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -277,22 +276,6 @@ class Vendure(Server):
             "mutation($v: [CreateProductVariantInput!]!) { createProductVariants(input: $v) { id } }", v=rows
         )
         return ids
-
-    @contextmanager
-    def without_permission(self, permission: str, role: str = "dam-connector") -> Iterator[None]:
-        """Take a permission off a role, and give it back."""
-        query = (
-            "query($c: String!) { roles(options: {filter: {code: {eq: $c}}}) { items { id permissions } } }"
-        )
-        found = self.ask(query, c=role)["roles"]["items"][0]
-        change = "mutation($i: UpdateRoleInput!) { updateRole(input: $i) { id } }"
-        left = [each for each in found["permissions"] if each != permission]
-        assert left != found["permissions"], f"{role} has no permission {permission}"
-        self.ask(change, i={"id": found["id"], "permissions": left})
-        try:
-            yield
-        finally:
-            self.ask(change, i={"id": found["id"], "permissions": found["permissions"]})
 
     def add_variants(
         self,

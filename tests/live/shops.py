@@ -107,8 +107,24 @@ class VendureMerchant:
         """Yield the environment of a command, and a word of the message that it must end with."""
         yield {"SHOP_PASSWORD": "no such password"}, "credentials"
         for permission in ("CreateAsset", "UpdateCatalog"):
-            with self.vendure.without_permission(permission):
+            with self._without_permission(permission):
                 yield {}, permission
+
+    @contextmanager
+    def _without_permission(self, permission: str, role: str = "dam-connector") -> Iterator[None]:
+        """Take a permission off a role, and give it back."""
+        query = (
+            "query($c: String!) { roles(options: {filter: {code: {eq: $c}}}) { items { id permissions } } }"
+        )
+        found = self.vendure.ask(query, c=role)["roles"]["items"][0]
+        change = "mutation($i: UpdateRoleInput!) { updateRole(input: $i) { id } }"
+        left = [each for each in found["permissions"] if each != permission]
+        assert left != found["permissions"], f"{role} has no permission {permission}"
+        self.vendure.ask(change, i={"id": found["id"], "permissions": left})
+        try:
+            yield
+        finally:
+            self.vendure.ask(change, i={"id": found["id"], "permissions": found["permissions"]})
 
 
 @dataclass

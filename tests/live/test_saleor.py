@@ -269,10 +269,8 @@ def test_the_whole_way(saleor: Saleor, connector: tuple[Connector, str]) -> None
     assert code != 0 and "not that of an active app" in said
 
     def versions(sku: str, deliverable: str) -> dict[int, dict[str, Any]]:
-        rows = ours.ask("GET", f"/assets?sku={sku}", api)
-        return {
-            v["number"]: v for asset in rows for v in asset["versions"] if v["deliverable"] == deliverable
-        }
+        assets = ours.ask("GET", f"/assets?sku={sku}", api)
+        return {v["number"]: v for a in assets if a["deliverable"] == deliverable for v in a["versions"]}
 
     def state(sku: str, deliverable: str, number: int, wanted: str) -> dict[str, Any]:
         words = f"{deliverable} V{number} of {sku} is not {wanted}"

@@ -80,8 +80,8 @@ def arrange_media(
     known = list(written) or merge_media(theirs, previous, first=first)
     if [each for each in gallery if each in known] == [each for each in known if each in gallery]:
         return by_rule, by_rule
-    kept = [new for each in gallery if (new := replaced.get(each, each)) in by_rule]
-    return by_rule, merge_media(kept, [each for each in ours if each not in kept], first=first)
+    arranged = [new for each in gallery if (new := replaced.get(each, each)) in by_rule]
+    return by_rule, merge_media(arranged, [each for each in ours if each not in arranged], first=first)
 
 
 def replaced_media(before: Sequence[T], after: Sequence[T]) -> dict[T, T]:

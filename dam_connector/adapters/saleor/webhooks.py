@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _MEDIA, _PRODUCT = "productMedia { productId }", "product { id }"
-_VARIANT = f"productVariant {{ {_PRODUCT} }}"
+_OF_PARENT = f"productVariant {{ {_PRODUCT} }}"
 EVENTS = {  # the events that are subscribed to, and the place of the product's id in each
     "PRODUCT_CREATED": ("ProductCreated", _PRODUCT),
     "PRODUCT_UPDATED": ("ProductUpdated", _PRODUCT),
@@ -13,9 +13,9 @@ EVENTS = {  # the events that are subscribed to, and the place of the product's 
     "PRODUCT_MEDIA_CREATED": ("ProductMediaCreated", _MEDIA),
     "PRODUCT_MEDIA_UPDATED": ("ProductMediaUpdated", _MEDIA),
     "PRODUCT_MEDIA_DELETED": ("ProductMediaDeleted", _MEDIA),
-    "PRODUCT_VARIANT_CREATED": ("ProductVariantCreated", _VARIANT),
-    "PRODUCT_VARIANT_UPDATED": ("ProductVariantUpdated", _VARIANT),
-    "PRODUCT_VARIANT_DELETED": ("ProductVariantDeleted", _VARIANT),
+    "PRODUCT_VARIANT_CREATED": ("ProductVariantCreated", _OF_PARENT),
+    "PRODUCT_VARIANT_UPDATED": ("ProductVariantUpdated", _OF_PARENT),
+    "PRODUCT_VARIANT_DELETED": ("ProductVariantDeleted", _OF_PARENT),
 }
 SUBSCRIPTION = """subscription {{ event {{
   issuedAt issuingPrincipal {{ ... on App {{ id name }} ... on User {{ id }} }}
@@ -27,5 +27,5 @@ OWN_APP_QUERY = f"query OwnApp {{ app {{ {APP_FIELDS} }} }}"
 
 def missing_events(webhook: Mapping[str, Any]) -> list[str]:
     """Return the events that a webhook does not tell of."""
-    told = {each.get("eventType") for each in webhook.get("asyncEvents") or ()}
-    return [] if "ANY_EVENTS" in told else [event for event in EVENTS if event not in told]
+    events = {each.get("eventType") for each in webhook.get("asyncEvents") or ()}
+    return [] if "ANY_EVENTS" in events else [event for event in EVENTS if event not in events]

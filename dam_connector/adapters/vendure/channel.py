@@ -147,10 +147,8 @@ class VendureChannel:
         data = self._client.query(_VARIANT_QUERY, {"sku": sku}, "publish")
         for variant in (data.get("productVariants") or {}).get("items") or ():
             product, is_single = variant["product"], len(variant["product"]["variants"]) == 1
-            of_product, of_variant = _holder("product", product), _holder("variant", variant)
-            return (
-                replace(of_product, other=of_variant) if is_single else replace(of_variant, other=of_product)
-            )
+            one, other = _holder("product", product), _holder("variant", variant)
+            return replace(one, other=other) if is_single else replace(other, other=one)
         return None
 
     def _find_our_assets(self, sku: str) -> dict[str, Asset]:
