@@ -20,7 +20,7 @@ from typing import Any
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("c2pa", "otel", "step", "walk")  # of the bill of materials and of the licences
+EXTRAS = ("c2pa", "otel", "step", "video", "walk")  # of the bill of materials and of the licences
 PROJECT = "dam-connector"
 NPM_PACKAGES = (
     "@google/model-viewer",

@@ -98,6 +98,10 @@ def _media() -> Options:
     }
 
 
+_LANGUAGES: Options = {"languages": _texts("Further locales in which it gets texts, e.g. de.", LOCALE)}
+_SHOP: Options = {**_media(), **_LANGUAGES}
+
+
 def _provider(most_tasks: int, **options: fields.Field) -> Options:
     caps = {
         f"max_usd_per_{period}": _number(f"The most that may be spent in a {period}, in USD.", 0, MAX_CAP_USD)
@@ -318,7 +322,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
     },
     "channel": {
         "viewer": {},
-        "memory": {},
+        "memory": _LANGUAGES,
         "folder": {"path": _text("The folder to export into.", required=True)},
         "storage": {
             "url": _text(
@@ -332,9 +336,13 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "cache_s": _integer("Seconds for which others may keep a file.", 0, 31_536_000),
         },
         "google_merchant": {"lifestyle": _texts("Deliverables for lifestyle_image_link.")},
-        "webhook": {"url": _url("Address of the receiver.", required=True), "secret": _secret("Its secret")},
-        "saleor": {"api_url": _url("Address of the GraphQL API.", required=True), **_token(), **_media()},
-        "shopify": {**_BASE, **_token(), "api_version": _text("e.g. 2026-10."), **_media()},
+        "webhook": {
+            "url": _url("Address of the receiver.", required=True),
+            "secret": _secret("Its secret"),
+            **_LANGUAGES,
+        },
+        "saleor": {"api_url": _url("Address of the GraphQL API.", required=True), **_token(), **_SHOP},
+        "shopify": {**_BASE, **_token(), "api_version": _text("e.g. 2026-10."), **_SHOP},
         "vendure": {**_BASE, **_USER, **_media()},
         "woocommerce": {**_BASE, **_WOO_KEYS, **_USER, **_media()},
     },

@@ -10,12 +10,17 @@ def dump_listing(listing: Listing) -> dict[str, Any]:
 
     Of two listings of a product, the one with the greater `sequence` is the newer.
     """
+    translations = {
+        locale: {"name": product.name, "description": product.description}
+        for locale, product in listing.translated.items()
+    }
     return {
         "sku": listing.product.sku,
         "name": listing.product.name,
         "page_url": listing.page_url,
         "sequence": listing.sequence,
         "assets": [_asset(placement) for placement in listing.placements],
+        **({"translations": translations} if translations else {}),
     }
 
 
@@ -28,6 +33,7 @@ def _asset(placement: Placement) -> dict[str, Any]:
         "version": version.number,
         "approved_by": placement.approved.approved_by,
         "alt_text": placement.alt_text,
+        **({"alt_texts": dict(placement.alt_texts)} if placement.alt_texts else {}),
         "files": [
             {
                 "name": f.name,

@@ -9,11 +9,12 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.domain.listing import Listing, media_files
+from dam_connector.domain.listing import SHOP_VIDEO_FORMATS, Listing, media_files
 from dam_connector.errors import Refused
 from dam_connector.ports import Blobs
 
 MAX_EXTRA_IMAGES = 10  # Google's limit of additional_image_link
+MAX_VIDEOS = 10  # of video_link: support.google.com/merchants/answer/15216925
 MAX_MODEL_BYTES = 15_728_640  # of virtual_model_link: support.google.com/merchants/answer/13674896
 
 
@@ -47,13 +48,15 @@ def feed_entry(listing: Listing, lifestyle: set[str]) -> str:
         listing: what is live of it.
         lifestyle: deliverables whose pictures show the product in a room.
     """
-    media = list(media_files(listing, model_formats=("glb",)))
-    plain = [m.link for m in media if not m.is_model and m.deliverable not in lifestyle]
-    rooms = [m.link for m in media if not m.is_model and m.deliverable in lifestyle]
+    media = list(media_files(listing, model_formats=("glb",), video_formats=SHOP_VIDEO_FORMATS))
+    pictures = [m for m in media if not m.is_model and not m.is_video]
+    plain = [m.link for m in pictures if m.deliverable not in lifestyle]
+    rooms = [m.link for m in pictures if m.deliverable in lifestyle]
     tags: list[tuple[str, str]] = [("id", listing.product.sku)]
     tags += [("image_link", link) for link in plain[:1]]
     tags += [("additional_image_link", link) for link in plain[1 : MAX_EXTRA_IMAGES + 1]]
     tags += [("lifestyle_image_link", link) for link in rooms[:MAX_EXTRA_IMAGES]]
+    tags += [("video_link", m.link) for m in media if m.is_video][:MAX_VIDEOS]
     tags += [("virtual_model_link", m.link) for m in media if m.is_model][:1]
     return "<item>" + "".join(f"<g:{name}>{escape(value)}</g:{name}>" for name, value in tags) + "</item>\n"
 

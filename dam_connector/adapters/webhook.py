@@ -1,7 +1,8 @@
 """Outgoing webhooks, as a channel: a product's whole listing is sent when it changes (Standard Webhooks).
 
 Options: `url`, the receiver's address; `secret`, a reference to the signing secret, by default
-`env/DAM_CONNECTOR_OUT_SECRET`. Facts: docs/connections/webhook.md.
+`env/DAM_CONNECTOR_OUT_SECRET`; `languages`, further locales whose texts the listing has. Facts:
+docs/connections/webhook.md.
 
 A repeat has the same webhook-id. If the receiver does not accept a message, the run sends it again with
 back-off. Every attempt is written into the product's history.
@@ -70,7 +71,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> WebhookChann
     Raises:
         ConfigError: an option is wrong.
     """
-    check_options(options, "url", "secret")
+    check_options(options, "url", "secret", "languages")
     url = url_option(options, "url", "https://shop.example/hooks/assets")
     secret = context.secret(str(options.get("secret", "env/DAM_CONNECTOR_OUT_SECRET")))
     return WebhookChannel(context, url, secret)

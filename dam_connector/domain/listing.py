@@ -1,7 +1,7 @@
 """Listings: the files that are to be live for one product in one channel, in order."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import Product
@@ -19,6 +19,7 @@ class Placement:
     approved: ApprovedVersion
     alt_text: str
     links: Mapping[str, str]  # our public URL of each file, by the file's name
+    alt_texts: Mapping[str, str] = field(default_factory=dict)  # in further languages, by locale
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Listing:
     placements: tuple[Placement, ...]
     sequence: int = 0  # it rises when the content changes; a repeat of the same content keeps it
     former_folders: tuple[str, ...] = ()  # in which the channel may still have files of the product
+    # The product in the further languages that the channel wants and that it has texts in, by locale.
+    translated: Mapping[str, Product] = field(default_factory=dict)
 
     @property
     def file_names(self) -> tuple[str, ...]:
@@ -46,6 +49,7 @@ class MediaFile:
     alt_text: str
     link: str  # our public URL of it
     deliverable: str
+    alt_texts: Mapping[str, str] = field(default_factory=dict)  # in further languages, by locale
 
     @property
     def name(self) -> str:
@@ -93,4 +97,5 @@ def media_files(
                 alt_text=placement.alt_text,
                 link=placement.links.get(file.name, ""),
                 deliverable=version.asset.deliverable,
+                alt_texts=placement.alt_texts,
             )

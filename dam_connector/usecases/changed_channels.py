@@ -14,7 +14,7 @@ from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import VersionState
 from dam_connector.store.run_records import base_input_hash
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
-from dam_connector.usecases.publish import build_listing, channels_of, listing_sha256, locale_of
+from dam_connector.usecases.publish import build_listing, channels_of, languages_of, listing_sha256, locale_of
 from dam_connector.wiring import Services
 
 
@@ -37,13 +37,13 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
 
 
 def send_changed_texts(services: Services, product: Product) -> None:
-    """Plan a publication for each channel in whose locale the texts of a live product have changed.
+    """Plan a publication for each channel in whose languages the texts of a live product have changed.
 
     A changed translation makes nothing anew, so that no approval would bring it to the channel.
     """
     rules = services.rules.current()
     for channel, sent in services.channel_listings.of_product(product.sku).items():
-        if not sent.assets or not locale_of(rules, channel):
+        if not sent.assets or not (locale_of(rules, channel) or languages_of(rules, channel)):
             continue
         sha256 = listing_sha256(build_listing(services, channel, product))
         if not services.channel_listings.has_content(channel, product.sku, sha256):

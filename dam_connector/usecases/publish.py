@@ -96,6 +96,7 @@ def build_listing(
     found.sort(key=lambda a: (order.get(a.version.asset.deliverable, len(names)), a.version.asset.slot))
     return Listing(
         product=product.in_locale(locale_of(rules, channel)),
+        translated=_translated(product, rules, channel),
         folder=product_folder(product, rules),
         page_url=f"{services.settings.base_url}/ar/{quote(product.sku)}",
         placements=tuple(_placements(services, channel, product, found)),
@@ -112,6 +113,19 @@ def locale_of(rules: Rules, channel: str) -> str:
     """Return the locale that a channel wants its texts in; empty: that of the PIM."""
     connection = rules.channel.get(channel)
     return normal_locale(str(connection.options.get("locale", ""))) if connection else ""
+
+
+def languages_of(rules: Rules, channel: str) -> tuple[str, ...]:
+    """Return the further locales that a channel wants texts in."""
+    connection = rules.channel.get(channel)
+    names = _texts_of(connection.options, "languages") if connection else ()
+    return tuple(dict.fromkeys(map(normal_locale, names)))
+
+
+def _translated(product: Product, rules: Rules, channel: str) -> dict[str, Product]:
+    """Return a product in each further language of a channel that it has texts in."""
+    found = {locale: product.in_locale(locale) for locale in languages_of(rules, channel)}
+    return {locale: translated for locale, translated in found.items() if translated != product}
 
 
 def _texts_of(options: Mapping[str, object], name: str) -> list[str]:
@@ -182,14 +196,17 @@ def _placements(
     names = channel_names(channel, product, [each.version for each in found], rules)
     for approved, new_names in zip(found, names, strict=True):
         own = approved.for_channel(channel)
-        yield _placement(services, product, own, new_names, locale_of(rules, channel))
+        yield _placement(services, channel, product, own, new_names)
 
 
 def _placement(
-    services: Services, product: Product, approved: ApprovedVersion, names: Mapping[str, str], locale: str
+    services: Services, channel: str, product: Product, approved: ApprovedVersion, names: Mapping[str, str]
 ) -> Placement:
-    version = approved.version
-    deliverable = services.rules.current().deliverable(version.asset.deliverable)
+    rules = services.rules.current()
+    version, locale = approved.version, locale_of(rules, channel)
+    deliverable = rules.deliverable(version.asset.deliverable)
+    style = deliverable.style if deliverable else "studio"
+    translated = _translated(product, rules, channel)
     links = {
         names[f.name]: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
         for f in version.channel_files
@@ -202,11 +219,8 @@ def _placement(
     )
     return Placement(
         approved=renamed,
-        alt_text=alt_text(
-            product.in_locale(locale),
-            style=deliverable.style if deliverable else "studio",
-            locale=locale,
-        ),
+        alt_text=alt_text(product.in_locale(locale), style=style, locale=locale),
+        alt_texts={each: alt_text(made, style=style, locale=each) for each, made in translated.items()},
         links=links,
     )
 

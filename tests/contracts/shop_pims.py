@@ -174,6 +174,10 @@ def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str
         nothing = {"pageInfo": {"hasNextPage": False, "endCursor": None}, "edges": []}
         return 200, {"data": {"products": nothing}}, {}
     after = body["variables"]["after"]
+    if "productVariants(" in body["query"]:  # those of `b` changed with it; `c` has a new one
+        found = {"updatedAt": "2026-11-20T10:00:00+00:00", "product": {"id": "c" if after else "b"}}
+        info = {"hasNextPage": not after, "endCursor": "next"}
+        return 200, {"data": {"productVariants": {"pageInfo": info, "edges": [{"node": found}]}}}, {}
     edges = [{"node": {"id": "b" if after else "a", "updatedAt": "2026-11-20T10:00:00+00:00"}}]
     return (
         200,

@@ -77,6 +77,22 @@ def packshot(blobs: Blobs, number: int = 1, slot: int = 1) -> ApprovedVersion:
     return approved(replace(version, files=tuple(files), asset=asset))
 
 
+def turntable(blobs: Blobs) -> ApprovedVersion:
+    """A turntable as an animated picture and as a video."""
+    clip = packshot(blobs)
+    files = [
+        replace(
+            clip.version.files[0],
+            name=f"CH123_Clip_V1_{format.upper()}.{format}",
+            format=format,
+            mime=mime,
+            sha256=blobs.put(b"\xff\xd8" + format.encode() * 40),
+        )
+        for format, mime in (("webp", "image/webp"), ("mp4", "video/mp4"))
+    ]
+    return approved(replace(clip.version, files=tuple(files)))
+
+
 def listing(*versions: ApprovedVersion, sku: str = "CH123", alt: str = "Chair, oak") -> Listing:
     def placed(each: ApprovedVersion) -> Placement:
         links = {f.name: f"https://dam.example/files/{f.sha256}/{f.name}" for f in each.version.files}
@@ -319,20 +335,11 @@ def test_a_turntable_goes_as_a_video_where_videos_are_taken(
     server: FakeChannel, channel: Channel, blobs: Blobs, settle: Callable[[Channel, Listing], str]
 ) -> None:
     """Elsewhere it goes as its animated picture."""
-    clip = packshot(blobs)
-    made = {
-        format: replace(
-            clip.version.files[0],
-            name=f"CH123_Clip_V1_{format.upper()}.{format}",
-            format=format,
-            mime=mime,
-            sha256=blobs.put(b"\xff\xd8" + format.encode() * 40),
-        )
-        for format, mime in (("webp", "image/webp"), ("mp4", "video/mp4"))
-    }
-    both = approved(replace(clip.version, files=tuple(made.values())))
+    both = turntable(blobs)
     settle(channel, listing(both))
-    taken = made["mp4" if server.vendor == "shopify" else "webp"]
+    taken = next(
+        f for f in both.version.files if f.format == ("mp4" if server.vendor == "shopify" else "webp")
+    )
     assert channel.live_files(listing(both)) == (taken.name,) == channel.expected_files(listing(both))
     assert server.stored_bytes(server.media_names()[-1]) == blobs.get(taken.sha256)
 

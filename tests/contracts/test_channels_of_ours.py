@@ -16,6 +16,7 @@ from werkzeug.test import TestResponse
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
+from dam_connector.adapters.google_merchant import feed_entry
 from dam_connector.adapters.storage import StorageChannel
 from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
@@ -26,7 +27,7 @@ from dam_connector.store.blobs import open_blobs
 from dam_connector.usecases import review
 from dam_connector.wiring import Services
 from tests.contracts.pim_servers import FakePim
-from tests.contracts.test_channels import listing, model, packshot
+from tests.contracts.test_channels import listing, model, packshot, turntable
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.support import SECRET, PhotoServer, http_to
 
@@ -161,6 +162,13 @@ def test_the_feed_names_what_is_live_and_a_withdrawn_version_no_longer(
         next(f for f in made["packshot"].files if f.format == "jpeg").sha256
     )
     assert client.get("/feeds/nothing.xml").status_code == 404
+
+
+def test_a_turntable_is_in_the_feed_as_a_video_alone(blobs: Blobs) -> None:
+    """Google takes animated pictures in none of its fields."""
+    entry = feed_entry(listing(packshot(blobs), turntable(blobs)), set())
+    assert entry.count(".mp4</g:video_link>") == 1 and ".webp" not in entry
+    assert entry.count("<g:image_link>") == 1 and "additional_image_link" not in entry
 
 
 def test_slow_readers_of_a_feed_keep_nobody_else_out(

@@ -255,6 +255,17 @@ def test_a_token_of_saleor_that_is_no_app_s_any_more_deletes_no_product(
         list(source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
 
 
+def test_a_deleted_variant_of_saleor_is_a_change_of_its_product(
+    opened: Callable[[str], Opened], clock: TestClock
+) -> None:
+    """Saleor sends no event of the product then; source: `product_variant_delete.py` in saleor/saleor."""
+    body = {"productVariant": {"id": "UHJvZHVjdFZhcmlhbnQ6NQ==", "product": {"id": "UHJvZHVjdDox"}}}
+    headers = {"saleor-event": "product_variant_deleted"}
+    inbound = InboundWebhook(headers=headers, body=json.dumps(body).encode(), received_at=clock.now())
+    (event,) = opened("saleor").source().normalize(inbound)
+    assert (event.kind, event.ref) == (EventKind.UPDATED, "UHJvZHVjdDox")
+
+
 def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pytest.MonkeyPatch) -> None:
     ours = {
         "source": "https://cdn.example/packshot.jpg",
@@ -289,7 +300,9 @@ def test_a_product_of_vendure(opened: Callable[[str], Opened], monkeypatch: pyte
 @pytest.mark.parametrize("name", list(SHOPS))
 def test_what_changed_since_is_listed_page_by_page(opened: Callable[[str], Opened], name: str) -> None:
     found = list(opened(name).source().changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
-    expected = {"woocommerce": ["101", "102", "103"], "saleor": ["a", "b"], "vendure": ["0", "100"]}[name]
+    expected = {"woocommerce": ["101", "102", "103"], "saleor": ["a", "b", "c"], "vendure": ["0", "100"]}[
+        name
+    ]
     assert [e.ref for e in found] == expected and {e.kind for e in found} == {EventKind.UPDATED}
     assert {e.at for e in found} == {datetime(2026, 11, 20, 10, tzinfo=UTC)}
 

@@ -11,6 +11,7 @@ from dam_connector.domain.product import Product
 from dam_connector.usecases.publish import build_listing
 from dam_connector.wiring import Services
 from schemas.product import dump_product, load_product
+from schemas.webhook_listing import dump_listing
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, approve, chair, newest, send
 from tests.support import PhotoServer, product
 
@@ -76,6 +77,35 @@ def test_a_channel_gets_its_locale_and_a_changed_translation_without_a_new_versi
     assert newest(shop).number == 1 and listed(shop, "feed")[1][0].startswith("Falun-Stuhl")
     assert shop.channel_listings.of_product("CH123")["feed"].sequence == sequence + 1
     assert shop.channel_listings.of_product("CH123")["shop"].sequence == sequence
+
+
+def test_a_channel_gets_the_further_languages_that_it_names(
+    shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    rules = json.loads(shop.settings.plugin_json.read_text())
+    rules["connections"]["channel"]["feed"] = {"adapter": "memory", "languages": ["de", "es", "fr"]}
+    rules["deliverables"] = [{**PACKSHOT, "channels": ["shop", "feed"]}]
+    write_rules(**rules)
+    send(shop, chair(photos, translations=GERMAN))
+    drain()
+    approve(shop, newest(shop))
+    drain()
+    record = shop.products.get("CH123")
+    assert record
+    sent = dump_listing(build_listing(shop, "feed", record.product))
+    assert sent["name"] == "Modern Dining Chair" and "es" not in sent["translations"]
+    names = {locale: texts["name"] for locale, texts in sent["translations"].items()}
+    assert names == {"de": "Stuhl Falun", "fr": "Chaise Falun"}
+    (asset,) = sent["assets"]
+    assert asset["alt_texts"]["de"].startswith("Stuhl Falun") and "Falun" not in asset["alt_text"]
+    plain = dump_listing(build_listing(shop, "shop", record.product))
+    assert "translations" not in plain and "alt_texts" not in plain["assets"][0]
+    sequence = shop.channel_listings.of_product("CH123")["feed"].sequence
+    shop.clock.forward(5)  # type: ignore[attr-defined]
+    changed = {**GERMAN, "fr": {"name": "Siège Falun"}}
+    send(shop, chair(photos, translations=changed), message="m2", kind="product.updated")
+    drain()
+    assert shop.channel_listings.of_product("CH123")["feed"].sequence == sequence + 1
 
 
 def test_the_order_of_a_channel_is_the_admin_s(

@@ -127,19 +127,19 @@ def frames(side: int = 65, count: int = 12) -> list[NDArray[np.uint8]]:
     return found
 
 
-def test_frames_become_a_video_of_one_turn_with_their_colours() -> None:
+def test_frames_become_a_video_of_two_turns_with_their_colours() -> None:
     av = pytest.importorskip("av")
     shown = frames()
     data = encode_mp4(shown, 10**6)
     facts = read_facts(data)
-    assert (facts.codec, facts.width, facts.height, facts.pictures) == ("avc1", 66, 66, 12)
-    assert facts.seconds == pytest.approx(4, abs=0.01) and facts.starts_fast
+    assert (facts.codec, facts.width, facts.height, facts.pictures) == ("avc1", 66, 66, 24)
+    assert facts.seconds == pytest.approx(8, abs=0.01) and facts.starts_fast
     assert encode_mp4(shown, 10**6) == data, "the same frames give the same bytes"
     assert len(encode_mp4(shown, 1)) < len(data), "the lowest quality where the limit cannot be kept"
     with av.open(io.BytesIO(data)) as container:
         played = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-    assert len(played) == 12
-    for before, after in zip(shown, played, strict=True):
+    assert len(played) == 24
+    for before, after in zip([*shown, *shown], played, strict=True):
         assert np.abs(after[:65, :65].astype(int) - before).mean() < 3
         assert np.abs(after[4, 4].astype(int) - 250).max() <= 3
 
@@ -160,4 +160,4 @@ def test_a_clip_is_made_as_webp_and_as_mp4() -> None:
     source = open_source(write_glb(box(0.4, 0.2, 0.1), "CH123"), order)
     made = make_rendition(source, order, view="")
     assert [file.format for file in made.files] == ["webp", "mp4"]
-    assert read_facts(made.files[1].data).pictures == 8
+    assert read_facts(made.files[1].data).pictures == 16

@@ -45,5 +45,5 @@ class MemoryChannel(FailsOnce):
 
 def connect(options: Mapping[str, Any], context: AdapterContext) -> MemoryChannel:
     """Open the adapter."""
-    check_options(options)
+    check_options(options, "languages")
     return MemoryChannel()

@@ -1,8 +1,8 @@
 """Saleor as a channel: pictures are media of the product; models are links in its metadata (GraphQL API).
 
 Options: `api_url`; `token`, by default `env/SALEOR_TOKEN`; `formats` of pictures, by default
-["jpeg", "png", "webp"]; `place`, "after" (default) or "before" the shop's own media. Facts:
-docs/connections/saleor.md.
+["jpeg", "png", "webp"]; `place`, "after" (default) or "before" the shop's own media; `languages`,
+further locales whose texts the listing has. Facts: docs/connections/saleor.md.
 
 Saleor refuses to store models, so it gets their public URLs. Our media have metadata: their SKU and
 SHA-256. They belong to the product and are assigned to the variant if the product has several. The product's
@@ -28,7 +28,9 @@ from dam_connector.adapters.saleor.client import (
     SaleorClient,
     api_url_option,
     is_ours,
+    metadata_value,
 )
+from dam_connector.adapters.saleor.translations import MAX_ALT_CHARACTERS, write_translations
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.errors import BadOutput, NotFound
 from dam_connector.ports import Blobs, ShopPicture
@@ -36,9 +38,7 @@ from dam_connector.ports import Blobs, ShopPicture
 DEFAULT_FORMATS = ("jpeg", "png", "webp")
 LINKED_FORMATS = ("glb", "usdz")
 ORDER_KEY = f"{METADATA_KEY}.order"  # in a product's metadata: its media in the order of the option `place`
-MAX_ALT_CHARACTERS = 250
-# Without a size, Saleor answers with the address of a thumbnail, which does not have the file's name.
-_MEDIA = "id url(size: 0) alt type sortOrder metadata { key value }"
+_MEDIA = "id url(size: 0) alt type sortOrder metadata { key value }"  # with no size: of a thumbnail
 _ERRORS = "errors { field message }"
 _VARIANT_QUERY = f"""query Place($sku: String!) {{ productVariant(sku: $sku) {{ id media {{ id }}
   product {{ id metadata {{ key value }} variants {{ id }} media {{ {_MEDIA} }} }} }} }}"""
@@ -49,8 +49,6 @@ _ADD = f"""mutation Add($product: ID!, $alt: String!, $file: Upload!) {{
     media {{ {_MEDIA} }} {_ERRORS} }} }}"""
 _UPDATE = f"""mutation Describe($id: ID!, $alt: String!) {{
   productMediaUpdate(id: $id, input: {{alt: $alt}}) {{ {_ERRORS} }} }}"""
-_MARK = f"""mutation Mark($id: ID!, $input: [MetadataInput!]!) {{
-  updateMetadata(id: $id, input: $input) {{ {_ERRORS} }} }}"""
 _UNMARK = f"""mutation Unmark($id: ID!, $keys: [String!]!) {{
   deleteMetadata(id: $id, keys: $keys) {{ {_ERRORS} }} }}"""
 _ORDER = f"""mutation Order($product: ID!, $ids: [ID!]!) {{
@@ -83,34 +81,38 @@ class SaleorChannel:
         with self._context.lock_resource(
             f"product {variant['product']['id']}"
         ):  # other variants share its media
-            return self._sync_media(self._find_variant(sku) or variant, sku, files, links, blobs)
+            return self._sync_media(self._find_variant(sku) or variant, listing, files, links, blobs)
 
     def _sync_media(
         self,
         variant: Mapping[str, Any],
-        sku: str,
+        listing: Listing,
         files: list[MediaFile],
         links: Mapping[str, str],
         blobs: Blobs,
     ) -> str:
-        product = variant["product"]
-        existing = {_metadata(m, f"{METADATA_KEY}.sha256"): m for m in _media_of(product, sku)}
-        if files and not _metadata(product, _mark_key(sku)):
-            self._write_metadata(product, {_mark_key(sku): "published"})
+        product, sku = variant["product"], listing.product.sku
+        existing = {metadata_value(m, f"{METADATA_KEY}.sha256"): m for m in _media_of(product, sku)}
+        if files and not metadata_value(product, _mark_key(sku)):
+            self._client.write_metadata(str(product["id"]), {_mark_key(sku): "published"})
         ours = ensure_media(files, existing, lambda file: self._add(file, sku, product, blobs))
         our_ids = {m["id"] for m in ours}
         for file, media in zip(files, ours, strict=True):
             if (alt := _alt_text(file)) != media.get("alt"):
-                self._mutate(_UPDATE, {"id": media["id"], "alt": alt}, "productMediaUpdate")
+                self._client.mutate(_UPDATE, {"id": media["id"], "alt": alt}, "productMediaUpdate")
         self._order(product, sku, ours)
         if len(product["variants"]) > 1:
             assigned = {m["id"] for m in variant["media"]}
             for media in ours:
                 if media["id"] not in assigned:
-                    self._mutate(_ASSIGN, {"variant": variant["id"], "id": media["id"]}, "variantMediaAssign")
+                    self._client.mutate(
+                        _ASSIGN, {"variant": variant["id"], "id": media["id"]}, "variantMediaAssign"
+                    )
         if obsolete := [m["id"] for m in existing.values() if m["id"] not in our_ids]:
-            self._mutate(_DELETE, {"ids": obsolete}, "productMediaBulkDelete")
+            self._client.mutate(_DELETE, {"ids": obsolete}, "productMediaBulkDelete")
         self._write_links(product, links, sku, has_media=bool(files))
+        if ours and listing.translated:
+            write_translations(self._client, product, listing, files, ours)
         return str(ours[0].get("url")) if ours else self._client.origin
 
     def expected_files(self, listing: Listing) -> tuple[str, ...]:
@@ -127,7 +129,7 @@ class SaleorChannel:
         linked = [
             m.name
             for m in select_media(listing, LINKED_FORMATS)
-            if _metadata(product, _link_key(m.file.format, sku)) == m.link
+            if metadata_value(product, _link_key(m.file.format, sku)) == m.link
         ]
         return (*stored, *linked)
 
@@ -147,7 +149,7 @@ class SaleorChannel:
         for product in self._products_left(sku):
             with self._context.lock_resource(f"product {product['id']}"):
                 if left := [m["id"] for m in _media_of(product, sku)]:
-                    self._mutate(_DELETE, {"ids": left}, "productMediaBulkDelete")
+                    self._client.mutate(_DELETE, {"ids": left}, "productMediaBulkDelete")
                 self._write_links(product, {}, sku, has_media=False)
 
     def own_pictures(self, sku: str) -> list[ShopPicture]:
@@ -186,8 +188,8 @@ class SaleorChannel:
             media = self._client.mutation_result(data, "productMediaCreate", "publish").get("media")
         if not media:
             raise BadOutput("saleor", "publish", "/data/productMediaCreate/media: it is missing")
-        self._write_metadata(
-            media,
+        self._client.write_metadata(
+            str(media["id"]),
             {METADATA_KEY: sku, f"{METADATA_KEY}.sha256": file.sha256, f"{METADATA_KEY}.name": file.name},
         )
         return media
@@ -199,53 +201,42 @@ class SaleorChannel:
         """
         gallery = [str(m["id"]) for m in product["media"]]
         previous, our_ids = [str(m["id"]) for m in _media_of(product, sku)], [str(m["id"]) for m in ours]
-        written = _metadata(product, ORDER_KEY).split()
+        written = metadata_value(product, ORDER_KEY).split()
         replaced = replaced_media(previous, our_ids)
         by_rule, wanted = arrange_media(gallery, previous, our_ids, written, replaced, first=self._first)
         obsolete = [id for id in previous if id not in our_ids]
         if [*wanted, *obsolete] != gallery:
             ids = [*wanted, *obsolete]
-            self._mutate(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
+            self._client.mutate(_ORDER, {"product": product["id"], "ids": ids}, "productMediaReorder")
         if our_ids and by_rule != written:
-            self._write_metadata(product, {ORDER_KEY: " ".join(by_rule)})
+            self._client.write_metadata(str(product["id"]), {ORDER_KEY: " ".join(by_rule)})
 
     def _write_links(
         self, product: Mapping[str, Any], links: Mapping[str, str], sku: str, *, has_media: bool
     ) -> None:
         """Write the models' URLs into the product's metadata; delete what is no longer listed."""
-        changed = {key: link for key, link in links.items() if _metadata(product, key) != link}
+        changed = {key: link for key, link in links.items() if metadata_value(product, key) != link}
         if changed:
-            self._write_metadata(product, changed)
+            self._client.write_metadata(str(product["id"]), changed)
         keys = [_link_key(format, sku) for format in LINKED_FORMATS]
-        obsolete = [key for key in keys if key not in links and _metadata(product, key)]
-        if not has_media and _metadata(product, _mark_key(sku)):
+        obsolete = [key for key in keys if key not in links and metadata_value(product, key)]
+        if not has_media and metadata_value(product, _mark_key(sku)):
             obsolete.append(_mark_key(sku))
         if obsolete:
-            self._mutate(_UNMARK, {"id": product["id"], "keys": obsolete}, "deleteMetadata")
-
-    def _write_metadata(self, holder: Mapping[str, Any], values: Mapping[str, str]) -> None:
-        entries = [{"key": key, "value": value} for key, value in values.items()]
-        self._mutate(_MARK, {"id": holder["id"], "input": entries}, "updateMetadata")
-
-    def _mutate(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
-        self._client.mutation_result(self._client.query(mutation, variables, "publish"), name, "publish")
+            self._client.mutate(_UNMARK, {"id": product["id"], "keys": obsolete}, "deleteMetadata")
 
 
 def _alt_text(file: MediaFile) -> str:
     return file.alt_text[:MAX_ALT_CHARACTERS]
 
 
-def _metadata(holder: Mapping[str, Any], key: str) -> str:
-    return next((str(m.get("value")) for m in holder.get("metadata") or () if m.get("key") == key), "")
-
-
 def _media_of(product: Mapping[str, Any], sku: str) -> list[Media]:
     """Return the media of a product that were published for a SKU."""
-    return [m for m in product.get("media") or () if _metadata(m, METADATA_KEY) == sku]
+    return [m for m in product.get("media") or () if metadata_value(m, METADATA_KEY) == sku]
 
 
 def _name(media: Media) -> str:
-    return _metadata(media, f"{METADATA_KEY}.name")
+    return metadata_value(media, f"{METADATA_KEY}.name")
 
 
 def _link_key(format: str, sku: str) -> str:
@@ -262,7 +253,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorChanne
     Raises:
         ConfigError: an option is wrong.
     """
-    check_options(options, "api_url", "token", "formats", "place")
+    check_options(options, "api_url", "token", "formats", "place", "languages")
     token = context.secret(str(options.get("token", "env/SALEOR_TOKEN")))
     client = SaleorClient(context.http, api_url_option(options), token)
     first = choice_option(options, "place", "after", ("after", "before")) == "before"

@@ -12,6 +12,8 @@ from dam_connector.errors import ConfigError, Refused
 METADATA_KEY = "dam_connector"  # marks media that we published; its value is the SKU
 PERMISSION = "MANAGE_PRODUCTS"  # all that our app needs
 _RIGHTS_QUERY = "query Rights { app { name permissions { code } } }"
+_MARK = """mutation Mark($id: ID!, $input: [MetadataInput!]!) {
+  updateMetadata(id: $id, input: $input) { errors { field message } } }"""
 
 
 class SaleorClient(GraphQlClient):
@@ -53,6 +55,15 @@ class SaleorClient(GraphQlClient):
             reason = f"the app {app.get('name')} may not change products; give it *Manage products*"
             raise Refused(self.vendor, operation, reason)
 
+    def mutate(self, mutation: str, variables: Mapping[str, Any], name: str) -> None:
+        """Send a mutation whose result holds its errors alone."""
+        self.mutation_result(self.query(mutation, variables, "publish"), name, "publish")
+
+    def write_metadata(self, id: str, values: Mapping[str, str]) -> None:
+        """Write entries into the metadata of a product or medium."""
+        entries = [{"key": key, "value": value} for key, value in values.items()]
+        self.mutate(_MARK, {"id": id, "input": entries}, "updateMetadata")
+
 
 def api_url_option(options: Mapping[str, Any]) -> str:
     """Read the option `api_url`, the address of the GraphQL API.
@@ -64,6 +75,11 @@ def api_url_option(options: Mapping[str, Any]) -> str:
     if "/graphql" not in api_url:
         raise ConfigError("api_url: must be the shop's GraphQL address, e.g. https://shop.example/graphql/")
     return api_url
+
+
+def metadata_value(holder: Mapping[str, Any], key: str) -> str:
+    """Return an entry of the metadata of a product or medium; empty if there is none."""
+    return next((str(m.get("value")) for m in holder.get("metadata") or () if m.get("key") == key), "")
 
 
 def is_ours(media: Mapping[str, Any]) -> bool:

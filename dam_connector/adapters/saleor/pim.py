@@ -71,6 +71,12 @@ _CHANGED_QUERY = f"""query Since($at: DateTime!, $after: String) {{
     first: {PAGE_SIZE}, after: $after,
     where: {{updatedAt: {{range: {{gte: $at}}}}}}, sortBy: {{field: LAST_MODIFIED_AT, direction: ASC}}
   ) {{ pageInfo {{ hasNextPage endCursor }} edges {{ node {{ id updatedAt }} }} }} }}"""
+# A new variant leaves its product's date as it was.
+_CHANGED_VARIANTS_QUERY = f"""query VariantsSince($at: DateTime!, $after: String) {{
+  productVariants(
+    first: {PAGE_SIZE}, after: $after,
+    where: {{updatedAt: {{gte: $at}}}}, sortBy: {{field: LAST_MODIFIED_AT, direction: ASC}}
+  ) {{ pageInfo {{ hasNextPage endCursor }} edges {{ node {{ updatedAt product {{ id }} }} }} }} }}"""
 
 
 class SaleorPim(ReadOnlyPim):
@@ -166,16 +172,21 @@ class SaleorPim(ReadOnlyPim):
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
         self._client.require_app("changed_since")  # else no product is seen
+        seen = set()
+        for query, name in ((_CHANGED_QUERY, "products"), (_CHANGED_VARIANTS_QUERY, "productVariants")):
+            for node in self._changed(query, name, since):
+                ref = str((node.get("product") or node)["id"])
+                if ref not in seen:
+                    seen.add(ref)
+                    at = parse_timestamp(node.get("updatedAt")) or since
+                    yield Event(kind=EventKind.UPDATED, ref=ref, at=at)
+
+    def _changed(self, query: str, name: str, since: datetime) -> Iterator[dict[str, Any]]:
         after: str | None = None
         while True:
             variables = {"at": since.astimezone(UTC).isoformat(), "after": after}
-            page = self._client.query(_CHANGED_QUERY, variables, "changed_since").get("products") or {}
-            for edge in page.get("edges") or ():
-                yield Event(
-                    kind=EventKind.UPDATED,
-                    ref=str(edge["node"]["id"]),
-                    at=parse_timestamp(edge["node"].get("updatedAt")) or since,
-                )
+            page = self._client.query(query, variables, "changed_since").get(name) or {}
+            yield from (edge["node"] for edge in page.get("edges") or ())
             if not (page.get("pageInfo") or {}).get("hasNextPage"):
                 return
             after = page["pageInfo"]["endCursor"]

@@ -1,8 +1,8 @@
 """Shopify as a channel: pictures and 3D models are media of the product, through the Admin GraphQL API.
 
 Options: `base_url`; `token`, by default `env/SHOPIFY_TOKEN`; `api_version`; `formats`, by default
-["jpeg", "png", "webp", "glb", "mp4"]; `place`, "after" (default) or "before" the shop's own media. Facts:
-docs/connections/shopify.md.
+["jpeg", "png", "webp", "glb", "mp4"]; `place`, "after" (default) or "before" the shop's own media;
+`languages`, further locales whose texts the listing has. Facts: docs/connections/shopify.md.
 
 A file is uploaded to a staged target, created by `fileCreate`, processed by Shopify (the run sleeps
 meanwhile) and then attached to the product. Our files are recognised by their names, which hold the
@@ -30,6 +30,7 @@ from dam_connector.adapters.shopify.client import (
     open_client,
     parse_media_note,
 )
+from dam_connector.adapters.shopify.translations import write_translations
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import BadOutput, Busy, NotFound, Refused
@@ -111,6 +112,8 @@ class ShopifyChannel:
             self._mutate(_DELETE, {"ids": obsolete}, "fileDelete")
         if both[sku] != new:
             self._write_note(product, {**noted, sku: new}, current=both)
+        if files and listing.translated:  # last, so that a wrong language leaves the media right
+            write_translations(self._client, product["id"], listing, files, ids)
         return str(
             product.get("onlineStoreUrl") or f"{self._client.base_url}/products/{product.get('handle')}"
         )
@@ -295,7 +298,7 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> ShopifyChann
     Raises:
         ConfigError: an option is wrong.
     """
-    check_options(options, "base_url", "token", "api_version", "formats", "place")
+    check_options(options, "base_url", "token", "api_version", "formats", "place", "languages")
     first = choice_option(options, "place", "after", ("after", "before")) == "before"
     formats = formats_option(options, DEFAULT_FORMATS)
     return ShopifyChannel(context, open_client(options, context), formats, first=first)

@@ -28,6 +28,7 @@ class FakeSaleor(FakeGraphQlChannel):
         self.variants: dict[str, list[str]] = {}  # the media of each, once there are two
         self.metadata: dict[str, str] = {}
         self.permissions = ["MANAGE_PRODUCTS"]
+        self.translations: dict[tuple[str, str], dict[str, str]] = {}  # by id and language code
         super().__init__()
 
     def is_authorized(self, request: FakeRequest) -> bool:
@@ -86,6 +87,18 @@ class FakeSaleor(FakeGraphQlChannel):
         place = self.metadata if variables["id"] == "p1" else self.media[variables["id"]]["metadata"]
         place |= {pair["key"]: pair["value"] for pair in variables["input"]}
         return {"updateMetadata": {"errors": []}}
+
+    def do_translate(self, variables: dict[str, Any]) -> Any:
+        self._translate(variables, {"name", "description"})
+        return {"productTranslate": {"errors": []}}
+
+    def do_translatemedium(self, variables: dict[str, Any]) -> Any:
+        self._translate(variables, {"alt"})
+        return {"productMediaTranslate": {"errors": []}}
+
+    def _translate(self, variables: dict[str, Any], fields: set[str]) -> None:
+        assert set(variables["input"]) <= fields
+        self.translations.setdefault((variables["id"], variables["language"]), {}).update(variables["input"])
 
     def do_unmark(self, variables: dict[str, Any]) -> Any:
         for key in variables["keys"]:

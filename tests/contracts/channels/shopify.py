@@ -4,7 +4,9 @@ Source: the schema of the Admin API 2026-10 in the package @shopify/dev-mcp 1.16
 tests/contracts/shopify_costs.py.
 """
 
+import hashlib
 import json
+import re
 from typing import Any
 
 from dam_connector.fakes.server import API_KEY, FakeReply, FakeRequest
@@ -30,6 +32,10 @@ class FakeShopify(FakeGraphQlChannel):
         self.product: list[str] = list(self.files)
         self.metafield = ""
         self.skus = [SKU]
+        self.texts = {"title": "Chair", "body_html": "<p>A chair.</p>"}  # of the product
+        self.locales = ["de", "fr"]  # that the shop has beside its own
+        # By id, locale and key: the text, and the digest of what was translated.
+        self.translations: dict[tuple[str, str, str], tuple[str, str]] = {}
         self.variant_media: dict[str, list[str]] = {}
         self.stored: dict[str, bytes] = {}
         super().__init__()
@@ -66,7 +72,7 @@ class FakeShopify(FakeGraphQlChannel):
     def do_own(self, variables: dict[str, Any]) -> Any:
         sku = json.loads(variables["query"].removeprefix("sku:"))
         media = {"nodes": [{"id": id} for id in self.variant_media.get(sku, [])]}
-        found = [{"sku": sku, "media": media, "product": {"id": "gid://p1"}}] if sku in self.skus else []
+        found = [{"sku": sku, "media": media, "product": {"id": PRODUCT_ID}}] if sku in self.skus else []
         return {"productVariants": {"nodes": found}}
 
     def do_pictures(self, variables: dict[str, Any]) -> Any:
@@ -78,6 +84,50 @@ class FakeShopify(FakeGraphQlChannel):
         ]
         note = {"value": self.metafield} if self.metafield else None
         return {"product": {"metafield": note, "media": {"nodes": media}}}
+
+    def do_single(self, variables: dict[str, Any]) -> Any:
+        return {"product": {"variantsCount": {"count": len(self.skus)}}}
+
+    def do_content(self, variables: dict[str, Any]) -> Any:
+        aliases = re.findall(r'(in\d+): translations\(locale: "([^"]+)"\)', self.query_text)
+        return {
+            "translatableResourcesByIds": {
+                "nodes": [
+                    {
+                        "resourceId": id,
+                        "translatableContent": [
+                            {"key": key, "digest": digest} for key, digest in self._digests(id).items()
+                        ],
+                        **{alias: self._translated(id, locale) for alias, locale in aliases},
+                    }
+                    for id in variables["ids"]
+                ]
+            }
+        }
+
+    def do_translate(self, variables: dict[str, Any]) -> Any:
+        id, errors = variables["id"], []
+        for number, text in enumerate(variables["texts"]):
+            if text["locale"] not in self.locales:
+                message = "Locale is invalid for the shop"
+                errors.append({"field": ["translations", str(number), "locale"], "message": message})
+                continue
+            assert text["translatableContentDigest"] == self._digests(id)[text["key"]]
+            found = text["value"], text["translatableContentDigest"]
+            self.translations[id, text["locale"], text["key"]] = found
+        return {"translationsRegister": {"userErrors": errors}}
+
+    def _digests(self, id: str) -> dict[str, str]:
+        """Return the digest of each text that can be translated."""
+        texts = self.texts if id == PRODUCT_ID else {"alt": self.files[id].get("alt", "")}
+        return {key: hashlib.sha256(text.encode()).hexdigest() for key, text in texts.items() if text}
+
+    def _translated(self, id: str, locale: str) -> list[dict[str, Any]]:
+        return [
+            {"key": key, "value": value, "locale": locale, "outdated": self._digests(id).get(key) != digest}
+            for (of, to, key), (value, digest) in self.translations.items()
+            if (of, to) == (id, locale)
+        ]
 
     def do_find(self, variables: dict[str, Any]) -> Any:
         name = json.loads(variables["query"].removeprefix("filename:"))
