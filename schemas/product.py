@@ -93,6 +93,17 @@ class ProductSchema(Schema):
             "turntable, in equal steps, the first from the front. Models are made from them."
         },
     )
+    walk_images = fields.List(
+        fields.String(validate=validate.Length(min=1, max=4000)),
+        load_default=list,
+        allow_none=True,
+        validate=validate.Length(max=500),
+        metadata={
+            "description": "URLs of the photos of a walk, in order: 12 to 72 that somebody took while "
+            "walking around the product, the first from the front. Models are made from them where there "
+            "is no spin."
+        },
+    )
     inspiration_image = fields.String(
         load_default="",
         allow_none=True,
@@ -173,8 +184,9 @@ class ProductSchema(Schema):
         for name in ("images", "dimensions", "attributes"):
             if isinstance(values := loose.get(name), Mapping):
                 loose[name] = {key: value for key, value in values.items() if not _is_absent(value)}
-        if isinstance(spin := loose.get("spin_images"), str):
-            loose["spin_images"] = split_addresses(spin)
+        for name in ("spin_images", "walk_images"):
+            if isinstance(named := loose.get(name), str):
+                loose[name] = split_addresses(named)
         if isinstance(attributes := loose.get("attributes"), Mapping):
             loose["attributes"] = {key: _to_text(value) for key, value in attributes.items()}
         return loose
@@ -188,6 +200,7 @@ class ProductSchema(Schema):
             **texts,
             images=images,
             spin_images=tuple(url.strip() for url in data["spin_images"] or ()),
+            walk_images=tuple(url.strip() for url in data["walk_images"] or ()),
             inspiration_image=(data["inspiration_image"] or "").strip(),
             model_url=(data["model_url"] or "").strip(),
             parent=(data["parent"] or "").strip(),
@@ -275,6 +288,7 @@ def dump_product(product: Product) -> dict[str, Any]:
         "dimensions": {"width": d.width_m, "height": d.height_m, "depth": d.depth_m, "unit": "m"},
         "images": {i.view.value: i.url for i in product.images},
         "spin_images": list(product.spin_images),
+        "walk_images": list(product.walk_images),
         "inspiration_image": product.inspiration_image,
         "model_url": product.model_url,
         "parent": product.parent,

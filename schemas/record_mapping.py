@@ -10,8 +10,8 @@ from schemas.json_paths import PathField
 from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.product import TEXT_FIELDS
 
-FIELDS = ("sku", *TEXT_FIELDS, "width", "height", "depth", *VIEWS, "spin_images", "inspiration_image")
-FIELD_NAMES = (*FIELDS, "live_from", "live_until", "attributes")
+FIELDS = ("sku", *TEXT_FIELDS, "width", "height", "depth", *VIEWS, "spin_images", "walk_images")
+FIELD_NAMES = (*FIELDS, "inspiration_image", "live_from", "live_until", "attributes")
 
 
 def _path(meaning: str) -> PathField:

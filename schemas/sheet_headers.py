@@ -126,6 +126,13 @@ COLUMNS: Mapping[str, Column] = {
         ("spin", "spin folder", "spin frames", "spin urls", "360", "360 images", "360 spin", "turntable"),
         in_template=False,
     ),
+    "walk_images": Column(
+        "The photos of a walk, 12 to 72 taken while walking around the product, the first from the front: the "
+        "name of a folder uploaded with the sheet, or public URLs with blanks between them.",
+        "",
+        ("walk", "walk folder", "walk photos", "walk urls", "walk around", "walkaround", "photogrammetry"),
+        in_template=False,
+    ),
     "inspiration_image": Column(
         "A picture whose colours lifestyle pictures take on.",
         "",

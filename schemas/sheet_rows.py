@@ -196,6 +196,7 @@ def read_row(
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
     record["spin_images"] = str(row.get("spin_images", ""))
+    record["walk_images"] = str(row.get("walk_images", ""))
     record["inspiration_image"] = row.get("inspiration_image", "")
     record["model_url"] = row.get("model_url", "")
     record["parent"] = row.get("parent", "")
@@ -250,6 +251,7 @@ def product_row(product: Product) -> dict[str, str]:
         "unit": "cm",
         **{column: image.url if (image := product.image(view)) else "" for column, view in _VIEWS.items()},
         "spin_images": "\n".join(product.spin_images),
+        "walk_images": "\n".join(product.walk_images),
         "inspiration_image": product.inspiration_image,
         "model_url": product.model_url,
         "parent": product.parent,

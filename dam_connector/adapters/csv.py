@@ -21,7 +21,7 @@ from dam_connector.adapters.common.mixins import NoWebhooks, ReadOnlyPim
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.picture_names import PictureFinder, is_picture_name, natural_order
-from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
+from dam_connector.domain.product import Capture, Product
 from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
@@ -133,17 +133,19 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
             inspiration_image=inspiration_image,
             model_url=self._image_url(product.model_url),
             swatch=self._image_url(product.swatch) if product.swatch_url else product.swatch,
-            spin_images=self._spin_urls(product.spin_images),
+            spin_images=self._captured_urls(Capture.SPIN, product),
+            walk_images=self._captured_urls(Capture.WALK, product),
         )
         return Event(kind=EventKind.UPDATED, ref=product.sku, at=at, product=product)
 
-    def _spin_urls(self, spin: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the URLs of a spin's frames; those of the pictures in the folder that its cell names."""
-        folder = (self._root / spin[0]).resolve() if len(spin) == 1 else self._root
+    def _captured_urls(self, kind: Capture, product: Product) -> tuple[str, ...]:
+        """Return the URLs of a spin or a walk; those of the pictures in the folder that its cell names."""
+        named = product.captured(kind)
+        folder = (self._root / named[0]).resolve() if len(named) == 1 else self._root
         if folder == self._root or not folder.is_relative_to(self._root) or not folder.is_dir():
-            return tuple(map(self._image_url, spin))
+            return tuple(map(self._image_url, named))
         paths = [path for path in folder.iterdir() if is_picture_name(path.name) and path.is_file()]
-        paths = sorted(paths, key=lambda path: natural_order(path.name))[: MAX_SPIN_FRAMES + 1]
+        paths = sorted(paths, key=lambda path: natural_order(path.name))[: kind.counts[1] + 1]
         return tuple(self._image_url(path.relative_to(self._root).as_posix()) for path in paths)
 
     def _image_url(self, url: str) -> str:

@@ -14,7 +14,7 @@ from standardwebhooks import Webhook
 from dam_connector.adapters.http import HttpClient
 from dam_connector.cli.common import data_dir_option, load_settings, report_errors
 from dam_connector.clock import SystemClock
-from dam_connector.domain.product import is_colour_code
+from dam_connector.domain.product import Capture, is_colour_code
 from dam_connector.errors import ConfigError, Unavailable
 from dam_connector.ops.running_service import service_address
 from dam_connector.private_files import use_private_umask
@@ -149,9 +149,10 @@ def _refuse_mistakes(file: Path, schema: Schema, data: Mapping[str, Any]) -> Non
 def _refuse_local_photos(file: Path, data: Mapping[str, Any]) -> None:
     """Refuse names of files: the receiver of a webhook has no folder to look in."""
     images = {f"/images/{view}": url for view, url in (data.get("images") or {}).items()}
-    spin = data.get("spin_images") or ()
-    spin = split_addresses(spin) if isinstance(spin, str) else spin
-    images |= {f"/spin_images/{index}": url for index, url in enumerate(spin)}
+    for kind in Capture:
+        named = data.get(kind.field_name) or ()
+        named = split_addresses(named) if isinstance(named, str) else named
+        images |= {f"/{kind.field_name}/{index}": url for index, url in enumerate(named)}
     images |= {f"/{name}": data.get(name) for name in ("inspiration_image", "model_url", "swatch")}
     lines = [
         f"{file}: {pointer}: {url!r} is no address; a webhook needs https://... For files beside a record: "

@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
 from dam_connector.domain.picture_names import is_picture_name, natural_order
-from dam_connector.domain.product import MAX_SPIN_FRAMES, Product
+from dam_connector.domain.product import Capture, Product
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
@@ -49,8 +49,13 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)
     inspiration_image = address(product.inspiration_image, "/inspiration_image")
-    spin = _files_in_folder(product.spin_images, folder)
-    spin = tuple(address(url, f"/spin_images/{index}") for index, url in enumerate(spin))
+    spin, walk = (
+        tuple(
+            address(url, f"/{kind.field_name}/{index}")
+            for index, url in enumerate(_files_in_folder(kind, product, folder))
+        )
+        for kind in Capture
+    )
     model_url = address(product.model_url, MODEL_POINTER)
     swatch = address(product.swatch, "/swatch") if product.swatch_url else product.swatch
     if problems:
@@ -62,15 +67,17 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
         model_url=model_url,
         swatch=swatch,
         spin_images=spin,
+        walk_images=walk,
     )
 
 
-def _files_in_folder(spin: tuple[str, ...], folder: Path) -> tuple[str, ...]:
-    """Return the paths of the pictures in the folder that a spin names; of any other spin as it is."""
-    if len(spin) != 1 or is_image_url(spin[0]) or not (folder / spin[0]).is_dir():
-        return spin
-    paths = [path for path in (folder / spin[0]).iterdir() if is_picture_name(path.name) and path.is_file()]
-    paths = sorted(paths, key=lambda path: natural_order(path.name))[: MAX_SPIN_FRAMES + 1]
+def _files_in_folder(kind: Capture, product: Product, folder: Path) -> tuple[str, ...]:
+    """Return the paths of the pictures in the folder that a spin or a walk names; else what it names."""
+    named = product.captured(kind)
+    if len(named) != 1 or is_image_url(named[0]) or not (folder / named[0]).is_dir():
+        return named
+    paths = [path for path in (folder / named[0]).iterdir() if is_picture_name(path.name) and path.is_file()]
+    paths = sorted(paths, key=lambda path: natural_order(path.name))[: kind.counts[1] + 1]
     return tuple(path.relative_to(folder).as_posix() for path in paths)
 
 
@@ -92,8 +99,8 @@ def product() -> None:
 def product_add(file: Path, model: Path | None, data_dir: Path | None, json_output: bool) -> None:
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
-    Photos and models are addresses, or files by their path from the folder of FILE. A spin may be a folder
-    with its frames. Exit code 1: the product is stored and nothing is made of it, since it is flagged or
+    Photos and models are addresses, or files by their path from the folder of FILE. A spin or
+    a walk may be a folder with its pictures. Exit code 1: the product is stored and nothing is made of it, since it is flagged or
     has no rule.
     """
     try:

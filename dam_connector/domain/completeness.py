@@ -72,9 +72,9 @@ def has_field(product: Product, field: str) -> bool:
     if head == "images":
         views = [v for v in View if v is not View.DETAIL] if tail in ("", "any") else [View(tail)]
         is_any = tail in ("", "any")
-        has_spin = bool(product.spin_images) and View.FRONT in views  # its first frame shows the front
+        has_front = product.has_capture and View.FRONT in views
         return (
-            has_spin
+            has_front
             or product.image(*views) is not None
             or (is_any and bool(product.model_url or product.swatch))
         )

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, SWATCH, Product, is_spin_key, named_photos
+from dam_connector.domain.product import INSPIRATION, SWATCH, Product, capture_of_key, named_photos
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import (
     LOCAL,
@@ -39,6 +39,7 @@ _NAMING_IN_HASH = {
 _NOT_HASHED = (
     "images",
     "spin_images",
+    "walk_images",
     "inspiration_image",
     "model_url",
     "parent",
@@ -147,7 +148,7 @@ def _inputs(
     if deliverable.made_from == PHOTO:
         inputs = named_photos(sources)
         if is_model:
-            inputs |= {k: sha for k, sha in sources.items() if k == BROUGHT_MODEL or is_spin_key(k)}
+            inputs |= {k: sha for k, sha in sources.items() if k == BROUGHT_MODEL or capture_of_key(k)}
     else:
         inputs = {name: sha256 for name, sha256 in models.items() if name == deliverable.made_from}
     if inputs and deliverable.style == "lifestyle" and INSPIRATION in sources:

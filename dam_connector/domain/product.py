@@ -15,10 +15,8 @@ from dam_connector.domain.row_request import RowRequest
 
 SWATCH = "swatch"  # the key of a picture of the colour alone among fetched pictures
 INSPIRATION = "inspiration"  # the inspiration image's key among fetched pictures, which are keyed by view
-MIN_SPIN_FRAMES, MAX_SPIN_FRAMES = 8, 72
-MIN_WALK_PHOTOS, MAX_WALK_PHOTOS = 12, 72  # 20 to 60 are recommended
 _COLOUR_CODE = re.compile(r"#[0-9a-fA-F]{6}")
-_SPIN_KEY = re.compile(r"spin-\d+")  # a spin frame's key among fetched pictures, e.g. `spin-07`
+_CAPTURE_KEY = re.compile(r"(spin|walk)-\d+")  # a captured picture's key among fetched ones: `spin-07`
 TRANSLATED_FIELDS = ("name", "description", "color", "material")
 SIGNATURE_BYTES = 16  # how many first bytes `picture_mime` needs
 _SIGNATURES = {
@@ -40,6 +38,27 @@ class View(StrEnum):
     TOP = "top"
     HERO = "hero"
     DETAIL = "detail"
+
+
+class Capture(StrEnum):
+    """A way of taking many pictures of a product all around, from which a model is made."""
+
+    SPIN = "spin"  # a turntable before a fixed camera
+    WALK = "walk"  # a person with a phone around a product that stands still
+
+    @property
+    def field_name(self) -> str:
+        """Return the field of `Product` with its addresses."""
+        return f"{self}_images"
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """Return how many pictures there are at least and at most; 20 to 60 are recommended for a walk."""
+        return (8, 72) if self is Capture.SPIN else (12, 72)
+
+    def key(self, number: int) -> str:
+        """Return the key of a picture among fetched ones; the first picture has the number 1."""
+        return f"{self}-{number:02d}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +98,7 @@ class Product:
     dimensions: Dimensions = Dimensions()
     images: tuple[SourceImage, ...] = ()
     spin_images: tuple[str, ...] = ()  # URLs of a spin's frames: equal steps of a full turn, the front first
+    walk_images: tuple[str, ...] = ()  # URLs of the photos of a walk around it, the front first
     inspiration_image: str = ""  # URL of a picture whose colours lifestyle renditions take on
     model_url: str = ""  # of a model that was made elsewhere; model deliverables are made from it
     parent: str = ""  # what products share that differ in colour alone, e.g. the code of their model
@@ -93,6 +113,15 @@ class Product:
     def with_request(self, request: RowRequest) -> "Product":
         """Return the product with another request."""
         return replace(self, request=request)
+
+    def captured(self, kind: Capture) -> tuple[str, ...]:
+        """Return the addresses of its pictures from a capture; empty if it has none of this kind."""
+        return self.spin_images if kind is Capture.SPIN else self.walk_images
+
+    @property
+    def has_capture(self) -> bool:
+        """Return whether it has a spin or a walk, whose first picture shows its front."""
+        return bool(self.spin_images or self.walk_images)
 
     @property
     def swatch_url(self) -> str:
@@ -121,25 +150,21 @@ def is_colour_code(text: str) -> bool:
     return _COLOUR_CODE.fullmatch(text) is not None
 
 
-def spin_key(number: int) -> str:
-    """Return the key of a spin frame among fetched pictures; the first frame has the number 1."""
-    return f"spin-{number:02d}"
+def capture_of_key(key: str) -> Capture | None:
+    """Return the capture that a key among fetched pictures belongs to, or None."""
+    found = _CAPTURE_KEY.fullmatch(key)
+    return Capture(found[1]) if found else None
 
 
-def is_spin_key(key: str) -> bool:
-    """Return whether a key among fetched pictures is that of a spin frame."""
-    return _SPIN_KEY.fullmatch(key) is not None
-
-
-def spin_frames(sources: Mapping[str, Sha256]) -> dict[str, Sha256]:
-    """Return the spin frames among fetched pictures, by key, in the order of the spin."""
-    return {key: sources[key] for key in sorted(sources) if is_spin_key(key)}
+def captured_pictures(sources: Mapping[str, Sha256], kind: Capture) -> dict[str, Sha256]:
+    """Return the pictures of a capture among fetched ones, by key, in their order."""
+    return {key: sources[key] for key in sorted(sources) if capture_of_key(key) is kind}
 
 
 def named_photos(sources: Mapping[str, Sha256]) -> dict[str, Sha256]:
     """Return the photos among fetched pictures, by view."""
     others = (INSPIRATION, SWATCH, BROUGHT_MODEL)
-    return {k: sha for k, sha in sources.items() if k not in others and not is_spin_key(k)}
+    return {k: sha for k, sha in sources.items() if k not in others and not capture_of_key(k)}
 
 
 def picture_mime(head: bytes) -> str:

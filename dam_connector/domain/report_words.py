@@ -16,6 +16,7 @@ FACT_TEXTS: Mapping[str, tuple[str, str]] = {
     "views": ("Made from the photos", ""),
     "view": ("Made from the photo", ""),
     "spin_frames": ("Frames of the spin", ""),
+    "walk_photos": ("Photos of the walk", ""),
     "triangles": ("Triangles", ""),
     "vertices": ("Vertices", ""),
     "materials": ("Materials", ""),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import SWATCH, Product, is_colour_code, is_spin_key, named_photos
+from dam_connector.domain.product import SWATCH, Product, capture_of_key, is_colour_code, named_photos
 from dam_connector.domain.rules import RECOLOURED, ColourRules, Deliverable
 
 SHAPE = "shape"  # the key of the shared GLB among the inputs of a recolouring
@@ -84,7 +84,7 @@ def claim_rank(product: Product, sources: Mapping[str, Sha256]) -> int:
     """Return how well a product can make a shape: 2 with a model of its own, 1 with photos, else 0."""
     if product.model_url or BROUGHT_MODEL in sources:
         return 2 if BROUGHT_MODEL in sources else 0
-    return 1 if named_photos(sources) or any(is_spin_key(key) for key in sources) else 0
+    return 1 if named_photos(sources) or any(map(capture_of_key, sources)) else 0
 
 
 def colour_name(product: Product) -> str:

@@ -12,7 +12,7 @@ from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256, new_id
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.issue_codes import IssueCode
-from dam_connector.domain.product import INSPIRATION, Product, is_spin_key, spin_frames
+from dam_connector.domain.product import INSPIRATION, Capture, Product, capture_of_key, captured_pictures
 from dam_connector.domain.run import COMPUTE_KINDS, RunState
 from dam_connector.ports import Clock
 from dam_connector.store.changes import Changes
@@ -38,17 +38,22 @@ class ProductRecord:
 
     @property
     def photos(self) -> dict[str, Sha256]:
-        """Return its fetched photos and its inspiration image, by view: all pictures but a spin's."""
+        """Return its fetched photos and its inspiration image, by view: all pictures but those of captures."""
         return {
             view: sha256
             for view, sha256 in self.sources.items()
-            if view != BROUGHT_MODEL and not is_spin_key(view)
+            if view != BROUGHT_MODEL and not capture_of_key(view)
         }
 
     @property
     def spin(self) -> dict[str, Sha256]:
         """Return the frames of its spin by their keys, in order; empty if it has none."""
-        return spin_frames(self.sources)
+        return captured_pictures(self.sources, Capture.SPIN)
+
+    @property
+    def walk(self) -> dict[str, Sha256]:
+        """Return the photos of a walk around it by their keys, in order; empty if it has none."""
+        return captured_pictures(self.sources, Capture.WALK)
 
     @property
     def flagged(self) -> bool:

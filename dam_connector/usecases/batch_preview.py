@@ -8,7 +8,7 @@ from itertools import islice
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import INSPIRATION, MAX_SPIN_FRAMES, spin_key
+from dam_connector.domain.product import INSPIRATION, Capture
 from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
@@ -182,5 +182,6 @@ def _required_images(row: NewBatchRow) -> list[tuple[str, str]]:
     """Return address and JSON pointer of the images without which a row cannot be made."""
     if row.product is None:
         return []
-    optional = {INSPIRATION, *map(spin_key, range(2, MAX_SPIN_FRAMES + 1))}  # of a spin, the first is checked
+    later = {kind.key(n) for kind in Capture for n in range(2, kind.counts[1] + 1)}  # the first is checked
+    optional = {INSPIRATION, *later}
     return [pair for name, pair in image_urls(row.product).items() if name not in optional]

@@ -10,7 +10,7 @@ from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.picture_names import PictureFinder
-from dam_connector.domain.product import MAX_SPIN_FRAMES, MIN_SPIN_FRAMES, Product
+from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
@@ -68,8 +68,8 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
         if ours.startswith("image_url") or ours in ("inspiration_image", "model_url", "swatch")
     }
     named = {(cells.get(c, "").strip(), c) for _, cells in sheet.rows for c in columns}
-    spin = mapping.get("spin_images", "")
-    folders = {cells.get(spin, "").strip() for _, cells in sheet.rows} - {""} if spin else set()
+    captures = [mapping[kind.field_name] for kind in Capture if kind.field_name in mapping]
+    folders = {cells.get(column, "").strip() for _, cells in sheet.rows for column in captures} - {""}
     in_folders = {file for folder in folders for file in beside.pictures.find_folder(folder).files}
     return in_folders | {found.file for name, c in named if name and (found := columns[c].find(name)).file}
 
@@ -211,32 +211,43 @@ def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Pro
             issues.append(url)
         else:
             swatch = url
-    spin = _resolve_spin(product.spin_images, beside.pictures)
-    if isinstance(spin, Issue):
-        return product, [*issues, spin]
+    captures: dict[Capture, tuple[str, ...]] = {}
+    for kind in Capture:
+        addresses = _resolve_capture(kind, product.captured(kind), beside.pictures)
+        if isinstance(addresses, Issue):
+            issues.append(addresses)
+        else:
+            captures[kind] = addresses
+    if len(captures) < len(Capture):
+        return product, issues
     found = replace(product, images=tuple(images), inspiration_image=inspiration, model_url=model_url)
-    return replace(found, spin_images=spin, swatch=swatch), issues
+    spin, walk = captures[Capture.SPIN], captures[Capture.WALK]
+    return replace(found, spin_images=spin, walk_images=walk, swatch=swatch), issues
 
 
-def _resolve_spin(spin: tuple[str, ...], pictures: PictureFinder[Sha256]) -> tuple[str, ...] | Issue:
-    """Return the addresses of a spin's frames; those of the pictures in the folder that its cell names."""
-    limit = f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES} pictures of a full turn"
-    if all(map(is_image_url, spin)):
-        if spin and not MIN_SPIN_FRAMES <= len(spin) <= MAX_SPIN_FRAMES:
-            message = f"The spin has {len(spin)} addresses."
-            return issue("row.picture", message, pointer="/spin_images", limit=limit)
-        return spin
-    found = pictures.find_folder(spin[0])
+def _resolve_capture(
+    kind: Capture, named: tuple[str, ...], pictures: PictureFinder[Sha256]
+) -> tuple[str, ...] | Issue:
+    """Return the addresses of a spin or a walk; those of the pictures in the folder that its cell names."""
+    least, most = kind.counts
+    of_what = "pictures of a full turn" if kind is Capture.SPIN else "photos of a walk around the product"
+    limit, pointer = f"{least} to {most} {of_what}", f"/{kind.field_name}"
+    if all(map(is_image_url, named)):
+        if named and not least <= len(named) <= most:
+            message = f"The {kind} has {len(named)} addresses."
+            return issue("row.picture", message, pointer=pointer, limit=limit)
+        return named
+    found = pictures.find_folder(named[0])
     if len(found.folders) > 1:
         message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
     elif not found.files:
         message = "No such folder of pictures beside the sheet, and no addresses."
         limit = "the name of a folder in the ZIP or folder that comes with the sheet"
-    elif MIN_SPIN_FRAMES <= len(found.files) <= MAX_SPIN_FRAMES:
+    elif least <= len(found.files) <= most:
         return tuple(f"{HELD_PREFIX}{sha256}" for sha256 in found.files)
     else:
-        message = f"The folder of the spin holds {len(found.files)} pictures."
-    return issue("row.picture", message, pointer="/spin_images", measured=spin[0][:80], limit=limit)
+        message = f"The folder of the {kind} holds {len(found.files)} pictures."
+    return issue("row.picture", message, pointer=pointer, measured=named[0][:80], limit=limit)
 
 
 def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256]) -> str | Issue:

@@ -40,7 +40,7 @@ def first_generator(services: Services, deliverable: Deliverable, product: Produ
     """
     if deliverable.kind is RunKind.MODEL and product.model_url:
         return BROUGHT, 0.0
-    views = max(len(product.images), bool(product.spin_images))  # a spin's first frame shows the front
+    views = max(len(product.images), product.has_capture)  # its first picture shows the front
     for name in deliverable.generator:
         if not deliverable.can_use_generator(name, product.category, views):
             continue

@@ -30,19 +30,18 @@ from dam_connector.domain.brought_model import (
 )
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.photo_sources import read_photo_sources
 from dam_connector.domain.product import (
     INSPIRATION,
-    MAX_SPIN_FRAMES,
-    MIN_SPIN_FRAMES,
     SIGNATURE_BYTES,
     SWATCH,
+    Capture,
     Product,
     View,
-    is_spin_key,
+    capture_of_key,
     named_photos,
     picture_mime,
-    spin_key,
 )
 from dam_connector.errors import (
     RETRYABLE,
@@ -59,8 +58,10 @@ from dam_connector.wiring import Services
 HELD_PREFIX = "held:"
 DAM_PREFIX = "dam:"
 PIM_PREFIX = "pim:"
-MAX_SPIN_FRAME_BYTES = 16_000_000  # of one frame; 24 megapixels as a good JPEG have 10
+MAX_CAPTURED_BYTES = 16_000_000  # of one picture of a spin or walk; 24 megapixels as a good JPEG have 10
 MODEL_POINTER = "/model_url"
+CAPTURE_CODES: Mapping[Capture, IssueCode] = {Capture.SPIN: "source.spin", Capture.WALK: "source.walk"}
+CAPTURED = {Capture.SPIN: "frames of the spin", Capture.WALK: "photos of the walk"}
 CHECK_TIMEOUT_S = 5.0
 IMAGES_AT_ONCE = 4  # of one product
 IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTES in memory
@@ -79,8 +80,9 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
     """Return the addresses of a product's images, and of the model that it brings along.
 
     Returns:
-        By view, `INSPIRATION`, `BROUGHT_MODEL` or the key of a spin frame: the address, and the JSON pointer
-        of the field that holds it, e.g. `/images/front`. A spin with too few or too many frames is left out.
+        By view, `INSPIRATION`, `BROUGHT_MODEL` or the key of a captured picture: the address, and the JSON
+        pointer of the field that holds it, e.g. `/images/front`. A spin or a walk with too few or too many
+        pictures is left out.
     """
     urls = {image.view.value: (image.url, f"/images/{image.view.value}") for image in product.images}
     if product.inspiration_image:
@@ -89,9 +91,11 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
         urls[SWATCH] = (product.swatch_url, "/swatch")
     if product.model_url:
         urls[BROUGHT_MODEL] = (product.model_url, MODEL_POINTER)
-    if MIN_SPIN_FRAMES <= len(product.spin_images) <= MAX_SPIN_FRAMES:
-        for index, url in enumerate(product.spin_images):
-            urls[spin_key(index + 1)] = (url, f"/spin_images/{index}")
+    for kind in Capture:
+        least, most = kind.counts
+        addresses = product.captured(kind)
+        for index, url in enumerate(addresses if least <= len(addresses) <= most else ()):
+            urls[kind.key(index + 1)] = (url, f"/{kind.field_name}/{index}")
     return urls
 
 
@@ -99,7 +103,8 @@ def expected_images(product: Product) -> set[str]:
     """Return the keys of `store_source_images` if all images of a product can be fetched."""
     keys = set(image_urls(product))
     has_photo = keys & {view.value for view in View}
-    return keys if has_photo or spin_key(1) not in keys else keys | {View.FRONT.value}
+    is_captured = any(kind.key(1) in keys for kind in Capture)
+    return keys if has_photo or not is_captured else keys | {View.FRONT.value}
 
 
 def store_source_images(
@@ -112,8 +117,9 @@ def store_source_images(
         last_try: an image whose server is away becomes an issue instead of an exception.
 
     Returns:
-        The stored images by view, or by the key of a spin frame, and the issues of those that cannot be
-        used. A spin counts only as a whole. Where there is no photo of a view, its first frame is the front.
+        The stored images by view, or by the key of a captured picture, and the issues of those that cannot
+        be used. A spin or a walk counts only as a whole. Where there is no photo of a view, its first
+        picture is the front.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -137,36 +143,41 @@ def store_source_images(
             return issue("source.unreachable", message, pointer=pointer, measured=url)
 
     found_by_name = dict(zip(urls, _map_at_once(store, list(urls)), strict=True))
-    spin, spin_issues = _whole_spin(product, found_by_name)
+    captured: dict[str, Sha256] = {}
+    captured_issues: list[Issue] = []
+    for kind in Capture:
+        pictures, wrong = _whole_capture(kind, product, found_by_name)
+        captured |= pictures
+        captured_issues += wrong
     sources: dict[str, Sha256] = {}
     issues = []
     for name, found in found_by_name.items():
-        if is_spin_key(name):
+        if capture_of_key(name):
             continue
         if not isinstance(found, Issue):
             sources[name] = found
         else:
             issues.append(_as_optional(found) if name == INSPIRATION else found)
-    if spin and not named_photos(sources):
-        sources = {View.FRONT.value: spin[spin_key(1)], **sources}
-    return {**sources, **spin}, [*issues, *spin_issues]
+    if captured and not named_photos(sources):
+        sources = {View.FRONT.value: next(iter(captured.values())), **sources}
+    return {**sources, **captured}, [*issues, *captured_issues]
 
 
-def _whole_spin(
-    product: Product, found: Mapping[str, Sha256 | Issue]
+def _whole_capture(
+    kind: Capture, product: Product, found: Mapping[str, Sha256 | Issue]
 ) -> tuple[dict[str, Sha256], list[Issue]]:
-    """Return the frames of a product's spin, if all are there, and the issue of a spin that is left out."""
-    frames = {name: each for name, each in found.items() if is_spin_key(name)}
-    wrong = [each for each in frames.values() if isinstance(each, Issue)]
-    count = len(product.spin_images)
+    """Return the pictures of a product's spin or walk, if all are there, and the issue of one left out."""
+    pictures = {name: each for name, each in found.items() if capture_of_key(name) is kind}
+    wrong = [each for each in pictures.values() if isinstance(each, Issue)]
+    count, code = len(product.captured(kind)), CAPTURE_CODES[kind]
     if wrong:
-        message = f"{len(wrong)} of {count} frames of the spin cannot be used; the first: {wrong[0].message}"
-        return {}, [issue("source.spin", message, pointer=wrong[0].pointer, measured=wrong[0].measured)]
-    if count and not frames:
-        limit = f"{MIN_SPIN_FRAMES} to {MAX_SPIN_FRAMES}"
-        message = f"The spin has {count} frames."
-        return {}, [issue("source.spin", message, pointer="/spin_images", measured=count, limit=limit)]
-    return {name: each for name, each in frames.items() if not isinstance(each, Issue)}, []
+        message = f"{len(wrong)} of {count} {CAPTURED[kind]} cannot be used; the first: {wrong[0].message}"
+        return {}, [issue(code, message, pointer=wrong[0].pointer, measured=wrong[0].measured)]
+    if count and not pictures:
+        limit = "{} to {}".format(*kind.counts)
+        message = f"There are {count} {CAPTURED[kind]}."
+        return {}, [issue(code, message, pointer=f"/{kind.field_name}", measured=count, limit=limit)]
+    return {name: each for name, each in pictures.items() if not isinstance(each, Issue)}, []
 
 
 def _map_at_once(store: Callable[[str], Sha256 | Issue], names: list[str]) -> list[Sha256 | Issue]:
@@ -234,8 +245,8 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
         message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes
-    if pointer.startswith("/spin_images/"):
-        limit = min(limit, MAX_SPIN_FRAME_BYTES)
+    if pointer.startswith(tuple(f"/{kind.field_name}/" for kind in Capture)):
+        limit = min(limit, MAX_CAPTURED_BYTES)
     try:
         data = _fetch_image(services, url, limit)
         if pointer == MODEL_POINTER:
@@ -317,4 +328,6 @@ def _url_issue(error: Exception, url: str, pointer: str, max_bytes: int) -> Issu
 
 def _field_name(pointer: str) -> str:
     name = pointer.rpartition("/")[2]
-    return f"frame {int(name) + 1}" if name.isdigit() else name
+    if not name.isdigit():
+        return name
+    return f"{'photo' if pointer.startswith('/walk') else 'frame'} {int(name) + 1}"

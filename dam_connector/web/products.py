@@ -188,6 +188,7 @@ def edit(product_id: str) -> ResponseReturnValue:
         dimensions=edited.dimensions if resized else before.dimensions,
         attributes=before.attributes,
         spin_images=before.spin_images,
+        walk_images=before.walk_images,
         translations=before.translations,
         description=request.form.get("description", "").strip()[:5000],
     )

@@ -11,7 +11,7 @@ from dam_connector.cli import main
 from dam_connector.cli import products as product_commands
 from dam_connector.cli.batches import run_import
 from dam_connector.domain.ids import Sku
-from dam_connector.domain.product import Product, named_photos, spin_frames
+from dam_connector.domain.product import Capture, Product, captured_pictures, named_photos
 from dam_connector.domain.version import Version
 from dam_connector.store.batches import RowState
 from dam_connector.usecases.source_images import store_source_images
@@ -127,7 +127,11 @@ def test_a_spin_counts_only_as_a_whole(services: Services, photos: PhotoServer) 
 def test_the_same_frame_twice_is_two_frames(services: Services, photos: PhotoServer) -> None:
     product = Product(sku=Sku("A1"), spin_images=tuple(served(photos, [PLAIN] * 8)))
     sources, issues = store_source_images(services, product, connection="main", last_try=True)
-    assert len(spin_frames(sources)) == 8 and list(named_photos(sources)) == ["front"] and not issues
+    assert (
+        len(captured_pictures(sources, Capture.SPIN)) == 8
+        and list(named_photos(sources)) == ["front"]
+        and not issues
+    )
 
 
 def test_a_sheet_names_a_folder_of_frames(services: Services, tmp_path: Path) -> None:

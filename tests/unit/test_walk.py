@@ -136,7 +136,7 @@ def test_ground_is_taken_off_a_matte_and_legs_are_not(
     reach = 0.4
     bounds = (np.array([-reach, 0, -reach]), np.array([reach, 1.0, reach]))
     pictures = {number: photo.picture for number, photo in enumerate(photos)}
-    clean = off_the_ground(pictures, cameras, mattes, bounds)
+    clean, _ = off_the_ground(pictures, cameras, mattes, bounds)
     true = photos[3].alpha > 127
     excess = (wrong > 127) & ~true
     assert ((clean[3] > 127) & excess).sum() < 0.25 * excess.sum()

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.guest_link import GuestScope
-from dam_connector.domain.product import INSPIRATION, spin_key
+from dam_connector.domain.product import INSPIRATION, Capture
 from dam_connector.usecases import comments, guests, intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, TestClock, picture, product, rules_json
@@ -80,14 +80,14 @@ def test_a_guest_gets_the_photos_that_its_page_shows_and_no_other_source(
     made: dict[str, str], enter: Enter, services: Services
 ) -> None:
     record, held = services.products.get("A1"), services.blobs.put(picture(ground=200))
-    others = (BROUGHT_MODEL, spin_key(1))
+    others = (BROUGHT_MODEL, *(kind.key(1) for kind in Capture))
     sources = {**record.sources, **dict.fromkeys((INSPIRATION, *others), held)}
     services.products.set_findings("A1", sources, ())
     guest, address = enter(may_decide=False), f"/guest/versions/{made['A1']}"
     shown = re.findall(r'src="/guest/versions/\w+/photos/(\w+)"', guest.get(address).text)
     assert shown == ["front", INSPIRATION]
     assert [guest.get(f"{address}/photos/{key}").status_code for key in shown] == [200, 200]
-    assert [guest.get(f"{address}/photos/{key}").status_code for key in others] == [404, 404]
+    assert [guest.get(f"{address}/photos/{key}").status_code for key in others] == [404] * len(others)
 
 
 def test_no_route_answers_a_guest_beyond_its_scope(

@@ -200,6 +200,7 @@ def test_findings_give_values_with_units(code: IssueCode, measured: object, limi
         ("/profiles/khronos-banner/triangles", "profile khronos-banner"),
         ("/files/CH1_V1_GLB.glb", "CH1_V1_GLB.glb"),
         ("/spin_images", "spin images"),
+        ("/walk_images", "walk images"),
     ],
 )
 def test_places_are_words(pointer: str, text: str) -> None:

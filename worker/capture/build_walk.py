@@ -22,15 +22,25 @@ from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.ground import faced, find_ground, product_middle, settle_cameras
-from worker.capture.ground_plate import cells_in_photo, ground_in_photo, make_plate, without_ground
+from worker.capture.ground_plate import (
+    cells_in_photo,
+    ground_in_matte,
+    ground_in_photo,
+    ground_share,
+    make_plate,
+    without_ground,
+)
 from worker.capture.outline_agreement import agreeing_outlines
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.photo_placing import PlacedPhotos, place_photos, straightened
 from worker.capture.placing import place
+from worker.capture.thin_parts import find_thin_parts, with_thin_parts
 from worker.modeling.build import ModelBuild
 
+F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 AGREEING_PX = 256  # longer side of the outlines that are compared with the hull
 MAX_PLACING_ERROR_PX = 2.0  # of photos of MAX_FRAME_PX
@@ -39,8 +49,10 @@ MIN_USABLE_SHARE = 0.65  # of the placed photos
 MAX_STRETCH = 0.3  # between the axes, to reach the record's dimensions: more is another form
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 MAX_CUT_SHARE = 0.02  # of an outline's length that may be at the border of the photo
+PART_ALPHA = 20  # of a matte, from which on a place belongs to a part
 GROUND_ROUNDS = 2  # the less ground is in the mattes, the better is known what is in front of it
 LOW_SHARE = 0.2  # of the product's height, below which its mattes may have ground in them
+MIN_GROUND_SHARE = 0.6  # of the photos that see a low place: fewer that take it for ground are mistaken
 UPPER_CELLS = 200_000  # in the product's box, from which the upper part is drawn
 REACH_FACTOR = 1.3  # of the product's usual reach in the photos
 BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
@@ -109,7 +121,10 @@ def build_from_placed(
     bounds = product_bounds({n: cameras[n] for n in found_in}, mattes)
     pictures = {n: photo.picture for n, photo in straight.items()}
     for _ in range(GROUND_ROUNDS):
-        mattes = off_the_ground(pictures, cameras, mattes, bounds)
+        mattes, grounds = off_the_ground(pictures, cameras, mattes, bounds)
+    shown = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
+    mattes = with_thin_parts(mattes, cameras, grounds, find_thin_parts(bounds, list(cameras.values()), shown))
+    mattes = without_other_things(mattes, cameras, bounds)
     whole = {n: camera for n, camera in cameras.items() if not is_cut_off(mattes[n])}
     straight = {n: replace(photo, alpha=mattes[n]) for n, photo in straight.items()}
     numbers = {n: row for row, n in enumerate(straight)}  # of the stack
@@ -137,7 +152,9 @@ def build_from_placed(
         intricacy=median_intricacy([photo.alpha for photo in used]),
     )
     coloured = sharp_photos([(photo_rows[row], listed[row]) for row in agreeing.numbers])
-    mesh, placement = textured_product(surface, faces, coloured, dimensions, description, texture_px)
+    mesh, placement = textured_product(
+        surface, faces, coloured, dimensions, description, texture_px, is_room_lit=True
+    )
     confidence, issues = judge(evidence, placement, CONTRADICTING)
     built = ModelBuild(
         model=mesh, family="walk", confidence=confidence, issues=tuple(issues), actual_views={}
@@ -155,22 +172,57 @@ def off_the_ground(
     cameras: dict[int, FrameCamera],
     mattes: dict[int, U8],
     bounds: Box,
-) -> dict[int, U8]:
-    """Return the mattes without rugs and shadows, which lie on the ground."""
+) -> tuple[dict[int, U8], dict[int, Mask]]:
+    """Return the mattes without rugs and shadows, which lie on the ground, and where photos look like it."""
     outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
     _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
     if not len(points):
-        return mattes
+        return mattes, {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
     upper = points[points[:, 1] > LOW_SHARE * float(points[:, 1].max())]
-    step = float((np.ptp(points, axis=0).prod() / UPPER_CELLS) ** (1 / 3))
+    step = _cell_size(points)
     in_front = {
         n: cells_in_photo(upper, step, camera, mattes[n].shape[::-1]) for n, camera in cameras.items()
     }
     plate = make_plate(pictures, cameras, mattes, in_front, float(bounds[1][0]))
-    return {
-        n: without_ground(mattes[n], ground_in_photo(plate, n, pictures[n], camera), in_front[n])
+    grounds = {n: ground_in_photo(plate, n, pictures[n], camera) for n, camera in cameras.items()}
+    taken = {n: ground_in_matte(mattes[n], grounds[n], in_front[n]) for n in cameras}
+    low = points[points[:, 1] <= LOW_SHARE * float(points[:, 1].max())]
+    is_product = ground_share(low, cameras, taken, in_front) < MIN_GROUND_SHARE
+    standing = low[is_product]
+    clean = {
+        n: without_ground(mattes[n], taken[n], cells_in_photo(standing, step, camera, mattes[n].shape[::-1]))
         for n, camera in cameras.items()
     }
+    return clean, grounds
+
+
+def without_other_things(
+    mattes: dict[int, U8], cameras: dict[int, FrameCamera], bounds: Box
+) -> dict[int, U8]:
+    """Return the mattes without parts that touch nothing of what the photos show together.
+
+    A cut-out often has a piece of a rug or of the furniture behind. It carves nothing away, so the photo is
+    as good as any other without it.
+    """
+    outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
+    _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
+    if not len(points):
+        return mattes
+    step, found = _cell_size(points), {}
+    for n, camera in cameras.items():
+        shown = cells_in_photo(points, step, camera, mattes[n].shape[::-1])
+        small = cv2.resize(mattes[n], shown.shape[::-1], interpolation=cv2.INTER_AREA)
+        count, labels = cv2.connectedComponents((small > PART_ALPHA).astype(np.uint8), connectivity=8)
+        is_other = ~np.isin(np.arange(count), labels[shown])
+        is_other[0] = False
+        off = is_other[labels].astype(np.uint8) * np.uint8(255)
+        found[n] = cv2.min(mattes[n], 255 - cv2.resize(off, mattes[n].shape[::-1]))
+    return found
+
+
+def _cell_size(points: F32) -> float:
+    """Return the size of cells, (n, 3), of which UPPER_CELLS fill their box."""
+    return float((np.ptp(points, axis=0).prod() / UPPER_CELLS) ** (1 / 3))
 
 
 def _stack(mattes: dict[int, U8], counted: Collection[int]) -> OutlineStack:

@@ -1,7 +1,7 @@
 """What all captures share: from outlines and cameras to a textured mesh, and how far to trust it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,8 @@ def textured_product(
     dimensions: Dimensions,
     description: str,
     texture_px: int,
+    *,
+    is_room_lit: bool = False,
 ) -> tuple[TexturedMesh, Placement]:
     """Return a captured surface in the product's true size, with a texture from frames all around.
 
@@ -108,6 +110,7 @@ def textured_product(
         dimensions: The product's, as far as they are known.
         description: The product's name, category and material.
         texture_px: The longest side of the texture.
+        is_room_lit: Whether the light stays where it is, while the camera moves around the product.
     """
     placement = place(points, dimensions)
     shortest = float(placement.scale.min()) * np.ptp(points[:, 1]) / 150
@@ -118,11 +121,14 @@ def textured_product(
     pixels = np.vstack([frame.rgb[frame.alpha > 250][::101] for frame, _ in used])
     is_metal = material.is_bare_metal(pixels)
     projectors = [
-        photo_projector(
-            frame.rgb,
-            frame.alpha > 127,
-            metal_colours if is_metal else dielectric_colours,
-            PlacedCamera(camera=camera, placement=placement),
+        replace(
+            photo_projector(
+                frame.rgb,
+                frame.alpha > 127,
+                metal_colours if is_metal else dielectric_colours,
+                PlacedCamera(camera=camera, placement=placement),
+            ),
+            is_room_lit=is_room_lit,
         )
         for frame, camera in used
     ]

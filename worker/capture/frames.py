@@ -7,12 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.issue_codes import IssueCode
-from dam_connector.domain.product import (
-    MAX_SPIN_FRAMES,
-    MAX_WALK_PHOTOS,
-    MIN_SPIN_FRAMES,
-    MIN_WALK_PHOTOS,
-)
+from dam_connector.domain.product import Capture
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo, decode
@@ -54,7 +49,7 @@ def read_frames(
     Raises:
         InputError: There are too few or too many frames, they differ in size, or one cannot be used.
     """
-    _check_count("capture.frame_count", f"{len(names)} frames", len(names), MIN_SPIN_FRAMES, MAX_SPIN_FRAMES)
+    _check_count("capture.frame_count", f"{len(names)} frames", len(names), Capture.SPIN)
     frames: list[CapturedFrame] = []
     for name in names:
         pointer = f"/frames/{name}"
@@ -91,7 +86,7 @@ def read_walk(
     Raises:
         InputError: There are too few or too many photos, or one cannot be read.
     """
-    _check_count("capture.walk_count", f"{len(names)} photos", len(names), MIN_WALK_PHOTOS, MAX_WALK_PHOTOS)
+    _check_count("capture.walk_count", f"{len(names)} photos", len(names), Capture.WALK)
     photos: list[CapturedFrame] = []
     for name in names:
         pointer = f"/photos/{name}"
@@ -105,6 +100,7 @@ def read_walk(
     return photos
 
 
-def _check_count(code: IssueCode, counted: str, count: int, least: int, most: int) -> None:
+def _check_count(code: IssueCode, counted: str, count: int, kind: Capture) -> None:
+    least, most = kind.counts
     if not least <= count <= most:
         raise InputError(code, f"There are {counted}.", measured=str(count), limit=f"{least} to {most}")

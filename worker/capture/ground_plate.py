@@ -122,8 +122,8 @@ def ground_in_photo(plate: GroundPlate, number: int, picture: U8, camera: FrameC
     return np.asarray(cv2.medianBlur(like.astype(np.uint8), 5) > 0)
 
 
-def without_ground(matte: U8, ground: Mask, upper: Mask) -> U8:
-    """Return a matte, (h, w), without ground.
+def ground_in_matte(matte: U8, ground: Mask, upper: Mask) -> Mask:
+    """Return where a matte, (h, w), has parts that look like ground, reduced in size.
 
     Args:
         matte: The matte.
@@ -137,9 +137,43 @@ def without_ground(matte: U8, ground: Mask, upper: Mask) -> U8:
     _, labels, stats, _ = cv2.connectedComponentsWithStats(taken, connectivity=8)
     is_part = stats[:, cv2.CC_STAT_AREA] >= LEAST_PART_PX
     is_part[0] = False
-    off = cv2.resize(
-        is_part[labels].astype(np.uint8) * 255, matte.shape[::-1], interpolation=cv2.INTER_LINEAR
-    )
+    return np.asarray(is_part[labels])
+
+
+def ground_share(
+    points: F32, cameras: Mapping[int, FrameCamera], grounds: Mapping[int, Mask], hidden: Mapping[int, Mask]
+) -> F32:
+    """Return for each of some points the share of the photos which see it that take it for ground, (n,).
+
+    Args:
+        points: (n, 3) in the lower part of the product.
+        cameras: The cameras by the number of the photo.
+        grounds: Where each photo looks like ground, (h, w), reduced in size.
+        hidden: Where the upper part of the product is in front, of the same size.
+    """
+    taken, seen = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
+    for number, camera in cameras.items():
+        height, width = grounds[number].shape
+        scale = np.float32(width / (2 * camera.centre[0]))
+        at = np.rint(camera.to_pixels(points) * scale - np.float32(0.5)).astype(int)
+        inside = ((at >= 0) & (at < (width, height))).all(1)
+        right, down = np.clip(at, 0, (width - 1, height - 1)).T
+        is_seen = inside & ~hidden[number][down, right]
+        seen += is_seen
+        taken += is_seen & grounds[number][down, right]
+    return np.asarray(taken / np.maximum(seen, 1), np.float32)
+
+
+def without_ground(matte: U8, ground: Mask, product: Mask) -> U8:
+    """Return a matte, (h, w), without ground.
+
+    Args:
+        matte: The matte.
+        ground: Where it has what looks like ground, reduced in size.
+        product: Where the other photos show product nevertheless, of the same size.
+    """
+    taken = (ground & ~product).astype(np.uint8) * np.uint8(255)
+    off = cv2.resize(taken, matte.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return np.asarray(cv2.min(matte, 255 - off), np.uint8)
 
 

@@ -20,6 +20,7 @@ UP_AXIS = 1
 MAX_BULGE = 0.3  # of a side; more is no bulge but a contradiction, which is left to be reported
 MAX_SCRAP_SLICES = 2  # at a top or an underside
 SCRAP_SHARE = 0.25  # of the fullest of the next slices: less is what a cone left above a level top
+TIP_CELLS = 1.4  # radius of a tip of which only specks are seen
 SPECK_SHARE = 0.001  # of all cells inside; smaller parts are noise
 
 
@@ -29,11 +30,12 @@ def limit_to_box(field: F32, dimensions: Dimensions) -> F32:
     body = _without_scraps(_without_specks(field))
     if not (body > 0).any():
         return field
-    ends = [np.flatnonzero((body > 0).any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
-    extents = [int(end[-1] - end[0]) + 1 for end in ends]
-    scales = {axis: side / extents[axis] for axis, side in enumerate(given) if side is not None}
-    if len(scales) < 2 or max(scales.values()) > (1 + MAX_BULGE) * min(scales.values()):
+    tipped = _with_tip(body, field)
+    body = min(body, tipped, key=lambda found: _disagreement(_scales(found, given)))
+    scales, ends = _scales(body, given), _ends(body)
+    if len(scales) < 2 or _disagreement(scales) > 1 + MAX_BULGE:
         return field
+    extents = [int(end[-1] - end[0]) + 1 for end in ends]
     tightest = max(scales.values())
     out = body
     for axis in scales:
@@ -44,6 +46,45 @@ def limit_to_box(field: F32, dimensions: Dimensions) -> F32:
             first = _fullest(counts, cells) if axis == UP_AXIS else middle
             out = np.minimum(out, _window(field.shape[axis], first, cells, axis))
     return out
+
+
+def _ends(field: F32) -> list[NDArray[np.intp]]:
+    """Return the slices along each axis in which something is."""
+    return [np.flatnonzero((field > 0).any(tuple(a for a in range(3) if a != axis))) for axis in range(3)]
+
+
+def _scales(field: F32, given: tuple[float | None, ...]) -> dict[int, float]:
+    """Return the metres of a cell, by the axis with a known dimension."""
+    return {
+        axis: side / (int(end[-1] - end[0]) + 1)
+        for axis, (side, end) in enumerate(zip(given, _ends(field), strict=True))
+        if side is not None
+    }
+
+
+def _disagreement(scales: dict[int, float]) -> float:
+    return max(scales.values()) / min(scales.values()) if scales else 1.0
+
+
+def _with_tip(body: F32, field: F32) -> F32:
+    """Return the body with the thin tip on its top, such as the finial of a lamp, in one piece.
+
+    Cells and cut-outs see what is thinner than they are as specks in a row.
+    """
+    top = int(_ends(body)[UP_AXIS][-1])
+    slices = np.flatnonzero((field > 0).any((0, 2)))
+    slices = np.append(top, slices[slices > top])
+    sources = [body if row == top else field for row in slices]
+    middles = np.array(
+        [np.argwhere(source[:, row] > 0).mean(0) for row, source in zip(slices, sources, strict=True)]
+    )
+    x, z = np.indices((field.shape[0], field.shape[2]))
+    found = body.copy()
+    for row in range(top, int(slices[-1]) + 1):
+        right, along = (np.interp(row, slices, middles[:, axis]) for axis in (0, 1))
+        rod = np.float32(TIP_CELLS) - np.hypot(x - right, z - along).astype(np.float32)
+        found[:, row] = np.maximum(np.maximum(found[:, row], rod), np.minimum(field[:, row], TIP_CELLS))
+    return found
 
 
 def _without_specks(field: F32) -> F32:

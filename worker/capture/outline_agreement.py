@@ -77,7 +77,7 @@ def agreeing_outlines(
         outlines: The outlines.
         is_excess_wrong: Whether outlines that have too much are left out; a hull has what all have alone.
     """
-    grid = grid_of_box(*_tighter(bounds, cameras, outlines), CELLS, MARGIN_CELLS)
+    grid = grid_of_box(*tighter_box(bounds, cameras, outlines), CELLS, MARGIN_CELLS)
     usable = outlines
     for _ in range(ROUNDS):
         hull = common_hull(grid, cameras, usable)
@@ -98,10 +98,10 @@ def agreeing_outlines(
     return agreeing, found, points
 
 
-def _tighter(bounds: Box, cameras: Cameras, outlines: OutlineStack) -> Box:
+def tighter_box(bounds: Box, cameras: Cameras, outlines: OutlineStack, votes: float = MIN_VOTES) -> Box:
     """Return the box of the common hull; the given one where there is no such hull."""
     grid = grid_of_box(*bounds, BOX_CELLS, 0)
-    found = np.argwhere(common_hull(grid, cameras, outlines).reshape(grid.shape) > -1)
+    found = np.argwhere(common_hull(grid, cameras, outlines, votes).reshape(grid.shape) > -1)
     if not len(found):
         return bounds
     low, high = grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step

@@ -21,7 +21,7 @@ from dam_connector.errors import Busy, InputError
 from dam_connector.watched_process import WAIT_S, ProcessFailed, TooManyProcesses, run_module
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
-from worker.capture.placing_process import LIMITS, PHOTOS
+from worker.capture.placing_process import LIMITS, MASKS, PHOTOS
 
 F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
@@ -31,6 +31,7 @@ log = structlog.get_logger()
 LIBRARY = "pycolmap"
 MIN_PLACED = 10  # photos
 MIN_PLACED_SHARE = 0.5  # of all photos
+PRODUCT_ALPHA, PRODUCT_RIM_PX = 60, 4  # of a matte, from which on a place is no part of the surroundings
 NAMED_PHOTOS = 8  # at most, in a message
 
 
@@ -58,7 +59,8 @@ def require_library() -> None:
     """
     if not can_place():
         raise InputError(
-            "capture.walk_extra", "The photos of a walk are placed by pycolmap, which is missing."
+            "capture.walk_extra",
+            "The photos of a walk are placed by pycolmap, which is missing: pip install 'dam-connector[walk]'.",
         )
 
 
@@ -72,7 +74,7 @@ def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
     """
     require_library()
     with tempfile.TemporaryDirectory(prefix="dam-walk-") as folder, tempfile.TemporaryFile() as nothing:
-        _write_photos(photos, Path(folder) / PHOTOS)
+        _write_photos(photos, Path(folder))
         try:
             output = run_module("worker.capture.placing_process", [folder], nothing, LIMITS)
         except TooManyProcesses as error:
@@ -107,11 +109,16 @@ def check_placed(names: Sequence[str], placed: Sequence[int] | Any) -> None:
 
 
 def _write_photos(photos: Sequence[CapturedFrame], folder: Path) -> None:
-    """Write the photos as files, those of one size into one folder, named by their numbers."""
+    """Write photos and masks as files, those of one size into one folder, named by their numbers."""
+    rim = np.ones((2 * PRODUCT_RIM_PX + 1,) * 2, np.uint8)
     for number, photo in enumerate(photos):
-        own = folder / "{}x{}".format(*photo.size_px)
-        own.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(own / f"{number}.png"), cv2.cvtColor(photo.picture, cv2.COLOR_RGB2GRAY))
+        size = "{}x{}".format(*photo.size_px)
+        for kind in (PHOTOS, MASKS):
+            (folder / kind / size).mkdir(parents=True, exist_ok=True)
+        name = f"{number}.png"
+        cv2.imwrite(str(folder / PHOTOS / size / name), cv2.cvtColor(photo.picture, cv2.COLOR_RGB2GRAY))
+        surroundings = cv2.erode((photo.alpha < PRODUCT_ALPHA).astype(np.uint8) * np.uint8(255), rim)
+        cv2.imwrite(str(folder / MASKS / size / f"{name}.png"), surroundings)
 
 
 def placed_from_plain(found: dict[str, Any]) -> PlacedPhotos:

@@ -1,6 +1,6 @@
 """The process that places the photos of a walk: `python -m worker.capture.placing_process FOLDER`.
 
-FOLDER holds pictures that our own decoder wrote, one folder inside it for each size. The process writes
+FOLDER holds pictures that our own decoder wrote, and masks of the product, one folder for each size. The process writes
 cameras and points to its standard output, as JSON. It works on one thread from a fixed seed, so that the same
 photos give the same cameras.
 """
@@ -20,23 +20,48 @@ if TYPE_CHECKING:
 
 # Photos of 1024 px need 1 CPU-second each, in proportion to their pairs a little more.
 LIMITS = ProcessLimits(cpu_s=300, memory_bytes=2_000_000_000, output_bytes=400_000_000)
-PHOTOS, FEATURES = "photos", "features.db"  # within the folder
+# Within the folder. A mask is named as its photo, with a further `.png`, and black where the product is.
+PHOTOS, MASKS, FEATURES = "photos", "masks", "features.db"
 SEED = 0
 MAX_FEATURES = 3000  # of a photo
 PEAK_THRESHOLD = 0.0035  # of a feature's contrast, about half of the usual: floors in rooms are soft
 MIN_VIEWS = 3  # photos that see a point
 MAX_MODELS = 3  # tries from other pairs of photos
+# Points that a photo must share with those which are placed. The library's usual number first: on a floor of
+# equal tiles the second one places all of 32 photos where the first one places two.
+SHARED_POINTS = (30, 15)
+ENOUGH_PLACED = 0.9  # of the photos: then the second number is not tried
 ROUNDING = 7  # digits after the point
 
 
 def place_all(folder: Path) -> dict[str, Any]:
-    """Return the cameras of the largest group of photos that fit together, and the points that they see."""
+    """Return the cameras of the largest group of photos that fit together, and the points that they see.
+
+    Features of the surroundings come first: a product that looks alike from several sides, e.g. a lamp, would
+    put all photos on one side of it. Those of the product count where its surroundings do not suffice.
+    """
     import pycolmap
 
     pycolmap.set_random_seed(SEED)
-    database, photos, models = folder / FEATURES, folder / PHOTOS, folder / "models"
-    models.mkdir()
-    _extract(pycolmap, database, photos)
+    photos, best = folder / PHOTOS, None
+    count = len(list(photos.rglob("*.png")))
+    for masks in (folder / MASKS, None):
+        own = folder / ("surroundings" if masks else "whole")
+        own.mkdir()
+        _extract(pycolmap, own / FEATURES, photos, masks)
+        _match(pycolmap, own / FEATURES)
+        for shared_points in SHARED_POINTS:
+            models = own / str(shared_points)
+            found = _largest_model(pycolmap, own / FEATURES, photos, models, shared_points)
+            if found and (best is None or found.num_reg_images() > best.num_reg_images()):
+                best = found
+            if best and best.num_reg_images() >= ENOUGH_PLACED * count:
+                return _as_plain(best)
+    return _as_plain(best) if best else {"photos": [], "points": [], "seen_by": [], "error_px": 0.0}
+
+
+def _match(pycolmap: Any, database: Path) -> None:
+    """Store the matches of all pairs of photos."""
     matching = pycolmap.FeatureMatchingOptions()
     matching.num_threads, matching.use_gpu = 1, False
     geometry = pycolmap.TwoViewGeometryOptions()
@@ -44,19 +69,35 @@ def place_all(folder: Path) -> dict[str, Any]:
     pycolmap.match_exhaustive(
         database, matching_options=matching, verification_options=geometry, device=pycolmap.Device.cpu
     )
+
+
+def _largest_model(
+    pycolmap: Any, database: Path, photos: Path, folder: Path, shared_points: int
+) -> "pycolmap.Reconstruction | None":
+    """Return the largest group of photos that fit together.
+
+    Args:
+        pycolmap: The library.
+        database: With the features and their matches.
+        photos: The folder of the photos.
+        folder: For the library's own files.
+        shared_points: That a photo must have at least with those which are placed.
+    """
+    folder.mkdir()
     mapping = pycolmap.IncrementalPipelineOptions()
     mapping.num_threads, mapping.random_seed, mapping.max_num_models = 1, SEED, MAX_MODELS
     mapping.extract_colors = False
-    found = pycolmap.incremental_mapping(database, photos, models, options=mapping)
-    if not found:
-        return {"photos": [], "points": [], "seen_by": [], "error_px": 0.0}
-    return _as_plain(max(found.values(), key=lambda model: model.num_reg_images()))
+    mapping.mapper.abs_pose_min_num_inliers = shared_points
+    found = pycolmap.incremental_mapping(database, photos, folder, options=mapping)
+    return max(found.values(), key=lambda model: model.num_reg_images(), default=None)
 
 
-def _extract(pycolmap: Any, database: Path, photos: Path) -> None:
-    """Store the features of all photos."""
+def _extract(pycolmap: Any, database: Path, photos: Path, masks: Path | None) -> None:
+    """Store the features of all photos, of their surroundings alone where there are masks."""
     reading = pycolmap.ImageReaderOptions()
     reading.camera_model = "SIMPLE_RADIAL"
+    if masks is not None:
+        reading.mask_path = str(masks)
     extraction = pycolmap.FeatureExtractionOptions()
     extraction.num_threads, extraction.use_gpu = 1, False
     extraction.sift.max_num_features, extraction.sift.peak_threshold = MAX_FEATURES, PEAK_THRESHOLD

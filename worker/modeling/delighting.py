@@ -28,6 +28,10 @@ MIN_LEFT_SHARE = 0.2  # of a colour that stays when the reflection is subtracted
 AMBIENT_LIGHT, SKY_LIGHT = 0.6, 0.15  # on upright surfaces; more on what looks up, less on what looks down
 KEY_LIGHT = np.array([0.1, 0.45, 0.4], np.float32)  # towards it: to the camera's right, up, to the camera
 
+# In a room most light comes from above, from lamps and the ceiling, and does not turn with the camera.
+ROOM_SIDE_LIGHT, ROOM_SKY_LIGHT = 0.55, 0.45
+LEAST_ROOM_LIGHT = 0.2  # on what looks straight down
+
 
 def dielectric_colours(colours: F32, photo: F32) -> F32:
     """Return linear colours (n, 3) of a dielectric surface without tone and reflection. photo: not used."""
@@ -65,3 +69,9 @@ def incident_light(normals: F32, camera_axes: F32) -> F32:
     """
     key = np.maximum(normals @ (KEY_LIGHT @ camera_axes), 0)
     return np.asarray(AMBIENT_LIGHT + SKY_LIGHT * normals[:, 1] + key, np.float32)
+
+
+def room_light(normals: F32) -> F32:
+    """Return the light of a room on surfaces with normals (n, 3), (n,): 1 on one that looks up."""
+    light = ROOM_SIDE_LIGHT + ROOM_SKY_LIGHT * normals[:, 1]
+    return np.asarray(np.maximum(light, LEAST_ROOM_LIGHT), np.float32)

@@ -12,7 +12,7 @@ from dam_connector.domain.product import View
 from worker.imaging.bilinear_sampling import sample_bilinear
 from worker.imaging.linear_light import to_linear
 from worker.modeling.atlas import DIRECTIONS, RIGHTS, SIDES, UPS
-from worker.modeling.delighting import incident_light
+from worker.modeling.delighting import incident_light, room_light
 from worker.modeling.outlines import ProductSize
 from worker.modeling.photo_camera import PosedPhoto
 from worker.modeling.textured_mesh import unit_vectors
@@ -54,6 +54,7 @@ class Projector:
     side: int  # index into atlas.SIDES, the side that the photo shows
     photo_camera: ProjectionCamera | None  # None: orthographic, straight ahead
     axis_signs: F32  # (3,) 1, or -1 where the product's other half is seen as in a mirror
+    is_room_lit: bool = False  # whether the light stays where it is, while the camera moves
 
     @property
     def is_mirrored(self) -> bool:
@@ -71,6 +72,8 @@ class Projector:
     def incident_light(self, points: F32, normals: F32) -> F32:
         """Return the light on points (n, 3) with such normals when the photo was taken, (n,)."""
         seen = normals * self.axis_signs
+        if self.is_room_lit:
+            return room_light(seen)
         if self.photo_camera is None:
             return incident_light(seen, np.stack([RIGHTS[self.side], UPS[self.side], DIRECTIONS[self.side]]))
         towards = self.photo_camera.directions_to_camera(points * self.axis_signs).mean(0)

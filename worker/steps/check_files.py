@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dam_connector.domain.adoption import ADOPTED
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import named_photos, spin_frames
+from dam_connector.domain.product import capture_of_key, named_photos
 from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import CONVERTED_MODEL, ORIGINAL_MODEL, Role
@@ -64,9 +64,10 @@ def _reference_photos(work: Work) -> Mapping[str, Sha256]:
     """Return the photos that a model is compared with, by view."""
     if work.deliverable.kind is not RunKind.MODEL:
         return {}
-    # A spin's frame beside the front is seen from above and from near: it is no photo of one side.
+    # A picture of a spin or a walk beside the front is seen from above and from near: it is no photo of one
+    # side.
     is_captured = work.facts.get("family") in ("spin", "walk")
-    frames = set(spin_frames(work.sources).values()) if is_captured else set()
+    frames = {sha for key, sha in work.sources.items() if capture_of_key(key)} if is_captured else set()
     return {v: sha256 for v, sha256 in named_photos(work.sources).items() if sha256 not in frames}
 
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, View, spin_frames
+from dam_connector.domain.product import INSPIRATION, View, capture_of_key
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
@@ -22,7 +22,7 @@ RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View
 
 
 def collect_sources(work: Work, services: Services) -> Work:
-    """Keep the photos and the spin that this deliverable can use, or find its model or its shape.
+    """Keep the photos, the spin and the walk that this deliverable can use, or find its model or its shape.
 
     Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance.
 
@@ -44,7 +44,7 @@ def collect_sources(work: Work, services: Services) -> Work:
         return _with_shape(work, services, shape)
     usable, errors = _usable_photos(work, services)
     if work.deliverable.kind is RunKind.MODEL:
-        usable |= spin_frames(work.sources)  # make_model judges them
+        usable |= {k: sha for k, sha in work.sources.items() if capture_of_key(k)}  # make_model judges them
     if _brings_model(work):
         usable[BROUGHT_MODEL] = work.sources[BROUGHT_MODEL]
     if not usable:

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from dam_connector.domain.issue import issue
-from dam_connector.domain.product import Product, View, named_photos, spin_frames
+from dam_connector.domain.issue_codes import IssueCode
+from dam_connector.domain.product import Capture, Product, View, captured_pictures, named_photos
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED
 from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import InputError
@@ -15,7 +16,7 @@ from worker.cache import cached_cut_out, cached_photo, cached_source_issues
 from worker.capture.build import build_from_spin
 from worker.capture.build_walk import build_from_walk
 from worker.capture.frames import read_frames, read_walk
-from worker.capture.photo_placing import can_place
+from worker.capture.photo_placing import can_place, require_library
 from worker.generators import await_result, first_good, photos_for_provider, provider_prompt
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
@@ -26,7 +27,12 @@ from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
 
 NO_SPIN = ("capture.not_a_spin", "capture.frame_size")  # a walk has such frames
-LOCAL_FACTS = ("family", "confidence", "views", "spin_frames")  # facts that only our own code adds
+COUNT_FACTS = {Capture.SPIN: "spin_frames", Capture.WALK: "walk_photos"}
+UNUSED_CODES: Mapping[Capture, IssueCode] = {
+    Capture.SPIN: "model.spin_unused",
+    Capture.WALK: "model.walk_unused",
+}
+LOCAL_FACTS = ("family", "confidence", "views", *COUNT_FACTS.values())  # facts that only our own code adds
 
 
 def make_model(work: Work, services: Services) -> Work:
@@ -89,37 +95,41 @@ def _provider_order(work: Work, services: Services, provider: Provider) -> Provi
 
 
 def _make_locally(work: Work, services: Services) -> Work:
-    """Return the work with a GLB that our own code built: from the spin, or else from the named photos."""
-    if not spin_frames(work.sources):
-        return _make_from_photos(work, services)
-    try:
-        return _make_from_capture(work, services)
-    except InputError as error:
-        if not named_photos(work.sources):
-            raise
-        unused = issue(
-            "model.spin_unused",
-            str(error),
-            pointer="/spin_images",
-            measured=error.measured,
-            limit=error.limit,
-        )
-        return _make_from_photos(work.with_issues(unused), services)
+    """Return the work with a GLB that our own code built: from the spin, the walk, or the named photos."""
+    for kind in Capture:
+        if not captured_pictures(work.sources, kind):
+            continue
+        try:
+            return _make_from_capture(work, services, kind)
+        except InputError as error:
+            if not named_photos(work.sources):
+                raise
+            unused = issue(
+                UNUSED_CODES[kind],
+                str(error),
+                pointer=f"/{kind.field_name}",
+                measured=error.measured,
+                limit=error.limit,
+            )
+            work = work.with_issues(unused)
+    return _make_from_photos(work, services)
 
 
-def _make_from_capture(work: Work, services: Services) -> Work:
-    """Return the work with a GLB from a spin, or from a walk where no turntable explains the frames.
+def _make_from_capture(work: Work, services: Services, kind: Capture) -> Work:
+    """Return the work with a GLB from a spin or a walk.
+
+    Where no turntable explains a spin, its frames are taken for photos of a walk.
 
     Raises:
-        InputError: The frames cannot be used, or no cameras explain them.
+        InputError: The pictures cannot be used, or no cameras explain them.
     """
     try:
-        return _make_from_frames(work, services, is_walk=False)
+        return _make_from_pictures(work, services, kind, is_walk=kind is Capture.WALK)
     except InputError as error:
-        if error.issue_code not in NO_SPIN or not can_place():
+        if error.issue_code not in NO_SPIN or kind is Capture.WALK or not can_place():
             raise
         try:
-            return _make_from_frames(work, services, is_walk=True)
+            return _make_from_pictures(work, services, kind, is_walk=True)
         except InputError as as_walk:
             raise InputError(
                 error.issue_code,
@@ -130,13 +140,15 @@ def _make_from_capture(work: Work, services: Services) -> Work:
             ) from as_walk
 
 
-def _make_from_frames(work: Work, services: Services, *, is_walk: bool) -> Work:
-    """Return the work with a GLB that our own code built from the frames of a spin or a walk.
+def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_walk: bool) -> Work:
+    """Return the work with a GLB that our own code built from the pictures of a spin or a walk.
 
     Raises:
-        InputError: The frames cannot be used, or no cameras explain them.
+        InputError: The pictures cannot be used, or no cameras explain them.
     """
-    hashes, imaging = spin_frames(work.sources), work.rules(services).imaging
+    if is_walk:
+        require_library()  # before a minute of cutting out
+    hashes, imaging = captured_pictures(work.sources, kind), work.rules(services).imaging
     labels: list[Mapping[str, str]] = []
 
     def read(key: str) -> bytes:
@@ -145,7 +157,7 @@ def _make_from_frames(work: Work, services: Services, *, is_walk: bool) -> Work:
         return data
 
     def cut_out(key: str, photo: Photo) -> Cutout:
-        return cached_cut_out(services, imaging, hashes[key], photo, f"/spin_images/{key}")
+        return cached_cut_out(services, imaging, hashes[key], photo, f"/{kind.field_name}/{key}")
 
     pictures = (tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
     words, deliverable = _description(work.product), work.deliverable
@@ -156,7 +168,7 @@ def _make_from_frames(work: Work, services: Services, *, is_walk: bool) -> Work:
     else:
         built = build_from_spin(read_frames(*pictures), size, words, **budgets)
     work = work.with_issues(*built.issues).with_facts(
-        family=built.family, confidence=built.confidence, spin_frames=len(hashes)
+        **{"family": built.family, "confidence": built.confidence, COUNT_FACTS[kind]: len(hashes)}
     )
     return _with_model(work, services, built, labels)
 

@@ -21,6 +21,7 @@ FIELDS = (
     *AXES,
     *VIEWS,
     "spin_images",
+    "walk_images",
     "inspiration_image",
     "model_url",
     "parent",
@@ -114,9 +115,10 @@ class AttributeMapping:
         others = [image for image in images if image[0] not in mapped.values()]
         order = [view for view in self._image_order if view not in mapped]
         record["images"] = images_by_view(others, order, name=str(record.get("name", ""))) | mapped
-        if "spin_images" in self._attributes:
-            spin = get_value(self._attributes["spin_images"])
-            record["spin_images"] = [str(url) for url in spin] if isinstance(spin, list) else str(spin or "")
+        for name in ("spin_images", "walk_images"):
+            if name in self._attributes:
+                found = get_value(self._attributes[name])
+                record[name] = [str(url) for url in found] if isinstance(found, list) else str(found or "")
         for name in ("inspiration_image", "model_url", "parent", "swatch"):
             if name in self._attributes:
                 record[name] = to_text(get_value(self._attributes[name]))

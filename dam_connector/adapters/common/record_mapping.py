@@ -156,7 +156,7 @@ class RecordMapping:
         return find_value(self._fields.get(f"{name}{LOCALE_MARK}{locale}", ()), record)
 
     def _field(self, name: str, record: Any) -> Any:
-        if name == "spin_images":  # a list of addresses, or the path of each
+        if name in ("spin_images", "walk_images"):  # a list of addresses, or the path of each
             found = [each for place in find_all(self._fields[name], record) for each in _as_list(place)]
             return [self._address(each) for each in found if isinstance(each, str)]
         value = find_value(self._fields.get(name, ()), record)

@@ -54,6 +54,11 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "Read the reason in the message. Take the frames with one fixed camera, all around in equal steps, "
         "and regenerate.",
     ),
+    "model.walk_unused": IssueSpec(
+        "warning",
+        "The model was made from the named photos, because none could be made from the walk.",
+        "Read the reason in the message. Take the photos as docs/photos.md says, and regenerate.",
+    ),
     "model.dimensions_missing": IssueSpec(
         "warning",
         "The product's size is not known on every axis, so the size of the model is a guess.",

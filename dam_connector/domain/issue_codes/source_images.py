@@ -61,6 +61,11 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The spin cannot be used, so the model is made from the named photos.",
         "Give 8 to 72 frames of a full turn in equal steps, each a readable picture of at most 16 MB.",
     ),
+    "source.walk": IssueSpec(
+        "warning",
+        "The walk around the product cannot be used, so the model is made without it.",
+        "Give 12 to 72 photos, better 20 to 60, each a readable picture of at most 16 MB.",
+    ),
     "source.missing_view": IssueSpec(
         "error",
         "The deliverable needs a view for which the product has no usable picture.",

@@ -1,0 +1,80 @@
+"""Mattes of a walk: rods that cut-outs lost come back, other things go, and a product like its ground stays."""
+
+import cv2
+import numpy as np
+import pytest
+
+from dam_connector.domain.product import Dimensions
+from tests.unit.true_shapes import chair
+from tests.walks import walk_cameras, walk_photos
+from worker.capture.build_walk import without_other_things
+from worker.capture.frame_camera import FrameCamera
+from worker.capture.ground_plate import ground_share
+from worker.capture.known_box import limit_to_box
+from worker.capture.outline_stack import stack_outlines
+from worker.capture.thin_parts import find_thin_parts, with_thin_parts
+
+COUNT = 16
+BOUNDS = (np.array([-0.45, 0, -0.45]), np.array([0.45, 1.0, 0.45]))
+Walk = tuple[dict[int, np.ndarray], dict[int, FrameCamera]]
+
+
+@pytest.fixture(scope="module")
+def walk() -> Walk:
+    truth = chair()
+    cameras = walk_cameras(truth, COUNT)
+    photos = walk_photos(truth, cameras)
+    return {n: photo.alpha for n, photo in enumerate(photos)}, {n: c for n, (_, c) in enumerate(cameras)}
+
+
+def test_a_leg_that_some_cut_outs_lost_comes_back(walk: Walk) -> None:
+    true, cameras = walk
+    mattes = dict(true)
+    for number in range(0, COUNT, 4):
+        mattes[number] = true[number].copy()
+        rows = np.flatnonzero(true[number].any(1))
+        mattes[number][rows[-1] - len(rows) // 4 :] = 0  # the ends of the legs
+    listed = list(cameras.values())
+    grounds = {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
+    parts = find_thin_parts(BOUNDS, listed, stack_outlines(list(mattes.values()), 256))
+    found = with_thin_parts(mattes, cameras, grounds, parts)
+    for number in range(0, COUNT, 4):
+        lost = (true[number] > 127) & (mattes[number] < 127)
+        assert ((found[number] > 127) & lost).sum() > 0.6 * lost.sum() > 20
+    assert all((found[n] > 127).sum() < 1.1 * (true[n] > 127).sum() for n in found)
+    on_ground = {n: np.ones(matte.shape, bool) for n, matte in mattes.items()}
+    same = with_thin_parts(mattes, cameras, on_ground, parts)  # where a photo shows ground there is no leg
+    assert all((same[n] == mattes[n]).all() for n in mattes)
+
+
+def test_pieces_of_a_rug_are_no_product(walk: Walk) -> None:
+    true, cameras = walk
+    mattes = dict(true)
+    for number in range(0, COUNT, 3):
+        mattes[number] = cv2.ellipse(true[number].copy(), (25, 215), (20, 10), 0, 0, 360, 255, -1)
+    found = without_other_things(mattes, cameras, BOUNDS)
+    for number, matte in found.items():
+        assert np.abs(matte.astype(int) - true[number]).max() < 40
+
+
+def test_a_place_that_few_photos_take_for_ground_is_product(walk: Walk) -> None:
+    cameras = walk[1]
+    points = np.zeros((1, 3), np.float32)
+    everywhere, nowhere = np.ones((240, 240), bool), np.zeros((240, 240), bool)
+    grounds = {n: everywhere if n < 4 else nowhere for n in cameras}
+    assert ground_share(points, cameras, grounds, dict.fromkeys(cameras, nowhere))[0] == 4 / COUNT
+    hidden = {n: everywhere if n >= 8 else nowhere for n in cameras}  # by the upper part of the product
+    assert ground_share(points, cameras, grounds, hidden)[0] == 0.5
+
+
+def test_a_tip_of_specks_counts_as_height_and_is_one_piece() -> None:
+    field = np.full((40, 90, 40), -3, np.float32)
+    field[5:35, 5:60, 5:35] = 2
+    for row in (66, 67, 74, 79):
+        field[20, row, 20] = 1
+    size = Dimensions(width_m=0.30, height_m=0.75, depth_m=0.30)
+    found = limit_to_box(field, size)
+    rows, columns = np.flatnonzero((found > 0).any((0, 2))), np.flatnonzero((found > 0).any((1, 2)))
+    assert rows[0] == 5 and rows[-1] == 79 and len(rows) == 75 and len(columns) == 30
+    without = limit_to_box(field, Dimensions(width_m=0.30, height_m=0.55, depth_m=0.30))
+    assert np.flatnonzero((without > 0).any((0, 2)))[-1] == 59

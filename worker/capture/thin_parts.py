@@ -1,0 +1,76 @@
+"""Thin parts that single cut-outs lost: rods and rails that most photos of a walk show.
+
+A cut-out loses a rod where that is like what is behind it, each in another place. As a hull keeps what nearly
+all outlines have, a few such cut-outs would carve the rod away. So a thin part that most photos show is put
+back into the mattes that lack it, unless the photo shows the ground there. Thick parts are not: their hull
+bulges where few photos see a side edge-on, and the bulge would be put back as well.
+"""
+
+from collections.abc import Mapping
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from worker.capture.carving import Box, grid_of_box
+from worker.capture.frame_camera import FrameCamera
+from worker.capture.ground_plate import cells_in_photo
+from worker.capture.outline_agreement import CELLS, MARGIN_CELLS, common_hull, tighter_box
+from worker.capture.outline_stack import OutlineStack
+
+F32 = NDArray[np.float32]
+U8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+MIN_VOTES = 0.6  # of the photos that must show a thin part
+THIN_CELLS = 2.5  # radius of the ball that does not fit into a thin part
+LEAST_PART_SHARE = 0.0005  # of the photo: smaller parts are noise
+MARGIN_PX = 3  # from a matte, within which nothing is put back
+
+
+def find_thin_parts(bounds: Box, cameras: list[FrameCamera], outlines: OutlineStack) -> tuple[F32, float]:
+    """Return the cells of thin parts that most outlines show, (n, 3), and the size of a cell.
+
+    Args:
+        bounds: A box around the product.
+        cameras: The cameras, by the number of the photo.
+        outlines: The outlines.
+    """
+    grid = grid_of_box(*tighter_box(bounds, cameras, outlines, MIN_VOTES), CELLS, MARGIN_CELLS)
+    hull = common_hull(grid, cameras, outlines, MIN_VOTES).reshape(grid.shape) > 0
+    depth = ndimage.distance_transform_edt(hull)
+    thick = ndimage.distance_transform_edt(depth <= THIN_CELLS) <= THIN_CELLS + 1
+    return grid.centres(np.flatnonzero(hull & ~thick)), grid.step
+
+
+def with_thin_parts(
+    mattes: Mapping[int, U8],
+    cameras: Mapping[int, FrameCamera],
+    grounds: Mapping[int, Mask],
+    parts: tuple[F32, float],
+) -> dict[int, U8]:
+    """Return mattes, (h, w) each, with the thin parts that they lack.
+
+    Args:
+        mattes: By the number of the photo.
+        cameras: Likewise.
+        grounds: Where each photo looks like the ground, reduced in size.
+        parts: Of `find_thin_parts`.
+    """
+    cells, step = parts
+    found = dict(mattes)
+    for number, camera in cameras.items() if len(cells) else ():
+        matte, ground = mattes[number], grounds[number]
+        small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA)
+        grown = cv2.dilate(small, np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)) > 127
+        shown = cells_in_photo(cells, step, camera, matte.shape[::-1])
+        lost = (shown & ~grown & ~ground).astype(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(lost, connectivity=8)
+        is_part = stats[:, cv2.CC_STAT_AREA] >= LEAST_PART_SHARE * lost.size
+        is_part[0] = False
+        # up to the matte, so that no gap is left
+        add = cv2.dilate(is_part[labels].astype(np.uint8), np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8))
+        add = add * np.uint8(255) * (shown & ~ground)
+        found[number] = cv2.max(matte, cv2.resize(add, matte.shape[::-1], interpolation=cv2.INTER_LINEAR))
+    return found
