@@ -33,7 +33,7 @@ from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.lost_parts import restore_lost_parts
 from worker.imaging.lost_print import lost_letters
-from worker.imaging.mask_repair import repair_mask
+from worker.imaging.mask_repair import open_agreed, repair_mask, settle_opacity
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -62,6 +62,7 @@ MAX_DISPUTED_SHARE = 0.1  # of the product: more that the classical mask alone h
 MAX_FRAME_SHARE = 0.2  # of the frame that the rectangle may cover
 MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where the rectangle ends
 SURE = 0.6  # probability from which a mask is left as it is
+MAX_FOR_AGREED_OPENINGS = 0.5  # probability up to which openings of both masks are believed
 MAX_FOR_OPENINGS = 0.3  # probability up to which openings are sought: white labels look like some
 
 
@@ -137,13 +138,21 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
         looked = {"first": looks.first, "second": looks.second}
         mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
-    if source is Source.CLASSICAL and classical is not None:
+
+    def made(mask: F32) -> tuple[Cutout, CutoutEvidence]:
         found = classical
-    else:
-        alpha = _full_size(photo.rgb, mask, source)
-        rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
-        found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
-    evidence = gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
+        if source is not Source.CLASSICAL or found is None:
+            alpha = _full_size(photo.rgb, mask, source)
+            rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
+            found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
+        return found, gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
+
+    found, evidence = made(mask)
+    if source in (Source.FIRST_LOOK, Source.SECOND_LOOK) and evidence.probability < MAX_FOR_AGREED_OPENINGS:
+        opened = open_agreed(small, mask, own)
+        if opened is not mask:
+            mask = opened
+            found, evidence = made(mask)
     is_disputed = _is_disputed(mask > 0.5, own > 0.5, confidence, busy)
     return found, replace(evidence, is_disputed=is_disputed)
 
@@ -250,6 +259,8 @@ def _full_size(rgb: U8, mask: F32, source: Source) -> U8:
     alpha = np.zeros((height, width), np.uint8)
     led = guide_mask(np.ascontiguousarray(rgb[rows, columns]), coarse[rows, columns], radius)
     alpha[rows, columns] = led * 255 + 0.5
+    if source is not Source.FINE:
+        alpha[rows, columns] = settle_opacity(np.ascontiguousarray(alpha[rows, columns]), radius)
     return alpha
 
 
