@@ -7,6 +7,7 @@ import pytest
 from worker.imaging.composition import Studio, compose_studio
 from worker.imaging.cutout import Cutout
 from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, reflection
+from worker.imaging.scene_shadows import under_shadow
 
 
 def table(*, oblique: bool) -> np.ndarray:
@@ -111,3 +112,10 @@ def test_a_reflection_shows_on_any_ground() -> None:
         else:
             assert (mirror.rgb[below, 150, 1] < plain.rgb[below, 150, 1] - 8).all()
         assert (mirror.rgb[150, 150] == plain.rgb[150, 150]).all()
+
+
+def test_the_shade_below_a_balls_side_has_no_upright_edge() -> None:
+    ball = cv2.circle(np.zeros((400, 400), np.float32), (200, 200), 120, 1, -1)
+    shade = under_shadow(ball, ground_line(ball, oblique=False))
+    assert np.where(ball > 0, 0, shade)[300:325].max() > 0.3  # near the point where it touches
+    assert np.abs(np.diff(shade[:, 60:110], axis=1)).max() < 0.02 and shade[:240].max() < 0.05

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.mask_repair import repair_mask
+from worker.imaging.mask_repair import open_agreed, repair_mask, settle_opacity
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -56,3 +56,26 @@ def test_a_hole_of_another_colour_than_the_background_is_filled() -> None:
 def test_a_mask_without_background_around_it_stays() -> None:
     everything = np.ones(SHAPE, np.float32)
     assert repaired(photo((30, 30, 40)), everything, own=everything, second=everything) is everything
+
+
+def test_a_doubted_mask_is_open_where_both_the_background_and_the_classical_mask_say_so() -> None:
+    dark, labelled = photo((30, 30, 40)), photo((30, 30, 40), (235, 238, 240))
+    assert (repaired(dark, DISC, own=RING, second=DISC) == DISC).all()  # a good mask stays
+    assert np.array_equal(open_agreed(dark, DISC, RING) > 0.5, RING > 0)
+    assert open_agreed(dark, DISC, DISC) is DISC
+    assert open_agreed(labelled, DISC, RING) is DISC  # not the background's colour
+    noise = np.random.default_rng(1).integers(0, 255, (*SHAPE, 3), np.uint8)
+    assert open_agreed(np.where(RING[..., None] > 0, dark, noise), DISC, RING) is DISC
+
+
+def test_ghosts_and_stains_are_rounded_and_soft_edges_stay() -> None:
+    soft = np.asarray(cv2.GaussianBlur(DISC, (0, 0), 3) * 255, np.uint8)
+    assert np.array_equal(settle_opacity(soft, 5), soft)
+    ghost, stain = (slice(20, 40), slice(20, 60)), (slice(130, 160), slice(130, 170))
+    stained = soft.copy()
+    stained[ghost], stained[stain] = 80, 170
+    settled = settle_opacity(stained, 5)
+    assert settled[ghost].max() == 0 and settled[stain].min() == 255
+    assert np.array_equal(settled[100:125], soft[100:125])
+    undecided = np.where(DISC > 0, np.uint8(170), np.uint8(0))
+    assert settle_opacity(undecided, 5) is undecided

@@ -107,6 +107,22 @@ def test_the_look_of_a_large_net_is_taken_as_it_is(monkeypatch: pytest.MonkeyPat
     assert overlap(found.alpha > 127, np.roll(DISC, 40, 1) > 0) > 0.95
 
 
+@pytest.mark.parametrize(("length", "source"), [(130, Source.CLASSICAL), (290, Source.FINE)])
+def test_the_clear_classical_mask_gives_back_what_a_large_net_lost(
+    monkeypatch: pytest.MonkeyPatch, length: int, source: Source
+) -> None:
+    """A little more is a part of the product; much more is a hand or another product."""
+    seen = DISC.copy()
+    for row in range(180, 420, 30):
+        seen[row : row + 15, 130 : 130 + length] = 0
+    picture = cv2.resize(seen.astype(np.float32), (1024, 1024))
+    monkeypatch.setattr(SalientNet, "look", lambda self, rgb: picture)
+    found, evidence = cut_out_with_evidence(ball(), SalientNet(Path("isnet.onnx")))
+    assert evidence.source is source
+    whole = overlap(found.alpha > 127, DISC > 0) > 0.99
+    assert whole == (source is Source.CLASSICAL)
+
+
 def test_a_photos_own_transparency_needs_no_net(net: SalientNet) -> None:
     photo = Photo(rgb=ball().rgb, alpha=DISC * 255, format="PNG")
     found = cut_out_product(photo, net)

@@ -113,3 +113,19 @@ def test_what_is_cut_off_is_a_doubt_or_a_refusal() -> None:
     assert "left" in find_pose(outline(box, "left"), PoseHints()).doubt
     assert "left" in find_pose(outline(box, "left", "top", "right"), PoseHints()).refusal
     assert not find_pose(outline(box, "bottom", "top"), PoseHints(has_person=True)).refusal
+
+
+def test_a_shoe_that_hangs_on_its_heel_was_not_photographed_standing() -> None:
+    hanging = find_pose(outline(fill((60, 300), (340, 170), (330, 110), (90, 230))), PoseHints())
+    assert hanging.pose is Pose.LIES and "tilted" in hanging.doubt
+    turned = find_pose(outline(fill((60, 300), (340, 240), (340, 100), (60, 160))), PoseHints())
+    assert turned.pose is Pose.UPRIGHT and not turned.doubt
+
+
+def test_a_cable_that_leaves_the_photo_is_a_doubt_about_the_scene() -> None:
+    def drawn(mask: np.ndarray, end: int) -> None:
+        cv2.rectangle(mask, (100, 100), (250, 300), 255, -1)
+        cv2.line(mask, (250, 290), (end, 290), 255, 5)
+
+    assert "right" in find_pose(outline(lambda m: drawn(m, SIDE)), PoseHints()).doubt
+    assert not find_pose(outline(lambda m: drawn(m, SIDE - 20)), PoseHints()).doubt

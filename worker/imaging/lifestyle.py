@@ -51,7 +51,8 @@ REFLECTION_REACH = 0.125  # of the picture's height
 SHADE_TINT = (1.0, 0.985, 0.96)  # of the light that a shadow takes, by channel: shadows are a little blue
 VIGNETTE, GRAIN = 0.10, 0.010  # of the light
 MIDDLE_TONE = 0.55  # of a channel, linear: a darker wall gets a lighter ground, and the reverse
-PLINTH_REACH = 0.68  # of the width of what stands on it
+PLINTH_REACH = 0.68  # of the width of what touches it
+MIN_PLINTH_REACH, OBLIQUE_PLINTH_REACH = 0.36, 0.54  # of the product's width; its base is seen from above
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +149,7 @@ def _upright(
     contact = contact_shadow(alpha, line, oblique=finding.oblique)
     under = under_shadow(alpha, line)
     if chosen.prop == "plinth":
-        top = draw_plinth(picture, stage, _base(alpha, line), _plinth_colour(colour))
+        top = draw_plinth(picture, stage, _base(alpha, line, oblique=finding.oblique), _plinth_colour(colour))
         cast, contact, under = cast * (0.25 + 0.75 * top), contact * top, under * top
     gloss = MATERIALS[chosen.surface].gloss if chosen.surface else 0.0
     if gloss:
@@ -196,7 +197,7 @@ def _plinth_colour(colour: Colour) -> Colour:
     return red, green, blue
 
 
-def _base(alpha: F32, line: F32) -> tuple[float, float, float]:
+def _base(alpha: F32, line: F32, *, oblique: bool) -> tuple[float, float, float]:
     """Return middle column, middle row and half width of the plinth below a product."""
     solid = alpha > 0.5
     columns = np.flatnonzero(solid.any(0))
@@ -205,7 +206,8 @@ def _base(alpha: F32, line: F32) -> tuple[float, float, float]:
     left, right = float(near[0]), float(near[-1])
     rows = line[near]
     middle_row = (float(rows.min()) + float(rows.max())) / 2 - 0.004 * len(alpha)
-    reach = max(PLINTH_REACH * (right - left), 0.36 * len(columns), 0.10 * alpha.shape[1])
+    least = OBLIQUE_PLINTH_REACH if oblique else MIN_PLINTH_REACH
+    reach = max(PLINTH_REACH * (right - left), least * len(columns), 0.10 * alpha.shape[1])
     return (left + right) / 2, middle_row, min(reach, 0.62 * alpha.shape[1])
 
 

@@ -33,7 +33,7 @@ from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.lost_parts import restore_lost_parts
 from worker.imaging.lost_print import lost_letters
-from worker.imaging.mask_repair import repair_mask
+from worker.imaging.mask_repair import open_agreed, repair_mask, settle_opacity
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -62,6 +62,8 @@ MAX_DISPUTED_SHARE = 0.1  # of the product: more that the classical mask alone h
 MAX_FRAME_SHARE = 0.2  # of the frame that the rectangle may cover
 MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where the rectangle ends
 SURE = 0.6  # probability from which a mask is left as it is
+MAX_FOR_CLASSICAL = 0.5  # probability up to which the classical mask may correct the net's
+MAX_LOST_BY_FINE = 0.25  # of a large net's area: more that the classical mask has is something else
 MAX_FOR_OPENINGS = 0.3  # probability up to which openings are sought: white labels look like some
 
 
@@ -137,13 +139,21 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
         looked = {"first": looks.first, "second": looks.second}
         mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
-    if source is Source.CLASSICAL and classical is not None:
+
+    def made(source: Source, mask: F32) -> tuple[Cutout, CutoutEvidence]:
         found = classical
-    else:
-        alpha = _full_size(photo.rgb, mask, source)
-        rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
-        found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
-    evidence = gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
+        if source is not Source.CLASSICAL or found is None:
+            alpha = _full_size(photo.rgb, mask, source)
+            rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
+            found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
+        return found, gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
+
+    found, evidence = made(source, mask)
+    if evidence.probability < MAX_FOR_CLASSICAL:
+        better = _reconsidered(small, source, mask, own=own, confidence=confidence, busy_share=busy)
+        if better[1] is not mask:
+            source, mask = better
+            found, evidence = made(source, mask)
     is_disputed = _is_disputed(mask > 0.5, own > 0.5, confidence, busy)
     return found, replace(evidence, is_disputed=is_disputed)
 
@@ -219,6 +229,21 @@ def _is_disputed(product: Mask, mine: Mask, confidence: float, busy_share: float
     return bool(is_clear and extra > MAX_DISPUTED_SHARE)
 
 
+def _reconsidered(
+    small: U8, source: Source, mask: F32, *, own: F32, confidence: float, busy_share: float
+) -> tuple[Source, F32]:
+    """Return the source and the mask that take the place of a doubted one; the same where none is better."""
+    if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
+        return source, open_agreed(small, mask, own)
+    seen, mine = mask > 0.5, own > 0.5
+    area = max(1, int(seen.sum()))
+    holds = (seen & ~mine).sum() <= MAX_MISSING_SHARE * area
+    is_clear = confidence >= MIN_CLASSICAL_CONFIDENCE and busy_share < MAX_PRINT_BUSY_SHARE
+    if source is Source.FINE and is_clear and holds and (mine & ~seen).sum() <= MAX_LOST_BY_FINE * area:
+        return Source.CLASSICAL, own
+    return source, mask
+
+
 def _rectangle(mine: Mask) -> Mask | None:
     """Return the convex hull of the classical mask where it is a rectangle that the mask nearly fills."""
     points = cv2.findNonZero(mine.astype(np.uint8))
@@ -250,6 +275,8 @@ def _full_size(rgb: U8, mask: F32, source: Source) -> U8:
     alpha = np.zeros((height, width), np.uint8)
     led = guide_mask(np.ascontiguousarray(rgb[rows, columns]), coarse[rows, columns], radius)
     alpha[rows, columns] = led * 255 + 0.5
+    if source is not Source.FINE:
+        alpha[rows, columns] = settle_opacity(np.ascontiguousarray(alpha[rows, columns]), radius)
     return alpha
 
 

@@ -32,6 +32,9 @@ NEAR_LOWEST = 0.03  # of the product's size: how near to the lowest point a side
 # photo of a level product is.
 MAX_CORNER, STEEP_SIDE, MAX_CORNER_STEEP = 0.6, 1.6, 0.4
 TURNED_SLOPE = 0.7  # tangent of 35 degrees, by which a product with one visible side is taken to be turned
+# The steepest side of a base of which the other is not seen: turned so far, by the highest of these cameras.
+MAX_ONE_SIDE = TURNED_SLOPE * float(np.sin(np.radians(HERO_MAX_DEG)))
+THIN_SHARE = 0.004  # of a side of the frame: a cable that leaves the photo covers more
 GROUND_GAP = 0.035  # of the product's size: what is nearer to the ground line touches it
 BALANCE_MARGIN = 0.08  # of the product's width: how far the centre may be outside of what touches
 MIN_SUPPORT = 0.05  # of the product's width
@@ -87,6 +90,22 @@ def find_pose(cutout: Cutout, hints: PoseHints) -> PoseFinding:
         return _cut_off(Pose.WORN, touched)
     if touched:
         return _cut_off(Pose.CROPPED, touched)
+    finding = _whole(cutout, hints)
+    leaving = _thin_parts_at_frame(cutout.alpha)
+    if leaving and not finding.doubt:
+        doubt = f"a thin part, e.g. a cable, is cut off by the photo's frame at: {', '.join(leaving)}"
+        return replace(finding, doubt=doubt)
+    return finding
+
+
+def _thin_parts_at_frame(alpha: U8) -> tuple[str, ...]:
+    """Return the sides of the photo's frame at which a part ends that is too thin to touch the side."""
+    sides = {"left": alpha[:, 0], "right": alpha[:, -1], "top": alpha[0], "bottom": alpha[-1]}
+    return tuple(side for side, rim in sides.items() if (rim > 127).mean() > THIN_SHARE)
+
+
+def _whole(cutout: Cutout, hints: PoseHints) -> PoseFinding:
+    """Return the pose of a product that is whole in its photo."""
     if hints.usual_pose in (Pose.HANGS, Pose.LEANS) and hints.view in (View.FRONT, View.TOP):
         return PoseFinding(pose=Pose(hints.usual_pose))
     if hints.view == View.TOP or hints.usual_pose in (Pose.LIES, Pose.WORN):
@@ -111,6 +130,8 @@ def _upright(mask: U8, hints: PoseHints) -> PoseFinding:
     lying = PoseFinding(pose=Pose.LIES, elevation_deg=90.0)
     if outline.is_on_a_corner():
         return replace(lying, doubt="the product seems to balance on a corner, so it was laid down")
+    if outline.is_tilted():
+        return replace(lying, doubt="the product seems to hang or to be tilted, so it was laid down")
     if outline.floats() or not outline.is_balanced() or (outline.is_cord() and not hints.is_known_kind):
         return lying
     return PoseFinding(pose=Pose.UPRIGHT, oblique=oblique, elevation_deg=elevation)
@@ -183,6 +204,11 @@ class _Outline:
         return left * right > MAX_CORNER or (
             max(left, right) > STEEP_SIDE and left * right > MAX_CORNER_STEEP
         )
+
+    def is_tilted(self) -> bool:
+        """Return whether the product rises to one side alone, steeper than a level product that is turned."""
+        left, right = self._sides()
+        return min(left, right) == 0 and max(left, right) > MAX_ONE_SIDE
 
     def _ground(self) -> F32:
         """Return the row of the lower hull under each column of the product."""

@@ -17,13 +17,10 @@ from worker.imaging.usual_products import UsualProduct, usual_product
 
 NEUTRAL = (
     "studio",
-    "plinth",
-    "arch",
     "plaster",
     "block",
     "gradient",
     "blinds",
-    "concrete",
 )  # themes where no word is known
 GUESSED_M = 0.3  # the longer side, where a prompt asks for a set with a scale and no size is known
 PALETTE_SHARE = 0.72  # of a palette's colour, the rest stays the set's own

@@ -56,7 +56,6 @@ SETS = (
         poses=ON_GROUND,
         prop="plinth",
         shade="leaves",
-        needs_scale=False,
         max_m=1.2,
     ),
     SceneSet(
@@ -177,7 +176,7 @@ SETS = (
         poses=ON_GROUND,
         surface="plaster",
         wall="arch",
-        needs_scale=False,
+        max_m=1.5,
     ),
     SceneSet(
         name="two colours",

@@ -16,6 +16,8 @@ DEPTH_OF_RADIUS = 0.42  # of the largest circle in the outline
 UNDER_REACH = 0.20  # of the product's size: how low a part is that darkens the ground
 UNDER_BEHIND = 0.05  # of the product's size: the ground behind a part's lower edge that is dark as well
 UNDER_STRENGTH = 0.93
+UNDER_FADE = 0.055  # of the product's size: how far up the shade is seen; the ground goes away from there
+UNDER_BLUR_ACROSS, UNDER_BLUR_DOWN = 0.05, 0.014  # of the product's size
 
 
 def depth_of(alpha: F32) -> float:
@@ -63,7 +65,12 @@ def under_shadow(alpha: F32, ground: F32) -> F32:
     dark = np.exp(-gap / np.float32(UNDER_REACH * size)) * (gap > 1)
     rows = np.arange(len(alpha), dtype=np.float32)[:, None]
     below = ((rows > bottom - UNDER_BEHIND * size) & (rows <= ground)).astype(np.float32) * dark
-    return np.asarray(UNDER_STRENGTH * gaussian_blur(np.asarray(below, np.float32), 0.014 * size), np.float32)
+    # near its own gap a low part shades the ground up to its edge, a high part, e.g. a ball's side, does not
+    height = np.maximum(0, ground - rows - UNDER_BEHIND * size)
+    below *= np.exp(-height / np.float32(UNDER_FADE * size))
+    blurs = max(0.6, UNDER_BLUR_ACROSS * size), max(0.6, UNDER_BLUR_DOWN * size)
+    soft = cv2.GaussianBlur(np.asarray(below, np.float32), (0, 0), sigmaX=blurs[0], sigmaY=blurs[1])
+    return np.asarray(UNDER_STRENGTH * soft, np.float32)
 
 
 def leaning_shadow(alpha: F32, foot: float, light: int) -> F32:
