@@ -236,6 +236,12 @@ def test_an_event_of_saleor_about_a_medium_or_a_variant_is_about_its_product(
             opened("saleor").source().normalize(inbound)
 
 
+def test_saleor_s_texts_in_further_locales(opened: Callable[[str], Opened]) -> None:
+    (vase,) = opened("saleor").source(locales=["de-at", "fr"]).fetch("UHJvZHVjdDox")
+    assert vase.name == "Vase"
+    assert vase.translations == {"de-AT": {"name": "Blumenvase", "description": "Eine blaue Vase."}}
+
+
 def test_a_deleted_variant_of_saleor_is_a_change_of_its_product(
     opened: Callable[[str], Opened], clock: TestClock
 ) -> None:
