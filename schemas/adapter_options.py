@@ -82,12 +82,14 @@ def _table(meaning: str, *keys: str, **more: Any) -> fields.Dict:
     return fields.Dict(keys=key, metadata={"description": meaning}, **more)
 
 
-def _mapping(*, image_order: bool = True) -> Options:
+def _mapping(*, image_order: bool = True, locales: bool = False) -> Options:
     order = {"image_order": _texts("The views of images that name none.", validate.OneOf(VIEWS))}
+    further = {"locales": _texts("Further locales whose texts are taken in.", LOCALE)}
     return {
         "attributes": _table("The vendor's attribute for our fields."),
         "unit": _choice("Unit of lengths that are plain numbers.", *METRES_PER_UNIT),
         **(order if image_order else {}),
+        **(further if locales else {}),
     }
 
 
@@ -119,15 +121,14 @@ def _token(meaning: str = "Access token") -> Options:
 
 
 _BASE = {"base_url": _url("Address of the server.", required=True)}
+_SHOPIFY: Options = {**_BASE, **_token(), "api_version": _text("e.g. 2026-10.")}
 _OTHER_BASE = {"base_url": _url("Address of the API; the vendor's own when absent.")}
 _USER = {"user": _text("Login name."), "password": _secret("Its password")}
 _WOO_KEYS = {
     "consumer_key": _secret("Key of the REST API"),
     "consumer_secret": _secret("Secret of the key"),
 }
-_HOOKS = {
-    "secrets": _secrets("Secrets of its webhooks.", required=True, validate=validate.Length(min=1)),
-}
+_HOOKS = {"secrets": _secrets("Secrets of its webhooks.", required=True, validate=validate.Length(min=1))}
 _MINUTES = {"longest_minutes": _number("Minutes until a task counts as failed.", 1, 600)}
 _KEY = {"api_key": _secret("API key")}
 _METADATA = {
@@ -174,9 +175,8 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             "identifier": _text("The attribute that holds the SKU."),
             "time_zone": _text("Time zone of the server, e.g. Europe/Paris."),
             "locale": _text("The locale to prefer."),
-            "locales": _texts("Further locales whose texts are taken in.", LOCALE),
             "scope": _text("The channel to prefer."),
-            **_mapping(image_order=False),
+            **_mapping(image_order=False, locales=True),
             "assets": _table("Family and media attribute of each asset collection."),
             "write_back": _table("Attributes that are written.", "ar_url", "status", values=fields.String()),
         },
@@ -185,9 +185,9 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             **_token(),
             "secrets": _secrets("Secrets of its webhooks."),
             "app_id": _text("Id of the app."),
-            **_mapping(),
+            **_mapping(locales=True),
         },
-        "shopify": {**_BASE, **_token(), "api_version": _text("e.g. 2026-10."), **_HOOKS, **_mapping()},
+        "shopify": {**_SHOPIFY, **_HOOKS, **_mapping(locales=True)},
         "vendure": {**_BASE, **_USER, **_HOOKS, **_mapping()},
         "woocommerce": {**_BASE, **_WOO_KEYS, **_HOOKS, **_mapping()},
         "memory": {"secret": _secret("Secret of its webhooks")},
@@ -342,7 +342,7 @@ OPTIONS: Mapping[str, Mapping[str, Options]] = {
             **_LANGUAGES,
         },
         "saleor": {"api_url": _url("Address of the GraphQL API.", required=True), **_token(), **_SHOP},
-        "shopify": {**_BASE, **_token(), "api_version": _text("e.g. 2026-10."), **_SHOP},
+        "shopify": {**_SHOPIFY, **_SHOP},
         "vendure": {**_BASE, **_USER, **_media()},
         "woocommerce": {**_BASE, **_WOO_KEYS, **_USER, **_media()},
     },

@@ -4,6 +4,7 @@ The input hash of a run has all fields of its deliverable, also those that chang
 are kept from release to release, since a new one would make, and pay, every asset again.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from dam_connector.domain.planning import PlannedRun, input_hash
@@ -16,6 +17,8 @@ from dam_connector.store.run_records import base_input_hash
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.publish import build_listing, channels_of, languages_of, listing_sha256, locale_of
 from dam_connector.wiring import Services
+
+_TEXT_OPTIONS = ("locale", "languages", "order")  # of a channel: they change its listings, and no file
 
 
 def known_input_hash(services: Services, product: Product, planned: PlannedRun, rules: Rules) -> str:
@@ -36,19 +39,40 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
     return base if base in same else planned.input_hash
 
 
-def send_changed_texts(services: Services, product: Product) -> None:
+def channels_with_other_texts(before: Rules, rules: Rules) -> set[str]:
+    """Return the channels that get other texts, or pictures in another order, by new rules."""
+    return {
+        name
+        for name, connection in rules.channel.items()
+        if (known := before.channel.get(name))
+        and any(connection.options.get(option) != known.options.get(option) for option in _TEXT_OPTIONS)
+    }
+
+
+def send_changed_texts(services: Services, product: Product, channels: Collection[str] = ()) -> int:
     """Plan a publication for each channel in whose languages the texts of a live product have changed.
 
     A changed translation makes nothing anew, so that no approval would bring it to the channel.
+
+    Args:
+        channels: channels whose options changed, so that all their products are compared, in the lane of
+            batches; none: the channels that want a language.
+
+    Returns:
+        How many publications were planned.
     """
-    rules = services.rules.current()
+    rules, count = services.rules.current(), 0
     for channel, sent in services.channel_listings.of_product(product.sku).items():
-        if not sent.assets or not (locale_of(rules, channel) or languages_of(rules, channel)):
+        wants_language = locale_of(rules, channel) or languages_of(rules, channel)
+        if not sent.assets or not (channel in channels if channels else wants_language):
             continue
         sha256 = listing_sha256(build_listing(services, channel, product))
         if not services.channel_listings.has_content(channel, product.sku, sha256):
             version = services.assets.versions(sent.assets[0])[0]  # its run sends the whole listing
-            plan_follow_up(services, version, RunKind.PUBLISH, unique_input_hash("texts", services))
+            request, bulk = unique_input_hash("texts", services), bool(channels)
+            plan_follow_up(services, version, RunKind.PUBLISH, request, bulk=bulk)
+            count += 1
+    return count
 
 
 def bring_live_version_in_line(

@@ -18,7 +18,11 @@ from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.catalog_state import Slot
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.rules_archive import changed_keys
-from dam_connector.usecases.changed_channels import known_input_hash
+from dam_connector.usecases.changed_channels import (
+    channels_with_other_texts,
+    known_input_hash,
+    send_changed_texts,
+)
 from dam_connector.usecases.consistency_checks import check_records, repair_records
 from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import can_be_made, needed_runs, plan_runs
@@ -74,10 +78,21 @@ def _add_page(services: Services, effect: RulesEffect, records: list[ProductReco
         effect.products += 1
         if can_be_made(record, rules):
             _add_runs(services, effect, record, rules, inputs)
+    sent_again = _channels_to_compare(services, rules)
     for slot, channels in live.items():
         wanted = _channels(rules, products[slot.sku], slot.deliverable)
-        effect.published.update(wanted - channels)
+        effect.published.update(wanted - channels | wanted & sent_again)
         effect.withdrawn.update(channels - wanted)
+
+
+def _channels_to_compare(services: Services, rules: Rules) -> set[str]:
+    """Return the channels whose listings have other texts than by the rules that were applied last."""
+    note = progress(services)
+    if not note:
+        return set()
+    applied = services.rules.with_fingerprint(note["fingerprint"])
+    left = set() if note.get("done") else set(note.get("channels", ()))
+    return channels_with_other_texts(applied, rules) | left
 
 
 def _add_runs(
@@ -131,12 +146,14 @@ def apply_rules(services: Services, *, by: str, fingerprint: str = "") -> Rules:
             raise StateConflict("plugin.json has changed since; look again at what it does")
         services.rules.accept()
         services.audit.add("rules_applied", by=by, subject=rules.fingerprint[:12])
-        _start(services, rules.fingerprint)
+        _start(services, rules)
     return rules
 
 
-def _start(services: Services, fingerprint: str) -> None:
-    services.notes.set(NOTE, {"fingerprint": fingerprint, "before": "", "planned": 0, "published": 0})
+def _start(services: Services, rules: Rules) -> None:
+    channels = sorted(_channels_to_compare(services, rules))
+    note = {"fingerprint": rules.fingerprint, "before": "", "planned": 0, "published": 0}
+    services.notes.set(NOTE, {**note, "channels": channels})
 
 
 def progress(services: Services) -> dict[str, Any]:
@@ -155,7 +172,7 @@ def continue_change(services: Services) -> int:
         return 0
     if note["fingerprint"] != current.fingerprint:
         if current.changes.apply == Apply.AUTOMATIC:
-            _start(services, current.fingerprint)
+            _start(services, current)
         return 0
     if note.get("done"):
         return 0
@@ -167,12 +184,15 @@ def _apply_page(services: Services, note: dict[str, Any]) -> int:
     records = next(_pages(services, note["before"]), [])
     if not records:
         return 0
-    rules, planned = services.rules.current(), 0
+    rules, planned, published = services.rules.current(), 0, 0
     with services.transaction():
         for record in records:
             if can_be_made(record, rules):
                 planned += plan_runs(services, record.product, record.sources, bulk=True)
+            if channels := note.get("channels"):
+                published += send_changed_texts(services, record.product, channels)
         note |= {"before": records[-1].id, "planned": note["planned"] + planned}
+        note |= {"published": note["published"] + published}
         services.notes.set(NOTE, note)
     return len(records)
 
@@ -182,6 +202,7 @@ def _apply_to_channels(services: Services, note: dict[str, Any]) -> int:
     found = list(check_records(services))
     for problem in found:
         repair_records(services, problem.sku, problem.ref)
-    services.notes.set(NOTE, {**note, "published": len(found), "done": True})
-    log.info("rules_applied", planned=note["planned"], published=len(found))
+    published = note["published"] + len(found)
+    services.notes.set(NOTE, {**note, "published": published, "done": True})
+    log.info("rules_applied", planned=note["planned"], published=published)
     return len(found)

@@ -8,6 +8,7 @@ Sources of Shopify: the schema of the Admin API 2026-10 in the package @shopify/
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -139,6 +140,9 @@ SHOPIFY_PRODUCT: dict[str, Any] = {
         ]
     },
 }
+SHOPIFY_TRANSLATIONS = {
+    "de": {"title": "Stuhl", "body_html": "<p>Ein <b>stiller</b> Stuhl.</p>", "handle": "stuhl"}
+}
 SHOPIFY_VARIANTS: list[dict[str, Any]] = [
     {
         "sku": "CH1",
@@ -158,7 +162,15 @@ def shopify(
         return 200, too_expensive, {}
     if "One" in body["query"]:
         known = body["variables"]["id"].endswith("/42")
-        return 200, {"data": {"product": SHOPIFY_PRODUCT if known else None}}, {}
+        asked = re.findall(r'(\w+): translations\(locale: "([^"]+)"\)', body["query"])
+        translations = {
+            alias: [
+                {"key": key, "value": text, "outdated": False, "locale": locale}
+                for key, text in SHOPIFY_TRANSLATIONS.get(locale, {}).items()
+            ]
+            for alias, locale in asked
+        }
+        return 200, {"data": {"product": {**SHOPIFY_PRODUCT, **translations} if known else None}}, {}
     if "Variants" in body["query"]:
         first = int(body["variables"]["after"] or 0)
         page = SHOPIFY_VARIANTS[first : first + 1]  # one a page

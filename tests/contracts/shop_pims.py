@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
@@ -144,6 +145,12 @@ SALEOR_PRODUCT = {
     ],
 }
 
+SALEOR_TRANSLATIONS = {
+    "DE_AT": {
+        "name": "Blumenvase",
+        "description": json.dumps({"blocks": [{"data": {"text": "Eine <b>blaue</b> Vase."}}]}),
+    }
+}
 # A medium's `url` without a size is that of a thumbnail; source: saleor/saleor 3.24,
 # `saleor/graphql/product/types/products.py`.
 SALEOR_WITH_THUMBNAILS = {
@@ -169,6 +176,8 @@ def saleor(method: str, path: str, query: dict[str, str], headers: dict[str, str
     if "One" in body["query"]:
         known = is_app and body["variables"]["id"] == SALEOR_PRODUCT["id"]
         product = SALEOR_PRODUCT if "url(size: 0)" in body["query"] else SALEOR_WITH_THUMBNAILS
+        asked = re.findall(r"(\w+): translation\(languageCode: (\w+)\)", body["query"])
+        product = product | {alias: SALEOR_TRANSLATIONS.get(code) for alias, code in asked}
         return 200, {"data": {"product": product if known else None}}, {}
     if not is_app:  # a stranger sees nothing, without an error
         nothing = {"pageInfo": {"hasNextPage": False, "endCursor": None}, "edges": []}

@@ -75,6 +75,13 @@ def test_shopify_s_webhooks_are_proved_and_mean_what_they_say(opened: Callable, 
         source.normalize(hook(clock, "products/update", {"title": "x"}))
 
 
+def test_shopify_s_texts_in_further_locales(opened: Callable) -> None:
+    source, _ = opened("shopify", locales=["de", "fr_CH"])
+    (chair,) = source.fetch("42")
+    assert chair.name == "Chair"
+    assert chair.translations == {"de": {"name": "Stuhl", "description": "Ein stiller Stuhl."}}
+
+
 def test_a_product_of_shopify(opened: Callable) -> None:
     source, _ = opened("shopify")
     (chair,) = source.fetch("42")

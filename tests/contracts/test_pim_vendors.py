@@ -255,6 +255,12 @@ def test_a_token_of_saleor_that_is_no_app_s_any_more_deletes_no_product(
         list(source.changed_since(datetime(2026, 11, 20, 9, tzinfo=UTC)))
 
 
+def test_saleor_s_texts_in_further_locales(opened: Callable[[str], Opened]) -> None:
+    (vase,) = opened("saleor").source(locales=["de-at", "fr"]).fetch("UHJvZHVjdDox")
+    assert vase.name == "Vase"
+    assert vase.translations == {"de-AT": {"name": "Blumenvase", "description": "Eine blaue Vase."}}
+
+
 def test_a_deleted_variant_of_saleor_is_a_change_of_its_product(
     opened: Callable[[str], Opened], clock: TestClock
 ) -> None:

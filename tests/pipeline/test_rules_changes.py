@@ -125,6 +125,27 @@ def test_a_later_change_holds_for_what_comes_next_and_is_applied_on_request(
     assert newest(live).number == 2
 
 
+def test_a_channel_that_wants_other_texts_gets_them(
+    live: Services, drain: Drain, write_rules: Rules, photos: PhotoServer
+) -> None:
+    german = chair(photos, translations={"de": {"name": "Stuhl"}})
+    live.clock.forward(5)  # type: ignore[attr-defined]
+    send(live, german, message="m2", kind="product.updated")
+    drain()
+    rules = written(live)
+    sequence = live.channel_listings.of_product("CH123")["shop"].sequence
+    for number, options in enumerate([{"locale": "de"}, {"locale": "de", "order": ["packshot"]}, {}]):
+        live.clock.forward(5)  # type: ignore[attr-defined]
+        rules["connections"]["channel"]["shop"] = {"adapter": "memory", **options}
+        write_rules(**rules)
+        assert live.rules.current() and plan_change(live).published == {"shop": 1}
+        apply_rules(live, by="ann")
+        finish(live, drain)
+        assert plan_change(live).is_nothing and rules_change.progress(live)["done"]
+        sent = live.channel_listings.of_product("CH123")["shop"]
+        assert sent.sequence == sequence + [1, 1, 2][number], "the order of one picture changes nothing"
+
+
 def test_an_application_goes_on_after_an_interruption(
     live: Services, drain: Drain, write_rules: Rules, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,6 +65,11 @@ class SaleorClient(GraphQlClient):
         self.mutate(_MARK, {"id": id, "input": entries}, "updateMetadata")
 
 
+def language_code(locale: str) -> str:
+    """Return Saleor's code of a language, e.g. `DE_AT`."""
+    return locale.replace("-", "_").upper()
+
+
 def api_url_option(options: Mapping[str, Any]) -> str:
     """Read the option `api_url`, the address of the GraphQL API.
 

@@ -2,8 +2,8 @@
 
 Options: `api_url`; `token`, by default `env/SALEOR_TOKEN`; `secrets`, for webhooks that are signed with a
 secret (as in older versions) instead of the shop's published key; `app_id`, the connector's own app,
-whose changes are ignored; `attributes`, `unit` and `image_order`, see `common.product_mapping`. Facts:
-docs/connections/saleor.md.
+whose changes are ignored; `attributes`, `unit` and `image_order`, see `common.product_mapping`;
+`locales`, further locales whose names and descriptions are taken in. Facts: docs/connections/saleor.md.
 """
 
 import base64
@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping
+from dam_connector.adapters.common.product_mapping import AttributeMapping, GetValue
 from dam_connector.adapters.common.webhook_signatures import (
     PublishedKeys,
     decode_base64url,
@@ -27,13 +27,14 @@ from dam_connector.adapters.common.webhook_signatures import (
     key_of_body,
     signature_matches,
 )
-from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours
+from dam_connector.adapters.saleor.client import SaleorClient, api_url_option, is_ours, language_code
 from dam_connector.adapters.saleor.webhooks import EVENTS, OWN_APP_QUERY, missing_events
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, DeliveryError, NotFound, Refused
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
+from schemas.product import normal_locale
 
 DEFAULT_ATTRIBUTES = {
     "parent": "product",
@@ -61,7 +62,7 @@ _ATTRIBUTES = "attributes { attribute { slug } values { name value } }"
 # With no size, the address is that of a thumbnail: smaller, of less quality, and without the file's name.
 _MEDIA = "media { url(size: 0) alt type metadata { key value } }"
 _PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
-  id name description category {{ name }} updatedAt
+  id %s name description category {{ name }} updatedAt
   {_ATTRIBUTES}
   {_MEDIA}
   variants {{ sku name {_ATTRIBUTES} {_MEDIA} }}
@@ -92,9 +93,15 @@ class SaleorPim(ReadOnlyPim):
         secrets: list[str],
         app_id: str,
         mapping: AttributeMapping,
+        locales: list[str],
     ) -> None:
         self._client, self._secrets, self._app_id, self._mapping = client, secrets, app_id, mapping
         self._address = f"{context.public_url.rstrip('/')}/webhooks/{context.name}"
+        self._locales = {f"in{number}": locale for number, locale in enumerate(locales)}  # by alias
+        self._product_query = _PRODUCT_QUERY % " ".join(
+            f"{alias}: translation(languageCode: {language_code(locale)}) {{ name description }}"
+            for alias, locale in self._locales.items()
+        )
         keys_url = f"{client.origin}/.well-known/jwks.json"
         self._keys = PublishedKeys(context, self.vendor, keys_url, _public_key)
 
@@ -163,7 +170,7 @@ class SaleorPim(ReadOnlyPim):
         yield "its webhook comes here, with all events"
 
     def fetch(self, ref: str) -> list[Product]:
-        product = self._client.query(_PRODUCT_QUERY, {"id": ref}, "fetch").get("product")
+        product = self._client.query(self._product_query, {"id": ref}, "fetch").get("product")
         if not isinstance(product, dict):
             self._client.require_app("fetch")  # else no product is seen, and all would count as deleted
             raise NotFound(self.vendor, "fetch", ref)
@@ -202,8 +209,20 @@ class SaleorPim(ReadOnlyPim):
         media = _source_media(variant) or _source_media(product)
         images = [(str(m["url"]), str(m.get("alt") or "")) for m in media]
         return self._mapping.build_product(
-            str(variant["sku"]), lambda name: values.get(name, attributes.get(name)), images, attributes
+            str(variant["sku"]),
+            lambda name: values.get(name, attributes.get(name)),
+            images,
+            attributes,
+            self._translations(product),
         )
+
+    def _translations(self, product: Mapping[str, Any]) -> dict[str, GetValue]:
+        """Return the name and the description of a product in its further languages, by locale."""
+        found = {locale: product.get(alias) or {} for alias, locale in self._locales.items()}
+        return {
+            locale: {"name": each.get("name"), "description": _plain_text(each.get("description") or "")}.get
+            for locale, each in found.items()
+        }
 
 
 def _source_media(holder: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -274,7 +293,8 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorPim:
     Raises:
         ConfigError: an option is wrong.
     """
-    check_options(options, "api_url", "token", "secrets", "app_id", "attributes", "unit", "image_order")
+    mapped = ("attributes", "unit", "image_order", "locales")
+    check_options(options, "api_url", "token", "secrets", "app_id", *mapped)
     token = context.secret(str(options.get("token", "env/SALEOR_TOKEN")))
     return SaleorPim(
         context,
@@ -282,4 +302,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> SaleorPim:
         secrets=[context.secret(str(each)) for each in options.get("secrets", [])],
         app_id=str(options.get("app_id", "")),
         mapping=AttributeMapping("saleor", DEFAULT_ATTRIBUTES, options),
+        locales=[normal_locale(str(each)) for each in options.get("locales", ())],
     )

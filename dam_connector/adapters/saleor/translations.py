@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dam_connector.adapters.saleor.client import METADATA_KEY, SaleorClient, metadata_value
+from dam_connector.adapters.saleor.client import METADATA_KEY, SaleorClient, language_code, metadata_value
 from dam_connector.domain.listing import Listing, MediaFile
 from dam_connector.domain.outside_values import decode_json
 from dam_connector.domain.product import Product
@@ -51,10 +51,12 @@ def write_translations(
         BadOutput: the shop does not know a language, or no translations of alt texts.
     """
     for file, medium in zip(files, ours, strict=True):
-        alts = {_code(each): {"alt": text[:MAX_ALT_CHARACTERS]} for each, text in file.alt_texts.items()}
+        alts = {
+            language_code(each): {"alt": text[:MAX_ALT_CHARACTERS]} for each, text in file.alt_texts.items()
+        }
         _write(client, medium, alts, _TRANSLATE_MEDIUM, "productMediaTranslate")
     if len(product["variants"]) == 1:
-        texts = {_code(each): _texts(translated) for each, translated in listing.translated.items()}
+        texts = {language_code(each): _texts(translated) for each, translated in listing.translated.items()}
         _write(client, product, texts, _TRANSLATE_PRODUCT, "productTranslate")
 
 
@@ -86,8 +88,3 @@ def _texts(product: Product) -> dict[str, str]:
     parts = [part.strip() for part in product.description.split("\n\n") if part.strip()]
     blocks = [{"type": "paragraph", "data": {"text": html.escape(part, quote=False)}} for part in parts]
     return {"name": product.name, **({"description": json.dumps({"blocks": blocks})} if blocks else {})}
-
-
-def _code(locale: str) -> str:
-    """Return Saleor's code of a language, e.g. `DE_AT`."""
-    return locale.replace("-", "_").upper()

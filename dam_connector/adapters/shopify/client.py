@@ -1,6 +1,7 @@
 """Shopify's Admin GraphQL API, and the metafield that says which media of a product are ours."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, url_option
@@ -33,6 +34,21 @@ def parse_media_note(metafield: Mapping[str, Any] | None) -> dict[str, dict[str,
     if not isinstance(found, dict):
         return {}
     return {str(sku): dict(ids) for sku, ids in found.items() if isinstance(ids, dict)}
+
+
+def translation_fields(locales: Sequence[str]) -> str:
+    """Return the fields of a query for the translations of a resource, by locale."""
+    return " ".join(
+        f"in{number}: translations(locale: {json.dumps(locale)}) {{ key value outdated locale }}"
+        for number, locale in enumerate(locales)
+    )
+
+
+def found_translations(resource: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the translations in the answer to a query with `translation_fields`."""
+    for name, found in resource.items():
+        if name.startswith("in") and isinstance(found, list):
+            yield from (each for each in found if isinstance(each, dict))
 
 
 def open_client(options: Mapping[str, Any], context: AdapterContext) -> ShopifyClient:

@@ -1,10 +1,11 @@
 """Shopify as a PIM: webhooks signed with the app's secret; products from the Admin GraphQL API.
 
 Options: `base_url`; `token`, by default `env/SHOPIFY_TOKEN`; `api_version`; `secrets`, the app's secrets;
-`attributes`, `unit` and `image_order`, see `common.product_mapping`. Facts: docs/connections/shopify.md.
+`attributes`, `unit` and `image_order`, see `common.product_mapping`; `locales`, further locales whose names
+and descriptions are taken in. Facts: docs/connections/shopify.md.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,20 +13,23 @@ from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.envelopes import parse_json
 from dam_connector.adapters.common.graphql import nodes
 from dam_connector.adapters.common.mixins import ReadOnlyPim
-from dam_connector.adapters.common.product_mapping import AttributeMapping
+from dam_connector.adapters.common.product_mapping import AttributeMapping, GetValue
 from dam_connector.adapters.common.webhook_signatures import hmac_sha256, key_of_body, signature_matches
 from dam_connector.adapters.shopify.client import (
     METAFIELD_KEY,
     METAFIELD_NAMESPACE,
     ShopifyClient,
+    found_translations,
     open_client,
     parse_media_note,
+    translation_fields,
 )
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.domain.product import Product
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
 from dam_connector.ports import InboundWebhook, PimCapabilities, VerifiedWebhook
+from schemas.product import normal_locale
 
 DEFAULT_ATTRIBUTES = {
     "parent": "product",
@@ -36,6 +40,7 @@ DEFAULT_ATTRIBUTES = {
     "color": "Color",
     "material": "Material",
 }
+TRANSLATED_ATTRIBUTES = {"title": "title", "body_html": "descriptionHtml"}  # by the key of a translation
 PAGE_SIZE = 100
 VARIANTS_PER_PAGE = 15
 PRODUCT_GID_PREFIX = "gid://shopify/Product/"
@@ -47,7 +52,7 @@ _KIND_BY_TOPIC = {
 }
 _IMAGE = "... on MediaImage { image { url } }"
 _PRODUCT_QUERY = f"""query One($id: ID!) {{ product(id: $id) {{
-  id title vendor productType tags descriptionHtml updatedAt
+  id %s title vendor productType tags descriptionHtml updatedAt
   ours: metafield(namespace: "{METAFIELD_NAMESPACE}", key: "{METAFIELD_KEY}") {{ value }}
   metafields(first: 100) {{ nodes {{ namespace key value }} }}
   media(first: 50) {{ nodes {{ id alt mediaContentType {_IMAGE} }} }} }} }}"""
@@ -69,8 +74,11 @@ class ShopifyPim(ReadOnlyPim):
     vendor = "shopify"
     capabilities = PimCapabilities(can_fetch=True, can_list_changes=True)
 
-    def __init__(self, client: ShopifyClient, secrets: list[str], mapping: AttributeMapping) -> None:
+    def __init__(
+        self, client: ShopifyClient, secrets: list[str], mapping: AttributeMapping, locales: Sequence[str]
+    ) -> None:
         self._client, self._secrets, self._mapping = client, secrets, mapping
+        self._product_query = _PRODUCT_QUERY % translation_fields(locales)
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         signature = inbound.headers.get("x-shopify-hmac-sha256", "")
@@ -101,7 +109,7 @@ class ShopifyPim(ReadOnlyPim):
         return [Event(kind=kind, ref=str(data["id"]), at=at)]
 
     def fetch(self, ref: str) -> list[Product]:
-        data = self._client.query(_PRODUCT_QUERY, {"id": f"{PRODUCT_GID_PREFIX}{ref}"}, "fetch")
+        data = self._client.query(self._product_query, {"id": f"{PRODUCT_GID_PREFIX}{ref}"}, "fetch")
         product = data.get("product")
         if not isinstance(product, dict):
             raise NotFound(self.vendor, "fetch", ref)
@@ -150,8 +158,21 @@ class ShopifyPim(ReadOnlyPim):
 
         attributes = {**options, **{name: str(value) for name, value in metafields.items()}}
         return self._mapping.build_product(
-            str(variant["sku"]), get_value, _source_images(product, variant), attributes
+            str(variant["sku"]),
+            get_value,
+            _source_images(product, variant),
+            attributes,
+            _translations(product),
         )
+
+
+def _translations(product: Mapping[str, Any]) -> dict[str, GetValue]:
+    """Return the name and the description of a product in its further languages, by locale."""
+    texts: dict[str, dict[str, Any]] = {}
+    for each in found_translations(product):
+        if attribute := TRANSLATED_ATTRIBUTES.get(str(each.get("key"))):
+            texts.setdefault(str(each.get("locale")), {})[attribute] = each.get("value")
+    return {locale: found.get for locale, found in texts.items()}
 
 
 def _source_images(product: Mapping[str, Any], variant: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -188,7 +209,8 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> ShopifyPim:
     Raises:
         ConfigError: an option is wrong.
     """
-    check_options(options, "base_url", "token", "api_version", "secrets", "attributes", "unit", "image_order")
+    mapped = ("attributes", "unit", "image_order", "locales")
+    check_options(options, "base_url", "token", "api_version", "secrets", *mapped)
     secrets = options.get("secrets")
     if not isinstance(secrets, list) or not secrets:
         raise ConfigError('secrets: must be a list of the app\'s secrets, e.g. ["env/SHOPIFY_SECRET"]')
@@ -196,4 +218,5 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> ShopifyPim:
         open_client(options, context),
         [context.secret(str(each)) for each in secrets],
         AttributeMapping("shopify", DEFAULT_ATTRIBUTES, options),
+        [normal_locale(str(each)) for each in options.get("locales", ())],
     )

@@ -1,12 +1,11 @@
 """Texts in Shopify in further languages: alt texts of our pictures, name and description of the product."""
 
 import html
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.common.graphql import nodes
-from dam_connector.adapters.shopify.client import ShopifyClient
+from dam_connector.adapters.shopify.client import ShopifyClient, found_translations, translation_fields
 from dam_connector.domain.listing import Listing, MediaFile
 
 MAX_RESOURCES = 50  # that are read at once
@@ -64,13 +63,9 @@ def _has_one_sku(client: ShopifyClient, product_id: str) -> bool:
 
 def _content_query(locales: Sequence[str], at_once: int) -> str:
     """Return the query for the texts of resources, and for their translations into these languages."""
-    translations = " ".join(
-        f"in{number}: translations(locale: {json.dumps(locale)}) {{ key value outdated locale }}"
-        for number, locale in enumerate(locales)
-    )
     return f"""query Content($ids: [ID!]!) {{
   translatableResourcesByIds(first: {at_once}, resourceIds: $ids) {{ nodes {{
-    resourceId translatableContent {{ key digest }} {translations} }} }} }}"""
+    resourceId translatableContent {{ key digest }} {translation_fields(locales)} }} }} }}"""
 
 
 def _changed(resource: Mapping[str, Any], texts: Texts) -> Iterator[dict[str, str]]:
@@ -78,9 +73,7 @@ def _changed(resource: Mapping[str, Any], texts: Texts) -> Iterator[dict[str, st
     digests = {each.get("key"): each.get("digest") for each in resource.get("translatableContent") or ()}
     present = {
         (each.get("locale"), each.get("key")): each.get("value")
-        for name, found in resource.items()
-        if name.startswith("in")
-        for each in found or ()
+        for each in found_translations(resource)
         if not each.get("outdated")
     }
     for locale, by_key in texts.items():
