@@ -73,6 +73,7 @@ class Saleor(Server):
         self.url = f"http://127.0.0.1:{port}"
         self.api_url = f"{self.url}/graphql/"
         self._token, self._type = "", ""
+        self._attributes: dict[str, str] = {}  # the ids of those that hold sizes in centimetres
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
         environ = {
@@ -121,12 +122,23 @@ class Saleor(Server):
         token = "mutation($e: String!, $p: String!) { tokenCreate(email: $e, password: $p) { token } }"
         self._token = str(self.ask(token, e=EMAIL, p=PASSWORD)["tokenCreate"]["token"])
         if not self._type:
+            self._attributes = {axis: self._add_attribute(axis) for axis in ("width", "height", "depth")}
+            about = {"name": "Furniture", "slug": "furniture", "hasVariants": True}
             made = self.ask(
                 "mutation($i: ProductTypeInput!) { productTypeCreate(input: $i) "
                 "{ productType { id } errors { field message } } }",
-                i={"name": "Furniture", "slug": "furniture", "hasVariants": True},
+                i={**about, "productAttributes": list(self._attributes.values())},
             )["productTypeCreate"]
             self._type = str(made["productType"]["id"])
+
+    def _add_attribute(self, name: str) -> str:
+        kind = {"type": "PRODUCT_TYPE", "inputType": "NUMERIC", "unit": "CM"}
+        made = self.ask(
+            "mutation($i: AttributeCreateInput!) { attributeCreate(input: $i) "
+            "{ attribute { id } errors { field message } } }",
+            i={"name": name.title(), "slug": name, **kind},
+        )
+        return str(made["attributeCreate"]["attribute"]["id"])
 
     def ask(self, query: str, *, file: Path | None = None, **variables: Any) -> Any:
         """Ask as a member of the staff."""
@@ -143,13 +155,19 @@ class Saleor(Server):
         return answer["data"]
 
     def add_product(
-        self, name: str, skus: list[str], photos: list[Path], own: Mapping[str, Path] = {}
+        self,
+        name: str,
+        skus: list[str],
+        photos: list[Path],
+        own: Mapping[str, Path] = {},
+        size_cm: Mapping[str, float] = {},
     ) -> str:
         """The id of a new product with a variant for each SKU, which may have a photo of its own."""
+        sizes = [{"id": self._attributes[axis], "numeric": f"{cm:g}"} for axis, cm in size_cm.items()]
         made = self.ask(
             "mutation($i: ProductCreateInput!) { productCreate(input: $i) "
             "{ product { id } errors { field message } } }",
-            i={"name": name, "productType": self._type},
+            i={"name": name, "productType": self._type, "attributes": sizes},
         )
         product = str(made["productCreate"]["product"]["id"])
         for photo in photos:

@@ -77,10 +77,12 @@ class VendureMerchant:
         return self.vendure.assets(product)
 
     def pictures(self, product: str, sku: str) -> list[str]:
-        return self.vendure.variant_assets(product).get(sku, [])
+        """Those of ours at the variant, or at the product once it has no other variant."""
+        of_product = [name for name in self.gallery(product) if name.startswith(sku)]
+        return [*self.vendure.variant_assets(product).get(sku, []), *of_product]
 
     def own_pictures(self, product: str, sku: str) -> list[str]:
-        return [name for name in self.pictures(product, sku) if "_V" not in name]
+        return [name for name in self.vendure.variant_assets(product)[sku] if "_V" not in name]
 
     def remove_variant(self, product: str, sku: str) -> None:
         found = self.vendure.ask("query($id: ID!) { product(id: $id) { variants { id sku } } }", id=product)

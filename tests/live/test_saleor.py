@@ -36,7 +36,9 @@ from tests.live.servers import ROOT, Connector, free_port, until
 
 pytestmark = [pytest.mark.live, pytest.mark.timeout(4000)]
 SAMPLES = ROOT / "dam_connector" / "samples"
-FRONT, BACK, LAMP = SAMPLES / "mug-front.jpg", SAMPLES / "mug-back.jpg", SAMPLES / "lamp-front.jpg"
+FRONT, RIGHT, LAMP = SAMPLES / "mug-front.jpg", SAMPLES / "mug-right.jpg", SAMPLES / "lamp-front.jpg"
+SIZES = {axis: axis for axis in ("width", "height", "depth")}
+MUG_CM = {"width": 11.75, "height": 9.5, "depth": 8.3}
 APP, STAFF = "dam-connector", f"{EMAIL}:{PASSWORD}"
 PATIENCE_S = 300.0
 
@@ -104,7 +106,7 @@ def test_the_setup(saleor: Saleor, context: AdapterContext) -> None:
 
 def test_a_channel(saleor: Saleor, context: AdapterContext, blobs: Blobs) -> None:
     recorder = Recorder(urlsplit(saleor.url).netloc)
-    product = saleor.add_product("Chair", ["CH123", "CH124"], [FRONT, BACK])
+    product = saleor.add_product("Chair", ["CH123", "CH124"], [FRONT, RIGHT])
     theirs = saleor.media(product)
     scenarios.saleor_channel(recorder, context, options_of(saleor), blobs)
     saleor.remove_variant("CH124")
@@ -120,12 +122,13 @@ def test_a_channel(saleor: Saleor, context: AdapterContext, blobs: Blobs) -> Non
 
 def test_a_pim(saleor: Saleor, context: AdapterContext) -> None:
     recorder = Recorder(urlsplit(saleor.url).netloc)
-    product = saleor.add_product("Vase", ["VASE-1", "VASE-2"], [FRONT], {"VASE-2": LAMP})
+    product = saleor.add_product("Vase", ["VASE-1", "VASE-2"], [FRONT], {"VASE-2": LAMP}, MUG_CM)
     refs = {"product": product, "unknown": "UHJvZHVjdDo5ODc2NTQ="}
-    options = options_of(saleor)
+    options = options_of(saleor, attributes=SIZES)
     scenarios.saleor_pim(recorder, context, options, refs)
     pim = scenarios.opened("pim", "saleor", options, context, Recorder(urlsplit(saleor.url).netloc))
     first, second = pim.fetch(product)
+    assert first.dimensions.height_m == pytest.approx(0.095)
     for each, photo in ((first, FRONT), (second, LAMP)):
         (image,) = [i for i in each.images if i.view and i.view.value == "front"]
         assert requests.get(image.url, timeout=30).content == photo.read_bytes()  # the file, no thumbnail
@@ -232,7 +235,7 @@ def connector(saleor: Saleor, tmp_path_factory: pytest.TempPathFactory) -> Itera
         "name": "live",
         "version": "1.0.0",
         "connections": {
-            "pim": {"shop": {**shop, "app_id": app}},
+            "pim": {"shop": {**shop, "app_id": app, "attributes": SIZES, "image_order": ["front", "right"]}},
             "dam": {"library": {"adapter": "library"}},
             "channel": {"viewer": {"adapter": "viewer"}, "store": shop},
         },
@@ -291,12 +294,12 @@ def test_the_whole_way(saleor: Saleor, connector: tuple[Connector, str]) -> None
         rows = saleor.ask(query, id=product)["product"]["metadata"]
         return {row["key"]: row["value"] for row in rows}
 
-    product = saleor.add_product("Speckled mug", ["MUG-1", "MUG-2"], [FRONT], {"MUG-2": LAMP})
+    product = saleor.add_product("Speckled mug", ["MUG-1", "MUG-2"], [FRONT, RIGHT], {"MUG-2": LAMP}, MUG_CM)
     for sku in ("MUG-1", "MUG-2"):
         approve(sku, "packshot", 1)
     approve("MUG-1", "model", 1)
-    until(lambda: len(shown()) == 4, PATIENCE_S, f"not shown: {shown()}")
-    assert shown()[2].startswith("MUG-1") and shown()[3].startswith("MUG-2")
+    until(lambda: len(shown()) == 5, PATIENCE_S, f"not shown: {shown()}")
+    assert sorted(name[:5] for name in shown()[3:]) == ["MUG-1", "MUG-2"]
     assert requests.get(links()["dam_connector.glb.MUG-1"], timeout=30).content.startswith(b"glTF")
     time.sleep(10)  # our own changes come back as webhooks, which make nothing
     assert [len(versions(sku, "packshot")) for sku in ("MUG-1", "MUG-2")] == [1, 1]
