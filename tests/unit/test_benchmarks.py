@@ -11,6 +11,7 @@ from scipy import ndimage
 from benchmarks import scale
 from benchmarks.bulk_throughput import rules_of_one_each
 from benchmarks.library_time import LibraryTime
+from benchmarks.scene_sheet import CELL_WIDTH, Entry, pages, unflagged
 from benchmarks.svg_plot import line_plot
 from schemas.rules_loader import load_rules
 
@@ -64,3 +65,16 @@ def test_time_within_libraries_counts_inner_calls_once_and_leaves_no_trace() -> 
     assert ndimage.gaussian_filter is original
     assert clock.calls["outer"] == 1 and clock.calls["filters (SciPy)"] >= 1
     assert clock.seconds["outer"] >= 0 and not clock._inner
+
+
+def test_a_sheet_of_scenes_shows_each_photo_left_of_its_picture_and_counts_those_without_a_flag() -> None:
+    photo, scene = np.full((90, 60, 3), 10, np.uint8), np.full((100, 80, 3), 200, np.uint8)
+    entries = [
+        Entry(name=f"p{n}", half=half, photo=photo, picture=scene, facts="plinth, stands", flags=flags)
+        for n, (half, flags) in enumerate([("A", ()), ("A", ("cutout.cropped",)), ("B", ()), ("B", ())] * 2)
+    ]
+    assert unflagged(entries) == {"A": "2 of 4", "B": "4 of 4"}
+    first, second = pages(entries)
+    assert first.shape == second.shape
+    row = first[200]
+    assert row[CELL_WIDTH // 2, 0] == 10 and row[CELL_WIDTH + CELL_WIDTH // 2, 0] == 200

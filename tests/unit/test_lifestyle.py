@@ -148,3 +148,12 @@ def test_any_aspect_and_an_unknown_size(width: int, height: int, pose: Pose) -> 
         left, top, right, bottom = picture.box
         assert picture.rgb.shape == (height, width, 3) and picture.rgb.std() > 3
         assert 0 <= left < right <= width and 0 <= top < bottom <= height
+
+
+def test_a_plinth_is_as_wide_as_a_box_that_is_seen_from_above() -> None:
+    box = np.zeros((400, 400), np.float32)
+    corners = np.array([[60, 180], [150, 300], [340, 200], [340, 120], [250, 80], [60, 110]])
+    cv2.fillConvexPoly(box, corners, 1.0)
+    line = lifestyle.ground_line(box, oblique=True)
+    middle, _, reach = lifestyle._base(box, line, oblique=True)
+    assert middle - reach < 75 and middle + reach > 325

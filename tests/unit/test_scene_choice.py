@@ -63,6 +63,7 @@ def test_without_a_size_no_set_shows_a_scale() -> None:
     for slot in range(1, 9):
         found = plan(name="XJ-9000", slot=slot)
         assert found.longest_m is None and not found.chosen.needs_scale and codes(found) == []
+        assert found.chosen.name not in {"plinth", "arch"}  # it may be a tent or a car
 
 
 @pytest.mark.issue("rendition.size_guessed")

@@ -208,7 +208,8 @@ def _base(alpha: F32, line: F32, *, oblique: bool) -> tuple[float, float, float]
     middle_row = (float(rows.min()) + float(rows.max())) / 2 - 0.004 * len(alpha)
     least = OBLIQUE_PLINTH_REACH if oblique else MIN_PLINTH_REACH
     reach = max(PLINTH_REACH * (right - left), least * len(columns), 0.10 * alpha.shape[1])
-    return (left + right) / 2, middle_row, min(reach, 0.62 * alpha.shape[1])
+    middle = float(columns[0] + columns[-1]) / 2 if oblique else (left + right) / 2
+    return middle, middle_row, min(reach, 0.62 * alpha.shape[1])
 
 
 def _above_seam_fade(stage: Stage, *, is_cove: bool) -> F32:
