@@ -1,4 +1,4 @@
-"""Mattes of a walk: rods that cut-outs lost come back, other things go, and a product like its ground stays."""
+"""Mattes of a walk: lost rods come back, other things go, a product like its ground stays."""
 
 import cv2
 import numpy as np

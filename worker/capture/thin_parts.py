@@ -1,6 +1,6 @@
 """Thin parts that single cut-outs lost: rods and rails that most photos of a walk show.
 
-A cut-out loses a rod where that is like what is behind it, each in another place. As a hull keeps what nearly
+A cut-out loses a rod where that is like its background, each in another place. As a hull keeps what nearly
 all outlines have, a few such cut-outs would carve the rod away. So a thin part that most photos show is put
 back into the mattes that lack it, unless the photo shows the ground there. Thick parts are not: their hull
 bulges where few photos see a side edge-on, and the bulge would be put back as well.
