@@ -215,8 +215,8 @@ class _Outline:
             return False
         long = [edge for edge in self.edges if edge[2] - edge[0] >= MIN_EDGE * self.width]
         slopes = [(y1 - y0) / (x1 - x0) for x0, y0, x1, y1 in long if self._is_followed(x0, y0, x1, y1)]
-        stands_level = any(abs(slope) < MIN_EDGE_SLOPE for slope in slopes)
-        return not stands_level and any(abs(slope) > MAX_ONE_SIDE for slope in slopes)
+        has_level_foot = any(abs(slope) < MIN_EDGE_SLOPE for slope in slopes)
+        return not has_level_foot and any(abs(slope) > MAX_ONE_SIDE for slope in slopes)
 
     def _ground(self) -> F32:
         """Return the row of the lower hull under each column of the product."""
