@@ -74,7 +74,8 @@ class StandardPim(ReadOnlyPim):
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if self._form:
-            return self._verified(inbound, self._form.verify(inbound))
+            key = self._form.verify(inbound)
+            return self._verified(inbound, key, has_own_id=self._form.has_own_id)
         if "webhook-signature" in inbound.headers and self._signers:
             return self._verified(inbound, verify_standard_webhook(inbound, self._signers))
         authorization = inbound.headers.get("authorization", "").removeprefix("Bearer ")
@@ -90,12 +91,14 @@ class StandardPim(ReadOnlyPim):
             "webhook-signature",
         )
 
-    def _verified(self, inbound: InboundWebhook, key: str) -> VerifiedWebhook:
+    def _verified(self, inbound: InboundWebhook, key: str, *, has_own_id: bool = True) -> VerifiedWebhook:
         """Return the delivery's key; two with the same body and different types in a header are two."""
         header = self._mapping.type_header if self._mapping else ""
         if not header:
-            return VerifiedWebhook(key=key)
-        return VerifiedWebhook(key=f"{key}:{inbound.headers.get(header, '')}", headers_to_store=(header,))
+            return VerifiedWebhook(key=key, has_own_id=has_own_id)
+        return VerifiedWebhook(
+            key=f"{key}:{inbound.headers.get(header, '')}", has_own_id=has_own_id, headers_to_store=(header,)
+        )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         if self._mapping is None:
