@@ -92,3 +92,15 @@ def test_one_body_from_many_at_a_time_is_stored_once(services: Services, clock: 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(add, range(50)))
     assert len({each for each, _ in answers}) == 1 and sum(is_new for _, is_new in answers) == 1
+
+
+def test_a_delivery_of_another_type_is_ignored_and_says_why(
+    send: Callable[..., Any], services: Services
+) -> None:
+    delivery_id, _ = send("paid", form=TIMED)
+    intake.handle_delivery(services, delivery_id)
+    record = services.inbox.get(delivery_id)
+    assert record and record.state == "ignored"
+    assert record.summary == (
+        "no event about a product: its type at $['event'] is 'paid'; known types: saved, removed"
+    )

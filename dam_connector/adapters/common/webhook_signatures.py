@@ -48,7 +48,7 @@ def verify_standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook])
     try:
         text = inbound.body.decode()
     except UnicodeDecodeError as error:
-        raise DeliveryError(400, "the body is not UTF-8") from error
+        raise DeliveryError(400, "the body is not UTF-8; send UTF-8 JSON without Content-Encoding") from error
     received = [part.encode() for part in inbound.headers.get("webhook-signature", "").split()]
     expected = [signer.sign(message_id, sent_at, text).encode() for signer in signers]
     # a list, so that every pair is compared: the time taken reveals nothing
