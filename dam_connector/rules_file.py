@@ -67,6 +67,8 @@ class RulesFile:
         self._namings: tuple[NamingRules, ...] | None = None
         self._archived: dict[str, Rules] = {}  # the earlier rules that were asked for last
         self._lock = threading.Lock()
+        # the check of the connections' options, which `build_services` sets: one line for each problem
+        self.check: Callable[[Rules], list[str]] = lambda rules: []
         self.problem: ConfigError | None = None
         self.pending: Rules | None = None  # those of the file, while they wait to be applied
         self.pending_text = ""
@@ -92,7 +94,7 @@ class RulesFile:
     def _load(self, last_good: Rules | None) -> Rules:
         try:
             text = read_rules_text(self._path)
-            rules = load_rules(text)
+            rules = self._checked(text)
         except ConfigError as error:
             self.problem = error
             log.error("rules_refused", path=str(self._path), problems=list(error.problems))
@@ -111,6 +113,20 @@ class RulesFile:
             self._archive.add(rules.fingerprint, text)
             log.info("rules_in_force", fingerprint=rules.fingerprint)
             self._namings = None
+        return rules
+
+    def _checked(self, text: str) -> Rules:
+        """Return the rules of a text; of a changed one, the connections can be opened too.
+
+        Rules that were in force are not checked again: a release that refuses an option leaves the others.
+
+        Raises:
+            ConfigError: the text has errors.
+        """
+        rules = load_rules(text)
+        newest = self._archive.newest()
+        if newest is not None and newest != text and (problems := self.check(rules)):
+            raise ConfigError(*problems)
         return rules
 
     def _waits_for(self, text: str) -> Rules | None:

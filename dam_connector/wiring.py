@@ -55,6 +55,8 @@ from dam_connector.store.touch_ups import TouchUps
 from dam_connector.store.users import Users
 from schemas.adapter_options import option_problems
 
+PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -188,7 +190,7 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
-    return Services(
+    services = Services(
         settings=settings,
         clock=clock,
         rules=(rules := RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)),
@@ -230,6 +232,8 @@ def build_services(
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+    rules.check = lambda changed: check_rules(changed, with_placeholders(services))
+    return services
 
 
 def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> HttpClient:
@@ -292,6 +296,20 @@ def _notify_problems(notify: NotifyRules, secret: Callable[[str], str]) -> Itera
                 secret(reference)
             except ConfigError as error:
                 yield f"/notify/{place}: {error}"
+
+
+def with_placeholders(services: Services) -> Services:
+    """Return services for which each secret that the environment lacks is a placeholder.
+
+    The other options of a connection are checked so, too, where the secrets are not at hand.
+    """
+
+    def secret(reference: str) -> str:
+        if not reference.startswith("env/") or services.settings.environ.get(reference.removeprefix("env/")):
+            return services.settings.secret(reference)
+        return PLACEHOLDER_SECRET
+
+    return replace(services, adapter_context=replace(services.adapter_context, secret=secret))
 
 
 def check_rules(rules: Rules, services: Services) -> list[str]:

@@ -13,7 +13,7 @@ from dam_connector.ports.photo_source import (
     PhotoChange,
     SuppliesPhotos,
 )
-from dam_connector.ports.pim import Pim, PimCapabilities
+from dam_connector.ports.pim import ExplainsIgnored, Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
     Provider,
@@ -35,6 +35,7 @@ __all__ = [
     "Dam",
     "DamCapabilities",
     "DamPhoto",
+    "ExplainsIgnored",
     "FinishedFile",
     "GenerationRequest",
     "InboundWebhook",

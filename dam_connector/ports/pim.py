@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dam_connector.domain.event import Event
 from dam_connector.domain.product import Product
@@ -94,4 +94,13 @@ class Pim(Protocol):
             NotFound, Refused, Unsupported, BadOutput: do not retry.
             Unavailable, RateLimited: retry later.
         """
+        ...
+
+
+@runtime_checkable
+class ExplainsIgnored(Protocol):
+    """A PIM that can say why a message of its system results in no event."""
+
+    def why_ignored(self, inbound: InboundWebhook) -> str:
+        """Return the type that was found and those that are known; empty if the type is not the reason."""
         ...
