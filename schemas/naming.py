@@ -1,5 +1,6 @@
 """Patterns of names in plugin.json."""
 
+import difflib
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
@@ -43,7 +44,7 @@ class NamingSchema(Schema):
             _check_fields(part, ("folder",))
         for channel, pattern in data.get("channels", {}).items():
             if pattern not in channel_names.PRESETS:
-                _check_fields(pattern, ("channels", channel), channel_names.FIELDS)
+                _check_channel_pattern(pattern, ("channels", channel))
 
 
 def _check_fields(
@@ -53,6 +54,22 @@ def _check_fields(
         return [field for _, field, _ in name_pattern_syntax.pattern_parts(pattern, known)]
     except ValueError as error:
         raise ValidationError(nest_message(path, str(error))) from error
+
+
+def _check_channel_pattern(pattern: str, path: tuple[str, ...]) -> None:
+    """Refuse a pattern that gives every file the same name, such as a preset that is spelled wrongly."""
+    if any(_check_fields(pattern, path, channel_names.FIELDS)):
+        return
+    presets = list(channel_names.PRESETS)
+    near = difflib.get_close_matches(pattern.strip().lower(), presets, n=1, cutoff=0.5)
+    hint = f'did you mean "{near[0]}"? ' if near else ""
+    raise ValidationError(
+        nest_message(
+            path,
+            f"{pattern!r} is no preset, and has no field in braces, so that every file would have this name; "
+            f"{hint}Presets: {', '.join(presets)}",
+        )
+    )
 
 
 def _check_pattern(pattern: str, path: tuple[str, ...]) -> None:

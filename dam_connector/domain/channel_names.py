@@ -10,10 +10,11 @@ from dam_connector.domain.rules import Rules
 from dam_connector.domain.trade_codes import AMAZON_MAIN, AMAZON_PARTS, amazon_id, gtin
 from dam_connector.domain.version import Role, Version, VersionFile
 
-# The names of presets, and their patterns. They name pictures only; other files keep their names.
+# The names of presets, and their patterns. They name pictures only; models and turntables keep their names.
 PRESETS = {"gs1": "{gtin:014}_{view_code}", "amazon": "{amazon_id}.{amazon_code}"}
 FIELDS = (*name_pattern_syntax.FIELDS, "amazon_id", "amazon_code")
 UNVERSIONED_ADAPTERS = ("folder", "storage")  # channels that know files by their bytes, not by their names
+UNNAMED_ROLES = (Role.PREVIEW, Role.EVIDENCE)  # of files that no channel with names of its own gets
 
 
 def channel_names(
@@ -21,8 +22,9 @@ def channel_names(
 ) -> list[dict[str, str]]:
     """Return the name in a channel of each file of some versions, by its own name, for each version.
 
-    A name that another file has already is not given twice: the later file keeps its own name. So does a
-    file that lacks a value that the pattern needs, e.g. the GTIN.
+    A channel with names of its own gets no previews of ours, and by a preset no smaller sizes, which it does
+    not name. A name that another file has already is not given twice: the later file keeps its own name. So
+    does a file that lacks a value that the pattern needs, e.g. the GTIN.
 
     Args:
         channel: the channel's name in plugin.json.
@@ -38,11 +40,18 @@ def channel_names(
         amazon_code = next(amazon_codes)
         names = {}
         for file in version.files:
+            if pattern and not is_named(pattern, file):
+                continue
             new = _name(pattern, product, version, file, rules, amazon_code) if pattern else ""
             names[file.name] = file.name if not new or new in taken else new
             taken.add(names[file.name])
         found.append(names)
     return found
+
+
+def is_named(written: str, file: VersionFile) -> bool:
+    """Return whether a channel with names by a pattern or preset gets a file."""
+    return file.role not in UNNAMED_ROLES and not (written in PRESETS and file.role is Role.SIZE)
 
 
 def _amazon_codes(versions: Sequence[Version], rules: Rules) -> Iterator[str]:
@@ -67,7 +76,7 @@ def _name(
     pattern = PRESETS.get(written, written)
     deliverable = rules.deliverable(version.asset.deliverable)
     is_still = file.role is Role.PRIMARY and not file.view and file.mime.startswith("image/")
-    if deliverable is None or file.role is Role.EVIDENCE or (written in PRESETS and not is_still):
+    if deliverable is None or (written in PRESETS and not is_still):
         return ""
     values: Mapping[str, str | int] = {
         **pattern_values(file.format, product, deliverable, version.asset.slot, version.number, rules),

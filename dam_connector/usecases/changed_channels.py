@@ -7,6 +7,7 @@ are kept from release to release, since a new one would make, and pay, every ass
 from collections.abc import Collection
 from dataclasses import replace
 
+from dam_connector.domain.channel_names import UNVERSIONED_ADAPTERS
 from dam_connector.domain.planning import PlannedRun, input_hash
 from dam_connector.domain.product import Product
 from dam_connector.domain.row_request import apply_request
@@ -40,13 +41,28 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
 
 
 def channels_with_other_texts(before: Rules, rules: Rules) -> set[str]:
-    """Return the channels that get other texts, or pictures in another order, by new rules."""
+    """Return the channels that get other texts, other names or another order by new rules."""
     return {
         name
         for name, connection in rules.channel.items()
         if (known := before.channel.get(name))
-        and any(connection.options.get(option) != known.options.get(option) for option in _TEXT_OPTIONS)
+        and (
+            any(connection.options.get(option) != known.options.get(option) for option in _TEXT_OPTIONS)
+            or _has_other_names(before, rules, name)
+        )
     }
+
+
+def _has_other_names(before: Rules, rules: Rules, channel: str) -> bool:
+    """Return whether a channel's own names change, or the folders of one that consists of folders."""
+    old, new = before.naming, rules.naming
+    own = new.channels.get(channel)
+    has_folders = rules.channel[channel].adapter in UNVERSIONED_ADAPTERS
+    return (
+        own != old.channels.get(channel)
+        or (own is not None and new.codes != old.codes)
+        or (has_folders and new.folder != old.folder)
+    )
 
 
 def send_changed_texts(services: Services, product: Product, channels: Collection[str] = ()) -> int:

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from dam_connector.domain.channel_names import channel_names
-from dam_connector.domain.file_names import EXTENSIONS, file_stem, file_suffix
+from dam_connector.domain.file_names import EXTENSIONS, VIDEO, file_stem, file_suffix, shown_view
 from dam_connector.domain.ids import AssetId, RunId, Sha256, VersionId
 from dam_connector.domain.issue import Report
 from dam_connector.domain.product import Product
 from dam_connector.domain.row_request import apply_request
-from dam_connector.domain.rules import Deliverable, Rules
+from dam_connector.domain.rules import Deliverable, Motion, Rules
+from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import ConfigError
 from dam_connector.wiring import Services
@@ -50,8 +51,9 @@ def preview_names(services: Services, sku: str) -> Iterator[PreviewedName]:
         shown = [v for v in versions if _is_in(rules.deliverable(v.asset.deliverable), channel)]
         names = channel_names(channel, record.product, shown, rules)
         for version, renamed in zip(shown, names, strict=True):
-            for name in renamed.values():
-                yield PreviewedName(version.asset.deliverable, version.asset.slot, channel, name)
+            for file in version.for_channel(channel).channel_files:
+                if name := renamed.get(file.name):
+                    yield PreviewedName(version.asset.deliverable, version.asset.slot, channel, name)
 
 
 def _is_in(deliverable: Deliverable | None, channel: str) -> bool:
@@ -59,29 +61,44 @@ def _is_in(deliverable: Deliverable | None, channel: str) -> bool:
 
 
 def _next_versions(services: Services, product: Product, rules: Rules) -> Iterator[Version]:
-    numbers: dict[tuple[str, int], int] = {}
-    for version in services.assets.of_product(product.sku):
-        key = (version.asset.deliverable, version.asset.slot)
-        numbers[key] = max(version.number, numbers.get(key, 0))
+    newest: dict[tuple[str, int], Version] = {}
+    for version in services.assets.of_product(product.sku):  # the newest of each first
+        newest.setdefault((version.asset.deliverable, version.asset.slot), version)
     for in_rules in rules.deliverables:
         deliverable = apply_request(in_rules, product.request)
         if deliverable is None or not deliverable.is_for_category(product.category):
             continue
         for slot in range(1, deliverable.count + 1):
-            number = numbers.get((deliverable.name, slot), 0) + 1
-            yield _version(product, deliverable, slot, number, rules)
+            yield _version(product, deliverable, slot, newest.get((deliverable.name, slot)), rules)
 
 
-def _version(product: Product, deliverable: Deliverable, slot: int, number: int, rules: Rules) -> Version:
+def _files(deliverable: Deliverable, before: Version | None) -> Iterator[tuple[str, Role, str]]:
+    """Yield the format, role and view of each file of a version, by the rules and by the version before."""
+    is_still = deliverable.kind is not RunKind.MODEL and deliverable.motion == Motion.STILL
+    yield from ((each, Role.USDZ if each == "usdz" else Role.PRIMARY, "") for each in deliverable.formats)
+    if is_still:
+        sizes = sorted(size for size in set(deliverable.sizes) if size < deliverable.size_px)
+        yield from ((each, Role.SIZE, str(size)) for each in deliverable.formats for size in sizes)
+    if before is None and is_still:
+        yield "webp", Role.PREVIEW, shown_view(deliverable)
+    for file in before.channel_files if before else ():  # previews, frames of a spin, models for channels
+        if file.role is Role.PREVIEW or (file.role is not Role.SIZE and file.view):
+            yield file.format, file.role, file.view
+
+
+def _version(
+    product: Product, deliverable: Deliverable, slot: int, before: Version | None, rules: Rules
+) -> Version:
     """Return a version as it would be, with the names of its files and without their bytes."""
-    files = []
-    for format in deliverable.formats:
+    files, number = [], before.number + 1 if before else 1
+    for format, role, view in _files(deliverable, before):
+        kind = "model" if format in MODEL_FORMATS else "video" if format == VIDEO else "image"
         file = VersionFile(
             name="",
             format=format,
-            role=Role.USDZ if format == "usdz" else Role.PRIMARY,
-            view="",
-            mime=f"{'model' if format in MODEL_FORMATS else 'image'}/{format}",
+            role=role,
+            view=view,
+            mime=f"{kind}/{format}",
             sha256=Sha256(""),
             bytes=0,
         )

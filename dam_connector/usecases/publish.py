@@ -210,12 +210,13 @@ def _placement(
     links = {
         names[f.name]: f"{services.settings.base_url}/files/{f.sha256}/{quote(f.name)}"
         for f in version.channel_files
+        if f.name in names
     }
-    files = tuple(replace(f, name=names[f.name]) for f in version.files)
+    files = tuple(replace(f, name=names[f.name]) for f in version.files if f.name in names)
     renamed = replace(
         approved,
         version=replace(version, files=files),
-        files_sha256={names[name]: sha256 for name, sha256 in approved.files_sha256.items()},
+        files_sha256={names[n]: sha256 for n, sha256 in approved.files_sha256.items() if n in names},
     )
     return Placement(
         approved=renamed,

@@ -23,7 +23,7 @@ from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.intake import ingest_event
-from dam_connector.usecases.publish import build_listing, lock_listing, send_listing
+from dam_connector.usecases.publish import build_listing, listing_sha256, lock_listing, send_listing
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -202,6 +202,9 @@ def _compare_channel(services: Services, name: str) -> Iterator[Drift]:
             yield Drift(kind=DriftKind.MISSING, detail=", ".join(missing), **place)
         if orphaned := sorted(live - expected):
             yield Drift(kind=DriftKind.ORPHANED, detail=", ".join(orphaned), **place)
+        sha256 = listing_sha256(listing)
+        if live == expected and sent and not services.channel_listings.has_content(name, sku, sha256):
+            yield Drift(kind=DriftKind.STALE, detail="its texts, order or folder were others", **place)
 
 
 def _listing(services: Services, channel: str, sku: str) -> Listing | None:

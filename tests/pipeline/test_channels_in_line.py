@@ -280,8 +280,9 @@ def test_a_channel_s_names_are_its_own_and_a_new_version_takes_the_place_of_the_
 ) -> None:
     rules = json.loads(shop.settings.plugin_json.read_text())
     rules["connections"]["channel"]["export"] = {"adapter": "folder", "path": str(tmp_path / "tree")}
-    rules["deliverables"] = [{**PACKSHOT, "channels": ["export", "shop"]}]
-    rules["naming"]["channels"] = {"export": "amazon"}
+    rules["connections"]["channel"]["plain"] = {"adapter": "folder", "path": str(tmp_path / "plain")}
+    rules["deliverables"] = [{**PACKSHOT, "sizes": [64], "channels": ["export", "shop", "plain"]}]
+    rules["naming"]["channels"] = {"export": "amazon", "plain": "{sku}_{deliverable}"}
     write_rules(**rules)
     ids = {"attributes": {"asin": "b000123456"}}
     bytes_of_both = set()
@@ -291,14 +292,20 @@ def test_a_channel_s_names_are_its_own_and_a_new_version_takes_the_place_of_the_
         drain()
         approve(shop, newest(shop))
         drain()
-        (picture,) = (tmp_path / "tree").rglob("*.jpg")
+        (picture,) = (p for p in (tmp_path / "tree").rglob("*.*") if p.suffix != ".json")
         assert picture.name == "B000123456.MAIN.jpg"
         bytes_of_both.add(picture.read_bytes())
-    assert len(bytes_of_both) == 2 and in_channel(shop, "shop") == ["V2"]
+    assert len(bytes_of_both) == 2 and "V2" in in_channel(shop, "shop")
     assert [(each.channel, each.name) for each in preview_names(shop, "CH123")] == [
         ("", "CH123_ModernDiningChair_packshot_V3_JPEG.jpg"),
+        ("", "CH123_ModernDiningChair_packshot_V3_JPEG_64.jpg"),
+        ("", "CH123_ModernDiningChair_packshot_V3_WEBP_preview_front.webp"),
         ("export", "B000123456.MAIN.jpg"),
+        ("plain", "CH123_packshot.jpg"),
+        ("plain", "CH123_packshot_64.jpg"),
     ]
+    written = {p.name for p in (tmp_path / "plain").rglob("*.*") if p.suffix != ".json"}
+    assert written == {"CH123_packshot.jpg", "CH123_packshot_64.jpg"}
     assert not [d for d in reconcile(shop) if d.port in ("channel", "connector")]
 
 

@@ -17,7 +17,7 @@ from dam_connector.domain.issue import Report
 from dam_connector.domain.rules import NamingRules
 from dam_connector.domain.sku_tokens import is_safe_sku, sku_of_token, sku_problem, sku_token
 from dam_connector.domain.trade_codes import gtin, is_gtin
-from dam_connector.domain.version import Asset, Version, VersionState
+from dam_connector.domain.version import Asset, Role, Version, VersionState
 from dam_connector.errors import ConfigError
 from schemas.rules_loader import load_rules
 from tests.support import MODEL, file_of, product, rules_json
@@ -314,6 +314,16 @@ def test_amazon_names_of_pictures() -> None:
     assert named("amazon", versions, codes={"room": "MAIN"})[3] == [f"{GTIN}.MAIN.jpg"]
 
 
+def test_a_channel_with_own_names_gets_neither_previews_nor_sizes_without_a_name() -> None:
+    version = made("packshot", "jpg")
+    size = replace(version.files[0], name="own_400.jpg", role=Role.SIZE, view="400")
+    preview = replace(version.files[0], name="own_preview.webp", role=Role.PREVIEW, view="front")
+    version = replace(version, files=(*version.files, size, preview))
+    assert named("gs1", [version]) == [["04006381333931_A1C0.jpg"]]
+    assert named("amazon", [version]) == [[f"{GTIN}.MAIN.jpg"]]
+    assert named("{sku}_{deliverable}", [version]) == [["CH1_packshot.jpg", "CH1_packshot_400.jpg"]]
+
+
 def test_a_file_without_a_needed_value_keeps_its_name() -> None:
     rules = load_rules(json.dumps(rules_json()))
     rules = replace(rules, naming=NamingRules(channels={"viewer": "gs1"}))
@@ -327,6 +337,10 @@ def test_a_file_without_a_needed_value_keeps_its_name() -> None:
         ({"viewr": "gs1"}, "there is no channel of this name; known: viewer"),
         ({"viewer": "gs1"}, "names without {version} are for folder and storage only"),
         ({"viewer": "{sku}_{nope}_{version}"}, "unknown field {nope}"),
+        ({"viewer": "GS1"}, 'did you mean "gs1"? Presets: gs1, amazon'),
+        ({"viewer": "gs2"}, 'did you mean "gs1"?'),
+        ({"viewer": "Amazn"}, 'did you mean "amazon"?'),
+        ({"viewer": "picture"}, "'picture' is no preset, and has no field in braces"),
     ],
 )
 def test_mistakes_in_the_names_of_a_channel(channels: dict, said: str) -> None:
