@@ -15,14 +15,14 @@ import hashlib
 import hmac
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.adapters.common.envelopes import load_events, parse_json, type_of
+from dam_connector.adapters.common.envelopes import load_events, parse_json, type_of, unused_keys
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import parse_product
 from dam_connector.adapters.common.record_mapping import RecordMapping
@@ -115,6 +115,11 @@ class StandardPim(ReadOnlyPim):
         if self._mapping is None:
             return type_of(inbound, VENDOR)
         return self._mapping.why_ignored(parse_json(inbound.body, VENDOR), inbound.headers)
+
+    def left_out(self, inbound: InboundWebhook) -> Mapping[str, Sequence[str]]:
+        if self._mapping is None:
+            return unused_keys(inbound, VENDOR)
+        return self._mapping.left_out(parse_json(inbound.body, VENDOR))
 
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:

@@ -13,7 +13,7 @@ from dam_connector.ports.photo_source import (
     PhotoChange,
     SuppliesPhotos,
 )
-from dam_connector.ports.pim import ExplainsIgnored, Pim, PimCapabilities
+from dam_connector.ports.pim import ExplainsMessages, Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
     Provider,
@@ -35,7 +35,7 @@ __all__ = [
     "Dam",
     "DamCapabilities",
     "DamPhoto",
-    "ExplainsIgnored",
+    "ExplainsMessages",
     "FinishedFile",
     "GenerationRequest",
     "InboundWebhook",

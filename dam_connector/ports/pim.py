@@ -1,6 +1,6 @@
 """The port of product information systems (PIMs)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -98,9 +98,13 @@ class Pim(Protocol):
 
 
 @runtime_checkable
-class ExplainsIgnored(Protocol):
-    """A PIM that can say why a message of its system results in no event."""
+class ExplainsMessages(Protocol):
+    """A PIM that can say why a message of its system results in no event, or in less than it holds."""
 
     def why_ignored(self, inbound: InboundWebhook) -> str:
         """Return the type that was found and those that are known; empty if the type is not the reason."""
+        ...
+
+    def left_out(self, inbound: InboundWebhook) -> Mapping[str, Sequence[str]]:
+        """Return for people, by the reference of each product, the parts of its record that are not used."""
         ...

@@ -28,7 +28,7 @@ from dam_connector.errors import (
     NotFound,
     StorageUnavailable,
 )
-from dam_connector.ports import ExplainsIgnored, InboundWebhook, Pim
+from dam_connector.ports import ExplainsMessages, InboundWebhook, Pim
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.request_origin import work_origin
@@ -118,7 +118,7 @@ def _handle_by_port(services: Services, record: DeliveryRecord) -> tuple[str, st
 
 def ignored_text(source: Pim, inbound: InboundWebhook) -> str:
     """Return for people why a message without an event is ignored, if its adapter can say it."""
-    reason = source.why_ignored(inbound) if isinstance(source, ExplainsIgnored) else ""
+    reason = source.why_ignored(inbound) if isinstance(source, ExplainsMessages) else ""
     return "no event about a product" + (f": {reason}" if reason else "")
 
 

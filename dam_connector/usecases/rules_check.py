@@ -65,7 +65,7 @@ def missing_variables(rules: Rules, environ: Mapping[str, str]) -> Iterator[str]
         "notify": asdict(rules.notify),
         "sign_on": asdict(rules.sign_on) if rules.sign_on else {},
     }
-    for place, name in _references(sections):
+    for place, name in secret_references(sections):
         if not environ.get(name) and name not in GENERATED_SECRETS:
             yield f"{json_pointer(place)}: the environment variable {name} is not set here"
 
@@ -85,7 +85,7 @@ def unknown_people(rules: Rules, users: Iterable[User]) -> Iterator[str]:
                     yield f"{place}: {name!r} is a {roles[name].value}, who may not decide"
 
 
-def _references(
+def secret_references(
     value: object, place: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the places and names of all references to environment variables, at any depth."""
@@ -99,4 +99,4 @@ def _references(
     elif isinstance(value, list | tuple):
         below = enumerate(value)
     for key, each in below:
-        yield from _references(each, (*place, key))
+        yield from secret_references(each, (*place, key))

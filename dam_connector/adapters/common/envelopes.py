@@ -13,7 +13,7 @@ from dam_connector.errors import BadOutput
 from dam_connector.ports import InboundWebhook
 from schemas.common import problem_lines
 from schemas.event import TYPES, EventSchema
-from schemas.product import load_product
+from schemas.product import load_product, unknown_keys
 
 
 def load_events(inbound: InboundWebhook, vendor: str) -> list[Event]:
@@ -59,6 +59,15 @@ def type_of(inbound: InboundWebhook, vendor: str) -> str:
     """Return for people the type of an event that is ignored, and those that are known."""
     found = shown(_unwrap(inbound, vendor).get("type"))
     return f"its type is {found}; known types: {', '.join(TYPES)}"
+
+
+def unused_keys(inbound: InboundWebhook, vendor: str) -> dict[str, list[str]]:
+    """Return for people, by SKU, the keys of a product record that are none of ours."""
+    data = _unwrap(inbound, vendor).get("data")
+    if not isinstance(data, Mapping):
+        return {}
+    mistyped, others = unknown_keys(data)
+    return {str(data.get("sku")).strip(): [*mistyped, *(f"{each}: is none of our keys" for each in others)]}
 
 
 def _unwrap(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:

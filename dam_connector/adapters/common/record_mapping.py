@@ -1,5 +1,6 @@
 """Mapping from messages of any system to events about products, by the JSONPaths of an admin."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -20,6 +21,11 @@ ATTRIBUTES = "attributes"  # all values below a place; `attributes.NAME` is one 
 LOCALE_MARK = "@"  # `name@de` is the name in German
 OPTIONS = ("products", "product", "list", "type", "types", "deleted", "time", "fields", "images")
 MORE_OPTIONS = ("image_base", "unit")
+# Lists of media hold other files too, which would take the place of a photo.
+_NO_PICTURE = re.compile(
+    r"\.(?:pdf|mp4|mov|webm|avi|mkv|mp3|zip|docx?|xlsx?|pptx?|txt|csv|html?|glb|gltf|usdz|obj|stp|step)$",
+    re.IGNORECASE,
+)
 IMAGE_OPTIONS = ("each", "url", "text", "view", "views", "order")
 
 
@@ -112,6 +118,32 @@ class RecordMapping:
         """Return an event for each product of a page of the PIM's list."""
         found = [each for place in find_all(self._list, page) for each in _as_list(place)]
         return [self._event(EventKind.UPDATED, each, {}, now) for each in found]
+
+    def left_out(self, message: Any) -> dict[str, list[str]]:
+        """Return for people, by SKU, the parts of each product that are mapped and not taken over."""
+        records = [place.value for place in _each(find_places(self._products, message))]
+        return {to_text(find_value(self._fields["sku"], r)): list(self._left_out(r)) for r in records}
+
+    def _left_out(self, record: Any) -> Iterator[str]:
+        values = find_value(self._fields.get(ATTRIBUTES, ()), record)
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if value is not None and not _is_plain(value):
+                yield (
+                    f"attributes.{name}: {shown(value)} is neither a text nor a number nor a list of such; "
+                    f'map one value of it, e.g. "attributes.{name}": "$...{name}.value"'
+                )
+        yield from self._images.left_out(record)
+        try:
+            product = self.product(record)
+        except BadOutput:
+            return  # the problem says why
+        taken = {image.url for image in product.images}
+        for url, _ in self._images.find(record):
+            if self._address(url) not in taken:
+                yield (
+                    f"images: {url}: another photo has its view, or it names none and no view of `order` is "
+                    "free; name views by images/view or images/text"
+                )
 
     def _kinds(
         self, message: Any, headers: Mapping[str, str], places: Sequence[Place]
@@ -216,11 +248,23 @@ class _ImageList:
 
     def find(self, record: Any) -> Iterator[tuple[str, str]]:
         """Yield the URL and the words of each image; each kind of words on a line of its own."""
+        for image, url in self._addresses(record):
+            if isinstance(url, str) and not _NO_PICTURE.search(_file_name(url)):
+                yield url, "\n".join(filter(None, (*self._words(image), _file_name(url))))
+
+    def left_out(self, record: Any) -> Iterator[str]:
+        """Yield a line for each entry of the list that is no picture, or has no address."""
+        for image, url in self._addresses(record):
+            if not isinstance(url, str):
+                place = f"at {_text(self._url)}" if self._url else "in it; name its path as images/url"
+                yield f"images: {shown(image)} has no single address {place}"
+            elif _NO_PICTURE.search(_file_name(url)):
+                yield f"images: {url} is no picture by its name"
+
+    def _addresses(self, record: Any) -> Iterator[tuple[Any, Any]]:
         for found in find_all(self._each, record):
             for image in _as_list(found):
-                url = image if isinstance(image, str) else find_value(self._url, image)
-                if isinstance(url, str):
-                    yield url, "\n".join(filter(None, (*self._words(image), _file_name(url))))
+                yield image, image if isinstance(image, str) else find_value(self._url, image)
 
     def _words(self, image: Any) -> Iterator[str]:
         if not isinstance(image, str):
