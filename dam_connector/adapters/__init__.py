@@ -135,8 +135,11 @@ def load_setup(port: str, adapter: str) -> Any:
     """
     if (port, adapter) not in SETUPS:
         supported = ", ".join(" ".join(each) for each in SETUPS)
+        known = adapter_names(port)
+        if adapter not in known:
+            raise ConfigError(f"there is no {port} adapter {adapter!r}; known: {', '.join(known)}")
         raise ConfigError(
-            f"nothing can be set up automatically for {port} {adapter}; its page in docs/connections says "
+            f"nothing can be set up automatically for {port} {adapter}; docs/connections/{adapter}.md says "
             f"how to do it by hand; supported: {supported}"
         )
     return importlib.import_module(f"{__name__}.{SETUPS[port, adapter]}")

@@ -9,7 +9,7 @@ changed. A row that is wrong is skipped and logged; the others are read.
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.picture_names import PictureFinder, is_picture_name, natural_order
 from dam_connector.domain.product import Capture, Product
-from dam_connector.errors import ConfigError, InputError, NotFound, Unavailable, Unsupported
+from dam_connector.errors import BadOutput, ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_rows import read_row, survey_sheet
@@ -32,7 +32,18 @@ log = structlog.get_logger()
 SHEET_SUFFIXES = (".csv", ".tsv", ".txt", ".xlsx")
 MAX_SHEET_BYTES = 100_000_000
 MAX_IMAGE_BYTES = 100_000_000
+MAX_PROBLEMS = 5  # that a test of the connection names
 IMAGE_URL_PREFIX = "pim:"  # of an image beside a sheet: `pim:CONNECTION/FILE`
+
+
+@dataclass(frozen=True, slots=True)
+class SheetProblem:
+    """A row that is no product, or a sheet that cannot be read."""
+
+    # The line of the row in the sheet; 0: the sheet as a whole.
+    line: int
+    # Why, for people.
+    why: str
 
 
 class SheetFolderPim(NoWebhooks, ReadOnlyPim):
@@ -58,19 +69,39 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
         raise Unsupported(self.vendor, "fetch", "a sheet is read as a whole")
 
     def changed_since(self, since: datetime) -> Iterator[Event]:
+        for changed_at, path in self._sheets():
+            if changed_at > since:
+                yield from self._read(path, changed_at)
+
+    def check_rights(self) -> Iterator[str]:
+        """Read each sheet whole; yield a line for each, and refuse those that have mistakes."""
+        problems: list[str] = []
+        for changed_at, path in self._sheets():
+            found = list(self._rows(path, changed_at))
+            wrong = [each for each in found if isinstance(each, SheetProblem)]
+            problems += [
+                f"{path.name}{f' line {each.line}' if each.line else ''}: {each.why}" for each in wrong
+            ]
+            if len(found) > len(wrong):
+                yield f"{path.name} has {len(found) - len(wrong)} products"
+        if problems:
+            more = f"; and {len(problems) - MAX_PROBLEMS} more" if len(problems) > MAX_PROBLEMS else ""
+            raise BadOutput(self.vendor, "read", "; ".join(problems[:MAX_PROBLEMS]) + more)
+
+    def _sheets(self) -> list[tuple[datetime, Path]]:
+        """Return when each sheet of the folder was changed, and the sheet, the oldest first."""
         try:
-            sheets = [
+            return sorted(
                 (datetime.fromtimestamp(path.stat().st_mtime, UTC), path)
                 for path in self._root.iterdir()
-                if path.suffix.lower() in SHEET_SUFFIXES and path.is_file()
-            ]
+                if path.suffix.lower() in SHEET_SUFFIXES
+                and not path.name.startswith((".", "~"))
+                and path.is_file()
+            )
         except OSError as error:
             raise Unavailable(
                 self.vendor, "changed_since", f"the folder cannot be read ({type(error).__name__})"
             ) from error
-        for changed_at, path in sorted(sheets):
-            if changed_at > since and not path.name.startswith((".", "~")):
-                yield from self._read(path, changed_at)
 
     def fetch_picture(self, name: str) -> bytes:
         """Read an image or a model beside the sheets, by its file name or relative path."""
@@ -97,6 +128,15 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
 
     def _read(self, path: Path, changed_at: datetime) -> Iterator[Event]:
         """Yield the products of a sheet; log a sheet or row that cannot be read."""
+        for found in self._rows(path, changed_at):
+            if isinstance(found, Event):
+                yield found
+            else:
+                event = "sheet_row_skipped" if found.line else "sheet_skipped"
+                log.warning(event, connection=self._name, sheet=path.name, line=found.line, why=found.why)
+
+    def _rows(self, path: Path, changed_at: datetime) -> Iterator["Event | SheetProblem"]:
+        """Yield each product of a sheet, and each row that is none; or why the sheet cannot be read."""
         try:
             if path.stat().st_size > MAX_SHEET_BYTES:
                 raise InputError("sheet.unreadable", "The file is too large.")
@@ -114,14 +154,11 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
             for line, cells in sheet.rows:
                 product, issues = read_row(cells, mapping, facts)
                 if product is None:
-                    why = "; ".join(issue.message for issue in issues)
-                    log.warning(
-                        "sheet_row_skipped", connection=self._name, sheet=path.name, line=line, why=why
-                    )
+                    yield SheetProblem(line, "; ".join(issue.message for issue in issues))
                 else:
                     yield self._event(product, changed_at)
         except (InputError, OSError) as error:
-            log.warning("sheet_skipped", connection=self._name, sheet=path.name, why=str(error))
+            yield SheetProblem(0, str(error))
 
     def _event(self, product: Product, at: datetime) -> Event:
         """Return the event of a product, with `pim:` URLs for the files beside the sheet."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from dam_connector.adapters.common.http_errors import UnknownHost
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.cli.tried_text import tried_json, tried_lines
 from dam_connector.domain.adoption import Adoptable
 from dam_connector.domain.rules import Connection
-from dam_connector.errors import AdapterError, ConfigError
+from dam_connector.errors import AdapterError, ConfigError, RateLimited, SubmitUnknown, Unavailable
 from dam_connector.store.audit import COMMAND_LINE
 from dam_connector.usecases import connection_tests, connections, reconciliation
 from dam_connector.usecases.adopt_known_products import (
@@ -47,18 +48,21 @@ def connection() -> None:
 def test_connection(name: str, sku: str, data_dir: Path | None, json_output: bool) -> None:
     """Make a round trip over a connection and clean up after it."""
     done: list[str] = []
+    services = open_services(data_dir)
     try:
-        for line in connection_tests.run_test(open_services(data_dir), name, by=COMMAND_LINE, sku=sku):
+        for line in connection_tests.run_test(services, name, by=COMMAND_LINE, sku=sku):
             done.append(line)
             if not json_output:
                 click.echo(f"  {line}")
     except AdapterError as error:
         if json_output:
             click.echo(json.dumps({"connection": name, "good": False, "done": done, "error": str(error)}))
-        raise ConfigError(f"{name}: {error}") from error
-    click.echo(
-        json.dumps({"connection": name, "good": True, "done": done}) if json_output else f"{name}: good"
-    )
+        raise ConfigError(f"{name}: {error}", connection_tests.remedy_of(services, name, error)) from error
+    asked = connection_tests.was_asked(done)
+    if json_output:
+        click.echo(json.dumps({"connection": name, "good": True, "asked": asked, "done": done}))
+    else:
+        click.echo(f"{name}: {'good' if asked else 'not asked'}")
 
 
 @connection.command("try")
@@ -167,6 +171,8 @@ def connect(
         raise ConfigError(
             "--token: a secret is not accepted here; put it into the environment and refer to it as env/NAME"
         )
+    if not url.startswith(("http://", "https://")):
+        raise ConfigError(f"--url: {url} is no whole address; write e.g. https://{url.lstrip('/')}")
     services, name = open_services(data_dir), name or adapter
     options = {**_options_in_file(services, port, name), "base_url": url}
     options |= {"token": token} if token else {}
@@ -182,7 +188,9 @@ def connect(
             preparation.create()
         entry = connections.connection_entry(services, port, asked)
     except AdapterError as error:
-        raise ConfigError(f"{url}: {error}; run the same command again to go on") from error
+        is_passing = isinstance(error, (RateLimited, Unavailable, SubmitUnknown))
+        again = "; run the same command again to go on" if is_passing else ""
+        raise ConfigError(f"{url}: {error}{'' if isinstance(error, UnknownHost) else again}") from error
     click.echo(f"{len(missing)} created." if missing else "Everything exists already.")
     click.echo("\nTo do by hand:")
     for line in connections.manual_steps(port, adapter):

@@ -21,7 +21,7 @@ from dam_connector.ports.provider import (
     RemoteTask,
     RemoteTaskState,
 )
-from dam_connector.ports.self_test import ChecksDecisions, ChecksMetadata, ChecksRights
+from dam_connector.ports.self_test import ChecksDecisions, ChecksMetadata, ChecksRights, SendsTest
 from dam_connector.ports.webhook import InboundWebhook, VerifiedWebhook
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "RemoteState",
     "RemoteTask",
     "RemoteTaskState",
+    "SendsTest",
     "ShopPicture",
     "ShowsPictures",
     "StoredBlob",

@@ -21,6 +21,19 @@ class ChecksRights(Protocol):
 
 
 @runtime_checkable
+class SendsTest(Protocol):
+    """A channel that only sends: it cannot be asked what is live, and is tested by a message."""
+
+    def send_test(self) -> str:
+        """Send a message that changes nothing there; return a line for people.
+
+        Raises:
+            AdapterError: it was not accepted.
+        """
+        ...
+
+
+@runtime_checkable
 class ChecksMetadata(Protocol):
     """A DAM that can compare the option `metadata` with its own fields."""
 

@@ -2,10 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from dam_connector.adapters import open_adapter
+from dam_connector.adapters.common.http_errors import UnknownHost
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.rules import Connection, Rules
 from dam_connector.errors import (
@@ -22,6 +26,8 @@ from dam_connector.usecases.connections import COSTS_ALWAYS, ONLY_SENDS, PORTS, 
 from dam_connector.wiring import Services
 
 NOTE_PREFIX = "connection-test:"
+_NOT_ASKED = (ONLY_SENDS, COSTS_ALWAYS)
+_LOGIN_REFUSED = re.compile(r"\bHTTP 40[13]\b")
 MAX_LINES, MAX_LINE = 40, 500  # of a result that is stored, and characters of each line
 # The remedy by the class of the error; the first that fits counts.
 REMEDIES: tuple[tuple[type[Exception], str], ...] = (
@@ -31,6 +37,7 @@ REMEDIES: tuple[tuple[type[Exception], str], ...] = (
     ),
     (OutOfCredit, "Add credit there, or raise the cap in plugin.json."),
     (RateLimited, "Wait some minutes, then test again."),
+    (UnknownHost, "Correct the name of the host in its address in plugin.json."),
     (
         Unavailable,
         "See whether it runs, and whether its address in plugin.json leads to it from this machine.",
@@ -60,12 +67,17 @@ class ConnectionTest:
     @property
     def proved(self) -> tuple[str, ...]:
         """Return the steps that prove something: not the first line, which names the connection."""
-        return tuple(line for line in self.done[1:] if line not in (ONLY_SENDS, COSTS_ALWAYS))
+        return tuple(line for line in self.done[1:] if line not in _NOT_ASKED)
 
     @property
     def reservation(self) -> str:
         """Return why nothing could be asked; empty where something was."""
-        return next((line for line in self.done if line in (ONLY_SENDS, COSTS_ALWAYS)), "")
+        return next((line for line in self.done if line in _NOT_ASKED), "")
+
+
+def was_asked(done: Sequence[str]) -> bool:
+    """Return whether the lines of a test prove anything: the first one names the connection."""
+    return any(line not in _NOT_ASKED for line in done[1:])
 
 
 def run_test(services: Services, name: str, *, by: str, sku: str = "") -> Iterator[str]:
@@ -118,17 +130,38 @@ def _store(services: Services, name: str, by: str, done: list[str], error: Excep
         "by": by,
         "done": [line[:MAX_LINE] for line in done[:MAX_LINES]],
         "error": str(error)[:MAX_LINE] if error else "",
-        "remedy": _remedy(error) if error else "",
+        "remedy": remedy_of(services, name, error) if error else "",
         "connection": _fingerprint(connection),
     }
     services.notes.set(NOTE_PREFIX + name, value)
 
 
-def _remedy(error: Exception) -> str:
-    """Return the remedy of an error, for people."""
-    return next(
+def remedy_of(services: Services, name: str, error: Exception) -> str:
+    """Return the remedy of an error of a connection, for people; of a refused login, with its variables."""
+    text = next(
         (text for kind, text in REMEDIES if isinstance(error, kind)), "Read the guide, then test again."
     )
+    if isinstance(error, Refused) and _LOGIN_REFUSED.search(str(error)):
+        variables = ", ".join(reference.removeprefix("env/") for reference in _secrets_of(services, name))
+        text += f" It logs in by {variables}: compare that with what is there." if variables else ""
+    return text
+
+
+def _secrets_of(services: Services, name: str) -> list[str]:
+    """Return the references to secrets that a connection reads, also those that are its defaults."""
+    found: list[str] = []
+
+    def record(reference: str) -> str:
+        found.append(reference)
+        return services.adapter_context.secret(reference)
+
+    rules = services.rules.current()
+    for port in PORTS:
+        if connection := getattr(rules, port).get(name):
+            with suppress(ConfigError):
+                open_adapter(port, name, connection, replace(services.adapter_context, secret=record))
+            break
+    return list(dict.fromkeys(found))
 
 
 def _connection(rules: Rules, name: str) -> Connection | None:

@@ -26,6 +26,7 @@ from dam_connector.ports import (
     InboundWebhook,
     Pim,
     PushRequest,
+    SendsTest,
 )
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.usecases.backfill import EARLIEST
@@ -224,13 +225,16 @@ def _check_pim(services: Services, name: str) -> Iterator[str]:
         return
     events = list(islice(source.changed_since(EARLIEST), MAX_TRIED_PRODUCTS))
     yield "it lists changed products" + ("" if events else ", and has no product yet")
-    for event in events:
+    for event in events if source.capabilities.can_fetch else ():
         try:
             products = source.fetch(event.ref)
         except NotFound:  # a draft, or one that was deleted meanwhile
             continue
         yield f"it returns product {event.ref}: {', '.join(p.sku for p in products) or 'without a SKU'}"
         break
+    listed = next((event.product for event in events if event.product), None)
+    if listed and not source.capabilities.can_fetch:
+        yield f"its list has product {listed.sku}"
     if isinstance(source, ChecksRights):
         yield from source.check_rights()
 
@@ -302,11 +306,17 @@ def _clean_up(
         try:
             dam.discard(request.external_id)
         except AdapterError as error:
-            if str(error) != str(cause):  # else nothing was stored: it lets us do nothing at all
+            if not _lets_us_do_nothing(cause, error):
                 left.append(f"{request.external_id} ({error})")
     if left:
         reason = f"the test has left {', '.join(left)} there; delete it by hand"
         raise Refused(name, "remove", f"{cause}; {reason}" if cause else reason) from cause
+
+
+def _lets_us_do_nothing(cause: Exception | None, error: AdapterError) -> bool:
+    """Return whether a push and its clean-up failed alike, so that nothing was stored."""
+    is_final = isinstance(cause, (BadOutput, Refused)) and type(cause) is type(error)
+    return str(cause) == str(error) or (is_final and getattr(cause, "reason", "") == error.reason)
 
 
 def _check_channel(services: Services, name: str, sku: str) -> Iterator[str]:
@@ -315,8 +325,11 @@ def _check_channel(services: Services, name: str, sku: str) -> Iterator[str]:
     record = services.products.get(sku) if sku else None
     product = record.product if record else Product(sku=Sku(sku or "connection-test"))
     listing = build_listing(services, name, product)
-    names = channel.live_files(listing)
-    yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
+    if isinstance(channel, SendsTest):
+        yield channel.send_test()
+    else:
+        names = channel.live_files(listing)
+        yield f"it was asked about {product.sku}: {len(names)} of our files are live there"
     if isinstance(channel, ChecksRights):
         yield from channel.check_rights()
     if sku:

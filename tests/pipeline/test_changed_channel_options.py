@@ -26,8 +26,8 @@ def hooks() -> Iterator[list[dict[str, Any]]]:
     """What a receiver of webhooks got; the server's address is the first entry."""
     got: list[dict[str, Any]] = []
 
-    def take(method: str, path: str, query: dict, headers: dict, body: dict) -> tuple:
-        got.append(body)
+    def take(method: str, path: str, *more: Any) -> tuple[int, bytes, dict[str, str]]:
+        got.append(more[2])
         return 204, b"", {}
 
     server = FakePim(take)

@@ -1,10 +1,12 @@
 """Base class of adapters that call a vendor's HTTP API, with one meaning for each kind of failure."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dam_connector.adapters.http import FormPart, HttpClient, HttpResponse
+from dam_connector.domain.outside_values import decode_json
 from dam_connector.errors import (
     AdapterError,
     BadOutput,
@@ -17,6 +19,10 @@ from dam_connector.errors import (
 )
 
 DEFAULT_RETRY_AFTER_S = 10.0  # when a 429 names no time
+_PAGE = re.compile(
+    r"\ufeff?\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html)\b", re.I | re.S
+)
+_TITLE = re.compile(r"<title[^>]*>([^<]*)</title>", re.I)
 MAX_JSON_BYTES = 1_048_576
 MAX_FILE_BYTES = 200_000_000
 TRANSFER_TIMEOUT_S = 120.0  # for the upload or download of one file
@@ -31,6 +37,7 @@ class ApiClient:
 
     vendor = ""  # the name in errors
     non_repeatable: tuple[str, ...] = ()  # operations that must not be sent again if their response is lost
+    takes_pages = False  # whether an HTML page is a good answer, e.g. of a receiver of webhooks
 
     def __init__(self, http: HttpClient, base_url: str, headers: Mapping[str, str]) -> None:
         """Create a client.
@@ -48,6 +55,14 @@ class ApiClient:
     def error_for(self, reply: HttpResponse, operation: str) -> AdapterError:
         """Translate a response that is neither 2xx nor 5xx; a vendor with other meanings overrides this."""
         message = f"HTTP {reply.status}: {excerpt(reply)}"
+        if 300 <= reply.status < 400:
+            target = reply.headers.get("location", "").partition("?")[0][:200] or "nowhere"
+            return Refused(
+                self.vendor,
+                operation,
+                f"HTTP {reply.status}: it leads to {target}, where our key is not sent; if that is the "
+                "server's address, write it in plugin.json",
+            )
         if reply.status == 402:
             return OutOfCredit(self.vendor, operation, message)
         if reply.status == 429:
@@ -88,7 +103,7 @@ class ApiClient:
             RateLimited: 429.
             OutOfCredit: 402.
             Unavailable: 5xx, or no response.
-            BadOutput: the path is a URL on another host.
+            BadOutput: the path is a URL on another host, or the answer is a web page.
             SubmitUnknown: a non-repeatable operation got a 5xx or no response: it may have been carried out.
         """
         url = path if path.startswith(f"{self._base}/") else f"{self._base}{path}"
@@ -115,7 +130,20 @@ class ApiClient:
                 raise
             raise Unavailable(self.vendor, operation, "no response arrived") from error
         self._raise_for_status(reply, operation)
+        if not self.takes_pages and is_page(reply):
+            raise self._page_error(reply, operation)
         return reply
+
+    def _page_error(self, reply: HttpResponse, operation: str) -> AdapterError:
+        """Return the error of an answer that is a page, e.g. of a login or a proxy before the server."""
+        title = _TITLE.search(reply.body[:4000].decode("utf-8", "replace"))
+        named = f" ({' '.join(title[1].split())[:80]!r})" if title else ""
+        message = (
+            f"HTTP {reply.status} with a web page{named} instead of data; see whether the address leads to "
+            "its API, and whether a login or a proxy is before it"
+        )
+        error_class = SubmitUnknown if operation in self.non_repeatable else BadOutput
+        return error_class(self.vendor, operation, message)
 
     def _raise_for_status(self, reply: HttpResponse, operation: str) -> None:
         if 200 <= reply.status < 300:
@@ -178,9 +206,36 @@ class ApiClient:
             raise Unavailable(self.vendor, operation, f"its storage responded with HTTP {reply.status}")
 
 
+def is_page(reply: HttpResponse) -> bool:
+    """Return whether a response is an HTML page, whatever type it names; PHP calls JSON `text/html`, too."""
+    return bool(_PAGE.match(reply.body[:400].decode("utf-8", "replace")))
+
+
 def excerpt(reply: HttpResponse) -> str:
-    """Return the beginning of a response's body as one line, for an error message."""
-    return " ".join(reply.body[:400].decode("utf-8", "replace").split())[:200]
+    """Return what a response says as one line, for an error message: the text of its JSON, or its beginning."""
+    if is_page(reply):
+        return "a web page"
+    try:
+        text = _message_in(decode_json(reply.body))
+    except ValueError:
+        text = ""
+    return " ".join((text or reply.body[:400].decode("utf-8", "replace")).split())[:200]
+
+
+def _message_in(answer: Any) -> str:
+    """Return the message in an answer about an error, with its code; empty if it is in no usual place."""
+    if isinstance(answer, list):
+        return _message_in(answer[0]) if answer else ""
+    if not isinstance(answer, dict):
+        return ""
+    if errors := answer.get("errors"):
+        return _message_in(errors)
+    message = answer.get("message")
+    extensions = answer.get("extensions")
+    code = answer.get("code") or (extensions.get("code") if isinstance(extensions, dict) else None)
+    if not isinstance(message, str) or not message:
+        return ""
+    return f"{message} ({code})" if isinstance(code, str) else message
 
 
 def basic_auth(user: str, password: str) -> str:

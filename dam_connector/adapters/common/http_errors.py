@@ -34,6 +34,10 @@ class AddressBlocked(Refused):
         self.reason = message
 
 
+class UnknownHost(Unavailable):
+    """The name server knows no such host: it is spelled wrongly, or does not exist yet."""
+
+
 def retry_after_s(headers: Mapping[str, str], default: float) -> float:
     """Return the seconds in the header Retry-After, or the default."""
     seconds = parse_integer(headers.get("retry-after"))
@@ -70,6 +74,8 @@ def not_sent(error: Exception, vendor: str, operation: str) -> Exception:
     if any(isinstance(cause, InvalidIPAddress) for cause in _causes(error)):
         reason = "the address is in a private network"
         return AddressBlocked(vendor, operation, reason, admin="DAM_CONNECTOR_ALLOW_HOSTS allows it")
+    if any(isinstance(cause, socket.gaierror) for cause in _causes(error)):
+        return UnknownHost(vendor, operation, "no connection: the name of its host is not known")
     return Unavailable(vendor, operation, "no connection")
 
 
