@@ -77,10 +77,7 @@ class DirectusDam(DirectusLibrary):
         self._metadata = metadata
         self._sources = sources
         self._folder_ids: dict[str, str] = {}  # by path; cached
-        self._last_push: tuple[str, list[str]] = (
-            "",
-            [],
-        )  # its external id and the ids of the files that it stored
+        self._last_push: tuple[str, list[str]] = ("", [])  # its external id, and the ids of its stored files
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version, ref = request.version, _derived_id(request.external_id)
