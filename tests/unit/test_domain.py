@@ -51,6 +51,16 @@ def test_completeness_by_category_and_plausible_sizes() -> None:
     }
 
 
+@pytest.mark.issue("product.never_live")
+def test_a_product_that_ends_before_it_begins_is_warned_of() -> None:
+    dates = {"live_from": "2027-04-01", "live_until": "2027-03-31"}
+    (found,) = product_issues(product("T1", **dates), ProductRules())
+    assert (found.code, found.severity, found.pointer) == ("product.never_live", "warning", "/live_until")
+    assert "from 2027-04-01 00:00 UTC and until 2027-03-31 00:00 UTC" in found.message
+    assert not list(product_issues(product("T1", live_from="2027-03-31"), ProductRules()))
+    assert not list(product_issues(product("T1", **{**dates, "live_until": "2027-04-02"}), ProductRules()))
+
+
 @pytest.mark.parametrize(
     ("unit", "metres"), [("m", 2.0), ("cm", 0.02), ("mm", 0.002), ("in", 0.0508), ("ft", 0.6096)]
 )
