@@ -153,7 +153,8 @@ class StandardPim(ReadOnlyPim):
     def _pages(self, since: datetime) -> Iterator[Event]:
         """Yield the events of all pages, until one has no product."""
         assert self._mapping is not None  # `__init__` refuses a list without a mapping
-        seen, pages = 0, set()
+        seen = 0
+        pages: set[object] = set()
         for page in range(1, MAX_PAGES + 1):
             values = {"{page}": str(page), "{offset}": str(seen), "{since}": quote(since.isoformat())}
             url = self._list_url

@@ -47,6 +47,13 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
     for field in rules.required_for(product.category):
         if not has_field(product, field):
             yield _missing_field(product, field, _demanded_by(field, product.category, rules))
+    if product.live_from and product.live_until and product.live_until <= product.live_from:
+        yield issue(
+            "product.never_live",
+            f"It may be live from {product.live_from:%Y-%m-%d %H:%M} UTC and until "
+            f"{product.live_until:%Y-%m-%d %H:%M} UTC, so that it never goes live.",
+            pointer="/live_until",
+        )
     for axis in [f"{a}_m" for a in AXES]:
         value = getattr(product.dimensions, axis)
         if value is not None and not MIN_PLAUSIBLE_M <= value <= MAX_PLAUSIBLE_M:

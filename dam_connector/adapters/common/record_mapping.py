@@ -148,7 +148,7 @@ class RecordMapping:
     def _kinds(
         self, message: Any, headers: Mapping[str, str], places: Sequence[Place]
     ) -> list[EventKind | None]:
-        """Return what happened to each product: by the type in it, or else by that of the whole message."""
+        """Return the kind of each product's event: by the type in it, or else by that of the message."""
         try:
             kinds = [self._types.of_record(place.value) for place in places]
             if kinds and all(kinds):

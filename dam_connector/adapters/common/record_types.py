@@ -1,4 +1,4 @@
-"""The types of events in messages of any system: where they are, and what they mean."""
+"""The types of events in messages of any system: their places and meanings."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ class UnclearType(ValueError):
 
 
 class EventTypes:
-    """Where the type of an event is, and what each type means."""
+    """The place of the type of an event, and the meaning of each type."""
 
     def __init__(self, options: Mapping[str, Any]) -> None:
         """Read `type` and `types` of the option `mapping`.
@@ -41,11 +41,11 @@ class EventTypes:
 
     @property
     def has_place(self) -> bool:
-        """Return whether messages say what happened; otherwise each is an update."""
+        """Return whether messages have a type; otherwise each is an update."""
         return bool(self._paths or self.header)
 
     def of_record(self, record: Any) -> EventKind | None:
-        """Return what happened to one product by the type in it; None if it has none that is known.
+        """Return the kind of event of one product by the type in it; None if it has none that is known.
 
         Raises:
             UnclearType: it has several that mean different things.
@@ -58,7 +58,7 @@ class EventTypes:
     def of_message(
         self, message: Any, headers: Mapping[str, str], places: Sequence[Place]
     ) -> EventKind | None:
-        """Return what happened to all products of a message; None if it is of another type.
+        """Return the kind of event of all products of a message; None if it is of another type.
 
         Args:
             message: the parsed body.

@@ -130,8 +130,9 @@ def parse_length(value: Any, unit: str) -> float | None:
     if isinstance(value, str) and value.strip().lower() in _NO_LENGTHS:
         return None
     # records of systems write decimals with a point and no marks of thousands
-    machine_number = not isinstance(value, str) or re.fullmatch(r"\s*-?\d+\.\d+\s*", value)
-    length_m = _length(NumberCell(str(value).strip()) if machine_number else value, unit)
+    text = str(value)
+    is_machine_number = not isinstance(value, str) or re.fullmatch(r"\s*-?\d+\.\d+\s*", text)
+    length_m = _length(NumberCell(text.strip()) if is_machine_number else text, unit)
     if length_m < 0:
         raise NotANumber(f"{shown(value)} is below 0")
     return length_m or None

@@ -9,6 +9,7 @@ IssueCode = Literal[
     "product.field_missing",
     "product.dimensions_implausible",
     "product.expires_soon",
+    "product.never_live",
     "sheet.unreadable",
     "sheet.empty",
     "sheet.header",
