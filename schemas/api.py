@@ -112,6 +112,11 @@ class ProductRecordOut(Schema):
     swatch = fields.String()
     live_from = fields.String(allow_none=True)
     live_until = fields.String(allow_none=True)
+    translations = fields.Dict(
+        keys=fields.String(),
+        values=fields.Dict(keys=fields.String(), values=fields.String()),
+        metadata={"description": "Texts in other languages, by locale."},
+    )
     attributes = fields.Dict(keys=fields.String(), values=fields.String())
 
     @pre_dump

@@ -180,7 +180,7 @@ class ProductSchema(Schema):
         """Leave out values that are null or empty, and accept numbers where texts are expected."""
         if not isinstance(data, Mapping):
             return data
-        loose = {name: _to_text(value) if name in _LOOSE_TEXTS else value for name, value in data.items()}
+        loose = {name: to_text(value) if name in _LOOSE_TEXTS else value for name, value in data.items()}
         for name in ("images", "dimensions", "attributes"):
             if isinstance(values := loose.get(name), Mapping):
                 loose[name] = {key: value for key, value in values.items() if not _is_absent(value)}
@@ -188,7 +188,7 @@ class ProductSchema(Schema):
             if isinstance(named := loose.get(name), str):
                 loose[name] = split_addresses(named)
         if isinstance(attributes := loose.get("attributes"), Mapping):
-            loose["attributes"] = {key: _to_text(value) for key, value in attributes.items()}
+            loose["attributes"] = {key: to_text(value) for key, value in attributes.items()}
         return loose
 
     @post_load
@@ -268,14 +268,14 @@ def _is_absent(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _to_text(value: Any) -> Any:
+def to_text(value: Any) -> Any:
     """Return a number, a switch or a list of such as text; anything else as it is."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
         return f"{value:.15g}" if isinstance(value, float) else str(value)
     if isinstance(value, list) and all(isinstance(each, (str, int, float)) for each in value):
-        return ", ".join(str(_to_text(each)) for each in value)
+        return ", ".join(str(to_text(each)) for each in value)
     return value
 
 

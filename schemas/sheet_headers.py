@@ -250,6 +250,25 @@ COLUMNS: Mapping[str, Column] = {
             "Opis",
         ),
     ),
+    "gtin": Column(
+        "Its GTIN, EAN or UPC. Further facts of it: columns such as `attributes.season`.",
+        "",
+        (
+            *("ean", "upc", "barcode", "gtin 8", "gtin 12", "gtin 13", "gtin 14", "ean 8", "ean 13"),
+            *(
+                "ean code",
+                "upc code",
+                "upc ean",
+                "ean upc",
+                "gtin upc ean or isbn",
+                "EAN-Nummer",
+                "codice ean",
+            ),
+            *("código ean", "code ean", "code barres", "kod ean", "Strichcode"),
+        ),
+        in_template=False,
+    ),
+    "asin": Column("Its number at Amazon.", "", ("amazon asin",), in_template=False),
     "style_tags": Column("Words for its style, with commas.", "scandinavian, calm", ("tags", "style")),
     "prompt": Column(
         "Words for the set of lifestyle pictures; a provider gets all of it.",
@@ -306,6 +325,12 @@ def guess_columns(header: tuple[str, ...]) -> dict[str, str]:
             found[column] = name
     combined = next((name for name in header if is_combined_size(name) and name not in found.values()), None)
     return {**found, "dimensions": combined} if combined else found
+
+
+def attribute_name(header: str) -> str:
+    """Return the further fact that a column holds, e.g. `season` of `attributes.season`; empty if none."""
+    found = re.fullmatch(r"\s*attributes?\.\s*(\S.*?)\s*", header, re.IGNORECASE)
+    return found[1] if found else ""
 
 
 def identifies_products(mapping: Collection[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Our own AR page, as a channel: it has no options.
+"""Our own AR page, as a channel: it has no options but those of every channel.
 
 The page at /ar/SKU reads our own records, so a version is live as soon as its publication is recorded. Facts:
 docs/connections/viewer.md.

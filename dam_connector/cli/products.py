@@ -15,7 +15,7 @@ from dam_connector.domain.product import Capture, Product
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
-from dam_connector.usecases.name_preview import preview_names
+from dam_connector.usecases.name_preview import naming_notes, preview_names
 from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
@@ -137,7 +137,10 @@ def name() -> None:
 @report_errors
 def name_preview(sku: str, data_dir: Path | None, json_output: bool) -> None:
     """Show the names that the next versions of a product's assets get, here and in each channel."""
-    names = list(preview_names(open_services(data_dir), sku))
+    services = open_services(data_dir)
+    names = list(preview_names(services, sku))
+    for note in naming_notes(services, sku):
+        click.echo(f"note: {note}", err=True)
     if json_output:
         click.echo(json.dumps([asdict(each) for each in names], ensure_ascii=False))
         return

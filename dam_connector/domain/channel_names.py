@@ -49,6 +49,15 @@ def channel_names(
     return found
 
 
+def missing_codes(channel: str, product: Product, rules: Rules) -> tuple[str, ...]:
+    """Return which codes a channel's names need and the product lacks: `gtin`, `amazon_id`."""
+    written = rules.naming.channels.get(channel, "")
+    pattern = PRESETS.get(written, written)
+    values = {"gtin": gtin(product), "amazon_id": amazon_id(product)}
+    fields = {field for _, field, _ in name_pattern_syntax.pattern_parts(pattern, FIELDS)}
+    return tuple(name for name, value in values.items() if name in fields and not value)
+
+
 def is_named(written: str, file: VersionFile) -> bool:
     """Return whether a channel with names by a pattern or preset gets a file."""
     return file.role not in UNNAMED_ROLES and not (written in PRESETS and file.role is Role.SIZE)

@@ -6,6 +6,7 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import ProductRules
 from dam_connector.domain.sku_tokens import sku_problem
+from dam_connector.domain.trade_codes import wrong_gtin
 
 MAX_PLAUSIBLE_M = 100.0  # a shed is 10 m; ten times that is a wrong unit
 AXES = ("width", "height", "depth")
@@ -53,6 +54,15 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
             f"It may be live from {product.live_from:%Y-%m-%d %H:%M} UTC and until "
             f"{product.live_until:%Y-%m-%d %H:%M} UTC, so that it never goes live.",
             pointer="/live_until",
+        )
+    attribute, wrong = wrong_gtin(product)
+    if attribute:
+        yield issue(
+            "product.gtin_wrong",
+            f"{attribute} is no GTIN, EAN or UPC: {wrong[:40]!r}.",
+            pointer=f"/attributes/{attribute}",
+            measured=wrong[:40],
+            limit="8, 12, 13 or 14 digits, of which the last one is right for the others",
         )
     for axis in [f"{a}_m" for a in AXES]:
         value = getattr(product.dimensions, axis)

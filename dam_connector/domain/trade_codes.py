@@ -35,6 +35,16 @@ def gtin(product: Product) -> str:
     return ""
 
 
+def wrong_gtin(product: Product) -> tuple[str, str]:
+    """Return the attribute that holds a GTIN which is none, and its value; empty if there is a right one."""
+    if gtin(product):
+        return "", ""
+    for name, value in product.attributes.items():
+        if re.sub(r"[^a-z0-9]", "", name.lower()) in GTIN_ATTRIBUTES and value.strip():
+            return name, value.strip()
+    return "", ""
+
+
 def is_gtin(text: str) -> bool:
     """Return True if a text is a GTIN-8, -12, -13 or -14 with the right check digit."""
     if not (text.isascii() and text.isdigit() and len(text) in (8, 12, 13, 14)):

@@ -22,7 +22,7 @@ class ChecksRights(Protocol):
 
 @runtime_checkable
 class SendsTest(Protocol):
-    """A channel that only sends: it cannot be asked what is live, and is tested by a message."""
+    """A channel that only sends: it cannot be asked for its files, and is tested by a message."""
 
     def send_test(self) -> str:
         """Send a message that changes nothing there; return a line for people.

@@ -16,6 +16,7 @@ from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
+from schemas.sheet_headers import attribute_name
 from schemas.sheet_rows import SheetFacts, survey_sheet
 from schemas.sheet_table import Sheet
 
@@ -120,7 +121,7 @@ def preview_batch(
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:
     """Yield a note about the columns that nothing is read from; an export's are known, and many."""
     used = (*mapping.values(), *facts.translations)
-    unused = [name for name in sheet.header if name and name not in used]
+    unused = [n for n in sheet.header if n and n not in used and not attribute_name(n)]
     if unused and not any(note.startswith("This is an export of") for note in sheet.notes):
         more = f" and {len(unused) - MAX_NAMED_COLUMNS} more" if len(unused) > MAX_NAMED_COLUMNS else ""
         yield f"Columns that are not used: {', '.join(unused[:MAX_NAMED_COLUMNS])}{more}."

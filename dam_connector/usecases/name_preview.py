@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from dam_connector.domain.channel_names import channel_names
+from dam_connector.domain.channel_names import channel_names, missing_codes
 from dam_connector.domain.file_names import EXTENSIONS, VIDEO, file_stem, file_suffix, shown_view
 from dam_connector.domain.ids import AssetId, RunId, Sha256, VersionId
 from dam_connector.domain.issue import Report
@@ -12,6 +12,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import Deliverable, Motion, Rules
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.trade_codes import wrong_gtin
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
 from dam_connector.errors import ConfigError
 from dam_connector.wiring import Services
@@ -54,6 +55,18 @@ def preview_names(services: Services, sku: str) -> Iterator[PreviewedName]:
             for file in version.for_channel(channel).channel_files:
                 if name := renamed.get(file.name):
                     yield PreviewedName(version.asset.deliverable, version.asset.slot, channel, name)
+
+
+def naming_notes(services: Services, sku: str) -> Iterator[str]:
+    """Yield why pictures of a product keep their own names in channels that have names of their own."""
+    record = services.products.get(sku)
+    rules = services.rules.current()
+    for channel in rules.naming.channels if record else ():
+        if missing := missing_codes(channel, record.product, rules):
+            code = "GTIN or ASIN" if "amazon_id" in missing else "GTIN"
+            attribute, wrong = wrong_gtin(record.product)
+            why = f"{attribute} is no GTIN: {wrong}" if attribute else f"the product has no {code}"
+            yield f"{channel}: {why}; its pictures keep their own names there"
 
 
 def _is_in(deliverable: Deliverable | None, channel: str) -> bool:

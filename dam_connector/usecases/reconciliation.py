@@ -17,6 +17,7 @@ from dam_connector.domain.rules import KEEP
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import AdapterError, BadOutput, ConfigError, NotFound
+from dam_connector.store.channel_listings import SentListing
 from dam_connector.usecases.backfill import EARLIEST
 from dam_connector.usecases.consistency_checks import check_records, repair_records
 from dam_connector.usecases.dam_sync.inbound import sync_from_dam
@@ -38,6 +39,7 @@ COMPARED_STATES = (
     VersionState.REJECTED,
     VersionState.PUBLISHED,
 )
+WAITING_STATES = (VersionState.DRAFT, VersionState.BLOCKED, VersionState.IN_REVIEW, VersionState.APPROVED)
 RECONCILIATION_LEASE_S = 3600.0  # one process reconciles at a time
 
 
@@ -202,9 +204,22 @@ def _compare_channel(services: Services, name: str) -> Iterator[Drift]:
             yield Drift(kind=DriftKind.MISSING, detail=", ".join(missing), **place)
         if orphaned := sorted(live - expected):
             yield Drift(kind=DriftKind.ORPHANED, detail=", ".join(orphaned), **place)
-        sha256 = listing_sha256(listing)
-        if live == expected and sent and not services.channel_listings.has_content(name, sku, sha256):
-            yield Drift(kind=DriftKind.STALE, detail="its texts, order or folder were others", **place)
+        if live == expected and sent and not _was_sent(services, name, listing, sent):
+            detail = "it was sent other texts, another order or another folder"
+            yield Drift(kind=DriftKind.STALE, detail=detail, **place)
+
+
+def _was_sent(services: Services, channel: str, listing: Listing, sent: SentListing) -> bool:
+    """Return whether a channel has a listing's content, or gets it with a version that waits.
+
+    New facts of a product, e.g. its colour, make new versions. Before one of them is approved, the pictures
+    that are live show the former facts.
+    """
+    sku = listing.product.sku
+    return services.channel_listings.has_content(channel, sku, listing_sha256(listing)) or any(
+        version.state in WAITING_STATES and sent.synced_at and version.created_at > sent.synced_at
+        for version in services.assets.of_product(sku)
+    )
 
 
 def _listing(services: Services, channel: str, sku: str) -> Listing | None:

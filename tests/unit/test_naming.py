@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from dam_connector.domain import name_pattern_syntax
 from dam_connector.domain.channel_names import channel_names
+from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.file_names import file_stem
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
-from dam_connector.domain.issue import Report
+from dam_connector.domain.issue import Issue, Report
 from dam_connector.domain.rules import NamingRules
 from dam_connector.domain.sku_tokens import is_safe_sku, sku_of_token, sku_problem, sku_token
 from dam_connector.domain.trade_codes import gtin, is_gtin
@@ -322,6 +323,21 @@ def test_a_channel_with_own_names_gets_neither_previews_nor_sizes_without_a_name
     assert named("gs1", [version]) == [["04006381333931_A1C0.jpg"]]
     assert named("amazon", [version]) == [[f"{GTIN}.MAIN.jpg"]]
     assert named("{sku}_{deliverable}", [version]) == [["CH1_packshot.jpg", "CH1_packshot_400.jpg"]]
+
+
+@pytest.mark.issue("product.gtin_wrong")
+def test_a_wrong_gtin_is_a_warning_of_its_product() -> None:
+    def found(attributes: dict[str, str]) -> list[Issue]:
+        rules = load_rules(json.dumps(rules_json())).products
+        issues = product_issues(product(attributes=attributes), rules)
+        return [issue for issue in issues if issue.code != "product.field_missing"]
+
+    for attributes in ({}, {"ean": ""}, {"ean": GTIN}, {"ean": "1", "GTIN": GTIN}):
+        assert found(attributes) == []
+    for wrong in ("4006381333930", "400638133393", "4.00638E+12", "x"):
+        (issue,) = found({"EAN": wrong})
+        assert (issue.code, issue.severity, issue.measured) == ("product.gtin_wrong", "warning", wrong)
+        assert issue.pointer == "/attributes/EAN"
 
 
 def test_a_file_without_a_needed_value_keeps_its_name() -> None:

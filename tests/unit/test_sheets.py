@@ -174,11 +174,37 @@ def test_a_product_as_a_row_means_that_product_again() -> None:
     )
     images = {"front": "https://x.example/f.jpg", "top": "dam:top.png"}
     thing = product(
-        "A1", brand="Tarn", color="teal", images=images, inspiration_image="https://x.example/mood.jpg"
+        "A1",
+        brand="Tarn",
+        color="teal",
+        images=images,
+        inspiration_image="https://x.example/mood.jpg",
+        attributes={"ean": "4006381333931", "season": "Spring 2027"},
     ).with_request(asked)
     row = product_row(thing)
     read, wrong = read_row(row, {name: name for name in row})
     assert wrong == [] and read == thing
+
+
+def test_a_sheet_carries_codes_and_attributes() -> None:
+    header = ("SKU", "EAN-13", "ASIN", "attributes.season", "Attribute.Care label", "attributes.", "note")
+    cells = dict(
+        zip(header, ("A1", " 4006381333931", "B000123456", "Spring", "wash, cold", "x", "y"), strict=True)
+    )
+    read, wrong = read_row(cells, guess_columns(header))
+    assert (
+        read
+        and not wrong
+        and dict(read.attributes)
+        == {
+            "gtin": "4006381333931",
+            "asin": "B000123456",
+            "season": "Spring",
+            "Care label": "wash, cold",
+        }
+    )
+    read, wrong = read_row({**cells, "attributes.season": "#REF!"}, guess_columns(header))
+    assert read is None and "attributes.season is the error of a formula" in wrong[0].message
 
 
 FORMULAS = ("=cmd|' /C calc'!A0", "+1+1", "-1", "-5.5", "+49 30 1", "@SUM(A1)", "=HYPERLINK(1)", " =1", "＝1")

@@ -212,7 +212,7 @@ def is_page(reply: HttpResponse) -> bool:
 
 
 def excerpt(reply: HttpResponse) -> str:
-    """Return what a response says as one line, for an error message: the text of its JSON, or its beginning."""
+    """Return the message of a response as one line, for an error: that in its JSON, or its beginning."""
     if is_page(reply):
         return "a web page"
     try:

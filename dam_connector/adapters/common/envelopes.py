@@ -13,7 +13,7 @@ from dam_connector.errors import BadOutput
 from dam_connector.ports import InboundWebhook
 from schemas.common import problem_lines
 from schemas.event import TYPES, EventSchema
-from schemas.product import load_product, unknown_keys
+from schemas.product import load_product, to_text, unknown_keys
 
 
 def load_events(inbound: InboundWebhook, vendor: str) -> list[Event]:
@@ -49,7 +49,7 @@ def _load(envelope: Mapping[str, Any], vendor: str) -> Event:
     product = None if kind is EventKind.DELETED else load_product(loaded["data"])
     return Event(
         kind=kind,
-        ref=str(loaded["data"]["sku"]).strip(),
+        ref=to_text(loaded["data"]["sku"]).strip(),
         at=loaded["timestamp"].astimezone(UTC),
         product=product,
     )

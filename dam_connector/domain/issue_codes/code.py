@@ -8,6 +8,7 @@ IssueCode = Literal[
     "product.sku_unsafe",
     "product.field_missing",
     "product.dimensions_implausible",
+    "product.gtin_wrong",
     "product.expires_soon",
     "product.never_live",
     "sheet.unreadable",

@@ -21,6 +21,12 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
         "A product cannot have this size.",
         "Check the unit: dimensions are read in the unit that the record names, or else in metres.",
     ),
+    "product.gtin_wrong": IssueSpec(
+        "warning",
+        "The GTIN, EAN or UPC of the product has a wrong check digit or a wrong length. It is not used: where "
+        "names need it, pictures keep our own names.",
+        "Correct the number in the PIM or the sheet.",
+    ),
     "product.expires_soon": IssueSpec(
         "warning",
         "The last day on which the product may be live is near: its assets go offline then, in all channels.",
