@@ -106,7 +106,7 @@ class Renderer:
         """Return a mask of the mesh in the picture, (size, size)."""
         rows, columns = self._window(camera, size)
         mask, x = np.zeros((size, size), bool), _pixel_positions(size)
-        mask[rows, columns].flat = self._visibility(*camera.window_rays(x[columns], -x[rows])) == 0
+        mask[rows, columns].flat[:] = self._visibility(*camera.window_rays(x[columns], -x[rows])) == 0
         return mask
 
     def render(
