@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -33,6 +34,7 @@ from dam_connector.errors import (
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.usecases.row_texts import issue_text
+from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.web import (
     admin,
     adoption,
@@ -329,6 +331,8 @@ def create_from_env() -> Flask:
     tracing.start("web", settings.otlp_endpoint)
     services = build_services(settings, background_wakeups=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
+    with suppress(Unavailable):  # a storage that is away stops neither webhooks nor decisions
+        require_own_storage(services)
     services.counters.send_in_background("web")
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
     # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).

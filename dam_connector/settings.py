@@ -326,6 +326,34 @@ class Settings:
         return {**self.environ, **{name: value for name, value in ours.items() if value}}
 
 
+# Options of the client of object storage that the provider's variables set, e.g. AWS_ALLOW_HTTP.
+_CLIENT_OPTIONS = (
+    *("allow_http", "allow_invalid_certificates", "http1_only", "http2_only"),  # true or false
+    *("connect_timeout", "read_timeout", "timeout", "pool_idle_timeout", "pool_max_idle_per_host"),
+    *("proxy_url", "proxy_ca_certificate", "proxy_excludes", "root_certificate", "user_agent"),
+)
+_CLIENT_PREFIXES = {"s3": "AWS_", "s3a": "AWS_", "gs": "GOOGLE_"}  # of variables; all other kinds: AZURE_
+
+
+def storage_client_options(scheme: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the options of the client of object storage that the environment sets.
+
+    obstore reads them itself only while it is given none.
+
+    Args:
+        scheme: of the storage's URL, e.g. `s3`.
+        environ: the environment variables; None: those of the process.
+    """
+    environ = os.environ if environ is None else environ
+    prefix = _CLIENT_PREFIXES.get(scheme, "AZURE_")
+    given = {name: environ.get(f"{prefix}{name.upper()}", "") for name in _CLIENT_OPTIONS}
+    return {
+        name: value.lower() in ("1", "true", "on", "yes", "y") if name in _CLIENT_OPTIONS[:4] else value
+        for name, value in given.items()
+        if value
+    }
+
+
 def _parse(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:
     """Return a text as the type of a default: a path, a whole number or a text. Raises: ValueError."""
     if isinstance(default, Path):
