@@ -33,6 +33,7 @@ from dam_connector.errors import (
 )
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
+from dam_connector.store.storage_probe import StorageProbe
 from dam_connector.usecases.row_texts import issue_text
 from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.web import (
@@ -133,6 +134,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["services"] = services
     app.extensions["rate_limiter"] = RateLimiter()
+    app.extensions["storage_probe"] = StorageProbe(services.blobs)
     receiver = _create_receiver(services)
     app.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
         app.wsgi_app, {"/webhooks": receiver.wsgi_app}
@@ -329,7 +331,7 @@ def create_from_env() -> Flask:
     settings = ensure_secrets(Settings.from_env())
     logs.configure_logging(settings.log_format)
     tracing.start("web", settings.otlp_endpoint)
-    services = build_services(settings, background_wakeups=True)
+    services = build_services(settings, for_web=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
     with suppress(Unavailable):  # a storage that is away stops neither webhooks nor decisions
         require_own_storage(services)

@@ -175,12 +175,13 @@ def build_services(
     *,
     clock: Clock | None = None,
     queue: Queue | None = None,
-    background_wakeups: bool = False,
+    for_web: bool = False,
 ) -> Services:
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        background_wakeups: send wake-ups in a thread, as the web process needs it. Tests replace the others.
+        for_web: send wake-ups in a thread, and let a third of the web server's threads wait for object
+            storage at once, so that the others answer while it hangs. Tests replace the others.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -222,9 +223,9 @@ def build_services(
         rules_archive=RulesArchive(db, clock),
         catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
-        blobs=open_blobs(settings.effective_storage_url),
+        blobs=open_blobs(settings.effective_storage_url, max(2, settings.web_threads // 3) if for_web else 0),
         disk=_disk_reserve(settings),
-        queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
+        queue=CommitQueue(queue or _open_queue(settings, for_web), db.after_commit),
         counters=counters,
         fleet=FleetRecords(db, clock),
         http=http,
@@ -276,9 +277,9 @@ def _adapter_context(
     )
 
 
-def _open_queue(settings: Settings, background_wakeups: bool) -> Queue:
+def _open_queue(settings: Settings, for_web: bool) -> Queue:
     queue = RqQueue(settings.effective_redis_url)
-    return BackgroundQueue(queue) if background_wakeups else queue
+    return BackgroundQueue(queue) if for_web else queue
 
 
 def _notify_problems(notify: NotifyRules, secret: Callable[[str], str]) -> Iterator[str]:
