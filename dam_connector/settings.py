@@ -48,7 +48,8 @@ class Settings:
     plugin_json: Path = _setting(
         "DAM_CONNECTOR_PLUGIN_JSON",
         Path("plugin.json"),
-        "The rules. If the file is missing, the rules that ship with the package apply.",
+        "The rules. At the default path the file may be missing: then the rules that ship with the package "
+        "apply. A path that is set must exist.",
     )
     database_url: str = _setting(
         "DATABASE_URL",
@@ -323,6 +324,8 @@ class Settings:
     def child_environ(self) -> dict[str, str]:
         """Return the environment variables for a child process with the same settings."""
         ours = {f.metadata["env"]: str(getattr(self, f.name)) for f in fields(self) if "env" in f.metadata}
+        if self.plugin_json.exists():  # as a whole path, whose file must not disappear
+            ours["DAM_CONNECTOR_PLUGIN_JSON"] = str(self.plugin_json.absolute())
         return {**self.environ, **{name: value for name, value in ours.items() if value}}
 
 

@@ -231,7 +231,9 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
         _count_end(services, run, "retried")
-    elif isinstance(error, (*RETRYABLE, FileMissing)) and (counts_not or not _retries(run).is_last(run.attempts)):
+    elif isinstance(error, (*RETRYABLE, FileMissing)) and (
+        counts_not or not _retries(run).is_last(run.attempts)
+    ):
         backoff = _retries(run).wait_s(run.attempts)
         wait = error.retry_after_s if isinstance(error, RateLimited) else backoff
         services.runs.park(
@@ -252,9 +254,7 @@ def _lost_file(services: Services, run: RunRecord, error: FileMissing) -> str:
     photos = record.sources.items() if record else ()
     photo = next((f"the {view} photo" for view, sha256 in photos if sha256 in error.reason), "a file")
     where = shown_location(services.settings.effective_storage_url)
-    return (
-        f"the storage {where} does not have {photo} of {run.sku}; is STORAGE_URL the same everywhere? ({error})"
-    )
+    return f"the storage {where} does not have {photo} of {run.sku}; is STORAGE_URL the same everywhere? ({error})"
 
 
 def _retries(run: RunRecord) -> RetryPolicy:

@@ -1,5 +1,6 @@
 """A storage that is wrong, away or slow: work waits, its cause is said in one line, and the rest goes on."""
 
+import itertools
 import os
 import signal
 import subprocess
@@ -27,6 +28,7 @@ from tests.pipeline.helpers import send
 from tests.support import PhotoServer, TestClock, picture, record
 from worker.runner import advance
 
+SIZES = itertools.count(1)
 ADDRESS = Sha256("9c" * 32)
 
 
@@ -38,9 +40,9 @@ def s3_environ(s3: str, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
 
 @pytest.fixture
 def run_id(services: Services, photos: PhotoServer, write_rules: Callable[..., None]) -> str:
-    """A run that waits to make a packshot."""
+    """A run that waits to make a packshot, of a photo that no test before left in this process's memory."""
     write_rules(deliverables=[{"name": "packshot", "kind": "rendition", "size_px": 256}])
-    photos.files["a.jpg"] = picture()
+    photos.files["a.jpg"] = picture(size=(400, 400 + next(SIZES)))
     facts = record("CH123", images={"front": photos.url("a.jpg")})
     intake.handle_delivery(services, send(services, facts, message="msg_1")[0])
     (run,) = services.runs.page(sku="CH123")
