@@ -18,6 +18,7 @@ from dam_connector.domain.issue import Severity
 from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
+from dam_connector.ops.storage_checks import check_storage_owner
 from dam_connector.ops.supervisor import Supervisor, web_command
 from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text, require_rules_file
@@ -134,7 +135,8 @@ def _free_port() -> int:
 @report_errors
 def doctor_command(data_dir: Path | None, json_output: bool) -> None:
     """Check every part of the installation, with a remedy for each part that fails."""
-    checks = list(doctor.check_parts(load_settings(data_dir)))
+    settings = load_settings(data_dir)
+    checks = [*doctor.check_parts(settings), *check_storage_owner(settings)]
     if json_output:
         click.echo(
             json.dumps(

@@ -45,6 +45,12 @@ class _OpenTransaction:
     callbacks: list[Callable[[], object]] = field(default_factory=list)  # to be called after the commit
 
 
+URL_FORM = (
+    "use postgresql+psycopg://user:password@host/name, with @ : / ? # % in the password written as "
+    "%40 %3A %2F %3F %23 %25"
+)
+
+
 class Database:
     """A database with one transaction for each `read()` or `write()` block outside a `transaction()`."""
 
@@ -55,7 +61,7 @@ class Database:
             url: Its SQLAlchemy URL.
             max_connections: How many connections to PostgreSQL this process may have at once.
         """
-        self.url = sa.make_url(url)
+        self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._open: ContextVar[_OpenTransaction | None] = ContextVar("transaction", default=None)
         self._guard: ContextVar[Callable[[sa.Connection], None] | None] = ContextVar("guard", default=None)
@@ -390,11 +396,22 @@ def check_url(url: str) -> None:
     Raises:
         ConfigError: It is not.
     """
+    parse_url(url)
+
+
+def parse_url(url: str) -> sa.URL:
+    """Return the parts of a database URL of a supported kind.
+
+    Raises:
+        ConfigError: It is no such URL. No part of it is in the message: it may be one of the password.
+    """
     try:
-        dialect = sa.make_url(url).get_backend_name()
-    except sa.exc.ArgumentError as error:
-        raise ConfigError(
-            "DATABASE_URL is not a database URL; use postgresql+psycopg://user@host/name"
-        ) from error
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError(f"DATABASE_URL is not a database URL; {URL_FORM}") from None
+    if "@" in (parsed.host or ""):
+        raise ConfigError(f"the password in DATABASE_URL has a character @; {URL_FORM}")
+    dialect = parsed.get_backend_name()
     if dialect not in ("sqlite", "postgresql"):
         raise ConfigError(f"DATABASE_URL names {dialect}; PostgreSQL and SQLite are supported")
+    return parsed

@@ -66,6 +66,20 @@ def require_own_storage(services: Services) -> None:
             _claim(services, replace=False)
 
 
+def compare_owner(services: Services) -> str:
+    """Return where the storage is, for people, unless it belongs to another database. Mark nothing.
+
+    Raises:
+        ConfigError: it belongs to another database, or lacks the mark of this one.
+        StorageUnavailable: the storage or the database does not answer.
+    """
+    owner, mark = services.notes.get(OWNER_NOTE), _mark(services)
+    claimed = services.notes.get(CLAIM_NOTE)  # of a first use that was interrupted
+    if (owner or mark) and not (owner is None and mark and mark.owner == claimed):
+        _check_owner(services, owner, mark)
+    return _where(services)
+
+
 def _check_owner(services: Services, owner: str | None, mark: StorageMark | None) -> None:
     where = _where(services)
     if mark is None:

@@ -216,3 +216,27 @@ def test_a_storage_that_is_away_is_no_foreign_one(
     with pytest.raises(StorageUnavailable):
         require_own_storage(services)
     assert services.notes.get(OWNER_NOTE) is None
+
+
+def test_doctor_names_a_storage_of_another_database_and_marks_none(
+    services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_URL", "STORAGE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    run, folder = CliRunner().invoke, f"--data-dir={services.settings.data_dir}"
+
+    def found() -> dict[str, object]:
+        rows = json.loads(run(main, ["doctor", folder, "--json"]).stdout)
+        (row,) = [row for row in rows if row["part"] == "owner of the storage"]
+        return dict(row)
+
+    assert found()["good"] and services.blobs.mark() == ""
+    require_own_storage(services)
+    assert found()["good"]
+    services.blobs.set_mark(StorageMark(owner="sto_other").text(), replace=True)
+    refused = found()
+    assert not refused["good"] and "belongs to another database" in str(refused["detail"])
+    monkeypatch.setenv("STORAGE_URL", str(tmp_path / "elsewhere"))
+    assert "its mark is missing" in str(found()["detail"])
+    claimed = run(main, ["claim-storage", folder], input="y\n")
+    assert claimed.exit_code == 0 and found()["good"]
