@@ -54,8 +54,8 @@ class Settings:
     database_url: str = _setting(
         "DATABASE_URL",
         "",
-        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). "
-        "Empty: SQLite in the data directory.",
+        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://user:password@host/name`; an @ "
+        "in the password is written as %40). Empty: SQLite in the data directory.",
     )
     database_connections: int = _setting(
         "DAM_CONNECTOR_DATABASE_CONNECTIONS",
@@ -71,7 +71,8 @@ class Settings:
     storage_url: str = _setting(
         "STORAGE_URL",
         "",
-        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. "
+        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder, the same in "
+        "all processes of one service and in no other one. "
         "Empty: a folder in the data directory.",
     )
     public_url: str = _setting(

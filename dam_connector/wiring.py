@@ -180,8 +180,7 @@ def build_services(
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        for_web: send wake-ups in a thread, and let a third of the web server's threads wait for object
-            storage at once, so that the others answer while it hangs. Tests replace the others.
+        for_web: let wake-ups and object storage not hold up all threads. Tests replace the others.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -223,7 +222,7 @@ def build_services(
         rules_archive=RulesArchive(db, clock),
         catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
-        blobs=open_blobs(settings.effective_storage_url, max(2, settings.web_threads // 3) if for_web else 0),
+        blobs=_open_storage(settings, for_web),
         disk=_disk_reserve(settings),
         queue=CommitQueue(queue or _open_queue(settings, for_web), db.after_commit),
         counters=counters,
@@ -275,6 +274,11 @@ def _adapter_context(
         log_history=lambda sku, message: history.add("sent", sku=sku, detail=message),
         lock=locks.lock,
     )
+
+
+def _open_storage(settings: Settings, for_web: bool) -> Blobs:
+    """Open the storage; in a web process a third of the threads may wait for it, and the others answer."""
+    return open_blobs(settings.effective_storage_url, max(2, settings.web_threads // 3) if for_web else 0)
 
 
 def _open_queue(settings: Settings, for_web: bool) -> Queue:

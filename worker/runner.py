@@ -252,9 +252,10 @@ def _lost_file(services: Services, run: RunRecord, error: FileMissing) -> str:
     """Return which file the storage of this worker lacks. Other workers may have another storage."""
     record = services.products.get(run.sku)
     photos = record.sources.items() if record else ()
-    photo = next((f"the {view} photo" for view, sha256 in photos if sha256 in error.reason), "a file")
+    photo = next((f"the {view} photo" for view, sha256 in photos if sha256 in error.reason), "")
+    file = photo or f"the file {error.reason.rpartition(' ')[2]}"
     where = shown_location(services.settings.effective_storage_url)
-    return f"the storage {where} does not have {photo} of {run.sku}; is STORAGE_URL the same everywhere? ({error})"
+    return f"the storage {where} does not have {file} of {run.sku}; is STORAGE_URL the same everywhere?"
 
 
 def _retries(run: RunRecord) -> RetryPolicy:

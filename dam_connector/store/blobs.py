@@ -39,7 +39,7 @@ def open_blobs(location: str, at_once: int = 0) -> Blobs:
                 **object_blobs.CLIENT_OPTIONS,
                 **storage_client_options(urlsplit(location).scheme),
             },
-            retry_config=object_blobs.RETRY_CONFIG,
+            retry_config=object_blobs.RETRY_OPTIONS,
         )
     except Exception as error:
         cause = object_error_cause(error)

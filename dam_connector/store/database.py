@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import make_private_dir
-from dam_connector.store.sql_connections import open_postgresql, open_sqlite
+from dam_connector.store.sql_connections import open_postgresql, open_sqlite, parse_url
 
 MAX_CONNECTIONS = 30  # of one process to PostgreSQL
 MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others read
@@ -43,12 +43,6 @@ class _OpenTransaction:
 
     connection: sa.Connection
     callbacks: list[Callable[[], object]] = field(default_factory=list)  # to be called after the commit
-
-
-URL_FORM = (
-    "use postgresql+psycopg://user:password@host/name, with @ : / ? # % in the password written as "
-    "%40 %3A %2F %3F %23 %25"
-)
 
 
 class Database:
@@ -397,21 +391,3 @@ def check_url(url: str) -> None:
         ConfigError: It is not.
     """
     parse_url(url)
-
-
-def parse_url(url: str) -> sa.URL:
-    """Return the parts of a database URL of a supported kind.
-
-    Raises:
-        ConfigError: It is no such URL. No part of it is in the message: it may be one of the password.
-    """
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise ConfigError(f"DATABASE_URL is not a database URL; {URL_FORM}") from None
-    if "@" in (parsed.host or ""):
-        raise ConfigError(f"the password in DATABASE_URL has a character @; {URL_FORM}")
-    dialect = parsed.get_backend_name()
-    if dialect not in ("sqlite", "postgresql"):
-        raise ConfigError(f"DATABASE_URL names {dialect}; PostgreSQL and SQLite are supported")
-    return parsed

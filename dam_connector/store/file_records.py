@@ -42,7 +42,7 @@ def newest_files(db: Database) -> list[Sha256]:
 
 
 def _addresses(sources: Any) -> dict[str, Sha256]:
-    """Return the addresses of photos by view; what a damaged record has in their place is left out."""
+    """Return the addresses of photos by view; nothing for a damaged record."""
     if not isinstance(sources, dict):
         return {}
     return {view: Sha256(each) for view, each in sources.items() if ADDRESS.fullmatch(str(each))}
@@ -62,8 +62,8 @@ def named_files(db: Database) -> Iterator[NamedFile]:
         for row in c.execute(sa.select(products.c.sku, products.c.sources).order_by(products.c.sku)):
             for view, sha256 in _addresses(row.sources).items():
                 yield NamedFile(sha256=sha256, sku=row.sku, place=f"photo {view}", version_id="")
-        for row in c.execute(of_versions):
-            if not ADDRESS.fullmatch(row.sha256):
+        for file in c.execute(of_versions):
+            if not ADDRESS.fullmatch(file.sha256):
                 continue
-            place = f"{row.deliverable} {row.slot} V{row.number} {row.name}"
-            yield NamedFile(sha256=Sha256(row.sha256), sku=row.sku, place=place, version_id=row.id)
+            place = f"{file.deliverable} {file.slot} V{file.number} {file.name}"
+            yield NamedFile(sha256=Sha256(file.sha256), sku=file.sku, place=place, version_id=file.id)

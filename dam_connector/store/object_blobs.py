@@ -1,4 +1,4 @@
-"""Content-addressed storage of bytes in S3, Google Cloud Storage or Azure (obstore). Nothing is overwritten."""
+"""Content-addressed storage of bytes in S3, Google Cloud Storage or Azure. Nothing is overwritten."""
 
 import hashlib
 import threading
@@ -30,7 +30,7 @@ CLIENT_OPTIONS: dict[str, Any] = {
     "read_timeout": timedelta(seconds=30),
     "timeout": timedelta(minutes=10),
 }
-RETRY_CONFIG: dict[str, Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+RETRY_OPTIONS: dict[str, Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 SLOT_WAIT_S = 0.5  # for a slot, where requests at once are bounded
 PART_SLOT_WAIT_S = 2.0  # the same within a file that is being sent
 
@@ -88,7 +88,7 @@ class ObjectBlobs:
         return StorageUnavailable("storage", operation, f"{self._location}: {cause}")
 
     def _is_bucket_missing(self) -> bool:
-        """Return whether the whole bucket is missing: a request for one object says only that it is not found."""
+        """Return whether the whole bucket is missing: a request for one object does not say it."""
         try:
             next(iter(obstore.list(self._store, prefix=MARK_NAME, chunk_size=1)), None)
         except FileNotFoundError:

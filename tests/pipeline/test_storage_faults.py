@@ -112,7 +112,7 @@ def test_a_missing_bucket_is_no_missing_file() -> None:
 def test_a_cause_is_said_in_one_line(
     changed: dict[str, str], cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(object_blobs.RETRY_CONFIG, "max_retries", 0)
+    monkeypatch.setitem(object_blobs.RETRY_OPTIONS, "max_retries", 0)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
@@ -160,7 +160,7 @@ def hanging_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[byt
     for name, value in S3_ENVIRON.items():
         monkeypatch.setenv(name, value.format(s3=address))
     monkeypatch.setitem(object_blobs.CLIENT_OPTIONS, "read_timeout", timedelta(seconds=4))
-    monkeypatch.setitem(object_blobs.RETRY_CONFIG, "retry_timeout", timedelta(seconds=1))
+    monkeypatch.setitem(object_blobs.RETRY_OPTIONS, "retry_timeout", timedelta(seconds=1))
     yield process
     process.send_signal(signal.SIGCONT)
     process.terminate()

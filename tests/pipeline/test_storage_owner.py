@@ -1,4 +1,4 @@
-"""A storage belongs to one database: another one neither reads nor removes its files, nor is restored there."""
+"""A storage belongs to one database: another one neither removes its files nor is restored there."""
 
 import json
 from collections.abc import Iterator
