@@ -177,12 +177,12 @@ def build_services(
     *,
     clock: Clock | None = None,
     queue: Queue | None = None,
-    background_wakeups: bool = False,
+    for_web: bool = False,
 ) -> Services:
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        background_wakeups: send wake-ups in a thread, as the web process needs it. Tests replace the others.
+        for_web: let wake-ups and object storage not hold up all threads. Tests replace the others.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -224,9 +224,9 @@ def build_services(
         rules_archive=RulesArchive(db, clock),
         catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
-        blobs=open_blobs(settings.effective_storage_url),
+        blobs=_open_storage(settings, for_web),
         disk=_disk_reserve(settings),
-        queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
+        queue=CommitQueue(queue or _open_queue(settings, for_web), db.after_commit),
         counters=counters,
         fleet=FleetRecords(db, clock),
         http=http,
@@ -280,9 +280,14 @@ def _adapter_context(
     )
 
 
-def _open_queue(settings: Settings, background_wakeups: bool) -> Queue:
+def _open_storage(settings: Settings, for_web: bool) -> Blobs:
+    """Open the storage; in a web process a third of the threads may wait for it, and the others answer."""
+    return open_blobs(settings.effective_storage_url, max(2, settings.web_threads // 3) if for_web else 0)
+
+
+def _open_queue(settings: Settings, for_web: bool) -> Queue:
     queue = RqQueue(settings.effective_redis_url)
-    return BackgroundQueue(queue) if background_wakeups else queue
+    return BackgroundQueue(queue) if for_web else queue
 
 
 def _notify_problems(notify: NotifyRules, secret: Callable[[str], str]) -> Iterator[str]:
