@@ -1,11 +1,13 @@
 """No command migrates a database silently: the workers of the release before may be at work."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from dam_connector.cli import main
+from dam_connector.errors import ConfigError
 from dam_connector.store.database import Database
 from tests.contracts.test_migrations import revisions
 from tests.support import ENVIRON
@@ -32,7 +34,7 @@ def database_of(folder: Path) -> Database:
         ["gc", "--dry-run"],
         ["gc"],
         ["user", "list"],
-        ["user", "add", "ann", "--role", "admin"],
+        ["user", "remove", "ann"],
         ["rules", "plan"],
         ["run", "CH123"],
         ["backup", "all.backup"],
@@ -58,11 +60,11 @@ def test_the_first_command_creates_the_tables_of_a_new_sqlite_file(folder: Path)
 
 
 def test_a_new_database_of_postgresql_is_left_to_migrate(
-    folder: Path, postgres: object, monkeypatch: pytest.MonkeyPatch
+    postgres: Callable[..., str],
 ) -> None:
-    url = postgres()  # type: ignore[operator]
-    monkeypatch.setenv("DATABASE_URL", url.replace("+psycopg", ""))
-    ran = CliRunner().invoke(main, ["user", "list"])
-    assert ran.exit_code == 1 and "run dam-connector migrate" in ran.output
-    assert CliRunner().invoke(main, ["migrate"]).exit_code == 0
-    assert CliRunner().invoke(main, ["user", "list"]).exit_code == 0
+    database = Database(postgres())
+    with pytest.raises(ConfigError, match="run dam-connector migrate"):
+        database.require_schema()
+    database.migrate()
+    database.require_schema()
+    database.close()
