@@ -317,6 +317,8 @@ def web_command(settings: Settings) -> list[str]:
         str(settings.web_threads),
         "--worker-class",
         "dam_connector.web_server.worker.PatientWorker",
+        "--logger-class",
+        "dam_connector.web_server.server_log.ServerLog",
         "--no-sendfile",  # the pace of a client is watched where bytes are sent
         "--keep-alive",
         "30",
