@@ -325,16 +325,23 @@ def _add_headers(response: Response) -> Response:
     return response
 
 
+SERVER_STOPS = 3  # the exit code with which a process tells gunicorn to start no other
+
+
 def create_from_env() -> Flask:
     """Return the application on the settings of the environment, for gunicorn."""
     use_private_umask()
     settings = ensure_secrets(Settings.from_env())
     logs.configure_logging(settings.log_format)
     tracing.start("web", settings.otlp_endpoint)
-    services = build_services(settings, for_web=True)
-    services.rules.current()  # a bad plugin.json stops here, with its problems
-    with suppress(Unavailable):  # a storage that is away stops neither webhooks nor decisions
-        require_own_storage(services)
+    try:
+        services = build_services(settings, for_web=True)
+        services.rules.current()  # a bad plugin.json stops here, with its problems
+        with suppress(Unavailable):  # a storage that is away stops neither webhooks nor decisions
+            require_own_storage(services)
+    except ConfigError as error:
+        log.error("misconfigured", problems=list(error.problems))
+        sys.exit(SERVER_STOPS)
     services.counters.send_in_background("web")
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
     # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).

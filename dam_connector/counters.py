@@ -19,7 +19,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-from dam_connector.queue import connect
+from dam_connector.queue import QUEUE_OUTAGE, connect, note_queue_away
 
 log = structlog.get_logger()
 COUNTERS_KEY = "dam-connector:counters"
@@ -178,7 +178,8 @@ class SharedCounters:
                 for series, amount in sums.items():
                     pipeline.hincrbyfloat(COUNTERS_KEY, json.dumps(series), amount)
                 pipeline.execute()
-        except RedisError:
+        except RedisError as error:
+            note_queue_away(error)
             self._add([(*series, amount) for series, amount in sums.items()])
             return False
         return True
@@ -188,8 +189,10 @@ class SharedCounters:
         report = {"kind": kind, "bytes": resident_bytes(), "at": time.time()}
         try:
             self._redis.hset(PROCESSES_KEY, f"{socket.gethostname()}:{os.getpid()}", json.dumps(report))
-        except RedisError:
+        except RedisError as error:
+            note_queue_away(error)
             return
+        QUEUE_OUTAGE.back()
 
     def processes(self) -> list[ProcessReport]:
         """Return the processes that reported lately, and forget those that did not. Raises: RedisError."""

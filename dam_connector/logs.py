@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import threading
+from types import TracebackType
 
 import structlog
 
@@ -42,3 +44,34 @@ def configure_logging(format: str = "text", level: int = logging.INFO) -> None:
     )
     for noisy in ("requests_hardened", "rq.worker", "werkzeug", "alembic"):
         logging.getLogger(noisy).setLevel(logging.ERROR)
+    if format == "json":
+        _write_all_as_json([*shared, structlog.stdlib.add_logger_name])
+
+
+def _write_all_as_json(shared: list[structlog.typing.Processor]) -> None:
+    """Let lines of libraries, warnings and errors that nobody catches be JSON objects too."""
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            _tracebacks,
+            structlog.processors.JSONRenderer(),
+        ],
+    )
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(formatter)
+    logging.captureWarnings(capture=True)
+    sys.excepthook = _log_uncaught
+    threading.excepthook = _log_uncaught_in_thread
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, traceback)
+        return
+    logging.getLogger("uncaught").critical(str(error), exc_info=(kind, error, traceback))
+
+
+def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
+    if arguments.exc_value is not None and not issubclass(arguments.exc_type, SystemExit):
+        _log_uncaught(arguments.exc_type, arguments.exc_value, arguments.exc_traceback)

@@ -11,19 +11,19 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError
 from redis.retry import Retry
 from rq import Queue as RqNative
 from rq import Worker
 from rq.serializers import JSONSerializer
 
 from dam_connector.errors import Unavailable
+from dam_connector.outages import OutageLog
 from dam_connector.ports import Queue
 
-log = structlog.get_logger()
+QUEUE_OUTAGE = OutageLog("queue")  # of this process, whoever notices it
 
 JOB_TIMEOUT_S = 900
 HEALTH_CHECK_S = 20  # a connection of a worker may have been cut while its job computed
@@ -80,6 +80,27 @@ def connect(url: str, *, for_worker: bool = False) -> Redis:
     return Redis.from_url(url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=0.3, socket_timeout=1.0)
 
 
+def note_queue_away(error: RedisError) -> None:
+    """Log that the queue server does not answer, once an outage and then once a minute."""
+    QUEUE_OUTAGE.away(queue_error_text(error))
+
+
+def queue_error_text(error: RedisError) -> str:
+    """Return why the queue server did not answer, in one line without secrets."""
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def refusal(error: RedisError) -> str:
+    """Return why the queue server will refuse this client for ever, or an empty text if it may not."""
+    text = str(error)
+    if "DB index" in text or "Invalid Database" in text:
+        return "it has no database of that number"
+    if isinstance(error, (AuthenticationError, AuthorizationError, NoPermissionError)):
+        return "it refuses the password"
+    return ""
+
+
 class RqQueue:
     """The port `Queue`, implemented with RQ."""
 
@@ -104,8 +125,9 @@ class RqQueue:
             for start in range(0, len(jobs), MAX_JOBS_PER_MESSAGE):
                 self._queues[definition.queue].enqueue_many(jobs[start : start + MAX_JOBS_PER_MESSAGE])
         except RedisError as error:
-            log.warning("queue_away", job=job, waiting=len(all_ids), error=type(error).__name__)
+            note_queue_away(error)
             return False
+        QUEUE_OUTAGE.back()
         return True
 
     def length(self, job: str) -> int:

@@ -17,6 +17,7 @@ from typing import Any
 
 from dam_connector.errors import ConfigError
 from dam_connector.private_files import make_private_dir, open_private, private_temp_dir
+from dam_connector.server_addresses import address_problems, database_address
 
 SECRETS_FILE = "secrets.env"
 # Generated at the first start, unless the environment has them.
@@ -32,9 +33,17 @@ MAX_SOCKET_PATH = 100  # sockaddr_un takes 108 bytes on Linux, 104 on macOS
 LARGEST = 10**12  # of a whole number, unless a setting says less
 
 
-def _setting(env: str, default: Any, meaning: str, *, least: int = 0, largest: int = LARGEST) -> Any:
+def _setting(
+    env: str,
+    default: Any,
+    meaning: str,
+    *,
+    least: int = 0,
+    largest: int = LARGEST,
+    choices: tuple[str, ...] = (),
+) -> Any:
     """Return a field that is read from an environment variable; whole numbers have bounds."""
-    metadata = {"env": env, "meaning": meaning, "least": least, "largest": largest}
+    metadata = {"env": env, "meaning": meaning, "least": least, "largest": largest, "choices": choices}
     return field(default=default, metadata=metadata)
 
 
@@ -231,7 +240,9 @@ class Settings:
         "",
         "An RFC 3161 time stamp authority. Empty: signatures carry no time.",
     )
-    log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.")
+    log_format: str = _setting(
+        "DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.", choices=("text", "json")
+    )
     otlp_endpoint: str = _setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "",
@@ -264,14 +275,16 @@ class Settings:
                     values[f.name] = _parse(raw, f.default, f.metadata)
                 except ValueError as error:
                     problems.append(f"{f.metadata['env']}: {raw[:40]!r} is {error}")
+        used = values | overrides
+        problems += address_problems(str(used.get("database_url", "")), str(used.get("redis_url", "")))
         if problems:
             raise ConfigError(*problems)
-        return cls(**(values | overrides))
+        return cls(**used)
 
     @property
     def effective_database_url(self) -> str:
         """Return the URL of the database: `database_url`, or SQLite in the data directory."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'connector.db'}"
+        return database_address(self.database_url) or f"sqlite:///{self.data_dir / 'connector.db'}"
 
     @property
     def queue_socket(self) -> Path:
@@ -363,6 +376,8 @@ def _parse(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:
     if isinstance(default, Path):
         return Path(text)
     if not isinstance(default, int):
+        if metadata["choices"] and text not in metadata["choices"]:
+            raise ValueError(f"not one of {', '.join(metadata['choices'])}")
         return text
     if not re.fullmatch(r"\s*-?[0-9]{1,18}\s*", text):
         raise ValueError("not a whole number")

@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from importlib import import_module
 from types import FrameType
+from typing import Any
 
 import click
 import structlog
@@ -17,7 +18,8 @@ from rq.serializers import JSONSerializer
 from dam_connector import logs, tracing
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
-from dam_connector.errors import ConfigError, StorageUnavailable
+from dam_connector.errors import ConfigError, ConnectorError, StorageUnavailable
+from dam_connector.outages import REPEAT_S
 from dam_connector.private_files import use_private_umask
 from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
@@ -36,7 +38,7 @@ from dam_connector.usecases.stages import refresh_stages
 from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS
-from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
+from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker, wait_for_queue
 
 log = structlog.get_logger()
 SWEEP_S = 2.0
@@ -52,14 +54,15 @@ TOOLS = ("adopt", "build", "check", "cutout", "render", "rendition", "variants")
 
 def wait_for_schema(services: Services) -> None:
     """Wait until the database has the schema of this release: somebody runs `dam-connector migrate`."""
+    noted_at = -REPEAT_S
     while True:
-        try:
+        with suppress(StorageUnavailable):  # the database logs its outages
             missing = services.db.missing_migration()
             if not missing:
                 return
-            log.warning("migration_missing", revision=missing, remedy="dam-connector migrate")
-        except StorageUnavailable as error:
-            log.warning("database_away", error=str(error))
+            if time.monotonic() - noted_at >= REPEAT_S:
+                noted_at = time.monotonic()
+                log.warning("migration_missing", revision=missing, remedy="dam-connector migrate")
         time.sleep(SCHEMA_WAIT_S)
 
 
@@ -77,6 +80,17 @@ def check_storage(services: Services) -> None:
 
 class _Commands(click.Group):
     """The commands. A tool is imported when it is used: `sweep` needs no 3D library."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; print the connector's own errors without a traceback, and exit with code 1."""
+        try:
+            return super().invoke(ctx)
+        except ConfigError as error:
+            for line in error.problems:
+                click.echo(f"error: {line}", err=True)
+        except ConnectorError as error:
+            click.echo(f"error: {error}", err=True)
+        sys.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
@@ -112,8 +126,10 @@ def run(queue_name: str, burst: bool) -> None:
 
     cv2.setNumThreads(1)
     tracing.start(queue_name, settings.otlp_endpoint)
-    wait_for_schema(jobs.services())
-    check_storage(jobs.services())
+    services = jobs.services()
+    wait_for_queue(settings.effective_redis_url)
+    wait_for_schema(services)
+    check_storage(services)
     if queue_name in MAKE_KINDS:
         jobs.warm()
     makes = queue_name in MAKE_KINDS
@@ -128,9 +144,9 @@ def run(queue_name: str, burst: bool) -> None:
         worker_ttl=WORKER_TTL_S,
         job_monitoring_interval=MONITOR_S,
     )
-    server.prepare(queue_name, settings, jobs.services().runs)
+    server.prepare(queue_name, settings, services.runs)
     if not makes:  # it forks nothing, so a thread may send
-        jobs.services().counters.send_in_background(queue_name)
+        services.counters.send_in_background(queue_name)
     log.info("worker_ready", queue=queue_name)
     server.work(burst=burst, logging_level="ERROR", with_scheduler=False)
     if pool:
@@ -171,11 +187,19 @@ def sweep() -> None:
     while not stop.wait(SWEEP_S):
         try:
             maintenance.sweep(services, owner)
-        except Exception:
-            log.exception("sweep_failed")
+        except Exception as error:  # noqa: BLE001 - each is logged, and the next try may succeed
+            log_failure("sweep_failed", error)
     services.locks.release("sweeper", owner)
     broker.join(BROKER_STOP_S)
     note_stop(services)
+
+
+def log_failure(event: str, error: Exception) -> None:
+    """Log an error with its traceback, unless it is an outage: the database logs its own ones itself."""
+    if not isinstance(error, StorageUnavailable):
+        log.error(event, exc_info=error)
+    elif error.vendor != "database":
+        log.warning(event, error=str(error))
 
 
 def _poll(services: Services, owner: str, stop: threading.Event) -> None:
@@ -204,8 +228,8 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             send_notifications(services)
             reconcile_when_due(services, owner)
             remove_when_due(services)
-        except Exception:
-            log.exception("poll_failed")
+        except Exception as error:  # noqa: BLE001 - each is logged, and the next try may succeed
+            log_failure("poll_failed", error)
     services.locks.release("poller", owner)
 
 
@@ -216,8 +240,8 @@ def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:
         broker.wait(BROKER_WAIT_S)
         try:
             broker.tick()
-        except Exception:
-            log.exception("broker_failed")
+        except Exception as error:  # noqa: BLE001 - each is logged, and the next try may succeed
+            log_failure("broker_failed", error)
     broker.close()
 
 

@@ -2,15 +2,15 @@
 
 import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 
 import structlog
 from PIL import Image
 
-from dam_connector.errors import RETRYABLE, ConfigError, ConnectorError
+from dam_connector.errors import RETRYABLE, ConfigError, ConnectorError, StorageUnavailable
 from dam_connector.settings import Settings
 from dam_connector.usecases import batches, intake
 from dam_connector.wiring import Services, build_services
@@ -26,6 +26,16 @@ log = structlog.get_logger()
 def services() -> Services:
     """Return this process's services."""
     return build_services(Settings.from_env())
+
+
+@contextmanager
+def _despite_outage() -> Iterator[None]:
+    """End a job quietly when the database does not answer: it logs its outages, and the sweeper wakes again."""
+    try:
+        yield
+    except StorageUnavailable as error:
+        if error.vendor != "database":
+            log.warning("job_put_off", error=str(error))
 
 
 def warm() -> None:
@@ -64,7 +74,8 @@ def handle_deliveries(*delivery_ids: str) -> None:
 
 def _handle_delivery(delivery_id: str) -> None:
     try:
-        intake.handle_delivery(services(), delivery_id)
+        with _despite_outage():
+            intake.handle_delivery(services(), delivery_id)
     except Exception:
         log.exception("delivery_not_recorded", delivery_id=delivery_id)
 
@@ -116,13 +127,15 @@ def start_delivery_pool() -> DeliveryPool:
 
 def advance_batch(wake_token: str) -> None:
     """Take the next rows of a batch."""
-    batches.advance(services(), wake_token)
+    with _despite_outage():
+        batches.advance(services(), wake_token)
     services().counters.send()
 
 
 def advance_run(run_id: str) -> None:
     """Execute the steps of a run."""
-    advance(services(), run_id)
+    with _despite_outage():
+        advance(services(), run_id)
     services().counters.send()
 
 

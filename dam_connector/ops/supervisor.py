@@ -125,7 +125,7 @@ class Supervisor:
             signal.signal(number, self._on_stop_signal)
         self._acquire_lock()
         self._end_leftovers()
-        _check_port(self.settings)
+        check_port(self.settings)
         with noted_service(self.settings):  # with the lock: a second one, which is refused, notes nothing
             try:
                 self._start_all()
@@ -320,6 +320,8 @@ def web_command(settings: Settings) -> list[str]:
         str(settings.web_threads),
         "--worker-class",
         "dam_connector.web_server.worker.PatientWorker",
+        "--logger-class",
+        "dam_connector.web_server.server_log.ServerLog",
         "--no-sendfile",  # the pace of a client is watched where bytes are sent
         "--keep-alive",
         "30",
@@ -341,8 +343,8 @@ def _client_host(host: str) -> str:
     return "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104 - compared, not bound
 
 
-def _check_port(settings: Settings) -> None:
-    """Raise ConfigError when the port is in use."""
+def check_port(settings: Settings, remedy: str = "choose another with --port") -> None:
+    """Raise ConfigError when the port cannot be listened on; the message ends with the remedy."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -350,8 +352,7 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             raise ConfigError(
-                f"port {settings.port} on {settings.host} is in use ({error.strerror}); "
-                "choose another with --port"
+                f"port {settings.port} on {settings.host} cannot be used ({error.strerror}); {remedy}"
             ) from error
 
 

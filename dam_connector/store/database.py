@@ -9,7 +9,6 @@ it begins and never fails when it commits. Reading has an engine of its own, sin
 writing engine gives "database is locked".
 """
 
-import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -27,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import make_private_dir
+from dam_connector.store.database_errors import DatabaseErrors
 from dam_connector.store.sql_connections import open_postgresql, open_sqlite, parse_url
 
 MAX_CONNECTIONS = 30  # of one process to PostgreSQL
@@ -57,6 +57,7 @@ class Database:
         """
         self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._errors = DatabaseErrors()
         self._open: ContextVar[_OpenTransaction | None] = ContextVar("transaction", default=None)
         self._guard: ContextVar[Callable[[sa.Connection], None] | None] = ContextVar("guard", default=None)
         self._write_lock: AbstractContextManager[object]
@@ -80,7 +81,7 @@ class Database:
         if current:  # what the transaction wrote is seen by its own reads
             yield current.connection
             return
-        with _translated_errors("read"), self._reader.connect() as connection:
+        with self._errors.translated("read"), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
@@ -194,7 +195,7 @@ class Database:
 
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
-        with _translated_errors("write"), self._write_lock, self._writer.begin() as connection:
+        with self._errors.translated("write"), self._write_lock, self._writer.begin() as connection:
             if guard := self._guard.get():
                 guard(connection)
             yield connection
@@ -249,7 +250,7 @@ class Database:
         if self.is_sqlite and self.url.database:
             make_private_dir(Path(self.url.database).parent)
         with (
-            _translated_errors("migrate"),
+            self._errors.translated("migrate"),
             self._writer.connect() as connection,
             self._without_foreign_keys(connection),
             connection.begin(),
@@ -278,7 +279,7 @@ class Database:
         Raises:
             StorageUnavailable: The database does not answer.
         """
-        with _translated_errors("read"), self._reader.connect() as connection:
+        with self._errors.translated("read"), self._reader.connect() as connection:
             if not self.is_sqlite:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection.execution_options(yield_per=500)
@@ -315,12 +316,29 @@ class Database:
             StorageUnavailable: The database does not answer.
         """
         newest = _script_directory().get_current_head() or ""
+        return newest if self.current_migration() < newest else ""
+
+    def current_migration(self) -> str:
+        """Return the migration that the database has; empty if there are no tables yet."""
         try:
             with self.read() as c:
-                current = c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or ""
+                return c.execute(sa.text("SELECT version_num FROM alembic_version")).scalar() or ""
         except sa.exc.DBAPIError:  # there is no table yet
-            current = ""
-        return newest if current < newest else ""
+            return ""
+
+    def require_schema(self) -> None:
+        """Check that the database has the schema of this release; create the tables of a new SQLite file.
+
+        Raises:
+            ConfigError: It has the schema of an earlier release, or is a new database of PostgreSQL.
+            StorageUnavailable: It does not answer.
+        """
+        missing = self.missing_migration()
+        if not missing:
+            return
+        if not self.is_sqlite or self.current_migration():
+            raise ConfigError(f"the database needs migration {missing}: run dam-connector migrate")
+        self.migrate()
 
     def close(self) -> None:
         """Close all connections."""
@@ -333,31 +351,6 @@ def _script_directory() -> ScriptDirectory:
     alembic = Config()
     alembic.set_main_option("script_location", str(MIGRATIONS))
     return ScriptDirectory.from_config(alembic)
-
-
-@contextmanager
-def _translated_errors(operation: str) -> Iterator[None]:
-    """Raise StorageUnavailable for errors of the database that pass: it is away, locked, or its disk is full.
-
-    Errors of our own statements stay as they are.
-    """
-    try:
-        yield
-    except sa.exc.DBAPIError as error:
-        if _is_passing(error):
-            cause = str(error.orig).strip().partition("\n")[0]
-            raise StorageUnavailable("database", operation, cause) from error
-        raise
-    except sa.exc.TimeoutError as error:  # every connection of the pool is in use
-        raise StorageUnavailable("database", operation, "too many connections are open") from error
-
-
-def _is_passing(error: sa.exc.DBAPIError) -> bool:
-    """Return whether an error may be gone at the next try, and does not lie in our statement."""
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    if code is not None:
-        return isinstance(error, sa.exc.OperationalError) and code != sqlite3.SQLITE_ERROR
-    return isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError)) or error.connection_invalidated
 
 
 @cache

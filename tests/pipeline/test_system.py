@@ -49,4 +49,4 @@ def test_a_busy_port_is_one_clear_line(start: Callable[..., subprocess.Popen[str
         process = start("up", "--port", str(taken.getsockname()[1]))
         assert process.wait(60) == 1
     lines = process.communicate()[1].strip().splitlines()
-    assert len(lines) == 1 and "is in use" in lines[0] and "--port" in lines[0]
+    assert len(lines) == 1 and "cannot be used" in lines[0] and "--port" in lines[0]

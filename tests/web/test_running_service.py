@@ -33,7 +33,7 @@ def test_whatever_starts_the_service_notes_its_port_and_a_refused_start_leaves_t
 ) -> None:
     settings = replace(services.settings, public_url="", host="127.0.0.1", port=8000)
     monkeypatch.setattr(supervisor.signal, "signal", lambda *_: None)
-    monkeypatch.setattr(supervisor, "_check_port", lambda _: None)
+    monkeypatch.setattr(supervisor, "check_port", lambda _: None)
     for name in ("_start_all", "_stop_all"):
         monkeypatch.setattr(supervisor.Supervisor, name, lambda _: None)
     first = supervisor.Supervisor(replace(settings, port=9321), 1)
