@@ -67,6 +67,20 @@ def test_a_reply_about_another_product_is_not_taken(
         pim.fetch("A")
 
 
+def test_a_record_that_is_fetched_anyway_need_not_be_readable_in_the_message(
+    context: AdapterContext, photos: PhotoServer
+) -> None:
+    fields = {**MAPPING["fields"], "width": "$.w"}
+    photos.files["p/A"] = json.dumps({"code": "A", "title": "Chair", "w": "45 cm"}).encode()
+    pim = source(context, photos, mapping={"fields": fields}, product_url=photos.url("p/{sku}"))
+    (event,) = pim.normalize(inbound(b'{"code": "A", "w": {"id": 7}}', {}, EARLY))
+    assert (event.ref, event.product, event.problem) == ("A", None, "")
+    assert pim.fetch("A")[0].dimensions.width_m == 0.45
+    photos.files["p/A"] = b'{"code": "A", "w": {"id": 7}}'
+    with pytest.raises(BadOutput, match="/dimensions/width"):
+        pim.fetch("A")
+
+
 @pytest.mark.parametrize("body", [b"{", "Größe".encode("latin-1"), b"\x1f\x8b\x08\x00"])
 def test_a_body_that_is_no_json_is_told_what_to_send(
     context: AdapterContext, photos: PhotoServer, body: bytes
