@@ -68,7 +68,7 @@ class MappingSchema(Schema):
         values=fields.String(validate=validate.OneOf([kind.value for kind in EventKind])),
         metadata={"description": "What their types mean; an event of another type is ignored."},
     )
-    deleted = _path("What says whether a product is deleted; false, 0, null and such say no.")
+    deleted = _path("Whether a product is deleted; false, 0, null and such say that it is not.")
     time = _path("When a product changed, in the product or in the message.")
     fields_ = fields.Dict(
         data_key="fields",

@@ -1,4 +1,4 @@
-"""`standard`: what is asked at `list_url` and `product_url`, and replies that cannot be right."""
+"""`standard`: requests to `list_url` and `product_url`, and replies that cannot be right."""
 
 import json
 from dataclasses import replace
