@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from functools import wraps
+from typing import Any, ParamSpec, cast
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
@@ -55,6 +56,7 @@ from dam_connector.store.touch_ups import TouchUps
 from dam_connector.store.users import Users
 from schemas.adapter_options import option_problems
 
+_P = ParamSpec("_P")
 PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
 
 
@@ -172,6 +174,19 @@ class Services:
         return self._adapters[key]
 
 
+def _checking_connections(build: Callable[_P, Services]) -> Callable[_P, Services]:
+    """Let the rules of the services that a function builds check the connections of a changed file."""
+
+    @wraps(build)
+    def build_checking(*args: _P.args, **options: _P.kwargs) -> Services:
+        services = build(*args, **options)
+        services.rules.check = lambda rules: check_rules(rules, with_placeholders(services))
+        return services
+
+    return build_checking
+
+
+@_checking_connections
 def build_services(
     settings: Settings,
     *,
@@ -190,7 +205,7 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
-    services = Services(
+    return Services(
         settings=settings,
         clock=clock,
         rules=(rules := RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)),
@@ -232,8 +247,6 @@ def build_services(
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
-    rules.check = lambda changed: check_rules(changed, with_placeholders(services))
-    return services
 
 
 def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> HttpClient:

@@ -60,13 +60,15 @@ class MappingSchema(Schema):
     products = _path("The products of a webhook; the whole message if absent.")
     product = _path("The product in the reply of product_url; the whole reply if absent.")
     list = _path("The products in a page of list_url; the whole page if absent.")
-    type = text_field("Where the type of an event is: a JSONPath, or header:NAME.")
+    type = text_field(
+        "Where the type of an event is: a JSONPath in a product or else the message, or header:NAME."
+    )
     types = fields.Dict(
         keys=fields.String(),
         values=fields.String(validate=validate.OneOf([kind.value for kind in EventKind])),
         metadata={"description": "What their types mean; an event of another type is ignored."},
     )
-    deleted = _path("What only a deleted product has.")
+    deleted = _path("Whether a product is deleted; false, 0, null and such say that it is not.")
     time = _path("When a product changed, in the product or in the message.")
     fields_ = fields.Dict(
         data_key="fields",

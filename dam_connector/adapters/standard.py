@@ -58,7 +58,11 @@ class StandardPim(ReadOnlyPim):
         self._tokens = [context.secret(str(each)) for each in options.get("tokens", ())]
         self._token_header = str(options.get("token_header", "")).lower()
         self._form = SignatureForm(context, secrets, options["signature"]) if "signature" in options else None
-        self._mapping = RecordMapping(VENDOR, options["mapping"]) if "mapping" in options else None
+        self._mapping = (
+            RecordMapping(VENDOR, options["mapping"], has_newest="product_url" not in options)
+            if "mapping" in options
+            else None
+        )
         self._context = context
         self._headers = {
             str(name): _SECRET.sub(lambda found: context.secret(found[0]), str(value))

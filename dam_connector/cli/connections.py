@@ -75,7 +75,7 @@ def test_connection(name: str, sku: str, data_dir: Path | None, json_output: boo
 def try_delivery(
     name: str, payload: Path, headers: tuple[str, ...], data_dir: Path | None, json_output: bool
 ) -> None:
-    """Show the products that a message of a PIM results in, and what is missing in them.
+    """Show the products that a message of a PIM results in, and the facts that they lack.
 
     PAYLOAD is a file with the body of a webhook. Nothing is stored, and no signature or secret is needed. The
     command fails if a product cannot be taken in, or has an error.

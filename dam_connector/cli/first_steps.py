@@ -178,8 +178,8 @@ def _secret_of(settings: Settings, connection: str) -> str:
     assert found  # it has secrets
     if own := [name for name in ("mapping", "signature") if name in found.options]:
         raise ConfigError(
-            f"{connection}: it has its own {' and '.join(own)}, and this command sends our own event with the "
-            f"signature of Standard Webhooks. Try a message of that system, without sending it, with "
+            f"{connection}: it has its own {' and '.join(own)}, and this command sends our own event with "
+            f"the signature of Standard Webhooks. Try a message of that system, without sending it, with "
             f"dam-connector connection try {connection} FILE"
         )
     return settings.secret(str(secrets[0]))

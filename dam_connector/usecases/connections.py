@@ -131,7 +131,7 @@ class TriedProduct:
     product: Product | None = None
     # Why it cannot be taken in.
     problem: str = ""
-    # What is missing by `products` of plugin.json.
+    # Facts that `products` of plugin.json requires and that it lacks.
     issues: tuple[Issue, ...] = ()
     # Parts of its record that are not used.
     left_out: tuple[str, ...] = ()

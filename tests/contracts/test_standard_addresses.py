@@ -1,4 +1,4 @@
-"""`standard`: what is asked at `list_url` and `product_url`, and replies that cannot be right."""
+"""`standard`: requests to `list_url` and `product_url`, and replies that cannot be right."""
 
 import json
 from dataclasses import replace
@@ -64,6 +64,20 @@ def test_a_reply_about_another_product_is_not_taken(
         del opened["mapping"]
     pim = StandardPim(replace(context, http=http_to(photos.host, context)), opened)
     with pytest.raises(BadOutput, match="A was asked for at product_url, and the reply is about B"):
+        pim.fetch("A")
+
+
+def test_a_record_that_is_fetched_anyway_need_not_be_readable_in_the_message(
+    context: AdapterContext, photos: PhotoServer
+) -> None:
+    fields = {**MAPPING["fields"], "width": "$.w"}
+    photos.files["p/A"] = json.dumps({"code": "A", "title": "Chair", "w": "45 cm"}).encode()
+    pim = source(context, photos, mapping={"fields": fields}, product_url=photos.url("p/{sku}"))
+    (event,) = pim.normalize(inbound(b'{"code": "A", "w": {"id": 7}}', {}, EARLY))
+    assert (event.ref, event.product, event.problem) == ("A", None, "")
+    assert pim.fetch("A")[0].dimensions.width_m == 0.45
+    photos.files["p/A"] = b'{"code": "A", "w": {"id": 7}}'
+    with pytest.raises(BadOutput, match="/dimensions/width"):
         pim.fetch("A")
 
 

@@ -32,14 +32,20 @@ IMAGE_OPTIONS = ("each", "url", "text", "view", "views", "order")
 class RecordMapping:
     """The places in a message where the parts of its products are, and the meaning of its types."""
 
-    def __init__(self, vendor: str, options: Mapping[str, Any]) -> None:
+    def __init__(self, vendor: str, options: Mapping[str, Any], *, has_newest: bool = True) -> None:
         """Read the option `mapping`.
+
+        Args:
+            vendor: the name in errors.
+            options: the keys of the option.
+            has_newest: whether messages hold the newest records. Otherwise these are fetched, and a record in
+                a message that cannot be read is no problem.
 
         Raises:
             ConfigError: an unknown key, a wrong JSONPath, or no place of the SKU.
         """
         check_options(options, *OPTIONS, *MORE_OPTIONS)
-        self._vendor = vendor
+        self._vendor, self._has_newest = vendor, has_newest
         own = options.get("fields")
         if not isinstance(own, dict) or "sku" not in own:
             raise ConfigError('mapping/fields: name the place of the SKU, e.g. {"sku": "$.data.sku"}')
@@ -98,7 +104,7 @@ class RecordMapping:
         if not places:
             raise BadOutput(self._vendor, "normalize", f"/: no product at {_text(self._products)}")
         return [
-            self._event(kind, place.value, message, received_at)
+            self._event(kind, place.value, message, received_at, is_newest=self._has_newest)
             for kind, place in zip(kinds, places, strict=True)
             if kind
         ]
@@ -158,7 +164,9 @@ class RecordMapping:
             raise BadOutput(self._vendor, "normalize", str(error)) from error
         return [kind or whole for kind in kinds] or [whole]
 
-    def _event(self, kind: EventKind, record: Any, message: Any, received_at: datetime) -> Event:
+    def _event(
+        self, kind: EventKind, record: Any, message: Any, received_at: datetime, *, is_newest: bool = True
+    ) -> Event:
         ref = to_text(find_value(self._fields["sku"], record))
         try:
             at = self._moment(record) or self._moment(message) or received_at
@@ -171,7 +179,7 @@ class RecordMapping:
         try:
             return Event(kind=kind, ref=ref, at=at, product=self.product(record))
         except BadOutput as error:
-            return Event(kind=kind, ref=ref, at=at, problem=error.reason)
+            return Event(kind=kind, ref=ref, at=at, problem=error.reason if is_newest else "")
 
     def _moment(self, record: Any) -> datetime | None:
         """Return the time in a record.
