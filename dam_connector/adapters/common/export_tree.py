@@ -1,7 +1,8 @@
 """Base class of channels that export files into a tree: folders and names by the naming rules, and an index.
 
-Each product has an index `SKU.index.json` beside its files, its SKU written as in their names. It lists the files that the connector wrote,
-so that files of others are never touched. Several products may share a folder.
+Each product has an index `SKU.index.json` beside its files, its SKU written as in their names. It lists
+the files that the connector wrote, so that files of others are never touched. Several products may share a
+folder.
 """
 
 import json
