@@ -30,6 +30,7 @@ from worker.imaging.salient_net import SalientNet, find_net
 U8 = NDArray[np.uint8]
 F64 = NDArray[np.float64]
 SIDE_PX, NEAR_PX, MIN_IOU, MIN_BOUNDARY = 1024, 3, 0.97, 0.90
+MIN_COUNTED_SHARE, FAR_PX = 0.2, 24  # of the true outline; how near it must be met where less counts
 PENALTY = 1.0  # on the squares of the standardised weights
 NAMES = tuple(cutout_probability.WEIGHTS)
 
@@ -48,19 +49,29 @@ class Row:
 
 
 def boundary_agreement(found: U8, truth: U8, free: NDArray[np.bool_]) -> float:
-    """Return the F-measure of two outlines within NEAR_PX; zones that do not count are left out."""
+    """Return the F-measure of two outlines within NEAR_PX; zones that do not count are left out.
+
+    A mask that goes on to the picture's frame ends there: an outline that is near is met. Where nearly all
+    of the true outline does not count, e.g. fur, an outline within that zone is right.
+    """
     near = np.ones((2 * NEAR_PX + 1, 2 * NEAR_PX + 1), np.uint8)
     ignored = cv2.dilate(free.astype(np.uint8), near) > 0
-    outlines = [
-        (m > 0)
-        & (cv2.erode(m, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1) == 0)
-        for m in (found, truth)
-    ]
-    shares = []
-    for here, there in (outlines, outlines[::-1]):
-        counted = here & ~ignored
-        met = cv2.dilate(there.astype(np.uint8), near) > 0
-        shares.append(float(met[counted].mean()) if counted.any() else 1.0)
+    frame = np.ones(free.shape, bool)
+    frame[1:-1, 1:-1] = False
+    outlines, ends = [], []
+    for mask in (found, truth):
+        inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=1)
+        outlines.append((mask > 0) & (inner == 0))
+        ends.append(outlines[-1] | (frame & (mask > 0)))
+    distances = [cv2.distanceTransform((~e).astype(np.uint8), cv2.DIST_L2, 5) for e in ends[::-1]]
+    if (outlines[1] & ~ignored).sum() < MIN_COUNTED_SHARE * outlines[1].sum():
+        in_zone = cv2.dilate(free.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
+        met = [in_zone | (distances[0] <= NEAR_PX), distances[1] <= FAR_PX]
+        counted = outlines
+    else:
+        met = [distance <= NEAR_PX for distance in distances]
+        counted = [here & ~ignored for here in outlines]
+    shares = [float(m[c].mean()) if c.any() else 1.0 for m, c in zip(met, counted, strict=True)]
     return 2 * shares[0] * shares[1] / max(1e-9, sum(shares))
 
 

@@ -30,7 +30,9 @@ def description(name: str) -> str:
     """Return name, category and material of the product in the sample catalog."""
     entries = json.loads((OUTPUT_FOLDER / "catalog.json").read_text())
     record = next(
-        e["product"] for e in entries if next(iter(e["product"]["images"].values())).startswith(f"{name}-")
+        e["product"]
+        for e in entries
+        if next(iter(e["product"]["images"].values()), "").startswith(f"{name}-")
     )
     return f"{record['name']} {record['category']} {record['material']}"
 

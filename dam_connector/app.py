@@ -2,6 +2,7 @@
 
 import math
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -32,7 +33,9 @@ from dam_connector.errors import (
 )
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
+from dam_connector.store.storage_probe import StorageProbe
 from dam_connector.usecases.row_texts import issue_text
+from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.web import (
     admin,
     adoption,
@@ -131,6 +134,7 @@ def create_app(services: Services) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["services"] = services
     app.extensions["rate_limiter"] = RateLimiter()
+    app.extensions["storage_probe"] = StorageProbe(services.blobs)
     receiver = _create_receiver(services)
     app.wsgi_app = DispatcherMiddleware(  # type: ignore[method-assign]
         app.wsgi_app, {"/webhooks": receiver.wsgi_app}
@@ -327,8 +331,10 @@ def create_from_env() -> Flask:
     settings = ensure_secrets(Settings.from_env())
     logs.configure_logging(settings.log_format)
     tracing.start("web", settings.otlp_endpoint)
-    services = build_services(settings, background_wakeups=True)
+    services = build_services(settings, for_web=True)
     services.rules.current()  # a bad plugin.json stops here, with its problems
+    with suppress(Unavailable):  # a storage that is away stops neither webhooks nor decisions
+        require_own_storage(services)
     services.counters.send_in_background("web")
     # Responses take about a millisecond. With Python's default of 5 ms they wait for each other
     # (0.63 instead of 0.67 of the rate of a bare WSGI application, docs/lab/webhooks.md).

@@ -57,7 +57,7 @@ COUNTERS: Mapping[str, CounterDefinition] = {
     "deliveries_ended": CounterDefinition(
         "Tries to handle a delivery.",
         ("connection", "outcome"),
-        outcomes=("handled", "failed", "retried", "waiting", "crashed"),
+        outcomes=("handled", "ignored", "failed", "retried", "waiting", "crashed"),
     ),
     "delivery_seconds": CounterDefinition(
         "Seconds from the receipt of a delivery to its end.", ("connection",), _JOB_S

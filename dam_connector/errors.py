@@ -9,6 +9,7 @@
     ├── InputError             an input cannot be used; `issue_code` says why
     └── AdapterError           an outside system failed
         ├── NotFound           do not retry
+        │   └── FileMissing    a file that a record names is not in our storage: retry, it may be another one
         ├── Refused            do not retry
         ├── Unsupported        do not retry
         ├── BadOutput          do not retry
@@ -108,6 +109,10 @@ class AdapterError(ConnectorError):
 
 class NotFound(AdapterError):
     """The requested object does not exist."""
+
+
+class FileMissing(NotFound):
+    """Our storage does not have a file that a record names: maybe STORAGE_URL names another storage."""
 
 
 class Refused(AdapterError):

@@ -1,7 +1,7 @@
 """The rules in force, read from plugin.json.
 
-A changed file is read without a restart. If it has errors, it is refused and the last good rules stay in
-force.
+A changed file is read without a restart. If it has errors, or disappears, it is refused and the last good
+rules stay in force.
 """
 
 import json
@@ -22,21 +22,36 @@ from schemas.rules_loader import load_rules
 
 log = structlog.get_logger()
 MAX_RULES_BYTES = 1_048_576
+DEFAULT_RULES = Path("plugin.json")  # as in Settings
+
+
+def shipped_rules_text() -> str:
+    """Return the text of the plugin.json that ships with the package."""
+    shipped = files("dam_connector").joinpath("plugin.json")
+    if shipped.is_file():
+        return shipped.read_text()
+    return (Path(__file__).parent.parent / "plugin.json").read_text()
+
+
+def require_rules_file(path: Path) -> None:
+    """Check that plugin.json is there; it may be missing only where nobody has named another path.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    if path != DEFAULT_RULES and not path.exists():
+        raise ConfigError(f"{path}: the file does not exist; put it there, or set DAM_CONNECTOR_PLUGIN_JSON")
 
 
 def read_rules_text(path: Path) -> str:
-    """Return the text of plugin.json, or of the one that ships with the package if the file is missing.
+    """Return the text of plugin.json; that of the shipped one if the file at the default path is missing.
 
     Raises:
-        ConfigError: the file cannot be read.
+        ConfigError: the file cannot be read, or it is missing at a path that somebody has set.
     """
+    require_rules_file(path)
     if not path.exists():
-        shipped = files("dam_connector").joinpath("plugin.json")
-        return (
-            shipped.read_text()
-            if shipped.is_file()
-            else (Path(__file__).parent.parent / "plugin.json").read_text()
-        )
+        return shipped_rules_text()
     try:
         if path.stat().st_size > MAX_RULES_BYTES:
             raise ConfigError(f"{path}: the file is larger than {MAX_RULES_BYTES} bytes")
@@ -63,10 +78,13 @@ class RulesFile:
         """
         self._path, self._archive, self._in_transaction = path, archive, in_transaction
         self._loaded_stamp: tuple[float, int] | None = None
+        self._was_there = False  # whether the file was read, and not the shipped one in its place
         self._current: Rules | None = None
         self._namings: tuple[NamingRules, ...] | None = None
         self._archived: dict[str, Rules] = {}  # the earlier rules that were asked for last
         self._lock = threading.Lock()
+        # the check of the connections' options, which `build_services` sets: one line for each problem
+        self.check: Callable[[Rules], list[str]] = lambda rules: []
         self.problem: ConfigError | None = None
         self.pending: Rules | None = None  # those of the file, while they wait to be applied
         self.pending_text = ""
@@ -91,8 +109,8 @@ class RulesFile:
 
     def _load(self, last_good: Rules | None) -> Rules:
         try:
-            text = read_rules_text(self._path)
-            rules = load_rules(text)
+            text = self._read_text()
+            rules = self._checked(text)
         except ConfigError as error:
             self.problem = error
             log.error("rules_refused", path=str(self._path), problems=list(error.problems))
@@ -112,6 +130,28 @@ class RulesFile:
             log.info("rules_in_force", fingerprint=rules.fingerprint)
             self._namings = None
         return rules
+
+    def _checked(self, text: str) -> Rules:
+        """Return the rules of a text; of a changed one, the connections can be opened too.
+
+        Rules that were in force are not checked again: a release that refuses an option leaves the others.
+
+        Raises:
+            ConfigError: the text has errors.
+        """
+        rules = load_rules(text)
+        newest = self._archive.newest()
+        if newest is not None and newest != text and (problems := self.check(rules)):
+            raise ConfigError(*problems)
+        return rules
+
+    def _read_text(self) -> str:
+        """Return the text of the file. Once it was there, a missing one is an error like any other."""
+        if self._was_there and not self._path.exists():
+            raise ConfigError(f"{self._path}: the file has disappeared; put it back, or restart without it")
+        text = read_rules_text(self._path)
+        self._was_there = self._path.exists()
+        return text
 
     def _waits_for(self, text: str) -> Rules | None:
         """Return the rules in force if a change of them waits until it is applied; else None."""

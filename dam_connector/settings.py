@@ -48,13 +48,14 @@ class Settings:
     plugin_json: Path = _setting(
         "DAM_CONNECTOR_PLUGIN_JSON",
         Path("plugin.json"),
-        "The rules. If the file is missing, the rules that ship with the package apply.",
+        "The rules. At the default path the file may be missing: then the rules that ship with the package "
+        "apply. A path that is set must exist.",
     )
     database_url: str = _setting(
         "DATABASE_URL",
         "",
-        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://...`). "
-        "Empty: SQLite in the data directory.",
+        "SQLAlchemy URL of a PostgreSQL database (`postgresql+psycopg://user:password@host/name`; an @ "
+        "in the password is written as %40). Empty: SQLite in the data directory.",
     )
     database_connections: int = _setting(
         "DAM_CONNECTOR_DATABASE_CONNECTIONS",
@@ -70,7 +71,8 @@ class Settings:
     storage_url: str = _setting(
         "STORAGE_URL",
         "",
-        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder. "
+        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder, the same in "
+        "all processes of one service and in no other one. "
         "Empty: a folder in the data directory.",
     )
     public_url: str = _setting(
@@ -323,7 +325,37 @@ class Settings:
     def child_environ(self) -> dict[str, str]:
         """Return the environment variables for a child process with the same settings."""
         ours = {f.metadata["env"]: str(getattr(self, f.name)) for f in fields(self) if "env" in f.metadata}
+        if self.plugin_json.exists():  # as a whole path, whose file must not disappear
+            ours["DAM_CONNECTOR_PLUGIN_JSON"] = str(self.plugin_json.absolute())
         return {**self.environ, **{name: value for name, value in ours.items() if value}}
+
+
+# Options of the client of object storage that the provider's variables set, e.g. AWS_ALLOW_HTTP.
+_CLIENT_OPTIONS = (
+    *("allow_http", "allow_invalid_certificates", "http1_only", "http2_only"),  # true or false
+    *("connect_timeout", "read_timeout", "timeout", "pool_idle_timeout", "pool_max_idle_per_host"),
+    *("proxy_url", "proxy_ca_certificate", "proxy_excludes", "root_certificate", "user_agent"),
+)
+_CLIENT_PREFIXES = {"s3": "AWS_", "s3a": "AWS_", "gs": "GOOGLE_"}  # of variables; all other kinds: AZURE_
+
+
+def storage_client_options(scheme: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the options of the client of object storage that the environment sets.
+
+    obstore reads them itself only while it is given none.
+
+    Args:
+        scheme: of the storage's URL, e.g. `s3`.
+        environ: the environment variables; None: those of the process.
+    """
+    environ = os.environ if environ is None else environ
+    prefix = _CLIENT_PREFIXES.get(scheme, "AZURE_")
+    given = {name: environ.get(f"{prefix}{name.upper()}", "") for name in _CLIENT_OPTIONS}
+    return {
+        name: value.lower() in ("1", "true", "on", "yes", "y") if name in _CLIENT_OPTIONS[:4] else value
+        for name, value in given.items()
+        if value
+    }
 
 
 def _parse(text: str, default: Any, metadata: Mapping[str, Any]) -> Any:

@@ -55,6 +55,8 @@ from dam_connector.store.touch_ups import TouchUps
 from dam_connector.store.users import Users
 from schemas.adapter_options import option_problems
 
+PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
@@ -175,12 +177,12 @@ def build_services(
     *,
     clock: Clock | None = None,
     queue: Queue | None = None,
-    background_wakeups: bool = False,
+    for_web: bool = False,
 ) -> Services:
     """Build the services for some settings. Nothing is connected yet, except the database.
 
     Args:
-        background_wakeups: send wake-ups in a thread, as the web process needs it. Tests replace the others.
+        for_web: let wake-ups and object storage not hold up all threads. Tests replace the others.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -188,7 +190,7 @@ def build_services(
     clock, db = clock or SystemClock(), _open_database(settings)
     http = _open_http(settings, clock, counters := SharedCounters(settings.effective_redis_url))
     assets, spend, locks = Assets(db, clock), Spend(db, clock), NamedLocks(db, clock)
-    return Services(
+    services = Services(
         settings=settings,
         clock=clock,
         rules=(rules := RulesFile(settings.plugin_json, RulesArchive(db, clock), db.in_transaction)),
@@ -222,14 +224,16 @@ def build_services(
         rules_archive=RulesArchive(db, clock),
         catalog_state=CatalogState(db),
         idempotency=IdempotencyKeys(db, clock),
-        blobs=open_blobs(settings.effective_storage_url),
+        blobs=_open_storage(settings, for_web),
         disk=_disk_reserve(settings),
-        queue=CommitQueue(queue or _open_queue(settings, background_wakeups), db.after_commit),
+        queue=CommitQueue(queue or _open_queue(settings, for_web), db.after_commit),
         counters=counters,
         fleet=FleetRecords(db, clock),
         http=http,
         adapter_context=_adapter_context(settings, db, clock, http, history, locks),
     )
+    rules.check = lambda changed: check_rules(changed, with_placeholders(services))
+    return services
 
 
 def _open_http(settings: Settings, clock: Clock, counters: SharedCounters) -> HttpClient:
@@ -276,9 +280,14 @@ def _adapter_context(
     )
 
 
-def _open_queue(settings: Settings, background_wakeups: bool) -> Queue:
+def _open_storage(settings: Settings, for_web: bool) -> Blobs:
+    """Open the storage; in a web process a third of the threads may wait for it, and the others answer."""
+    return open_blobs(settings.effective_storage_url, max(2, settings.web_threads // 3) if for_web else 0)
+
+
+def _open_queue(settings: Settings, for_web: bool) -> Queue:
     queue = RqQueue(settings.effective_redis_url)
-    return BackgroundQueue(queue) if background_wakeups else queue
+    return BackgroundQueue(queue) if for_web else queue
 
 
 def _notify_problems(notify: NotifyRules, secret: Callable[[str], str]) -> Iterator[str]:
@@ -292,6 +301,20 @@ def _notify_problems(notify: NotifyRules, secret: Callable[[str], str]) -> Itera
                 secret(reference)
             except ConfigError as error:
                 yield f"/notify/{place}: {error}"
+
+
+def with_placeholders(services: Services) -> Services:
+    """Return services for which each secret that the environment lacks is a placeholder.
+
+    The other options of a connection are checked so, too, where the secrets are not at hand.
+    """
+
+    def secret(reference: str) -> str:
+        if not reference.startswith("env/") or services.settings.environ.get(reference.removeprefix("env/")):
+            return services.settings.secret(reference)
+        return PLACEHOLDER_SECRET
+
+    return replace(services, adapter_context=replace(services.adapter_context, secret=secret))
 
 
 def check_rules(rules: Rules, services: Services) -> list[str]:

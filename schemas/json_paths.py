@@ -1,7 +1,7 @@
 """JSONPath (RFC 9535), by which plugin.json names places in records of other systems."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jsonpath
 from marshmallow import ValidationError, fields
@@ -29,18 +29,32 @@ def compile_paths(written: object) -> Paths:
         raise ValueError(f"{' or '.join(texts)} is no JSONPath: {reason}") from error
 
 
-def find_all(paths: Paths, record: Any) -> list[Any]:
+class Place(NamedTuple):
+    """A value in a record, and where it is."""
+
+    path: tuple[int | str, ...]
+    value: Any
+
+
+def find_places(paths: Paths, record: Any) -> list[Place]:
     """Return the values at the first path that has any, without those that are null, empty or blank."""
     if not isinstance(record, (dict, list)):  # the library would parse a text as JSON
         return []
     for path in paths:
         try:
-            found = [value for value in path.findall(record) if not _is_absent(value)]
+            found = [
+                Place(match.parts, match.obj) for match in path.finditer(record) if not _is_absent(match.obj)
+            ]
         except (jsonpath.JSONPathError, RecursionError):
             continue  # e.g. a record that is nested too deeply
         if found:
             return found
     return []
+
+
+def find_all(paths: Paths, record: Any) -> list[Any]:
+    """Return the values of `find_places`."""
+    return [place.value for place in find_places(paths, record)]
 
 
 def find_value(paths: Paths, record: Any) -> Any:

@@ -1,6 +1,9 @@
 """The options `mapping` and `signature` of the adapter `standard`."""
 
-from marshmallow import Schema, fields, validate
+from collections.abc import Mapping
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate
 
 from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import TRANSLATED_FIELDS
@@ -11,11 +14,26 @@ from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.product import TEXT_FIELDS
 
 FIELDS = ("sku", *TEXT_FIELDS, "width", "height", "depth", *VIEWS, "spin_images", "walk_images")
-FIELD_NAMES = (*FIELDS, "inspiration_image", "live_from", "live_until", "attributes")
+MORE_FIELDS = ("inspiration_image", "model_url", "parent", "swatch", "live_from", "live_until", "attributes")
+FIELD_NAMES = (*FIELDS, *MORE_FIELDS)
 
 
 def _path(meaning: str) -> PathField:
     return PathField(metadata={"description": f"{meaning} A JSONPath, or a list of them."})
+
+
+class UnitField(PathField):
+    """A unit, or the JSONPath at which each product names its own."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **more: Any) -> Any:
+        if isinstance(value, str) and value in METRES_PER_UNIT:
+            return value
+        if isinstance(value, list) or str(value).startswith("$"):
+            return super()._deserialize(value, attr, data, **more)
+        raise ValidationError(
+            f"Must be one of: {', '.join(METRES_PER_UNIT)}; or the JSONPath of the unit in a product, "
+            'e.g. "$.unit"'
+        )
 
 
 class MappedImagesSchema(Schema):
@@ -56,7 +74,7 @@ class MappingSchema(Schema):
             validate=validate.Regexp(
                 rf"^(?:{'|'.join(FIELD_NAMES)}|attributes\..{{1,100}}"
                 rf"|(?:{'|'.join(TRANSLATED_FIELDS)})@[A-Za-z]{{2,3}}(?:[-_][A-Za-z0-9]{{2,8}})?)$",
-                error=f"is none of {', '.join(FIELD_NAMES)} attributes.NAME, or name@de",
+                error=f"is none of {', '.join(FIELD_NAMES)}, attributes.NAME, or name@de",
             )
         ),
         values=PathField(),
@@ -65,7 +83,11 @@ class MappingSchema(Schema):
     )
     images = fields.Nested(MappedImagesSchema)
     image_base = text_field("The address that relative addresses of images start from.")
-    unit = text_field("Unit of lengths that are plain numbers.", validate=validate.OneOf(METRES_PER_UNIT))
+    unit = UnitField(
+        metadata={
+            "description": "Unit of lengths that are plain numbers, or the JSONPath of it in a product."
+        }
+    )
 
 
 class SignatureSchema(Schema):

@@ -127,8 +127,8 @@ COLUMNS: Mapping[str, Column] = {
         in_template=False,
     ),
     "walk_images": Column(
-        "The photos of a walk, 12 to 72 taken while walking around the product, the first from the front: the "
-        "name of a folder uploaded with the sheet, or public URLs with blanks between them.",
+        "The photos of a walk, 12 to 72 taken while walking around the product, the first from the front: "
+        "the name of a folder uploaded with the sheet, or public URLs with blanks between them.",
         "",
         ("walk", "walk folder", "walk photos", "walk urls", "walk around", "walkaround", "photogrammetry"),
         in_template=False,

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -16,7 +17,7 @@ from rq.serializers import JSONSerializer
 from dam_connector import logs, tracing
 from dam_connector.clock import SystemClock
 from dam_connector.domain.ids import new_id
-from dam_connector.errors import StorageUnavailable
+from dam_connector.errors import ConfigError, StorageUnavailable
 from dam_connector.private_files import use_private_umask
 from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
@@ -32,6 +33,7 @@ from dam_connector.usecases.reconciliation import note_start, note_stop, reconci
 from dam_connector.usecases.retention import remove_when_due
 from dam_connector.usecases.rules_change import continue_change
 from dam_connector.usecases.stages import refresh_stages
+from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.wiring import Services, build_services
 from worker.check_process import CHECK_PROCESS
 from worker.queue_workers import MONITOR_S, WORKER_TTL_S, IntakeWorker, MakeWorker
@@ -59,6 +61,18 @@ def wait_for_schema(services: Services) -> None:
         except StorageUnavailable as error:
             log.warning("database_away", error=str(error))
         time.sleep(SCHEMA_WAIT_S)
+
+
+def check_storage(services: Services) -> None:
+    """End the process with one line unless the storage can be read and is this database's.
+
+    A worker with another storage would fail the runs of all for files that it does not find.
+    """
+    try:
+        require_own_storage(services)
+    except (ConfigError, StorageUnavailable) as error:
+        log.error("storage_refused", error=str(error))
+        sys.exit(1)
 
 
 class _Commands(click.Group):
@@ -99,6 +113,7 @@ def run(queue_name: str, burst: bool) -> None:
     cv2.setNumThreads(1)
     tracing.start(queue_name, settings.otlp_endpoint)
     wait_for_schema(jobs.services())
+    check_storage(jobs.services())
     if queue_name in MAKE_KINDS:
         jobs.warm()
     makes = queue_name in MAKE_KINDS
@@ -135,6 +150,7 @@ def sweep() -> None:
     tracing.start("sweep", settings.otlp_endpoint)
     services = build_services(settings)
     wait_for_schema(services)
+    check_storage(services)
     owner = f"{socket.gethostname()}:{os.getpid()}"
     stop = threading.Event()
 

@@ -24,12 +24,14 @@ from dam_connector.errors import (
     RETRYABLE,
     Busy,
     ConnectorError,
+    FileMissing,
     InputError,
     OutOfCredit,
     RateLimited,
     StateConflict,
     StorageUnavailable,
 )
+from dam_connector.store.blobs import shown_location
 from dam_connector.store.named_locks import repeat_every
 from dam_connector.store.request_origin import work_origin
 from dam_connector.store.run_records import RunRecord
@@ -224,12 +226,14 @@ def _flag_product(services: Services, run: RunRecord, error: InputError) -> None
 
 def _retry_or_fail(services: Services, run: RunRecord, step: str, error: ConnectorError) -> None:
     """Park the run for another try when that may help; else, or after the last try, fail it."""
-    message = f"{step}: {error}"
+    message = f"{step}: {_lost_file(services, run, error) if isinstance(error, FileMissing) else error}"
     counts_not = isinstance(error, (Busy, StorageUnavailable))
     if isinstance(error, OutOfCredit):
         services.runs.park(run, services.clock.now() + timedelta(seconds=CREDIT_RETRY_S), message)
         _count_end(services, run, "retried")
-    elif isinstance(error, RETRYABLE) and (counts_not or not _retries(run).is_last(run.attempts)):
+    elif isinstance(error, (*RETRYABLE, FileMissing)) and (
+        counts_not or not _retries(run).is_last(run.attempts)
+    ):
         backoff = _retries(run).wait_s(run.attempts)
         wait = error.retry_after_s if isinstance(error, RateLimited) else backoff
         services.runs.park(
@@ -239,9 +243,19 @@ def _retry_or_fail(services: Services, run: RunRecord, step: str, error: Connect
             failed_try=not counts_not,
         )
         _count_end(services, run, "retried")
-        log.warning("run_put_off", step=step, error=str(error), wait_s=wait)
+        log.warning("run_put_off", step=step, error=message, wait_s=wait)
     else:
         _fail(services, run, message)
+
+
+def _lost_file(services: Services, run: RunRecord, error: FileMissing) -> str:
+    """Return which file the storage of this worker lacks. Other workers may have another storage."""
+    record = services.products.get(run.sku)
+    photos = record.sources.items() if record else ()
+    photo = next((f"the {view} photo" for view, sha256 in photos if sha256 in error.reason), "")
+    file = photo or f"the file {error.reason.rpartition(' ')[2]}"
+    where = shown_location(services.settings.effective_storage_url)
+    return f"the storage {where} does not have {file} of {run.sku}; is STORAGE_URL the same everywhere?"
 
 
 def _retries(run: RunRecord) -> RetryPolicy:

@@ -13,15 +13,16 @@ docs/connections/standard.md.
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext, check_options
-from dam_connector.adapters.common.envelopes import load_events, parse_json
+from dam_connector.adapters.common.envelopes import load_events, parse_json, type_of, unused_keys
 from dam_connector.adapters.common.mixins import ReadOnlyPim
 from dam_connector.adapters.common.product_mapping import parse_product
 from dam_connector.adapters.common.record_mapping import RecordMapping
@@ -68,13 +69,18 @@ class StandardPim(ReadOnlyPim):
         )
         if self._list_url and not (self._mapping and self._mapping.has_time):
             raise ConfigError("list_url: needs mapping/time, the place where a record says when it changed")
+        if self._product_url and "{sku}" not in self._product_url:
+            raise ConfigError(
+                "product_url: write {sku} where the SKU belongs, e.g. https://pim.example/products/{sku}"
+            )
         self.capabilities = PimCapabilities(
             can_fetch=bool(self._product_url), can_list_changes=bool(self._list_url)
         )
 
     def verify(self, inbound: InboundWebhook) -> VerifiedWebhook:
         if self._form:
-            return self._verified(inbound, self._form.verify(inbound))
+            key = self._form.verify(inbound)
+            return self._verified(inbound, key, has_own_id=self._form.has_own_id)
         if "webhook-signature" in inbound.headers and self._signers:
             return self._verified(inbound, verify_standard_webhook(inbound, self._signers))
         authorization = inbound.headers.get("authorization", "").removeprefix("Bearer ")
@@ -90,12 +96,14 @@ class StandardPim(ReadOnlyPim):
             "webhook-signature",
         )
 
-    def _verified(self, inbound: InboundWebhook, key: str) -> VerifiedWebhook:
+    def _verified(self, inbound: InboundWebhook, key: str, *, has_own_id: bool = True) -> VerifiedWebhook:
         """Return the delivery's key; two with the same body and different types in a header are two."""
         header = self._mapping.type_header if self._mapping else ""
         if not header:
-            return VerifiedWebhook(key=key)
-        return VerifiedWebhook(key=f"{key}:{inbound.headers.get(header, '')}", headers_to_store=(header,))
+            return VerifiedWebhook(key=key, has_own_id=has_own_id)
+        return VerifiedWebhook(
+            key=f"{key}:{inbound.headers.get(header, '')}", has_own_id=has_own_id, headers_to_store=(header,)
+        )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         if self._mapping is None:
@@ -103,17 +111,27 @@ class StandardPim(ReadOnlyPim):
         message = parse_json(inbound.body, VENDOR)
         return self._mapping.events(message, inbound.headers, inbound.received_at)
 
+    def why_ignored(self, inbound: InboundWebhook) -> str:
+        if self._mapping is None:
+            return type_of(inbound, VENDOR)
+        return self._mapping.why_ignored(parse_json(inbound.body, VENDOR), inbound.headers)
+
+    def left_out(self, inbound: InboundWebhook) -> Mapping[str, Sequence[str]]:
+        if self._mapping is None:
+            return unused_keys(inbound, VENDOR)
+        return self._mapping.left_out(parse_json(inbound.body, VENDOR))
+
     def fetch(self, ref: str) -> list[Product]:
         if not self._product_url:
             return [self._listed(ref)]
         url = self._product_url.replace("{sku}", quote(ref, safe=""))
         message = self._read(url, "fetch", MAX_PRODUCT_BYTES)
         if self._mapping is None:
-            return [parse_product(message, VENDOR)]
+            return [_same(ref, parse_product(message, VENDOR))]
         events = self._mapping.fetched(message, self._context.clock.now())
         if not events or events[0].kind is EventKind.DELETED:
             raise NotFound(VENDOR, "fetch", f"{ref} is not there, or deleted")
-        return [_product(event) for event in events]
+        return [_same(ref, _product(event)) for event in events]
 
     def _listed(self, ref: str) -> Product:
         """Return a product from the list, where there is no address for a single one."""
@@ -136,6 +154,7 @@ class StandardPim(ReadOnlyPim):
         """Yield the events of all pages, until one has no product."""
         assert self._mapping is not None  # `__init__` refuses a list without a mapping
         seen = 0
+        pages: set[object] = set()
         for page in range(1, MAX_PAGES + 1):
             values = {"{page}": str(page), "{offset}": str(seen), "{since}": quote(since.isoformat())}
             url = self._list_url
@@ -143,9 +162,23 @@ class StandardPim(ReadOnlyPim):
                 url = url.replace(placeholder, value)
             message = self._read(url, "changed_since", MAX_LIST_BYTES)
             events = self._mapping.listed(message, self._context.clock.now())
+            if not events:
+                return
+            # a list that does not read its offset answers with the same page for ever
+            content = hashlib.sha256(json.dumps(message, sort_keys=True).encode()).hexdigest()
+            refs = tuple(event.ref for event in events)
+            if {content, refs} & pages:
+                raise BadOutput(
+                    VENDOR,
+                    "changed_since",
+                    f"list_url: the page at {{offset}} {seen}, {{page}} {page} is one that came before "
+                    f"(it begins with {refs[0] or 'a product without a SKU'}); the system does not read "
+                    "these parts of the address, or returns no empty page after the last",
+                )
+            pages |= {content, refs} if any(refs) else {content}
             yield from events
             seen += len(events)
-            if not events or url == self._list_url.replace("{since}", values["{since}"]):
+            if url == self._list_url.replace("{since}", values["{since}"]):
                 return
 
     def _read(self, url: str, operation: str, max_bytes: int) -> Any:
@@ -162,6 +195,19 @@ def _product(event: Event) -> Product:
     if event.product is None:
         raise BadOutput(VENDOR, "fetch", event.problem or "it has no product")
     return event.product
+
+
+def _same(ref: str, product: Product) -> Product:
+    """Return a product that was asked for.
+
+    Raises:
+        BadOutput: the reply is about another product.
+    """
+    if product.sku != ref:
+        raise BadOutput(
+            VENDOR, "fetch", f"/sku: {ref} was asked for at product_url, and the reply is about {product.sku}"
+        )
+    return product
 
 
 def _token_key(inbound: InboundWebhook, *, needs_id: bool) -> str:

@@ -37,6 +37,8 @@ for command in (
     storage.backup_command,
     storage.restore_command,
     storage.gc_command,
+    storage.check_files_command,
+    storage.claim_command,
     products.product,
     products.name,
     batches.template_command,

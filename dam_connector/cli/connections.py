@@ -77,9 +77,14 @@ def try_delivery(
 ) -> None:
     """Show the products that a message of a PIM results in, and what is missing in them.
 
-    PAYLOAD is a file with the body of a webhook. Nothing is stored, and no signature is needed.
+    PAYLOAD is a file with the body of a webhook. Nothing is stored, and no signature or secret is needed. The
+    command fails if a product cannot be taken in, or has an error.
     """
     pairs = [line.partition(":") for line in headers]
+    if wrong := [name for name, colon, _ in pairs if not colon or not name.strip()]:
+        raise click.UsageError(
+            f"--header {wrong[0]!r}: write the name, a colon and the value: 'x-event: updated'"
+        )
     try:
         tried = connections.try_delivery(
             open_services(data_dir),
@@ -89,14 +94,14 @@ def try_delivery(
         )
     except AdapterError as error:
         raise ConfigError(f"{payload}: {error}") from error
-    for each in tried:
+    for each in tried.products:
         if json_output:
             click.echo(json.dumps(tried_json(each), ensure_ascii=False))
         else:
             click.echo("\n".join(tried_lines(each)))
-    if not tried and not json_output:
-        click.echo("No event about a product: such a message is ignored.")
-    if any(each.problem for each in tried):
+    if not tried.products:
+        click.echo(f"Such a message is ignored: {tried.ignored}.", err=json_output)
+    if not all(each.is_good for each in tried.products):
         raise SystemExit(1)
 
 

@@ -18,7 +18,7 @@ from dam_connector.domain.product import Capture, is_colour_code
 from dam_connector.errors import ConfigError, Unavailable
 from dam_connector.ops.running_service import service_address
 from dam_connector.private_files import use_private_umask
-from dam_connector.rules_file import read_rules_text
+from dam_connector.rules_file import read_rules_text, shipped_rules_text
 from dam_connector.settings import SECRETS_FILE, Settings, ensure_secrets
 from dam_connector.usecases.source_images import is_image_url
 from schemas.common import problem_lines
@@ -52,7 +52,7 @@ def init(folder: Path, data_dir: Path | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data_dir = data_dir or (folder / "data" if folder != Path() else None)
     settings = ensure_secrets(load_settings(data_dir))
-    rules = read_rules_text(folder / "there is none").replace(f"schemas/{SCHEMA_FILE}", SCHEMA_FILE)
+    rules = shipped_rules_text().replace(f"schemas/{SCHEMA_FILE}", SCHEMA_FILE)
     _write_new(folder / "plugin.json", rules)
     _write_new(folder / SCHEMA_FILE, json.dumps(json_schema(), indent=2) + "\n")
     click.echo(f"secrets: {settings.data_dir / SECRETS_FILE} (for PIMs: DAM_CONNECTOR_WEBHOOK_SECRET)")
@@ -174,5 +174,12 @@ def _secret_of(settings: Settings, connection: str) -> str:
         raise ConfigError(
             f"{connection}: there is no such connection with the adapter standard and secrets; "
             f"known: {', '.join(known) or 'none'}"
+        )
+    assert found  # it has secrets
+    if own := [name for name in ("mapping", "signature") if name in found.options]:
+        raise ConfigError(
+            f"{connection}: it has its own {' and '.join(own)}, and this command sends our own event with the "
+            f"signature of Standard Webhooks. Try a message of that system, without sending it, with "
+            f"dam-connector connection try {connection} FILE"
         )
     return settings.secret(str(secrets[0]))

@@ -99,9 +99,9 @@ def product() -> None:
 def product_add(file: Path, model: Path | None, data_dir: Path | None, json_output: bool) -> None:
     """Add the product record in FILE (JSON), as if its PIM had sent it.
 
-    Photos and models are addresses, or files by their path from the folder of FILE. A spin or
-    a walk may be a folder with its pictures. Exit code 1: the product is stored and nothing is made of it, since it is flagged or
-    has no rule.
+    Photos and models are addresses, or files by their path from the folder of FILE. A spin or a walk may be
+    a folder with its pictures. Exit code 1: the product is stored and nothing is made of it, since it is
+    flagged or has no rule.
     """
     try:
         data = load_json(file.read_text(encoding="utf-8-sig"))

@@ -18,9 +18,10 @@ from dam_connector.domain.issue import Severity
 from dam_connector.errors import ConfigError
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
+from dam_connector.ops.storage_checks import check_storage_owner
 from dam_connector.ops.supervisor import Supervisor, web_command
 from dam_connector.private_files import use_private_umask
-from dam_connector.rules_file import read_rules_text
+from dam_connector.rules_file import read_rules_text, require_rules_file
 from dam_connector.settings import ensure_secrets
 from dam_connector.usecases import retries
 from dam_connector.usecases.row_texts import issue_text
@@ -45,6 +46,7 @@ def up(data_dir: Path | None, workers: int, host: str | None, port: int | None) 
     """Start all parts and restart those that stop, until Ctrl-C."""
     use_private_umask()
     settings = ensure_secrets(load_settings(data_dir, host=host, port=port))
+    require_rules_file(settings.plugin_json)
     logs.configure_logging(settings.log_format)
     supervisor = Supervisor(settings, workers)
 
@@ -81,6 +83,7 @@ def web() -> None:
     """Migrate the database and start only the web server, for containers."""
     use_private_umask()
     settings = ensure_secrets(load_settings())
+    require_rules_file(settings.plugin_json)
     logs.configure_logging(settings.log_format)
     build_services(settings).db.migrate()
     command = web_command(settings)
@@ -132,7 +135,8 @@ def _free_port() -> int:
 @report_errors
 def doctor_command(data_dir: Path | None, json_output: bool) -> None:
     """Check every part of the installation, with a remedy for each part that fails."""
-    checks = list(doctor.check_parts(load_settings(data_dir)))
+    settings = load_settings(data_dir)
+    checks = [*doctor.check_parts(settings), *check_storage_owner(settings)]
     if json_output:
         click.echo(
             json.dumps(

@@ -6,6 +6,8 @@ from typing import Any
 from dam_connector.usecases.connections import TriedProduct
 from schemas.product import AXES_BY_FIELD, TEXT_FIELDS, dump_product
 
+_MORE_TEXTS = ("inspiration_image", "model_url", "parent", "swatch")
+
 
 def tried_json(tried: TriedProduct) -> dict[str, Any]:
     """Return a tried product as JSON values."""
@@ -15,6 +17,7 @@ def tried_json(tried: TriedProduct) -> dict[str, Any]:
         "at": tried.at.isoformat(),
         "product": dump_product(tried.product) if tried.product else None,
         "problem": tried.problem,
+        "left_out": list(tried.left_out),
         "issues": [
             {"code": i.code, "severity": i.severity.value, "message": i.message} for i in tried.issues
         ],
@@ -32,6 +35,14 @@ def tried_lines(tried: TriedProduct) -> Iterator[str]:
             values.append((axis, "" if metres is None else f"{metres:g} m"))
         values += [(f"images.{image.view.value}", image.url) for image in product.images]
         values += [("images", "")] if not product.images else []
+        for name in ("spin_images", "walk_images"):
+            values += [(f"{name}.{number}", url) for number, url in enumerate(getattr(product, name), 1)]
+        values += [(name, getattr(product, name)) for name in _MORE_TEXTS if getattr(product, name)]
+        values += [
+            (f"{name}@{locale}", text)
+            for locale, texts in product.translations.items()
+            for name, text in texts.items()
+        ]
         values += [(f"attributes.{name}", value) for name, value in product.attributes.items()]
         for name in ("live_from", "live_until"):
             moment = getattr(product, name)
@@ -42,6 +53,7 @@ def tried_lines(tried: TriedProduct) -> Iterator[str]:
                 if value
                 else f"  {name:<22} -"
             )
+    yield from (f"  not used: {line}" for line in tried.left_out)
     if tried.problem:
         yield f"  cannot be taken in: {tried.problem}"
     for issue in tried.issues:

@@ -48,6 +48,13 @@ def product_issues(product: Product, rules: ProductRules) -> Iterator[Issue]:
     for field in rules.required_for(product.category):
         if not has_field(product, field):
             yield _missing_field(product, field, _demanded_by(field, product.category, rules))
+    if product.live_from and product.live_until and product.live_until <= product.live_from:
+        yield issue(
+            "product.never_live",
+            f"It may be live from {product.live_from:%Y-%m-%d %H:%M} UTC and until "
+            f"{product.live_until:%Y-%m-%d %H:%M} UTC, so that it never goes live.",
+            pointer="/live_until",
+        )
     attribute, wrong = wrong_gtin(product)
     if attribute:
         yield issue(

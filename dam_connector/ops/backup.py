@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import secrets
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
@@ -28,6 +29,7 @@ from dam_connector.store.database import Database
 from dam_connector.store.named_locks import repeat_every
 from dam_connector.store.table_dump import known_schemas, load_tables, open_dump, require_empty
 from dam_connector.usecases.retention import FILES_LEASE, MIN_BLOB_GRACE
+from dam_connector.usecases.storage_owner import CLAIM_NOTE, OWNER_NOTE, StorageMark
 from dam_connector.wiring import Services
 
 FORMAT = 1
@@ -266,27 +268,69 @@ def _summary(manifest: dict[str, Any]) -> BackupSummary:
     )
 
 
-def restore_backup(path: Path, db: Database, blobs: Blobs) -> BackupSummary:
+def restore_backup(path: Path, db: Database, blobs: Blobs, *, take_over: bool = False) -> BackupSummary:
     """Store a backup in an empty database, of either kind, and a storage of files.
 
     It is checked as a whole before anything is written. Files come first and records last, in one
-    transaction, so that an interrupted restore can be repeated.
+    transaction, so that an interrupted restore can be repeated. The storage is marked as the new database's,
+    so that no other service, such as the one of the backup, uses the same files.
+
+    Args:
+        path: the backup.
+        db: the empty database.
+        blobs: the storage; empty, or as the same restore left it when it was interrupted.
+        take_over: whether the storage may have files and another owner, which is gone.
 
     Raises:
-        ConfigError: the backup is damaged or of a newer schema, or the database has records.
+        ConfigError: the backup is damaged or of a newer schema, or the database or the storage is not empty.
         StorageUnavailable: the database or the storage does not answer.
     """
     summary = check_backup(path)
     require_empty(db)
+    mark = _mark_storage(blobs, summary.made_at, take_over)
     with tarfile.open(path, "r:") as archive:
         tables = []
         for member, file in _members(archive):
             if member.name.startswith("blobs/"):
                 blobs.put(file.read())
             elif member.name.startswith("tables/"):
-                tables.append((_table(member.name), _lines(archive, member)))
+                lines = _lines(archive, member)
+                if _table(member.name) == "notes":
+                    lines = _with_owner(lines, mark.owner, summary.made_at)
+                tables.append((_table(member.name), lines))
         load_tables(db, summary.schema, tables)
+    blobs.set_mark(StorageMark(owner=mark.owner).text(), replace=True)
     return summary
+
+
+def _mark_storage(blobs: Blobs, made_at: str, take_over: bool) -> StorageMark:
+    """Mark an empty storage for a restore; return the mark, which an interrupted one has set already."""
+    found = StorageMark.parse(blobs.mark())
+    if found and found.restores == made_at:
+        return found
+    if not take_over and (found or next(iter(blobs.list()), None)):
+        raise ConfigError(
+            "the storage is not empty: it has files, maybe of the service that the backup is of; restore "
+            "into an empty one with STORAGE_URL",
+            "--take-over-storage keeps its files for the restored service, when no other service uses them",
+        )
+    mark = StorageMark(owner=f"sto_{secrets.token_hex(13)}", restores=made_at)
+    if not blobs.set_mark(mark.text(), replace=take_over):
+        raise ConfigError("another process has marked the storage meanwhile; try again")
+    return mark
+
+
+def _with_owner(lines: Callable[[], Iterator[bytes]], owner: str, at: str) -> Callable[[], Iterator[bytes]]:
+    """Return the lines of the notes with another name of the database: the old one is that of its origin."""
+
+    def read() -> Iterator[bytes]:
+        for line in lines():
+            if json.loads(line)["name"] not in (OWNER_NOTE, CLAIM_NOTE):
+                yield line
+        moment = datetime.fromisoformat(at).replace(tzinfo=None).isoformat()
+        yield json.dumps({"name": OWNER_NOTE, "value": owner, "at": moment}).encode()
+
+    return read
 
 
 def _table(name: str) -> str:

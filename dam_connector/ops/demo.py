@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 import click
@@ -21,6 +22,7 @@ from rich.live import Live
 from rich.table import Table
 from standardwebhooks import Webhook
 
+from dam_connector.domain.product import Capture
 from dam_connector.fakes.demo_provider import FAKE_TRIPO, with_fake_tripo
 from dam_connector.ops.demo_states import BLOCKED_PRODUCT, show_states
 from dam_connector.ops.supervisor import Supervisor
@@ -31,6 +33,11 @@ from dam_connector.wiring import Services, build_services
 CONNECTION = "main"
 TIMEOUT_S = 1200.0
 POLL_INTERVAL_S = 1.0
+WALK_LIBRARY = "pycolmap"
+NO_WALK = (
+    "The product whose photos are a walk around it is left out, since pycolmap is missing. "
+    "To see it: pip install 'dam-connector[walk]'"
+)
 OPEN_STATES = ("queued", "running", "parked")
 
 
@@ -93,7 +100,11 @@ class Demo:
             services = build_services(self.settings)
             user = services.users.add("demo", UserRole.ADMIN)
             self._token = services.users.add_token(user, "demo", days=1)
-            catalog = json.loads(files("dam_connector").joinpath("samples/catalog.json").read_text())
+            catalog = makeable(
+                json.loads(files("dam_connector").joinpath("samples/catalog.json").read_text())
+            )
+            if all(Capture.WALK.field_name not in entry["product"] for entry in catalog):
+                self._console.print(NO_WALK)
             if not self.headless:  # people see a blocked product too
                 catalog.append({"expect": "blocked", "product": BLOCKED_PRODUCT})
             for entry in catalog:
@@ -109,10 +120,8 @@ class Demo:
     def _send(self, product: dict[str, Any], photos: str) -> None:
         """Send a product as a signed webhook. photos: the base URL of the photos."""
         now = datetime.now(UTC)
-        images = {view: f"{photos}/{name}" for view, name in product["images"].items()}
-        body = json.dumps(
-            {"type": "product.created", "timestamp": now.isoformat(), "data": {**product, "images": images}}
-        )
+        data = with_addresses(product, photos)
+        body = json.dumps({"type": "product.created", "timestamp": now.isoformat(), "data": data})
         secret, message = self.settings.secret("env/DAM_CONNECTOR_WEBHOOK_SECRET"), f"demo-{product['sku']}"
         headers = {
             "webhook-id": message,
@@ -266,6 +275,33 @@ class Demo:
             "totals": totals,
             "products": products,
         }
+
+
+def makeable(catalog: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the entries of which all can be made here: a walk needs a library that is an extra."""
+    if find_spec(WALK_LIBRARY) is not None:
+        return catalog
+    return [entry for entry in catalog if Capture.WALK.field_name not in entry["product"]]
+
+
+def with_addresses(product: dict[str, Any], photos: str) -> dict[str, Any]:
+    """Return a product of the catalog with the addresses of its photos.
+
+    Args:
+        product: Its photos are files in the folder of the samples; a spin or a walk is a folder there.
+        photos: The base URL of that folder.
+    """
+    images = {view: f"{photos}/{name}" for view, name in product["images"].items()}
+    folders = {kind.field_name: product[kind.field_name] for kind in Capture if kind.field_name in product}
+    captured = {
+        field_name: [f"{photos}/{folder}/{name}" for name in sorted(_sample_names(folder))]
+        for field_name, folder in folders.items()
+    }
+    return {**product, "images": images, **captured}
+
+
+def _sample_names(folder: str) -> list[str]:
+    return [each.name for each in files("dam_connector").joinpath("samples", folder).iterdir()]
 
 
 def _table(rows: list[dict[str, Any]], seconds: float) -> Table:

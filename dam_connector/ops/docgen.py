@@ -92,7 +92,8 @@ def _configuration() -> Iterator[str]:
     yield from (
         f"Secrets: {', '.join(f'`{n}`' for n in GENERATED_SECRETS)}. At the first start, the connector makes "
         f"those that the environment does not give, and keeps them in `{SECRETS_FILE}` in the data "
-        "directory. Only the owner of the file may read it. `DAM_CONNECTOR_METRICS_TOKEN` opens "
+        "directory. Only the owner of the file may read it. `DAM_CONNECTOR_SECRET_KEY` signs login sessions: "
+        "all web processes need the same. `DAM_CONNECTOR_METRICS_TOKEN` opens "
         "`/metrics` to Prometheus ([operations.md](operations.md#watch-it)); while it is not set, nobody may "
         "read them.",
         "",

@@ -28,6 +28,7 @@ from dam_connector.ops.running_service import noted_service
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.settings import Settings
 from dam_connector.store.database import Database
+from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.wiring import build_services
 
 log = structlog.get_logger()
@@ -185,7 +186,9 @@ class Supervisor:
                 self._add(QUEUE, queue_server.server_command(s), env)
         queue_server.wait_until_answering(s)
         Database(s.effective_database_url).migrate()
-        build_services(s).rules.current()  # a bad plugin.json stops here, with its problems
+        services = build_services(s)
+        services.rules.current()  # a bad plugin.json stops here, with its problems
+        require_own_storage(services)
         python = [sys.executable, "-m"]
         self._add("web", web_command(s), env)
         self._add("intake", [*python, "worker", "run", "--queue", "intake"], {**env, **_SINGLE_THREAD_ENV})

@@ -13,7 +13,7 @@ from dam_connector.ports.photo_source import (
     PhotoChange,
     SuppliesPhotos,
 )
-from dam_connector.ports.pim import Pim, PimCapabilities
+from dam_connector.ports.pim import ExplainsMessages, Pim, PimCapabilities
 from dam_connector.ports.provider import (
     GenerationRequest,
     Provider,
@@ -35,6 +35,7 @@ __all__ = [
     "Dam",
     "DamCapabilities",
     "DamPhoto",
+    "ExplainsMessages",
     "FinishedFile",
     "GenerationRequest",
     "InboundWebhook",

@@ -51,7 +51,7 @@ class Blobs(Protocol):
         """Return the bytes at an address.
 
         Raises:
-            NotFound: nothing is stored there.
+            FileMissing: nothing is stored there.
         """
         ...
 
@@ -59,7 +59,7 @@ class Blobs(Protocol):
         """Open the bytes at an address, to be read in parts: memory does not grow with their number.
 
         Raises:
-            NotFound: nothing is stored there.
+            FileMissing: nothing is stored there.
         """
         ...
 
@@ -67,7 +67,7 @@ class Blobs(Protocol):
         """Return the first bytes at an address, and read no more.
 
         Raises:
-            NotFound: nothing is stored there.
+            FileMissing: nothing is stored there.
         """
         ...
 
@@ -81,6 +81,23 @@ class Blobs(Protocol):
 
     def delete(self, sha256: Sha256, *, stored_before: datetime) -> bool:
         """Delete a blob, unless it was stored again at or after a time; return whether it was deleted."""
+        ...
+
+    def mark(self) -> str:
+        """Return the text that says whose storage this is; empty when nothing says it.
+
+        Raises:
+            StorageUnavailable: the storage cannot be read, e.g. since its bucket does not exist.
+        """
+        ...
+
+    def set_mark(self, text: str, *, replace: bool = False) -> bool:
+        """Write the text that says whose storage this is; return False when there is another one.
+
+        Args:
+            text: the new mark.
+            replace: whether to overwrite another mark.
+        """
         ...
 
     def delete_leftovers(self, before: datetime) -> int:

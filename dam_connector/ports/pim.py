@@ -1,9 +1,9 @@
 """The port of product information systems (PIMs)."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from dam_connector.domain.event import Event
 from dam_connector.domain.product import Product
@@ -94,4 +94,17 @@ class Pim(Protocol):
             NotFound, Refused, Unsupported, BadOutput: do not retry.
             Unavailable, RateLimited: retry later.
         """
+        ...
+
+
+@runtime_checkable
+class ExplainsMessages(Protocol):
+    """A PIM that can say why a message of its system results in no event, or in less than it holds."""
+
+    def why_ignored(self, inbound: InboundWebhook) -> str:
+        """Return the type that was found and those that are known; empty if the type is not the reason."""
+        ...
+
+    def left_out(self, inbound: InboundWebhook) -> Mapping[str, Sequence[str]]:
+        """Return for people, by the reference of each product, the parts of its record that are not used."""
         ...

@@ -22,6 +22,10 @@ class VerifiedWebhook:
 
     # Identifies the delivery within its connection; a repeated delivery has the same key.
     key: str
+    # False where no signature covers an id or a time, so that the key is that of the body: a repeat is then
+    # one that follows directly. The body that comes again after another one may be meant, e.g. a change that
+    # was taken back.
+    has_own_id: bool = True
     # False for a message that anybody could have sent. It is stored only if it names a task of ours.
     is_proved: bool = True
     # False for pings and other messages that ask for nothing.

@@ -27,7 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import make_private_dir
-from dam_connector.store.sql_connections import open_postgresql, open_sqlite
+from dam_connector.store.sql_connections import open_postgresql, open_sqlite, parse_url
 
 MAX_CONNECTIONS = 30  # of one process to PostgreSQL
 MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others read
@@ -55,7 +55,7 @@ class Database:
             url: Its SQLAlchemy URL.
             max_connections: How many connections to PostgreSQL this process may have at once.
         """
-        self.url = sa.make_url(url)
+        self.url = parse_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._open: ContextVar[_OpenTransaction | None] = ContextVar("transaction", default=None)
         self._guard: ContextVar[Callable[[sa.Connection], None] | None] = ContextVar("guard", default=None)
@@ -390,11 +390,4 @@ def check_url(url: str) -> None:
     Raises:
         ConfigError: It is not.
     """
-    try:
-        dialect = sa.make_url(url).get_backend_name()
-    except sa.exc.ArgumentError as error:
-        raise ConfigError(
-            "DATABASE_URL is not a database URL; use postgresql+psycopg://user@host/name"
-        ) from error
-    if dialect not in ("sqlite", "postgresql"):
-        raise ConfigError(f"DATABASE_URL names {dialect}; PostgreSQL and SQLite are supported")
+    parse_url(url)

@@ -8,13 +8,15 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from dam_connector.domain.ids import DeliveryId, new_id
+from dam_connector.domain.ids import DeliveryId, first_id, new_id
 from dam_connector.domain.retry_policy import DELIVERY_RETRIES
 from dam_connector.errors import StorageUnavailable
 from dam_connector.ports import Clock, InboundWebhook
 from dam_connector.store.database import Database
 from dam_connector.store.tables import deliveries as t
 
+MAX_BODY_KEY = 150  # characters of a key that the id of another delivery follows
+REPEAT_S = 600  # in which the same body may be a repeat
 _STORED_HEADERS = ("content-type", "user-agent", "webhook-id", "webhook-timestamp", "ce-")
 
 
@@ -47,6 +49,7 @@ class Inbox:
         inbound: InboundWebhook,
         *,
         needs_handling: bool = True,
+        has_own_id: bool = True,
         extra_headers: Collection[str] = (),
     ) -> tuple[DeliveryId, bool]:
         """Store a delivery once; return its id and whether it is new. It is durable when this returns.
@@ -56,6 +59,8 @@ class Inbox:
             key: Identifies the delivery within its connection; a repeated delivery has the same key.
             inbound: Headers and body.
             needs_handling: Whether a job handles it; otherwise it is stored as ignored.
+            has_own_id: False if the key is that of the body alone. A repeat is then one that comes within
+                REPEAT_S with nothing else of the connection in between.
             extra_headers: Names of headers to store besides the usual ones.
 
         Raises:
@@ -75,7 +80,7 @@ class Inbox:
             "state": "received" if needs_handling else "ignored",
             "due_at": now if needs_handling else None,
         }
-        return self._writer.put(row)
+        return self._writer.put(row, has_own_id=has_own_id)
 
     def get(self, delivery_id: str) -> DeliveryRecord | None:
         """Return a delivery by its id, or None."""
@@ -159,10 +164,11 @@ class Inbox:
 class _PendingRow:
     """A row that a thread waits to have written; `wake` is locked until it is, or its thread must write."""
 
-    __slots__ = ("error", "is_writer", "row", "stored", "wake")
+    __slots__ = ("error", "has_own_id", "is_writer", "row", "stored", "wake")
 
-    def __init__(self, row: dict[str, Any]) -> None:
+    def __init__(self, row: dict[str, Any], *, has_own_id: bool) -> None:
         self.row = row
+        self.has_own_id = has_own_id
         self.stored: tuple[DeliveryId, bool] | None = None
         self.error: Exception | None = None
         self.is_writer = False
@@ -185,13 +191,13 @@ class _GroupWriter:
         self._waiting: list[_PendingRow] = []
         self._busy = False
 
-    def put(self, row: dict[str, Any]) -> tuple[DeliveryId, bool]:
+    def put(self, row: dict[str, Any], *, has_own_id: bool) -> tuple[DeliveryId, bool]:
         """Store a delivery; return the id under which it is stored and whether it is new.
 
         Raises:
             StorageUnavailable: The database refused it.
         """
-        pending = _PendingRow(row)
+        pending = _PendingRow(row, has_own_id=has_own_id)
         with self._lock:
             self._waiting.append(pending)
             pending.is_writer, self._busy = not self._busy, True
@@ -222,7 +228,7 @@ class _GroupWriter:
 
     def _write_group(self, group: "list[_PendingRow]") -> None:
         try:
-            stored = self._write([pending.row for pending in group])
+            stored = self._write(group)
         except (sa.exc.SQLAlchemyError, StorageUnavailable) as error:
             for pending in group:
                 pending.error = error
@@ -230,11 +236,13 @@ class _GroupWriter:
         for pending in group:
             pending.stored = stored[pending.row["id"]]
 
-    def _write(self, rows: list[dict[str, Any]]) -> dict[str, tuple[DeliveryId, bool]]:
+    def _write(self, group: "list[_PendingRow]") -> dict[str, tuple[DeliveryId, bool]]:
         """Write rows; return for each row's id the id under which it is stored, and whether it is new."""
         with self._db.write() as c:
-            new = self._db.insert_new_ids(c, t, rows)
-            stored = {row["id"]: (DeliveryId(row["id"]), True) for row in rows if row["id"] in new}
+            stored = _repeats(c, group)
+            rows = [pending.row for pending in group if pending.row["id"] not in stored]
+            new = self._db.insert_new_ids(c, t, rows) if rows else set()
+            stored |= {row["id"]: (DeliveryId(row["id"]), True) for row in rows if row["id"] in new}
             for row in rows:
                 if row["id"] not in new:
                     found = c.execute(
@@ -242,6 +250,36 @@ class _GroupWriter:
                     ).scalar_one()
                     stored[row["id"]] = (DeliveryId(found), False)
         return stored
+
+
+def _repeats(c: sa.Connection, group: "list[_PendingRow]") -> dict[str, tuple[DeliveryId, bool]]:
+    """Return the rows that repeat the delivery before them; give the others of their kind a key of their own.
+
+    The key names the delivery before it, so that two processes that store the same one at a time store one.
+    """
+    last: dict[str, tuple[str, str]] = {}  # by connection: id and key of its newest delivery
+    repeats = {}
+    for pending in group:
+        row = pending.row
+        connection, body_key = row["connection"], row["key"][:MAX_BODY_KEY]
+        if not pending.has_own_id:
+            if connection not in last:
+                last[connection] = _newest(c, connection, row["received_at"])
+            last_id, last_key = last[connection]
+            if last_key.rpartition(":")[0] == body_key:
+                repeats[row["id"]] = (DeliveryId(last_id), False)
+                continue
+            row["key"] = f"{body_key}:{last_id or int(row['received_at'].timestamp()) // REPEAT_S}"
+        last[connection] = (row["id"], row["key"])
+    return repeats
+
+
+def _newest(c: sa.Connection, connection: str, now: datetime) -> tuple[str, str]:
+    """Return id and key of the newest delivery of a connection within REPEAT_S; empty without one."""
+    since = first_id("dlv", now - timedelta(seconds=REPEAT_S))
+    query = sa.select(t.c.id, t.c.key).where(t.c.connection == connection, t.c.id >= since)
+    row = c.execute(query.order_by(t.c.id.desc()).limit(1)).one_or_none()
+    return (row.id, row.key) if row else ("", "")
 
 
 def _record(row: Any) -> DeliveryRecord:

@@ -38,7 +38,7 @@ class ProductRecord:
 
     @property
     def photos(self) -> dict[str, Sha256]:
-        """Return its fetched photos and its inspiration image, by view: all pictures but those of captures."""
+        """Return its fetched photos and its inspiration image, by view: all but captured pictures."""
         return {
             view: sha256
             for view, sha256 in self.sources.items()

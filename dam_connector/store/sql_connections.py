@@ -5,12 +5,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from dam_connector.errors import ConfigError
 from dam_connector.private_files import create_private_file
 
 BUSY_TIMEOUT_S = 30
 IDLE_CONNECTIONS = 10  # of these, how many stay open
 # Then PostgreSQL ends a transaction of a process that was cut off, and frees its locks.
 IDLE_TRANSACTION_S = 120
+URL_FORM = (
+    "use postgresql+psycopg://user:password@host/name, with @ : / ? # % in the password written as "
+    "%40 %3A %2F %3F %23 %25"
+)
 
 
 def open_postgresql(url: sa.URL, max_connections: int) -> sa.Engine:
@@ -59,3 +64,21 @@ def open_sqlite(url: sa.URL, begin: str) -> sa.Engine:
         connection.exec_driver_sql(begin)
 
     return pool
+
+
+def parse_url(url: str) -> sa.URL:
+    """Return the parts of a database URL of a supported kind.
+
+    Raises:
+        ConfigError: It is no such URL. No part of it is in the message: it may be one of the password.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigError(f"DATABASE_URL is not a database URL; {URL_FORM}") from None
+    if "@" in (parsed.host or ""):
+        raise ConfigError(f"the password in DATABASE_URL has a character @; {URL_FORM}")
+    dialect = parsed.get_backend_name()
+    if dialect not in ("sqlite", "postgresql"):
+        raise ConfigError(f"DATABASE_URL names {dialect}; PostgreSQL and SQLite are supported")
+    return parsed

@@ -7,12 +7,12 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from dam_connector.adapters import load_setup
+from dam_connector.adapters import load_setup, open_adapter
 from dam_connector.adapters.common.preparation import Preparation
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.event import Decision, Event, EventKind, Verdict
 from dam_connector.domain.ids import AssetId, RunId, Sku, VersionId
-from dam_connector.domain.issue import Issue, Report
+from dam_connector.domain.issue import Issue, Report, Severity
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Connection
 from dam_connector.domain.version import Asset, Role, Version, VersionFile, VersionState
@@ -22,17 +22,20 @@ from dam_connector.ports import (
     ChecksMetadata,
     ChecksRights,
     Dam,
+    ExplainsMessages,
     InboundWebhook,
+    Pim,
     PushRequest,
     SendsTest,
 )
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.usecases.backfill import EARLIEST
 from dam_connector.usecases.dam_photos import sources_option
-from dam_connector.usecases.intake import fetch_products
+from dam_connector.usecases.intake import fetch_products, ignored_text
 from dam_connector.usecases.photo_check import check_photos
 from dam_connector.usecases.publish import build_listing
-from dam_connector.wiring import Services
+from dam_connector.usecases.rules_check import secret_references
+from dam_connector.wiring import Services, with_placeholders
 
 WHITE_PIXEL = base64.b64decode(  # a PNG
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4//8/AAX+Av4N70a4AAAAAElFTkSuQmCC"
@@ -130,12 +133,28 @@ class TriedProduct:
     problem: str = ""
     # What is missing by `products` of plugin.json.
     issues: tuple[Issue, ...] = ()
+    # Parts of its record that are not used.
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def is_good(self) -> bool:
+        """Return whether assets could be made of it."""
+        return not self.problem and not any(each.severity is Severity.ERROR for each in self.issues)
 
 
-def try_delivery(
-    services: Services, name: str, body: bytes, headers: Mapping[str, str]
-) -> list[TriedProduct]:
+@dataclass(frozen=True, slots=True)
+class TriedMessage:
+    """A message that was only tried."""
+
+    products: tuple[TriedProduct, ...]
+    # Why it results in no product.
+    ignored: str = ""
+
+
+def try_delivery(services: Services, name: str, body: bytes, headers: Mapping[str, str]) -> TriedMessage:
     """Return the products that a message of a PIM results in; store nothing.
+
+    No secret is needed. Where one is not set, the PIM is not asked for the newest record.
 
     Args:
         name: the PIM's name in plugin.json.
@@ -155,15 +174,34 @@ def try_delivery(
         body=body,
         received_at=services.clock.now(),
     )
-    return [
-        tried
-        for event in services.pim(name).normalize(inbound)
-        for tried in _try_event(services, name, event)
-    ]
+    source, can_ask = _source_to_try(services, name)
+    events = source.normalize(inbound)
+    if not events:
+        return TriedMessage((), ignored_text(source, inbound))
+    left_out = source.left_out(inbound) if isinstance(source, ExplainsMessages) else {}
+    return TriedMessage(
+        tuple(
+            replace(tried, left_out=tuple(left_out.get(event.ref, ())))
+            for event in events
+            for tried in _try_event(services, name, event, can_ask=can_ask)
+        )
+    )
 
 
-def _try_event(services: Services, name: str, event: Event) -> Iterator[TriedProduct]:
+def _source_to_try(services: Services, name: str) -> tuple[Pim, bool]:
+    """Return a PIM's adapter, and whether all its secrets are set."""
+    connection = services.rules.current().pim[name]
+    variables = [variable for _, variable in secret_references(connection.options)]
+    if all(services.settings.environ.get(variable) for variable in variables):
+        return services.pim(name), True
+    return open_adapter("pim", name, connection, with_placeholders(services).adapter_context), False
+
+
+def _try_event(services: Services, name: str, event: Event, *, can_ask: bool) -> Iterator[TriedProduct]:
     tried = TriedProduct(event.kind.value, event.ref, event.at, problem=event.problem)
+    if not can_ask and event.product:
+        yield replace(tried, product=event.product, issues=_issues(services, event.product))
+        return
     if event.kind is EventKind.DELETED or event.problem:
         yield tried
         return
@@ -173,8 +211,11 @@ def _try_event(services: Services, name: str, event: Event) -> Iterator[TriedPro
         yield replace(tried, problem=str(error))
         return
     for product in products:
-        issues = tuple(product_issues(product, services.rules.current().products))
-        yield replace(tried, product=product, issues=issues)
+        yield replace(tried, product=product, issues=_issues(services, product))
+
+
+def _issues(services: Services, product: Product) -> tuple[Issue, ...]:
+    return tuple(product_issues(product, services.rules.current().products))
 
 
 def _check_pim(services: Services, name: str) -> Iterator[str]:

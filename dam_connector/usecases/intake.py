@@ -28,6 +28,7 @@ from dam_connector.errors import (
     NotFound,
     StorageUnavailable,
 )
+from dam_connector.ports import ExplainsMessages, InboundWebhook, Pim
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.request_origin import work_origin
@@ -68,9 +69,8 @@ def _handle_once(services: Services, delivery_id: str) -> None:
         if record is None or record.state != "received":
             return
         services.disk.require()
-        summary = _handle_by_port(services, record)
-        services.inbox.finish(delivery_id, "handled", summary=summary)
-        outcome = "handled"
+        outcome, summary = _handle_by_port(services, record)
+        services.inbox.finish(delivery_id, outcome, summary=summary)
         log.info("delivery_handled", summary=summary[:MAX_CAUSE_CHARACTERS])
     except (Busy, StorageUnavailable) as error:  # it counts as no attempt, however long it lasts
         services.inbox.postpone([delivery_id], WAIT_S)
@@ -95,22 +95,31 @@ def _handle_once(services: Services, delivery_id: str) -> None:
 def _count_end(services: Services, record: DeliveryRecord, outcome: str) -> None:
     tracing.note(connection=record.connection, delivery_outcome=outcome)
     services.counters.add("deliveries_ended", connection=record.connection, outcome=outcome)
-    if outcome in ("handled", "failed"):
+    if outcome in ("handled", "ignored", "failed"):
         seconds = (services.clock.now() - record.inbound.received_at).total_seconds()
         services.counters.observe("delivery_seconds", max(0.0, seconds), connection=record.connection)
 
 
-def _handle_by_port(services: Services, record: DeliveryRecord) -> str:
-    """Handle a delivery by the kind of system that sent it; return a summary for people."""
+def _handle_by_port(services: Services, record: DeliveryRecord) -> tuple[str, str]:
+    """Handle a delivery by the kind of system that sent it; return its state and a summary for people."""
     rules, name = services.rules.current(), record.connection
     if name in rules.provider:
-        return poll_task_now(services, name, services.provider(name).parse_webhook(record.inbound))
+        ref = services.provider(name).parse_webhook(record.inbound)
+        return "handled", poll_task_now(services, name, ref)
     if name in rules.dam:
-        return _handle_from_dam(services, record)
+        return "handled", _handle_from_dam(services, record)
     last_try = DELIVERY_RETRIES.is_last(record.attempts)
-    events = services.pim(name).normalize(record.inbound)
-    done = _ingest_each(services, name, events, record.inbound.received_at, last_try)
-    return done or "no event about a product; it is ignored"
+    source = services.pim(name)
+    events = source.normalize(record.inbound)
+    if not events:
+        return "ignored", ignored_text(source, record.inbound)
+    return "handled", _ingest_each(services, name, events, record.inbound.received_at, last_try)
+
+
+def ignored_text(source: Pim, inbound: InboundWebhook) -> str:
+    """Return for people why a message without an event is ignored, if its adapter can say it."""
+    reason = source.why_ignored(inbound) if isinstance(source, ExplainsMessages) else ""
+    return "no event about a product" + (f": {reason}" if reason else "")
 
 
 def _handle_from_dam(services: Services, record: DeliveryRecord) -> str:
@@ -146,7 +155,8 @@ def _ingest_each(
         except AdapterError as error:
             if len(events) == 1:
                 raise
-            failed.append(f"{event.ref or 'a product'}: {error}")
+            is_ours = (error.vendor, error.operation) == (connection, "normalize")  # said once for all
+            failed.append(f"{event.ref or 'a product'}: {error.reason if is_ours else error}")
     if waiting:
         raise waiting[0]
     if failed:

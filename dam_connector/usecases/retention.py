@@ -10,11 +10,12 @@ from datetime import datetime, timedelta
 import structlog
 
 from dam_connector.domain.ids import Sha256, new_id
-from dam_connector.errors import Busy
+from dam_connector.errors import Busy, ConfigError
 from dam_connector.store.named_locks import repeat_every
 from dam_connector.store.retention import Retention
 from dam_connector.store.table_dump import referenced_blobs
 from dam_connector.usecases.maintenance import delete_expired
+from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -48,6 +49,8 @@ def remove_when_due(services: Services) -> bool:
     except Busy as error:  # a backup is made
         log.info("retention_put_off", error=str(error))
         return False
+    except ConfigError as error:  # the storage is another one
+        log.error("retention_refused", problems=list(error.problems))
     services.notes.set(LAST_NOTE, services.clock.now().isoformat())
     return True
 
@@ -57,7 +60,9 @@ def remove_old(services: Services, *, dry_run: bool = False) -> Removed:
 
     Raises:
         Busy: a backup is being made.
+        ConfigError: the storage belongs to another database; nothing is removed.
     """
+    require_own_storage(services)
     owner = new_id("gc", services.clock.now())
     if not services.locks.lease(FILES_LEASE, owner, LEASE_S):
         message = "a backup is being made, or another removal runs"
@@ -92,7 +97,11 @@ def remove_unused_files(services: Services, *, delete: bool) -> tuple[int, int]:
 
     The old files are listed before the records are read. A file that is stored again after that is young
     again, and stays.
+
+    Raises:
+        ConfigError: the storage belongs to another database.
     """
+    require_own_storage(services)
     days = services.settings.keep_unused_files_days
     if days <= 0:
         return 0, 0

@@ -1,18 +1,16 @@
 """The check of a plugin.json that need not be in force."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError
 from dam_connector.settings import GENERATED_SECRETS
 from dam_connector.store.users import User
-from dam_connector.wiring import Services, check_rules
+from dam_connector.wiring import Services, check_rules, with_placeholders
 from schemas.common import json_pointer
 from schemas.rules_loader import load_rules
 from schemas.rules_notes import rules_notes
-
-PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +37,7 @@ def check_rules_text(services: Services, text: str, users: Iterable[User] | None
     try:
         rules = load_rules(text)
         notes = remarks(services, rules, users)
-        return RulesCheck(problems=tuple(check_rules(rules, _with_placeholders(services))), notes=notes)
+        return RulesCheck(problems=tuple(check_rules(rules, with_placeholders(services))), notes=notes)
     except ConfigError as error:
         return RulesCheck(problems=error.problems)
 
@@ -67,7 +65,7 @@ def missing_variables(rules: Rules, environ: Mapping[str, str]) -> Iterator[str]
         "notify": asdict(rules.notify),
         "sign_on": asdict(rules.sign_on) if rules.sign_on else {},
     }
-    for place, name in _references(sections):
+    for place, name in secret_references(sections):
         if not environ.get(name) and name not in GENERATED_SECRETS:
             yield f"{json_pointer(place)}: the environment variable {name} is not set here"
 
@@ -87,7 +85,7 @@ def unknown_people(rules: Rules, users: Iterable[User]) -> Iterator[str]:
                     yield f"{place}: {name!r} is a {roles[name].value}, who may not decide"
 
 
-def _references(
+def secret_references(
     value: object, place: tuple[str | int, ...] = ()
 ) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """Yield the places and names of all references to environment variables, at any depth."""
@@ -101,18 +99,4 @@ def _references(
     elif isinstance(value, list | tuple):
         below = enumerate(value)
     for key, each in below:
-        yield from _references(each, (*place, key))
-
-
-def _with_placeholders(services: Services) -> Services:
-    """Return services for which each secret that the environment lacks is a placeholder.
-
-    The other options of a connection are checked so, too, where the secrets are not at hand.
-    """
-
-    def secret(reference: str) -> str:
-        if not reference.startswith("env/") or services.settings.environ.get(reference.removeprefix("env/")):
-            return services.settings.secret(reference)
-        return PLACEHOLDER_SECRET
-
-    return replace(services, adapter_context=replace(services.adapter_context, secret=secret))
+        yield from secret_references(each, (*place, key))

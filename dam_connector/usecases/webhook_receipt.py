@@ -40,6 +40,7 @@ def receive_webhook(services: Services, connection: str, inbound: InboundWebhook
         verified.key,
         inbound,
         needs_handling=verified.is_event,
+        has_own_id=verified.has_own_id,
         extra_headers=verified.headers_to_store,
     )
     result = "new" if is_new else "repeated"

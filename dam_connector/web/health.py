@@ -1,9 +1,10 @@
 """Health checks for supervisors and load balancers."""
 
-from flask import Blueprint
+from flask import Blueprint, current_app
 from flask.typing import ResponseReturnValue
 
 from dam_connector.errors import Unavailable
+from dam_connector.store.storage_probe import StorageProbe
 from dam_connector.web.request_context import services
 
 bp = Blueprint("health", __name__)
@@ -19,7 +20,8 @@ def alive() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     """Answer 200 when the database and the queue answer, else 503 with the state of both.
 
-    Too little free disk is shown and changes no status: pages, decisions and publishing go on.
+    Too little free disk and a storage that is away are shown and change no status: webhooks, pages and
+    decisions go on.
     """
     found = {"database": "ok", "queue": "ok"}
     try:
@@ -31,4 +33,5 @@ def ready() -> ResponseReturnValue:
     except Unavailable as error:
         found["queue"] = str(error)
     status = 200 if set(found.values()) == {"ok"} else 503
-    return {**found, "disk": services().disk.shortage() or "ok"}, status
+    probe: StorageProbe = current_app.extensions["storage_probe"]
+    return {**found, "storage": probe.state(), "disk": services().disk.shortage() or "ok"}, status

@@ -173,6 +173,15 @@ def test_a_push_to_directus_that_fails_halfway_leaves_no_file(
     assert directus.folders and directus.asset_count() == 0 and not directus.files
 
 
+def test_a_directus_that_lets_us_store_nothing_is_named_without_anything_to_delete(
+    services: Services, directus: FakeDirectus
+) -> None:
+    directus.faults["push"], directus.faults["read"] = ["403"], ["403"]
+    with pytest.raises(Refused) as raised:
+        run(services, "rs")
+    assert "by hand" not in str(raised.value) and "you may not" in str(raised.value)
+
+
 def test_a_good_vendure_may_write_and_keeps_nothing(services: Services, vendure: FakeVendure) -> None:
     lines = run(services, "store")
     assert "its user may change the catalog" in lines

@@ -311,7 +311,7 @@ def test_puts_at_once_of_the_same_bytes_all_succeed_and_none_overwrites(
         raise FileNotFoundError
 
     with monkeypatch.context() as patch:
-        patch.setattr("dam_connector.store.blobs.obstore.head", see_nothing)
+        patch.setattr("dam_connector.store.object_blobs.obstore.head", see_nothing)
         before = next(blob.stored_at for blob in blobs.list() if blob.sha256 == address)
         time.sleep(1.1)  # the server tells times in seconds
         assert blobs.put(data) == address

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -25,7 +24,7 @@ from dam_connector.domain.event import EventKind
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Connection
 from dam_connector.errors import BadOutput, ConfigError, DeliveryError, NotFound
-from tests.support import PhotoServer, TestClock, http_to, inbound, rules_json
+from tests.support import PhotoServer, TestClock, http_to, inbound
 from tests.unit.test_adapter_options import examples
 
 EXAMPLES = {name: options for shown in examples() for name, options in shown.get("pim", {}).items()}
@@ -346,24 +345,3 @@ def test_any_message_is_events_or_bad_output(message: Any, record: Any) -> None:
         except BadOutput:
             continue
         assert all(event.product or event.problem or event.kind is EventKind.DELETED for event in events)
-
-
-def test_connection_try_shows_the_product_and_what_is_missing(tmp_path: Any) -> None:
-    from dam_connector.cli import main
-
-    connections = rules_json()["connections"]
-    own = {**EXAMPLES["own"], "secrets": ["env/HOOK_SECRET"]}
-    rules = rules_json(connections={**connections, "pim": {"own": own}})
-    (tmp_path / "plugin.json").write_text(json.dumps(rules))
-    payload = tmp_path / "payload.json"
-    payload.write_text(json.dumps({**OWN, "data": [{**OWN["data"], "title": ""}, {"title": "no code"}]}))
-    environ = {"DAM_CONNECTOR_PLUGIN_JSON": str(tmp_path / "plugin.json"), "HOOK_SECRET": "s"}
-    words = ["connection", "try", "own", str(payload), "--data-dir", str(tmp_path / "data")]
-    done = CliRunner().invoke(main, words, env=environ)
-    assert done.exit_code == 1, done.output
-    assert "updated OWN-1" in done.output and "images.front" in done.output
-    assert "cannot be taken in: /sku: nothing at $['code']" in done.output
-    assert "error: " in done.output and "name" in done.output
-    assert json.loads(CliRunner().invoke(main, [*words, "--json"], env=environ).output.splitlines()[0])[
-        "product"
-    ]

@@ -1,5 +1,6 @@
 """The store's promises, on SQLite and on PostgreSQL."""
 
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
@@ -12,10 +13,11 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue import Report, issue
 from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import VersionState
-from dam_connector.errors import StateConflict
+from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.ports import InboundWebhook
 from dam_connector.store import tables  # noqa: F401 - fills the metadata
 from dam_connector.store.columns import metadata
+from dam_connector.store.database import Database, check_url
 from dam_connector.store.idempotency import StoredResponse
 from dam_connector.store.run_records import NewRun
 from dam_connector.store.users import UserRole
@@ -319,3 +321,19 @@ def test_the_audit_log_has_the_history_too_page_by_page(services: Services) -> N
     ]
     assert sorted(seen) == sorted(expected)
     assert [entry.id for entry in services.audit.all()] == [e.id for e in services.audit.page(limit=100)]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql+psycopg://connector:pa@sesame@127.0.0.1:1/connector",
+        "postgresql+psycopg://connector:pa@sesame:word@127.0.0.1:1/connector",
+        "sesame",
+    ],
+)
+def test_a_password_that_must_be_encoded_is_said_and_not_shown(url: str) -> None:
+    for opened in (Database, check_url):
+        with pytest.raises(ConfigError, match="%40") as raised:
+            opened(url)  # type: ignore[operator]
+        assert "sesame" not in "".join(traceback.format_exception(raised.value))
+    assert Database("postgresql+psycopg://connector:pa%40ss@host/name").url.password == "pa@ss"

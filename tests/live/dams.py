@@ -72,7 +72,7 @@ class DirectusPeople:
     def wrong_rights(self) -> Iterator[tuple[Mapping[str, str], str]]:
         """Yield the environment of a command, and a word of the message that it must end with."""
         yield {"DIRECTUS_TOKEN": self.reviewer}, "permission"
-        yield {"DIRECTUS_TOKEN": "no such token"}, "401"
+        yield {"DIRECTUS_TOKEN": "no-such-token"}, "401"
 
 
 @dataclass

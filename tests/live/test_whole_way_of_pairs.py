@@ -24,8 +24,8 @@ MANY = 50
 
 
 def stamped(pair: Pair, word: str) -> str:
-    """A SKU that is new to the shop: the connector of a shop is the same for both DAMs."""
-    return f"{word}-{pair.dam.connection[:2].upper()}-{STAMP}"
+    """A SKU of this pair: the shops share the DAMs, and the DAMs share the shops."""
+    return f"{word}-{pair.shop.name[0]}{pair.dam.connection[0]}-{STAMP}".upper()
 
 
 def versions(pair: Pair, sku: str) -> dict[int, dict[str, Any]]:

@@ -66,6 +66,7 @@ def test_directus(live: Live, context: AdapterContext, blobs: Blobs) -> None:
         assert live.directus.ask("PATCH", f"/items/asset_versions/{ref}", live.reviewer, json=said)
 
     external_id = f"CH123:{base64.b32encode(os.urandom(10)).decode()}"
+    options["folder"] = f"Recorded {external_id[6:]}"  # a new one, whatever other tests have pushed
     unknown = "00000000-0000-4000-8000-00000000dead"
     scenarios.resourcespace(
         recorder, context, options, blobs, decide, external_id, adapter="directus", unknown=unknown

@@ -24,6 +24,7 @@ from dam_connector.store.database import Database
 from dam_connector.store.table_dump import TRANSIENT_TABLES, known_schemas
 from dam_connector.usecases import retention
 from dam_connector.usecases.retention import FILES_LEASE
+from dam_connector.usecases.storage_owner import OWNER_NOTE
 from dam_connector.wiring import Services
 from tests.contracts.test_migrations import fill, reflected
 from tests.support import TestClock
@@ -55,7 +56,11 @@ def records(db: Database) -> dict[str, list[Any]]:
     """All records by table, as Python values."""
     with db.read() as c:
         return {
-            table.name: sorted(repr(tuple(row)) for row in c.execute(sa.select(*table.columns)))
+            table.name: sorted(
+                repr(tuple(row))
+                for row in c.execute(sa.select(*table.columns))
+                if OWNER_NOTE not in row  # a restored database has a name of its own
+            )
             for table in metadata.sorted_tables
             if table.name not in TRANSIENT_TABLES
         }

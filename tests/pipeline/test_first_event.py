@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +14,7 @@ from dam_connector.cli import first_steps, main, service
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain
-from tests.support import record
+from tests.support import record, rules_json
 
 
 @pytest.fixture
@@ -62,6 +62,16 @@ def test_mistakes_are_said_before_anything_is_sent(
 ) -> None:
     code, output = send(tmp_path / "p.json", content, url, *options)
     assert code == 1 and words in output
+
+
+def test_a_connection_with_messages_of_its_own_is_told_to_try_them(
+    tmp_path: Path, url: str, write_rules: Callable[..., None]
+) -> None:
+    own = {"adapter": "standard", "secrets": ["env/HOOK_SECRET"], "mapping": {"fields": {"sku": "$.code"}}}
+    write_rules(connections={**rules_json()["connections"], "pim": {"own": own}})
+    code, output = send(tmp_path / "p.json", record(), url, "--connection", "own")
+    assert code == 1 and "it has its own mapping" in output
+    assert "dam-connector connection try own FILE" in output
 
 
 def test_an_address_where_nobody_answers_is_said(tmp_path: Path, url: str) -> None:

@@ -24,6 +24,7 @@ from dam_connector.store.table_dump import addresses_in
 from dam_connector.usecases import retention
 from dam_connector.usecases.intake import add_product
 from dam_connector.usecases.retention import Removed, remove_old, remove_unused_files, remove_when_due
+from dam_connector.usecases.storage_owner import claim_storage, require_own_storage
 from dam_connector.wiring import Services
 from tests.contracts.test_dam_channel_provider_blobs import S3_ENVIRON, s3  # noqa: F401
 from tests.contracts.test_migrations import fill
@@ -37,6 +38,12 @@ T = metadata.tables
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
     return "" if request.param == "sqlite" else str(request.getfixturevalue("migrated_postgres")())
+
+
+@pytest.fixture(autouse=True)
+def own_storage(services: Services) -> None:
+    """Mark the storage, as the start of a service does."""
+    require_own_storage(services)
 
 
 def age(services: Services, sha256: str, days: float = 30) -> None:
@@ -111,6 +118,7 @@ def test_every_column_that_can_hold_an_address_is_read(services: Services) -> No
                 value: Any = kept[-1].encode() if isinstance(column.type, sa.LargeBinary) else kept[-1]
                 c.execute(sa.update(table).where(key == first).values({column.key: value}))
     assert len(kept) > 40
+    claim_storage(services)  # the note with its owner was overwritten
     assert remove_unused_files(services, delete=True) == (0, 0)
     assert all(services.blobs.has(sha) for sha in kept)
 
@@ -276,6 +284,7 @@ def test_unused_objects_are_removed_and_backed_up_ones_come_back(
     for name, value in S3_ENVIRON.items():
         monkeypatch.setenv(name, value.format(s3=s3))
     at_s3 = replace(services, blobs=open_blobs("s3://bucket/retention"))
+    claim_storage(at_s3)
     named, unused = at_s3.blobs.put(b"named object"), at_s3.blobs.put(b"unused object")
     services.notes.set("sheet", named)
     clock.moment = datetime.now(UTC) + timedelta(days=6)

@@ -1,6 +1,9 @@
 """A changed plugin.json: its effect is shown first, and it is applied when somebody says so."""
 
 import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -185,3 +188,45 @@ def test_the_commands(live: Services, write_rules: Rules, monkeypatch: pytest.Mo
     assert live.rules.current().deliverables[0].size_px == 400
     planned = CliRunner().invoke(main, ["rules", "plan"])
     assert "It is being applied" in planned.output and "rules apply" not in planned.output
+
+
+def test_a_plugin_json_that_disappears_changes_nothing_and_is_said(
+    services: Services, write_rules: Callable[..., None]
+) -> None:
+    write_rules(deliverables=[{"name": "hero", "kind": "rendition"}])
+    assert [d.name for d in services.rules.current().deliverables] == ["hero"]
+    path = services.settings.plugin_json
+    text = path.read_text()
+    path.unlink()
+    assert [d.name for d in services.rules.current().deliverables] == ["hero"]
+    assert services.rules.problem and "the file has disappeared" in str(services.rules.problem)
+    later = RulesFile(path, services.rules_archive)  # of a process that starts meanwhile
+    assert [d.name for d in later.current().deliverables] == ["hero"] and later.problem
+    path.write_text(text)
+    assert services.rules.current() and services.rules.problem is None
+
+
+def test_a_file_at_the_default_path_that_disappears_is_not_replaced_by_the_examples(
+    services: Services, write_rules: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(services.settings.plugin_json.parent)
+    rules = RulesFile(Path("plugin.json"), services.rules_archive)
+    write_rules(deliverables=[{"name": "hero", "kind": "rendition"}])
+    assert [d.name for d in rules.current().deliverables] == ["hero"]
+    settings = replace(services.settings, plugin_json=Path("plugin.json"))
+    path = Path(settings.child_environ()["DAM_CONNECTOR_PLUGIN_JSON"])
+    assert path.is_absolute() and path.samefile("plugin.json")
+    Path("plugin.json").unlink()
+    assert [d.name for d in rules.current().deliverables] == ["hero"] and rules.problem
+    fresh = RulesFile(Path("plugin.json"), services.rules_archive)
+    assert len(fresh.current().deliverables) > 1 and fresh.problem is None  # none was there at its start
+
+
+@pytest.mark.parametrize("command", [["check-config"], ["web"], ["up"], ["doctor"]])
+def test_a_path_that_is_set_must_exist(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAM_CONNECTOR_PLUGIN_JSON", str(tmp_path / "none.json"))
+    monkeypatch.setenv("DAM_CONNECTOR_DATA_DIR", str(tmp_path / "data"))
+    found = CliRunner().invoke(main, command)
+    assert found.exit_code == 1 and "none.json: the file does not exist" in found.output

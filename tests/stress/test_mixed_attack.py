@@ -145,7 +145,7 @@ def test_good_requests_are_answered_and_nothing_restarts_during_a_mixed_attack(
         data.mkdir(mode=0o700)
         (data / SECRETS_FILE).write_text(
             f"DAM_CONNECTOR_ALLOW_HOSTS=127.0.0.1\nDAM_CONNECTOR_WEBHOOK_SECRET={SECRET}\n"
-            f"DAM_CONNECTOR_FETCH_TIMEOUT_S=5\nDAM_CONNECTOR_PLUGIN_JSON={tmp_path / 'none.json'}\n"
+            f"DAM_CONNECTOR_FETCH_TIMEOUT_S=5\n"
         )
         wait_ready(port, start("up", "--port", str(port), "--workers", "1"))
         services = build_services(Settings.from_env(None, data_dir=data))

@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from benchmarks import scale
 from benchmarks.bulk_throughput import rules_of_one_each
+from benchmarks.cutout_probability import boundary_agreement
 from benchmarks.library_time import LibraryTime
 from benchmarks.scene_sheet import CELL_WIDTH, Entry, pages, unflagged
 from benchmarks.svg_plot import line_plot
@@ -78,3 +79,14 @@ def test_a_sheet_of_scenes_shows_each_photo_left_of_its_picture_and_counts_those
     assert first.shape == second.shape
     row = first[200]
     assert row[CELL_WIDTH // 2, 0] == 10 and row[CELL_WIDTH + CELL_WIDTH // 2, 0] == 200
+
+
+def test_outlines_that_end_near_the_frame_are_met_by_a_mask_that_goes_on_to_it() -> None:
+    truth, found, none = (np.zeros((200, 200), np.uint8) for _ in range(3))
+    truth[3:, 50:150], found[:, 50:150] = 1, 1
+    assert boundary_agreement(found, truth, none > 0) > 0.99
+    found[:, 50:70] = 0
+    assert boundary_agreement(found, truth, none > 0) < 0.8
+    everywhere = np.ones((200, 200), bool)
+    everywhere[:, 148:] = False  # nearly all of the outline does not count
+    assert boundary_agreement(found, truth, everywhere) > 0.99

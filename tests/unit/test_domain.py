@@ -10,7 +10,7 @@ from marshmallow import ValidationError
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import new_id
-from dam_connector.domain.issue import Report, Severity, apply_severities, issue
+from dam_connector.domain.issue import Issue, Report, Severity, apply_severities, issue
 from dam_connector.domain.planning import input_hash, planned_runs
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import ProductRules
@@ -49,6 +49,19 @@ def test_completeness_by_category_and_plausible_sizes() -> None:
         ("product.field_missing", "/images/front"),
         ("product.dimensions_implausible", "/dimensions/width_m"),
     }
+
+
+@pytest.mark.issue("product.never_live")
+def test_a_product_that_ends_before_it_begins_is_warned_of() -> None:
+    def found(**dates: str) -> list[Issue]:
+        issues = product_issues(product("T1", **dates), ProductRules())
+        return [each for each in issues if each.code == "product.never_live"]
+
+    (warning,) = found(live_from="2027-04-01", live_until="2027-03-31")
+    assert (warning.severity, warning.pointer) == ("warning", "/live_until")
+    assert "from 2027-04-01 00:00 UTC and until 2027-03-31 00:00 UTC" in warning.message
+    assert not found(live_from="2027-03-31")
+    assert not found(live_from="2027-04-01", live_until="2027-04-02")
 
 
 @pytest.mark.parametrize(

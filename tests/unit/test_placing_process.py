@@ -11,7 +11,7 @@ from worker.capture import placing_process
 
 
 class Library:
-    """A stand-in for pycolmap that places so many photos, by what is matched and how many points are shared."""
+    """A stand-in for pycolmap that places so many photos, by features and shared points."""
 
     def __init__(self, placed: dict[tuple[str, int], int]) -> None:
         self.placed, self.asked, self.matched = placed, list[tuple[str, int]](), list[str]()

@@ -121,6 +121,12 @@ def test_a_shoe_that_hangs_on_its_heel_was_not_photographed_standing() -> None:
     turned = find_pose(outline(fill((60, 300), (340, 240), (340, 100), (60, 160))), PoseHints())
     assert turned.pose is Pose.UPRIGHT and not turned.doubt
 
+    def mug(mask: np.ndarray) -> None:
+        cv2.rectangle(mask, (80, 100), (260, 340), 255, -1)
+        cv2.ellipse(mask, (260, 210), (80, 80), 0, -90, 90, 255, 25)
+
+    assert find_pose(outline(mug), PoseHints(is_known_kind=True)).pose is Pose.UPRIGHT
+
 
 def test_a_cable_that_leaves_the_photo_is_a_doubt_about_the_scene() -> None:
     def drawn(mask: np.ndarray, end: int) -> None:

@@ -5,7 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from dam_connector.domain.product import Capture
 from dam_connector.domain.rules import ImagingRules
+from dam_connector.ops import demo
+from dam_connector.ops.demo import makeable, with_addresses
+from samples.captured_meshes import bus, teapot
+from samples.make_captures import FRAMES, ROUNDS, spin_frame, walk_photo
 from samples.make_photos import PRODUCTS, VIEWS, painted_model, photograph
 from samples.photo_settings import SETTINGS, photograph_in_setting
 from schemas.product import load_product
@@ -27,15 +32,45 @@ def test_every_sample_product_can_be_photographed(name: str) -> None:
 
 def test_records_have_the_size_of_what_is_photographed() -> None:
     shapes = {name: painted_model(PRODUCTS[name]())[0].extent for name in VIEWS}
+    shapes |= {"teapot": painted_model(teapot())[0].extent, "bus": painted_model(bus())[0].extent}
     for row in json.loads((SAMPLES / "catalog.json").read_text()):
-        known = load_product({**row["product"], "images": {}}).dimensions
-        shape = next(
-            extent
-            for name, extent in shapes.items()
-            if any(p.startswith(name) for p in row["product"]["images"].values())
-        )
+        record = row["product"]
+        known = load_product({**record, "images": {}}).dimensions
+        photos = [
+            *record["images"].values(),
+            *(record[k.field_name] for k in Capture if k.field_name in record),
+        ]
+        shape = next(extent for name, extent in shapes.items() if any(p.startswith(name) for p in photos))
         for size, measured in zip((known.width_m, known.height_m, known.depth_m), shape, strict=True):
             assert size is None or np.isclose(size, measured, rtol=0.03), row["product"]["sku"]
+
+
+def test_spin_and_walk_of_the_samples_can_be_made_again() -> None:
+    for make in (spin_frame, walk_photo):
+        data = make(5, size=224)
+        assert data == make(5, size=224) != make(6, size=224)
+        assert decode(data, max_pixels=10**6).rgb.shape == (224, 224, 3)
+
+
+def test_the_demo_sends_all_pictures_of_a_spin_and_of_a_walk_in_order() -> None:
+    catalog = [row["product"] for row in json.loads((SAMPLES / "catalog.json").read_text())]
+    counts = {Capture.SPIN: FRAMES, Capture.WALK: sum(count for _, count in ROUNDS)}
+    for kind, count in counts.items():
+        (record,) = [product for product in catalog if kind.field_name in product]
+        sent = load_product(with_addresses(record, "http://photos.example")).captured(kind)
+        assert len(sent) == count and sorted(sent) == list(sent)
+        names = [url.removeprefix("http://photos.example/") for url in sent]
+        assert all((SAMPLES / name).is_file() for name in names)
+        assert sum((SAMPLES / name).stat().st_size for name in names) < 600_000
+
+
+def test_without_the_library_for_walks_the_demo_has_no_walk(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalog = json.loads((SAMPLES / "catalog.json").read_text())
+    monkeypatch.setattr(demo, "WALK_LIBRARY", "a_library_that_nobody_has")
+    left = makeable(catalog)
+    assert [e["product"]["sku"] for e in catalog if e not in left] == ["BU140"]
+    monkeypatch.setattr(demo, "WALK_LIBRARY", "json")
+    assert makeable(catalog) == catalog and "dam-connector[walk]" in demo.NO_WALK
 
 
 @pytest.fixture(scope="module")

@@ -324,7 +324,7 @@ def test_the_ar_page_is_public_when_published_and_404_before(
 
 def test_health(client: FlaskClient) -> None:
     assert client.get("/healthz").json == {"status": "ok"}
-    assert client.get("/readyz").json == {"database": "ok", "queue": "ok", "disk": "ok"}
+    assert client.get("/readyz").json == {"database": "ok", "queue": "ok", "storage": "ok", "disk": "ok"}
 
 
 def test_an_earlier_version_goes_live_again_by_a_click_and_a_live_one_is_taken_off(

@@ -119,12 +119,7 @@ def build_from_placed(
     middle = product_middle(found_in, mattes)
     cameras = settle_cameras(placed.cameras, middle, find_ground(placed, mattes, middle))
     bounds = product_bounds({n: cameras[n] for n in found_in}, mattes)
-    pictures = {n: photo.picture for n, photo in straight.items()}
-    for _ in range(GROUND_ROUNDS):
-        mattes, grounds = off_the_ground(pictures, cameras, mattes, bounds)
-    shown = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
-    mattes = with_thin_parts(mattes, cameras, grounds, find_thin_parts(bounds, list(cameras.values()), shown))
-    mattes = without_other_things(mattes, cameras, bounds)
+    mattes = mended_mattes({n: photo.picture for n, photo in straight.items()}, cameras, mattes, bounds)
     whole = {n: camera for n, camera in cameras.items() if not is_cut_off(mattes[n])}
     straight = {n: replace(photo, alpha=mattes[n]) for n, photo in straight.items()}
     numbers = {n: row for row, n in enumerate(straight)}  # of the stack
@@ -167,6 +162,17 @@ def build_from_placed(
     return WalkBuild(built=built, used=tuple(photo.name for photo in used), left_out=reasons)
 
 
+def mended_mattes(
+    pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
+) -> dict[int, U8]:
+    """Return the mattes without ground and other things, and with the thin parts that they lost."""
+    for _ in range(GROUND_ROUNDS):
+        mattes, grounds = off_the_ground(pictures, cameras, mattes, bounds)
+    outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
+    parts = find_thin_parts(bounds, list(cameras.values()), outlines)
+    return without_other_things(with_thin_parts(mattes, cameras, grounds, parts), cameras, bounds)
+
+
 def off_the_ground(
     pictures: dict[int, U8],
     cameras: dict[int, FrameCamera],
@@ -188,9 +194,11 @@ def off_the_ground(
     taken = {n: ground_in_matte(mattes[n], grounds[n], in_front[n]) for n in cameras}
     low = points[points[:, 1] <= LOW_SHARE * float(points[:, 1].max())]
     is_product = ground_share(low, cameras, taken, in_front) < MIN_GROUND_SHARE
-    standing = low[is_product]
+    low_product = low[is_product]
     clean = {
-        n: without_ground(mattes[n], taken[n], cells_in_photo(standing, step, camera, mattes[n].shape[::-1]))
+        n: without_ground(
+            mattes[n], taken[n], cells_in_photo(low_product, step, camera, mattes[n].shape[::-1])
+        )
         for n, camera in cameras.items()
     }
     return clean, grounds
@@ -199,7 +207,7 @@ def off_the_ground(
 def without_other_things(
     mattes: dict[int, U8], cameras: dict[int, FrameCamera], bounds: Box
 ) -> dict[int, U8]:
-    """Return the mattes without parts that touch nothing of what the photos show together.
+    """Return the mattes without parts that touch nothing of the common hull.
 
     A cut-out often has a piece of a rug or of the furniture behind. It carves nothing away, so the photo is
     as good as any other without it.

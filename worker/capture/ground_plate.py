@@ -169,7 +169,7 @@ def without_ground(matte: U8, ground: Mask, product: Mask) -> U8:
 
     Args:
         matte: The matte.
-        ground: Where it has what looks like ground, reduced in size.
+        ground: Where it has parts that look like ground, reduced in size.
         product: Where the other photos show product nevertheless, of the same size.
     """
     taken = (ground & ~product).astype(np.uint8) * np.uint8(255)

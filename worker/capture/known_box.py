@@ -69,7 +69,7 @@ def _disagreement(scales: dict[int, float]) -> float:
 def _with_tip(body: F32, field: F32) -> F32:
     """Return the body with the thin tip on its top, such as the finial of a lamp, in one piece.
 
-    Cells and cut-outs see what is thinner than they are as specks in a row.
+    Cells and cut-outs see a part thinner than they are as specks in a row.
     """
     top = int(_ends(body)[UP_AXIS][-1])
     slices = np.flatnonzero((field > 0).any((0, 2)))

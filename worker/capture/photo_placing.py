@@ -60,7 +60,7 @@ def require_library() -> None:
     if not can_place():
         raise InputError(
             "capture.walk_extra",
-            "The photos of a walk are placed by pycolmap, which is missing: pip install 'dam-connector[walk]'.",
+            "Photos of a walk are placed by pycolmap, which is missing: pip install 'dam-connector[walk]'.",
         )
 
 

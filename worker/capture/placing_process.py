@@ -1,8 +1,8 @@
 """The process that places the photos of a walk: `python -m worker.capture.placing_process FOLDER`.
 
-FOLDER holds pictures that our own decoder wrote, and masks of the product, one folder for each size. The process writes
-cameras and points to its standard output, as JSON. It works on one thread from a fixed seed, so that the same
-photos give the same cameras.
+FOLDER holds pictures that our own decoder wrote, and masks of the product, one folder for each size. The
+process writes cameras and points to its standard output, as JSON. It works on one thread from a fixed seed,
+so that the same photos give the same cameras.
 """
 
 import json

@@ -1,6 +1,6 @@
 """Thin parts that single cut-outs lost: rods and rails that most photos of a walk show.
 
-A cut-out loses a rod where that is like what is behind it, each in another place. As a hull keeps what nearly
+A cut-out loses a rod where that is like its background, each in another place. As a hull keeps what nearly
 all outlines have, a few such cut-outs would carve the rod away. So a thin part that most photos show is put
 back into the mattes that lack it, unless the photo shows the ground there. Thick parts are not: their hull
 bulges where few photos see a side edge-on, and the bulge would be put back as well.
@@ -23,10 +23,11 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-MIN_VOTES = 0.6  # of the photos that must show a thin part
+MIN_VOTES = 0.8  # of the photos that must show a thin part
 THIN_CELLS = 2.5  # radius of the ball that does not fit into a thin part
 LEAST_PART_SHARE = 0.0005  # of the photo: smaller parts are noise
-MARGIN_PX = 3  # from a matte, within which nothing is put back
+# From a matte, within which nothing is put back: the hull of a rod is thicker than the rod by these.
+MARGIN_PX, MARGIN_CELLS_BESIDE = 2, 1.5
 
 
 def find_thin_parts(bounds: Box, cameras: list[FrameCamera], outlines: OutlineStack) -> tuple[F32, float]:
@@ -63,14 +64,17 @@ def with_thin_parts(
     for number, camera in cameras.items() if len(cells) else ():
         matte, ground = mattes[number], grounds[number]
         small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA)
-        grown = cv2.dilate(small, np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)) > 127
+        depth = max(float(np.median(camera.to_camera(cells)[:, 2])), 1e-6)
+        cell_px = step / depth * camera.focal_px * ground.shape[1] / matte.shape[1]
+        rim = np.ones((2 * round(MARGIN_CELLS_BESIDE * cell_px + MARGIN_PX) + 1,) * 2, np.uint8)
+        grown = cv2.dilate(small, rim) > 127
         shown = cells_in_photo(cells, step, camera, matte.shape[::-1])
         lost = (shown & ~grown & ~ground).astype(np.uint8)
         _, labels, stats, _ = cv2.connectedComponentsWithStats(lost, connectivity=8)
         is_part = stats[:, cv2.CC_STAT_AREA] >= LEAST_PART_SHARE * lost.size
         is_part[0] = False
         # up to the matte, so that no gap is left
-        add = cv2.dilate(is_part[labels].astype(np.uint8), np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8))
+        add = cv2.dilate(is_part[labels].astype(np.uint8), rim)
         add = add * np.uint8(255) * (shown & ~ground)
         found[number] = cv2.max(matte, cv2.resize(add, matte.shape[::-1], interpolation=cv2.INTER_LINEAR))
     return found

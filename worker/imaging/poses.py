@@ -206,9 +206,17 @@ class _Outline:
         )
 
     def is_tilted(self) -> bool:
-        """Return whether the product rises to one side alone, steeper than a level product that is turned."""
+        """Return whether the product rises to one side alone, steeper than a level product that is turned.
+
+        Its own lower outline rises; the hull of a mug rises too, from its level foot to its handle.
+        """
         left, right = self._sides()
-        return min(left, right) == 0 and max(left, right) > MAX_ONE_SIDE
+        if min(left, right) > 0 or max(left, right) <= MAX_ONE_SIDE:
+            return False
+        long = [edge for edge in self.edges if edge[2] - edge[0] >= MIN_EDGE * self.width]
+        slopes = [(y1 - y0) / (x1 - x0) for x0, y0, x1, y1 in long if self._is_followed(x0, y0, x1, y1)]
+        has_level_foot = any(abs(slope) < MIN_EDGE_SLOPE for slope in slopes)
+        return not has_level_foot and any(abs(slope) > MAX_ONE_SIDE for slope in slopes)
 
     def _ground(self) -> F32:
         """Return the row of the lower hull under each column of the product."""

@@ -55,6 +55,7 @@ class RenderOptions:
     background: tuple[float, float] | None = (0.93, 0.98)  # linear grey at bottom and top; None: transparent
     floor_shadow: bool = True  # whether the product casts a shadow on the floor
     samples_per_axis: int = 2  # a pixel at an edge has the square of this many rays
+    light_azimuth: float | None = None  # degrees; None: the lights turn with the camera
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +106,7 @@ class Renderer:
         """Return a mask of the mesh in the picture, (size, size)."""
         rows, columns = self._window(camera, size)
         mask, x = np.zeros((size, size), bool), _pixel_positions(size)
-        window = mask[rows, columns]
-        window[:] = (self._visibility(*camera.window_rays(x[columns], -x[rows])) == 0).reshape(window.shape)
+        mask[rows, columns].flat[:] = self._visibility(*camera.window_rays(x[columns], -x[rows])) == 0
         return mask
 
     def render(
@@ -117,7 +117,7 @@ class Renderer:
         Returns:
             The picture, (size, size, 3) sRGB, and its alpha, (size, size).
         """
-        lights = light_directions(camera.azimuth)
+        lights = light_directions(camera.azimuth if options.light_azimuth is None else options.light_azimuth)
         hits, v = self._first_hits(camera, size), np.repeat(-_pixel_positions(size), size)
         pixels_per_m = size / (2 * camera.half_width)
         key_visibility, sky_visibility = self._pixel_light(hits, lights[0], size)

@@ -167,8 +167,9 @@ def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_wal
         built = build_from_walk(read_walk(*pictures), size, words, **budgets).built
     else:
         built = build_from_spin(read_frames(*pictures), size, words, **budgets)
+    count = {COUNT_FACTS[kind]: len(hashes)}
     work = work.with_issues(*built.issues).with_facts(
-        **{"family": built.family, "confidence": built.confidence, COUNT_FACTS[kind]: len(hashes)}
+        family=built.family, confidence=built.confidence, **count
     )
     return _with_model(work, services, built, labels)
 

@@ -6,13 +6,14 @@ from typing import Any
 
 from marshmallow import ValidationError
 
+from dam_connector.adapters.common.record_values import shown
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.outside_values import decode_json, parse_timestamp
 from dam_connector.errors import BadOutput
 from dam_connector.ports import InboundWebhook
 from schemas.common import problem_lines
 from schemas.event import TYPES, EventSchema
-from schemas.product import load_product, to_text
+from schemas.product import load_product, to_text, unknown_keys
 
 
 def load_events(inbound: InboundWebhook, vendor: str) -> list[Event]:
@@ -54,6 +55,21 @@ def _load(envelope: Mapping[str, Any], vendor: str) -> Event:
     )
 
 
+def type_of(inbound: InboundWebhook, vendor: str) -> str:
+    """Return for people the type of an event that is ignored, and those that are known."""
+    found = shown(_unwrap(inbound, vendor).get("type"))
+    return f"its type is {found}; known types: {', '.join(TYPES)}"
+
+
+def unused_keys(inbound: InboundWebhook, vendor: str) -> dict[str, list[str]]:
+    """Return for people, by SKU, the keys of a product record that are none of ours."""
+    data = _unwrap(inbound, vendor).get("data")
+    if not isinstance(data, Mapping):
+        return {}
+    mistyped, others = unknown_keys(data)
+    return {str(data.get("sku")).strip(): [*mistyped, *(f"{each}: is none of our keys" for each in others)]}
+
+
 def _unwrap(inbound: InboundWebhook, vendor: str) -> Mapping[str, Any]:
     """Return the event as `{type, timestamp, data}`, whichever envelope it has."""
     data = parse_json(inbound.body, vendor)
@@ -81,4 +97,8 @@ def parse_json(body: bytes, vendor: str) -> Any:
     try:
         return decode_json(body)
     except ValueError as error:
-        raise BadOutput(vendor, "normalize", f"/: not JSON ({type(error).__name__})") from error
+        raise BadOutput(
+            vendor,
+            "normalize",
+            f"/: not JSON ({type(error).__name__}); it must be UTF-8 JSON without Content-Encoding",
+        ) from error

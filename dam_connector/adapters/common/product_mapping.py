@@ -7,12 +7,12 @@ from typing import Any
 
 from marshmallow import ValidationError
 
-from dam_connector.domain.outside_values import parse_timestamp
+from dam_connector.adapters.common.record_values import NotADate, parse_length, read_date
 from dam_connector.domain.product import TRANSLATED_FIELDS, Product
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.common import problem_lines
 from schemas.image_views import VIEWS, images_by_view
-from schemas.numbers_and_units import METRES_PER_UNIT, NotANumber, NumberCell, read_length, unit_name
+from schemas.numbers_and_units import METRES_PER_UNIT, NotANumber
 from schemas.product import TEXT_FIELDS, ProductSchema, load_product
 
 AXES = ("width", "height", "depth")
@@ -30,7 +30,6 @@ FIELDS = (
     "live_until",
 )
 MAX_TEXT_CHARACTERS = 2000
-_NO_LENGTHS = ("", "-", "n/a", "none", "null", "0")
 GetValue = Callable[[str], Any]
 
 
@@ -126,10 +125,21 @@ class AttributeMapping:
             locale: {f: to_text(get(self._attributes[f])) for f in TRANSLATED_FIELDS if f in self._attributes}
             for locale, get in (translations or {}).items()
         }
-        for name in ("live_from", "live_until"):
-            if name in self._attributes and (moment := parse_timestamp(get_value(self._attributes[name]))):
-                record[name] = moment.isoformat()
+        record |= self._dates(get_value)
         return parse_product(record, self._vendor)
+
+    def _dates(self, get_value: GetValue) -> dict[str, str]:
+        """Return the dates that are there: without its embargo or expiry, a product would go live."""
+        found = {}
+        for name in ("live_from", "live_until"):
+            if name in self._attributes:
+                try:
+                    moment = read_date(get_value(self._attributes[name]))
+                except NotADate as error:
+                    raise BadOutput(self._vendor, "fetch", f"/{name}: {error}") from error
+                if moment:
+                    found[name] = moment.isoformat()
+        return found
 
     def _dimensions(self, get_value: GetValue) -> dict[str, float | None]:
         sizes: dict[str, float | None] = dict.fromkeys(AXES)
@@ -152,32 +162,6 @@ def parse_product(record: Mapping[str, Any], vendor: str) -> Product:
         return load_product(record)
     except ValidationError as error:
         raise BadOutput(vendor, "fetch", "; ".join(problem_lines(error.messages, ProductSchema()))) from error
-
-
-def parse_length(value: Any, unit: str) -> float | None:
-    """Return a length in metres, or None if there is none or it is 0.
-
-    Args:
-        value: a number, its text, or a measure with a unit, e.g. `{"amount": "80", "unit": "CENTIMETER"}`.
-        unit: the unit of a plain number.
-
-    Raises:
-        NotANumber: the value is a text that is no length, or can be two, e.g. "80,125".
-    """
-    if isinstance(value, dict):
-        value, own_unit = value.get("amount", value.get("value")), str(value.get("unit") or "")
-        if own_unit and not unit_name(own_unit):
-            raise NotANumber(f"{own_unit[:40]} is no unit; known: {', '.join(METRES_PER_UNIT)}")
-        unit = unit_name(own_unit) or unit
-    if value is None or isinstance(value, (bool, list)) or str(value).strip().lower() in _NO_LENGTHS:
-        return None
-    if isinstance(value, (int, float)):
-        value = NumberCell(value)
-    # records of systems write decimals with a point and no marks of thousands
-    text = str(value)
-    machine_number = re.fullmatch(r"\s*\d+\.\d+\s*", text)
-    length_m = read_length(NumberCell(text.strip()) if machine_number else value, "", unit)
-    return length_m if length_m > 0 else None
 
 
 def to_text(value: Any) -> str:

@@ -1,30 +1,32 @@
 """Mapping from messages of any system to events about products, by the JSONPaths of an admin."""
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
 from urllib.parse import unquote, urljoin, urlsplit
 
 from dam_connector.adapters.common.context import check_options
-from dam_connector.adapters.common.product_mapping import AttributeMapping, to_text
+from dam_connector.adapters.common.product_mapping import AXES, AttributeMapping, to_text
+from dam_connector.adapters.common.record_types import EventTypes, UnclearType
+from dam_connector.adapters.common.record_values import NotADate, is_true, read_time, shown
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.outside_values import parse_timestamp, parse_unix_time
 from dam_connector.domain.product import Product, is_colour_code
 from dam_connector.errors import BadOutput, ConfigError
 from schemas.image_views import VIEWS
-from schemas.json_paths import Paths, compile_paths, find_all, find_value
+from schemas.json_paths import Paths, Place, compile_paths, find_all, find_places, find_value
 
 ATTRIBUTES = "attributes"  # all values below a place; `attributes.NAME` is one of them
 LOCALE_MARK = "@"  # `name@de` is the name in German
-HEADER = "header:"  # the type of an event is in a header, e.g. `header:pimcore-event`
 OPTIONS = ("products", "product", "list", "type", "types", "deleted", "time", "fields", "images")
 MORE_OPTIONS = ("image_base", "unit")
+# Lists of media hold other files too, which would take the place of a photo.
+_NO_PICTURE = re.compile(
+    r"\.(?:pdf|mp4|mov|webm|avi|mkv|mp3|zip|docx?|xlsx?|pptx?|txt|csv|html?|glb|gltf|usdz|obj|stp|step)$",
+    re.IGNORECASE,
+)
 IMAGE_OPTIONS = ("each", "url", "text", "view", "views", "order")
-DEFAULT_TYPES = {
-    prefix + kind.value: kind.value for prefix in ("", "product.", "product_") for kind in EventKind
-}
-_MILLISECONDS_FROM = 100_000_000_000  # a larger number of seconds would be in the year 5138
 
 
 class RecordMapping:
@@ -48,6 +50,9 @@ class RecordMapping:
             if name != "sku" and name.partition(".")[0] != ATTRIBUTES
         }
         self._locales = sorted({name.partition(LOCALE_MARK)[2] for name in self._fields} - {""})
+        unit = options.get("unit", "")
+        # where a product names the unit of its lengths; empty: all have the same
+        self._unit = _paths(unit, "unit") if isinstance(unit, list) or str(unit).startswith("$") else ()
         images = options.get("images", {})
         self._images = _ImageList(images)
         self._record = AttributeMapping(
@@ -55,7 +60,7 @@ class RecordMapping:
             {},
             {
                 "attributes": {name: name for name in mapped},
-                **({"unit": options["unit"]} if "unit" in options else {}),
+                **({"unit": "" if self._unit else options["unit"]} if "unit" in options else {}),
                 **({"image_order": images["order"]} if "order" in images else {}),
             },
         )
@@ -65,10 +70,8 @@ class RecordMapping:
         self._deleted = _paths(options["deleted"], "deleted") if "deleted" in options else ()
         self._time = _paths(options["time"], "time") if "time" in options else ()
         self._image_base = str(options.get("image_base", ""))
-        kind = str(options.get("type", ""))
-        self.type_header = kind.removeprefix(HEADER).lower() if kind.startswith(HEADER) else ""
-        self._type = _paths(kind, "type") if kind and not self.type_header else ()
-        self._types = _types(options.get("types", DEFAULT_TYPES))
+        self._types = EventTypes(options)
+        self.type_header = self._types.header
 
     @property
     def has_time(self) -> bool:
@@ -88,13 +91,22 @@ class RecordMapping:
         Raises:
             BadOutput: no product is at the place of products.
         """
-        kind = self._kind(message, headers)
-        if kind is None:
+        places = _each(find_places(self._products, message))
+        kinds = self._kinds(message, headers, places)
+        if not any(kinds):
             return []
-        records = [each for place in find_all(self._products, message) for each in _as_list(place)]
-        if not records:
+        if not places:
             raise BadOutput(self._vendor, "normalize", f"/: no product at {_text(self._products)}")
-        return [self._event(kind, record, message, received_at) for record in records]
+        return [
+            self._event(kind, place.value, message, received_at)
+            for kind, place in zip(kinds, places, strict=True)
+            if kind
+        ]
+
+    def why_ignored(self, message: Any, headers: Mapping[str, str]) -> str:
+        """Return for people why a message results in no event."""
+        records = [place.value for place in _each(find_places(self._products, message))]
+        return self._types.describe(message, headers, records)
 
     def fetched(self, reply: Any, now: datetime) -> list[Event]:
         """Return an event for the product that the PIM returned; none if it returned none."""
@@ -107,36 +119,69 @@ class RecordMapping:
         found = [each for place in find_all(self._list, page) for each in _as_list(place)]
         return [self._event(EventKind.UPDATED, each, {}, now) for each in found]
 
-    def _kind(self, message: Any, headers: Mapping[str, str]) -> EventKind | None:
-        if not self._type and not self.type_header:
-            return EventKind.UPDATED
-        found = headers.get(self.type_header) if self.type_header else find_value(self._type, message)
-        return self._types.get(str(found).strip())
+    def left_out(self, message: Any) -> dict[str, list[str]]:
+        """Return for people, by SKU, the parts of each product that are mapped and not taken over."""
+        records = [place.value for place in _each(find_places(self._products, message))]
+        return {to_text(find_value(self._fields["sku"], r)): list(self._left_out(r)) for r in records}
+
+    def _left_out(self, record: Any) -> Iterator[str]:
+        values = find_value(self._fields.get(ATTRIBUTES, ()), record)
+        for name, value in values.items() if isinstance(values, Mapping) else ():
+            if value is not None and not _is_plain(value):
+                yield (
+                    f"attributes.{name}: {shown(value)} is neither a text nor a number nor a list of such; "
+                    f'map one value of it, e.g. "attributes.{name}": "$...{name}.value"'
+                )
+        yield from self._images.left_out(record)
+        try:
+            product = self.product(record)
+        except BadOutput:
+            return  # the problem says why
+        taken = {image.url for image in product.images}
+        for url, _ in self._images.find(record):
+            if self._address(url) not in taken:
+                yield (
+                    f"images: {url}: another photo has its view, or it names none and no view of `order` is "
+                    "free; name views by images/view or images/text"
+                )
+
+    def _kinds(
+        self, message: Any, headers: Mapping[str, str], places: Sequence[Place]
+    ) -> list[EventKind | None]:
+        """Return the kind of each product's event: by the type in it, or else by that of the message."""
+        try:
+            kinds = [self._types.of_record(place.value) for place in places]
+            if kinds and all(kinds):
+                return kinds
+            whole = self._types.of_message(message, headers, places)
+        except UnclearType as error:
+            raise BadOutput(self._vendor, "normalize", str(error)) from error
+        return [kind or whole for kind in kinds] or [whole]
 
     def _event(self, kind: EventKind, record: Any, message: Any, received_at: datetime) -> Event:
-        at = self._moment(record) or self._moment(message) or received_at
         ref = to_text(find_value(self._fields["sku"], record))
+        try:
+            at = self._moment(record) or self._moment(message) or received_at
+        except NotADate as error:
+            return Event(kind=kind, ref=ref, at=received_at, problem=f"/time: {error}")
         if not ref:
             return Event(kind=kind, ref="", at=at, problem=f"/sku: nothing at {_text(self._fields['sku'])}")
-        if kind is EventKind.DELETED or find_all(self._deleted, record):
+        if kind is EventKind.DELETED or any(map(is_true, find_all(self._deleted, record))):
             return Event(kind=EventKind.DELETED, ref=ref, at=at)
         try:
             return Event(kind=kind, ref=ref, at=at, product=self.product(record))
         except BadOutput as error:
-            return Event(kind=kind, ref=ref, at=at, problem=str(error))
+            return Event(kind=kind, ref=ref, at=at, problem=error.reason)
 
     def _moment(self, record: Any) -> datetime | None:
-        """Return the time in a record: ISO 8601, or seconds or milliseconds since 1970."""
-        for value in find_all(self._time, record):
-            number = value if isinstance(value, (int, float)) else None
-            if number is None and str(value).isdigit() and len(str(value)) in (10, 13):
-                number = int(value)
-            if number is not None:
-                number = number / 1000 if number >= _MILLISECONDS_FROM else number
-            moment = parse_unix_time(number) if number is not None else parse_timestamp(value)
-            if moment:
-                return moment
-        return None
+        """Return the time in a record.
+
+        Raises:
+            NotADate: it cannot be read. With the time of arrival in its place, an older message that comes
+                later would count as the newer one.
+        """
+        times = map(read_time, find_all(self._time, record))
+        return next(filter(None, times), None)
 
     def product(self, record: Any) -> Product:
         """Return the product of a record.
@@ -160,6 +205,8 @@ class RecordMapping:
             found = [each for place in find_all(self._fields[name], record) for each in _as_list(place)]
             return [self._address(each) for each in found if isinstance(each, str)]
         value = find_value(self._fields.get(name, ()), record)
+        if name in AXES and self._unit and isinstance(value, (int, float, str)):
+            return {"value": value, "unit": find_value(self._unit, record)}
         is_address = name in VIEWS or name in ("inspiration_image", "model_url", "swatch")
         is_address = is_address and isinstance(value, str) and bool(value) and not is_colour_code(value)
         return self._address(value) if is_address else value
@@ -176,7 +223,11 @@ class RecordMapping:
         return found
 
     def _address(self, url: str) -> str:
-        return urljoin(self._image_base, url) if self._image_base else url
+        try:
+            urlsplit(url)
+            return urljoin(self._image_base, url) if self._image_base else url
+        except ValueError as error:  # e.g. `http://[`
+            raise BadOutput(self._vendor, "fetch", f"/images: {shown(url)} is no address") from error
 
 
 class _ImageList:
@@ -197,11 +248,23 @@ class _ImageList:
 
     def find(self, record: Any) -> Iterator[tuple[str, str]]:
         """Yield the URL and the words of each image; each kind of words on a line of its own."""
+        for image, url in self._addresses(record):
+            if isinstance(url, str) and not _NO_PICTURE.search(_file_name(url)):
+                yield url, "\n".join(filter(None, (*self._words(image), _file_name(url))))
+
+    def left_out(self, record: Any) -> Iterator[str]:
+        """Yield a line for each entry of the list that is no picture, or has no address."""
+        for image, url in self._addresses(record):
+            if not isinstance(url, str):
+                place = f"at {_text(self._url)}" if self._url else "in it; name its path as images/url"
+                yield f"images: {shown(image)} has no single address {place}"
+            elif _NO_PICTURE.search(_file_name(url)):
+                yield f"images: {url} is no picture by its name"
+
+    def _addresses(self, record: Any) -> Iterator[tuple[Any, Any]]:
         for found in find_all(self._each, record):
             for image in _as_list(found):
-                url = image if isinstance(image, str) else find_value(self._url, image)
-                if isinstance(url, str):
-                    yield url, "\n".join(filter(None, (*self._words(image), _file_name(url))))
+                yield image, image if isinstance(image, str) else find_value(self._url, image)
 
     def _words(self, image: Any) -> Iterator[str]:
         if not isinstance(image, str):
@@ -210,12 +273,28 @@ class _ImageList:
             yield to_text(find_value(self._text, image))
 
 
+def _each(places: list[Place]) -> list[Place]:
+    """Return the places with those in lists one by one."""
+    return [
+        Place((*place.path, *below), each)
+        for place in places
+        for below, each in (
+            [((number,), each) for number, each in enumerate(place.value)]
+            if isinstance(place.value, list)
+            else [((), place.value)]
+        )
+    ]
+
+
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
 def _file_name(url: str) -> str:
-    return unquote(urlsplit(url).path.rpartition("/")[2])
+    try:
+        return unquote(urlsplit(url).path.rpartition("/")[2])
+    except ValueError:  # `_address` refuses it
+        return ""
 
 
 def _is_plain(value: Any) -> bool:
@@ -231,13 +310,3 @@ def _paths(written: object, where: str) -> Paths:
 
 def _text(paths: Paths) -> str:
     return " or ".join(str(path) for path in paths)
-
-
-def _types(written: object) -> dict[str, EventKind]:
-    try:
-        if not isinstance(written, Mapping):
-            raise TypeError
-        return {str(theirs): EventKind(ours) for theirs, ours in written.items()}
-    except (TypeError, ValueError) as error:
-        known = ", ".join(kind.value for kind in EventKind)
-        raise ConfigError(f"mapping/types: each of their types becomes one of {known}") from error

@@ -83,6 +83,11 @@ class SignatureForm:
                 )
             self._context.http.allow_port(self._certificate_base)
 
+    @property
+    def has_own_id(self) -> bool:
+        """Return whether the signature tells a delivery from a later one with the same body."""
+        return bool(self._id_header or self._time_header)
+
     def verify(self, inbound: InboundWebhook) -> str:
         """Verify a delivery and return its key.
 
@@ -102,7 +107,10 @@ class SignatureForm:
         # a list, so that every one is compared: the time taken reveals nothing
         if not any([is_signed(signature, content, inbound) for signature in signatures]):
             raise DeliveryError(401, "the signature does not match any of this connection's secrets")
-        return inbound.headers.get(self._id_header, "") if self._id_header else key_of_body(inbound)
+        if self._id_header:
+            return inbound.headers.get(self._id_header, "")
+        # with the signed time: a body that comes again with a later one was sent again on purpose
+        return f"{key_of_body(inbound)}:{timestamp}" if timestamp else key_of_body(inbound)
 
     def _timestamp(self, inbound: InboundWebhook, parts: Sequence[str]) -> str:
         """Return the text of the time that is signed, after comparing it with our clock."""

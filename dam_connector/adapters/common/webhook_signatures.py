@@ -17,7 +17,6 @@ from dam_connector.errors import AdapterError, DeliveryError
 from dam_connector.ports import InboundWebhook
 
 TOLERANCE = MAX_CLOCK_DIFFERENCE  # of a timestamp; the specification of Standard Webhooks has the same
-REPEAT_S = 600
 KEYS_MAX_AGE = timedelta(hours=24)
 KEYS_MIN_AGE = timedelta(minutes=5)  # published keys are not fetched again sooner than this
 MAX_KEYS_BYTES = 65_536
@@ -49,7 +48,7 @@ def verify_standard_webhook(inbound: InboundWebhook, signers: Sequence[Webhook])
     try:
         text = inbound.body.decode()
     except UnicodeDecodeError as error:
-        raise DeliveryError(400, "the body is not UTF-8") from error
+        raise DeliveryError(400, "the body is not UTF-8; send UTF-8 JSON without Content-Encoding") from error
     received = [part.encode() for part in inbound.headers.get("webhook-signature", "").split()]
     expected = [signer.sign(message_id, sent_at, text).encode() for signer in signers]
     # a list, so that every pair is compared: the time taken reveals nothing
@@ -151,13 +150,12 @@ def decode_base64(text: str) -> bytes:
 
 
 def key_of_body(inbound: InboundWebhook) -> str:
-    """Return the key of a delivery whose id is in no signature: the same for the same body in REPEAT_S.
+    """Return the key of a delivery whose id is in no signature, by its body alone.
 
-    So a captured delivery cannot be stored again and again under new ids. A body that comes again later may
-    be meant, e.g. the second deletion of a product.
+    So a captured delivery cannot be stored again and again under new ids. `VerifiedWebhook.has_own_id` is
+    false for it.
     """
-    period = int(inbound.received_at.timestamp()) // REPEAT_S
-    return f"{hashlib.sha256(inbound.body).hexdigest()}:{period}"
+    return hashlib.sha256(inbound.body).hexdigest()
 
 
 def hmac_sha256(secret: str, message: bytes) -> bytes:

@@ -77,11 +77,11 @@ class DirectusDam(DirectusLibrary):
         self._metadata = metadata
         self._sources = sources
         self._folder_ids: dict[str, str] = {}  # by path; cached
-        self._last_push: tuple[str, list[str]] = ("", [])  # its external id and the ids of its files
+        self._last_push: tuple[str, list[str]] = ("", [])  # its external id, and the ids of its stored files
 
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         version, ref = request.version, _derived_id(request.external_id)
-        self._last_push = (request.external_id, [_file_id(version, file) for file in version.channel_files])
+        self._last_push = (request.external_id, [])
         folder_id = self._create_folders(request.folder)
         file_ids = {
             file.name: self._upload(request, file, blobs.get(file.sha256), folder_id)
@@ -193,9 +193,11 @@ class DirectusDam(DirectusLibrary):
         return "its rows say who changed them and when, so decisions are heard"
 
     def discard(self, external_id: str) -> None:
-        self.remove(_derived_id(external_id))
         pushed, file_ids = self._last_push
-        for file_id in file_ids if pushed == external_id else ():
+        if pushed != external_id or not file_ids:
+            return  # its row comes after its files
+        self.remove(_derived_id(external_id))
+        for file_id in file_ids:
             if self._list(f"/files?fields=id&limit=1&filter[id][_eq]={file_id}", "remove"):
                 self.request("DELETE", f"/files/{file_id}", "remove")
 
@@ -253,6 +255,7 @@ class DirectusDam(DirectusLibrary):
         except RecordExists:  # an earlier try succeeded, or stored a part of the bytes
             if not self._is_unchanged(file, version):
                 self.request("PATCH", f"/files/{file_id}", "push", files=part, timeout_s=TRANSFER_TIMEOUT_S)
+        self._last_push[1].append(file_id)
         return file_id
 
     def _is_unchanged(self, file: VersionFile, version: Version) -> bool:

@@ -117,7 +117,7 @@ class SaleorPim(ReadOnlyPim):
             raise DeliveryError(
                 401, "the signature matches none of the shop's keys, nor of this connection's secrets"
             )
-        return VerifiedWebhook(key=key_of_body(inbound), headers_to_store=("saleor-event",))
+        return VerifiedWebhook(key=key_of_body(inbound), has_own_id=False, headers_to_store=("saleor-event",))
 
     def _verify_by_secret(self, signature: str, body: bytes) -> bool:
         expected = [hmac_sha256(secret, body) for secret in self._secrets]

@@ -89,7 +89,9 @@ class ShopifyPim(ReadOnlyPim):
         if not inbound.headers.get("x-shopify-topic", ""):
             raise DeliveryError(400, "x-shopify-topic is missing")
         return VerifiedWebhook(
-            key=key_of_body(inbound), headers_to_store=("x-shopify-topic", "x-shopify-triggered-at")
+            key=key_of_body(inbound),
+            has_own_id=False,
+            headers_to_store=("x-shopify-topic", "x-shopify-triggered-at"),
         )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:

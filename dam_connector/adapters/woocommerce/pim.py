@@ -94,7 +94,11 @@ class WooCommercePim(ReadOnlyPim, WooCommerceClient):
         expected = [hmac_sha256(secret, inbound.body) for secret in self._secrets]
         if not signature or not signature_matches(signature, *expected):
             raise DeliveryError(401, "x-wc-webhook-signature does not match any of this connection's secrets")
-        return VerifiedWebhook(key=_delivery_key(inbound), headers_to_store=("x-wc-webhook-topic",))
+        return VerifiedWebhook(
+            key=_delivery_key(inbound),
+            has_own_id=bool(_BARE_BODY.fullmatch(inbound.body)),
+            headers_to_store=("x-wc-webhook-topic",),
+        )
 
     def normalize(self, inbound: InboundWebhook) -> list[Event]:
         data = parse_json(inbound.body, self.vendor)

@@ -10,6 +10,7 @@ IssueCode = Literal[
     "product.dimensions_implausible",
     "product.gtin_wrong",
     "product.expires_soon",
+    "product.never_live",
     "sheet.unreadable",
     "sheet.empty",
     "sheet.header",

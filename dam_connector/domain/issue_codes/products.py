@@ -32,6 +32,11 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
         "The last day on which the product may be live is near: its assets go offline then, in all channels.",
         "Move the date in the PIM if the licence or season goes on. Otherwise nothing is to be done.",
     ),
+    "product.never_live": IssueSpec(
+        "warning",
+        "The product's `live_until` is not after its `live_from`, so that it never goes live.",
+        "Correct one of the two dates in the PIM or the sheet. A day counts from its beginning, 00:00 UTC.",
+    ),
     # the sheet as a whole
     "sheet.unreadable": IssueSpec(
         "error",
