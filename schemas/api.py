@@ -66,6 +66,7 @@ class DeliveryArgs(PageArgs):
     """Which deliveries to list."""
 
     state = fields.String(load_default=str, validate=validate.OneOf(DELIVERY_STATES))
+    connection = fields.String(load_default=str, metadata={"description": "Only those of this connection."})
 
 
 def _optional(field: fields.Field) -> fields.Field:

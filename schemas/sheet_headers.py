@@ -327,12 +327,6 @@ def guess_columns(header: tuple[str, ...]) -> dict[str, str]:
     return {**found, "dimensions": combined} if combined else found
 
 
-def attribute_name(header: str) -> str:
-    """Return the further fact that a column holds, e.g. `season` of `attributes.season`; empty if none."""
-    found = re.fullmatch(r"\s*attributes?\.\s*(\S.*?)\s*", header, re.IGNORECASE)
-    return found[1] if found else ""
-
-
 def identifies_products(mapping: Collection[str]) -> bool:
     """Return whether rows with these known columns are products: by their SKU, or a name and a photo."""
     return "sku" in mapping or {"product_name", "image_url"} <= set(mapping)

@@ -26,8 +26,9 @@ from schemas.numbers_and_units import (
     unit_name,
 )
 from schemas.product import ProductSchema, load_product
+from schemas.sheet_attributes import attribute_issues, read_attributes
 from schemas.sheet_dates import date_remedy, read_date
-from schemas.sheet_headers import AXES, DEFAULT_UNIT, MAX_IMAGES, attribute_name, header_unit
+from schemas.sheet_headers import AXES, DEFAULT_UNIT, MAX_IMAGES, header_unit
 from schemas.sheet_language_columns import (
     read_translations,
     translation_columns,
@@ -71,7 +72,6 @@ class SheetFacts:
     notes: tuple[str, ...] = ()  # for people
 
 
-CODES = ("gtin", "asin")  # columns whose cells are attributes of the product
 MOMENTS = ("live_from", "live_until")  # columns with a date
 
 
@@ -189,7 +189,7 @@ def read_row(
         return None, [issue("row.value", message, limit=_UNITS_IN_HEADER)]
     sizes, issues = _read_sizes(row, facts)
     spoiled = translation_issues(cells, facts.translations)
-    if issues := [*_cell_issues(row), *spoiled, *_spoiled_attributes(cells), *issues]:
+    if issues := [*_cell_issues(row), *spoiled, *attribute_issues(cells), *issues]:
         return None, issues
     record: dict[str, Any] = {
         "sku": str(row.get("sku", "")),
@@ -206,7 +206,7 @@ def read_row(
         moment = read_date(row.get(column, ""))
         record[column] = moment.isoformat() if moment else None
     record["translations"] = read_translations(cells, facts.translations)
-    record["attributes"] = _attributes(cells, row)
+    record["attributes"] = read_attributes(cells, row)
     record["dimensions"] = {**sizes, "unit": "m"} if sizes else None
     try:
         product = load_product(record)
@@ -214,21 +214,6 @@ def read_row(
         lines = problem_lines(error.messages, ProductSchema())
         return None, [_field_issue(line) for line in lines]
     return product.with_request(_request(row)), []
-
-
-def _attributes(cells: Mapping[str, str], row: Mapping[str, str]) -> dict[str, str]:
-    """Return the further facts of a row: those of columns such as `attributes.season`, GTIN and ASIN."""
-    named = {attribute_name(header): cell for header, cell in cells.items()}
-    codes = {column: row[column] for column in CODES if row.get(column)}
-    return {name: value for name, cell in {**named, **codes}.items() if name and (value := cell.strip())}
-
-
-def _spoiled_attributes(cells: Mapping[str, str]) -> Iterator[Issue]:
-    for header, cell in cells.items():
-        if attribute_name(header) and BAD_CHARACTER in cell:
-            yield _wrong(header, f"{header} has a character that cannot be read.", cell, "a file in UTF-8")
-        elif attribute_name(header) and is_cell_error(cell):
-            yield _wrong(header, f"{header} is the error of a formula.", cell, "a text")
 
 
 def _field_issue(line: str) -> Issue:

@@ -28,7 +28,9 @@ def rules_plan(data_dir: Path | None, json_output: bool) -> None:
         click.echo(json.dumps(effect.as_json()))
         return
     click.echo("\n".join(effect_lines(effect)))
-    if not effect.is_nothing or effect.is_pending:
+    if rules_change.is_applying(services):
+        click.echo("It is being applied: the running service makes this, one after the other.")
+    elif not effect.is_nothing or effect.is_pending:
         click.echo("Apply it with `dam-connector rules apply`.")
 
 

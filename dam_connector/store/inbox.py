@@ -148,10 +148,13 @@ class Inbox:
                 .values(due_at=self._clock.now() + timedelta(seconds=seconds))
             )
 
-    def page(self, *, state: str = "", before: str = "", limit: int = 50) -> list[DeliveryRecord]:
+    def page(
+        self, *, state: str = "", connection: str = "", before: str = "", limit: int = 50
+    ) -> list[DeliveryRecord]:
         """Return a page of deliveries, the newest first, from just before the id `before`."""
         query = sa.select(t).order_by(t.c.id.desc()).limit(limit)
         query = query.where(t.c.state == state) if state else query
+        query = query.where(t.c.connection == connection) if connection else query
         query = query.where(t.c.id < before) if before else query
         with self._db.read() as c:
             return [_record(row) for row in c.execute(query)]

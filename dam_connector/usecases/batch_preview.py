@@ -16,7 +16,7 @@ from dam_connector.usecases.estimates import estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
-from schemas.sheet_headers import attribute_name
+from schemas.sheet_attributes import attribute_name
 from schemas.sheet_rows import SheetFacts, survey_sheet
 from schemas.sheet_table import Sheet
 

@@ -60,8 +60,10 @@ def preview_names(services: Services, sku: str) -> Iterator[PreviewedName]:
 def naming_notes(services: Services, sku: str) -> Iterator[str]:
     """Yield why pictures of a product keep their own names in channels that have names of their own."""
     record = services.products.get(sku)
+    if record is None:
+        return
     rules = services.rules.current()
-    for channel in rules.naming.channels if record else ():
+    for channel in rules.naming.channels:
         if missing := missing_codes(channel, record.product, rules):
             code = "GTIN or ASIN" if "amazon_id" in missing else "GTIN"
             attribute, wrong = wrong_gtin(record.product)

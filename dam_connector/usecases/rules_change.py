@@ -161,6 +161,13 @@ def progress(services: Services) -> dict[str, Any]:
     return dict(services.notes.get(NOTE) or {})
 
 
+def is_applying(services: Services) -> bool:
+    """Return whether the rules in force are being applied just now."""
+    note = progress(services)
+    is_current = note.get("fingerprint") == services.rules.current().fingerprint
+    return is_current and not note.get("done") and services.rules.pending is None
+
+
 def continue_change(services: Services) -> int:
     """Apply a change to the next page of products, or at last to the channels; return how many runs began.
 

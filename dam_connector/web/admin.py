@@ -115,10 +115,12 @@ def dismiss(run_id: str) -> ResponseReturnValue:
 @requires(UserRole.VIEWER)
 def deliveries() -> ResponseReturnValue:
     """Show the webhook deliveries, newest first."""
-    state = request.args.get("state", "")
-    found = services().inbox.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
+    state, connection = request.args.get("state", ""), request.args.get("connection", "")
+    cursor = request.args.get("cursor", "")
+    found = services().inbox.page(state=state, connection=connection, before=cursor, limit=PAGE_SIZE)
     return render_template(
         "deliveries.html",
+        connection=connection,
         deliveries=found,
         links=RecordLinks(services(), [d.summary for d in found]),
         state=state,

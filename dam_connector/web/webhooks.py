@@ -30,14 +30,14 @@ def receive(connection: str) -> ResponseReturnValue:
     limit_rate(services().settings.webhooks_per_minute)
     limit = services().settings.max_delivery_bytes
     if (request.content_length or 0) > limit:
-        return error_response(413, "too_large", f"a delivery may have at most {limit} bytes")
+        return _too_large(limit)
     if request.mimetype not in JSON_TYPES:
         return error_response(
             415, "unsupported_media_type", f"the Content-Type must be one of: {', '.join(JSON_TYPES)}"
         )
     body = request.stream.read(limit + 1) if request.content_length is None else request.get_data(cache=False)
     if len(body) > limit:
-        return error_response(413, "too_large", f"a delivery may have at most {limit} bytes")
+        return _too_large(limit)
     inbound = InboundWebhook(
         headers={k.lower(): v for k, v in request.headers}, body=body, received_at=services().clock.now()
     )
@@ -46,6 +46,11 @@ def receive(connection: str) -> ResponseReturnValue:
     if delivery_id:
         body_out["delivery"] = f"{services().settings.base_url}/api/v1/deliveries/{delivery_id}"
     return body_out, 202
+
+
+def _too_large(limit: int) -> ResponseReturnValue:
+    remedy = "the setting DAM_CONNECTOR_MAX_DELIVERY_BYTES says how many"
+    return error_response(413, "too_large", f"a delivery may have at most {limit} bytes; {remedy}")
 
 
 @bp.get("/<connection>")

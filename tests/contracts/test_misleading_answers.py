@@ -1,5 +1,6 @@
 """Answers that prove nothing: web pages, redirects, unknown hosts, messages that nobody took."""
 
+import importlib
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from dam_connector.adapters import PORTS, adapter_names, load_setup, open_adapter
+from dam_connector.adapters import SHIPPED, load_setup, open_adapter
 from dam_connector.adapters.common.api_client import ApiClient
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.common.http_errors import UnknownHost
@@ -84,21 +85,15 @@ def test_the_title_of_a_page_and_the_message_of_an_error_are_named(
 
 
 def test_only_receivers_of_webhooks_may_answer_with_a_page() -> None:
-    for port in PORTS:
-        for name in adapter_names(port):
-            __import__(f"dam_connector.adapters.{_module(port, name)}")
-    found, classes = list(ApiClient.__subclasses__()), set[type]()
+    for modules in SHIPPED.values():
+        for module in modules.values():
+            importlib.import_module(f"dam_connector.adapters.{module}")
+    found, classes = list(ApiClient.__subclasses__()), set[type[ApiClient]]()
     while found:
         each = found.pop()
         classes.add(each)
         found += each.__subclasses__()
-    assert len(classes) > 20 and {c.__name__ for c in classes if c.takes_pages} == {"WebhookChannel"}  # type: ignore[attr-defined]
-
-
-def _module(port: str, name: str) -> str:
-    from dam_connector.adapters import SHIPPED
-
-    return SHIPPED[port][name]
+    assert len(classes) > 20 and {c.__name__ for c in classes if c.takes_pages} == {"WebhookChannel"}
 
 
 def use(services: Services, monkeypatch: pytest.MonkeyPatch, port: str, adapter: Any, vendor: str) -> None:

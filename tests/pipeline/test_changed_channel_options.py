@@ -63,7 +63,8 @@ def live(
         if name == "hook":
             http = http_to(hooks[0]["host"], self.adapter_context)
             context = replace(self.adapter_context, name=name, http=http, secret=lambda _: SECRET)
-            return open_adapter("channel", name, self.rules.current().channel[name], context)  # type: ignore[no-any-return]
+            found: Channel = open_adapter("channel", name, self.rules.current().channel[name], context)
+            return found
         return opened(self, name)
 
     monkeypatch.setattr(type(shop), "channel", channel)

@@ -304,15 +304,15 @@ def test_a_channel_s_names_are_its_own_and_a_new_version_takes_the_place_of_the_
         ("plain", "CH123_packshot.jpg"),
         ("plain", "CH123_packshot_64.jpg"),
     ]
+    written = {p.name for p in (tmp_path / "plain").rglob("*.*") if p.suffix != ".json"}
+    assert written == {"CH123_packshot.jpg", "CH123_packshot_64.jpg"}
+    assert not [d for d in reconcile(shop) if d.port in ("channel", "connector")]
     assert list(naming_notes(shop, "CH123")) == []
     shop.clock.forward(5)  # type: ignore[attr-defined]
     send(shop, chair(photos, attributes={"ean": "4006381333930"}), message="e", kind="product.updated")
     drain()
     (note,) = naming_notes(shop, "CH123")
     assert note == "export: ean is no GTIN: 4006381333930; its pictures keep their own names there"
-    written = {p.name for p in (tmp_path / "plain").rglob("*.*") if p.suffix != ".json"}
-    assert written == {"CH123_packshot.jpg", "CH123_packshot_64.jpg"}
-    assert not [d for d in reconcile(shop) if d.port in ("channel", "connector")]
 
 
 def test_a_changed_pattern_makes_nothing_anew_and_names_the_next_version(

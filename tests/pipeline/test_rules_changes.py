@@ -186,6 +186,8 @@ def test_the_commands(live: Services, write_rules: Rules, monkeypatch: pytest.Mo
     applied = CliRunner().invoke(main, ["rules", "apply", "--yes"])
     assert applied.exit_code == 0 and "is being applied" in applied.output
     assert live.rules.current().deliverables[0].size_px == 400
+    planned = CliRunner().invoke(main, ["rules", "plan"])
+    assert "It is being applied" in planned.output and "rules apply" not in planned.output
 
 
 def test_a_plugin_json_that_disappears_changes_nothing_and_is_said(

@@ -178,7 +178,13 @@ def test_pages_of_admins_lead_to_the_records_and_the_documents(
     delivery = services.inbox.page()[0]
     page = client.get(f"/deliveries/{delivery.id}").text
     assert f"{link}: " in page and page.count(link) == 1 + len(services.runs.page(sku="CH 1"))
-    assert link in client.get("/deliveries").text
+    page = client.get("/deliveries?connection=main").text
+    assert link in page and "Show all connections" in page and link in client.get("/deliveries").text
+    page = client.get("/deliveries?connection=other").text
+    assert link not in page and "No such delivery of other." in page
+    for name, ids in (("main", [delivery.id]), ("other", [])):
+        listed = client.get(f"/api/v1/deliveries?connection={name}").get_json()
+        assert [each["id"] for each in listed["items"]] == ids
     client.post(f"/versions/{version.id}/decide", data={"verdict": "approved"})
     audit = client.get("/audit").text
     assert link in audit and f'<a href="/versions/{version.id}">{version.asset.deliverable} V1</a>' in audit

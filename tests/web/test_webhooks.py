@@ -77,7 +77,8 @@ def test_an_unknown_connection_is_404(client: FlaskClient, clock: TestClock) -> 
 
 
 def test_a_body_over_the_limit_is_413(client: FlaskClient, clock: TestClock, services: Services) -> None:
-    assert post(client, clock, b'"' + b"x" * services.settings.max_delivery_bytes + b'"').status_code == 413
+    answer = post(client, clock, b'"' + b"x" * services.settings.max_delivery_bytes + b'"')
+    assert answer.status_code == 413 and b"DAM_CONNECTOR_MAX_DELIVERY_BYTES" in answer.data
 
 
 def test_get_and_head_are_200(client: FlaskClient) -> None:

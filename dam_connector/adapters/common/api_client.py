@@ -129,9 +129,7 @@ class ApiClient:
             if operation in self.non_repeatable:
                 raise
             raise Unavailable(self.vendor, operation, "no response arrived") from error
-        self._raise_for_status(reply, operation)
-        if not self.takes_pages and is_page(reply):
-            raise self._page_error(reply, operation)
+        self._require_answer(reply, operation)
         return reply
 
     def _page_error(self, reply: HttpResponse, operation: str) -> AdapterError:
@@ -145,7 +143,10 @@ class ApiClient:
         error_class = SubmitUnknown if operation in self.non_repeatable else BadOutput
         return error_class(self.vendor, operation, message)
 
-    def _raise_for_status(self, reply: HttpResponse, operation: str) -> None:
+    def _require_answer(self, reply: HttpResponse, operation: str) -> None:
+        """Raise the error that a response means; a 2xx is none, unless it is a page."""
+        if 200 <= reply.status < 300 and not self.takes_pages and is_page(reply):
+            raise self._page_error(reply, operation)
         if 200 <= reply.status < 300:
             return
         if reply.status >= 500 or reply.status == 408:

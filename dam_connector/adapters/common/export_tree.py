@@ -1,7 +1,8 @@
 """Base class of channels that export files into a tree: folders and names by the naming rules, and an index.
 
-Each product has an index `SKU.index.json` beside its files. It lists the files that the connector wrote,
-so that files of others are never touched. Several products may share a folder.
+Each product has an index `SKU.index.json` beside its files, its SKU written as in their names. It lists
+the files that the connector wrote, so that files of others are never touched. Several products may share a
+folder.
 """
 
 import json
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 from dam_connector.domain.listing import Listing
 from dam_connector.domain.outside_values import decode_json
-from dam_connector.domain.sku_tokens import apart_folder
+from dam_connector.domain.sku_tokens import apart_folder, sku_token
 from dam_connector.domain.version import Role
 from dam_connector.errors import Unavailable
 from dam_connector.ports import Blobs
@@ -80,6 +81,7 @@ class ExportTree(ABC):
             self._put(_index_path(listing), _index_bytes(_index_of(listing)), "application/json")
         else:
             self._discard(_index_path(listing))
+        self._discard_former_index(listing)
         for folder in listing.former_folders:
             self.sync(replace(listing, folder=folder, placements=(), former_folders=()), blobs)
         return address
@@ -104,9 +106,22 @@ class ExportTree(ABC):
 
     def _load_index(self, listing: Listing) -> dict[str, Any]:
         """Return a product's index; an empty one if there is none, or if it cannot be parsed."""
+        return self._read_index(_index_path(listing)) or self._former_index(listing)
+
+    def _former_index(self, listing: Listing) -> dict[str, Any]:
+        """Return the index that an earlier release wrote, whose path another SKU may have today."""
+        path = _former_index_path(listing)
+        found = self._read_index(path) if path != _index_path(listing) else {}
+        return found if found.get("sku") == listing.product.sku else {}
+
+    def _discard_former_index(self, listing: Listing) -> None:
+        if self._former_index(listing):
+            self._discard(_former_index_path(listing))
+
+    def _read_index(self, path: str) -> dict[str, Any]:
         try:
             with self._translate_errors():
-                found = decode_json(self._read(_index_path(listing)))
+                found = decode_json(self._read(path))
         except (FileNotFoundError, ValueError):
             return {}
         return found if isinstance(found, dict) else {}
@@ -143,6 +158,12 @@ def _index_bytes(index: Mapping[str, Any]) -> bytes:
 
 
 def _index_path(listing: Listing) -> str:
+    """Return the path of a product's index; its SKU is written as in the names of its files."""
+    return f"{listing.folder}/{sku_token(listing.product.sku)}{INDEX_SUFFIX}"
+
+
+def _former_index_path(listing: Listing) -> str:
+    """Return the path that earlier releases gave to the index, e.g. `A%2F1.index.json`."""
     return f"{listing.folder}/{quote(listing.product.sku, safe='')}{INDEX_SUFFIX}"
 
 

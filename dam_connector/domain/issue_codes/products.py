@@ -23,8 +23,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "product.gtin_wrong": IssueSpec(
         "warning",
-        "The GTIN, EAN or UPC of the product has a wrong check digit or a wrong length. It is not used: where "
-        "names need it, pictures keep our own names.",
+        "The GTIN, EAN or UPC of the product has a wrong check digit or length. It is not used: where names "
+        "need it, pictures keep our own names.",
         "Correct the number in the PIM or the sheet.",
     ),
     "product.expires_soon": IssueSpec(

@@ -96,9 +96,10 @@ def dismiss(run_id: str) -> Any:
 @bp.response(200, s.page_of(s.DeliveryOut))
 def deliveries(args: dict[str, Any]) -> dict[str, Any]:
     """List webhook deliveries, newest first."""
-    return page_body(
-        services().inbox.page(state=args["state"], before=args["cursor"], limit=args["limit"]), args["limit"]
+    found = services().inbox.page(
+        state=args["state"], connection=args["connection"], before=args["cursor"], limit=args["limit"]
     )
+    return page_body(found, args["limit"])
 
 
 @bp.get("/deliveries/<delivery_id>")
