@@ -8,7 +8,7 @@ from dam_connector.adapters.common.mixins import NoWebhooks
 from dam_connector.domain.codec import to_plain
 from dam_connector.domain.event import Decision
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.errors import NotFound, Refused
+from dam_connector.errors import FileMissing, NotFound
 from dam_connector.ports import Blobs, DamCapabilities, LibraryStore, PushRequest, RemoteState
 
 
@@ -23,7 +23,7 @@ class LibraryDam(NoWebhooks):
     def push(self, request: PushRequest, blobs: Blobs) -> str:
         for file in request.version.files:
             if not blobs.has(file.sha256):
-                raise Refused("library", "push", f"the bytes of {file.name} are not in storage")
+                raise FileMissing("library", "push", f"the storage does not have {file.name}: {file.sha256}")
         metadata = {
             "sku": request.product.sku,
             "name": request.product.name,

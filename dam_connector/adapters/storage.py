@@ -11,11 +11,11 @@ from urllib.parse import quote
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import from_url
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.export_tree import INDEX_SUFFIX, ExportTree
 from dam_connector.errors import ConfigError, Refused
+from dam_connector.object_storage import object_error_cause, open_store
 
 DEFAULT_CACHE_S = 300  # so long may caches serve a file that was withdrawn
 YEAR_S = 31_536_000  # then they never ask again; a file's name holds its version
@@ -27,6 +27,7 @@ class StorageChannel(ExportTree):
 
     vendor = "storage"
     io_error = BaseError
+    cause = staticmethod(object_error_cause)
 
     def __init__(self, store: Any, public_url: str, cache_s: int = DEFAULT_CACHE_S) -> None:
         self._store, self._public_url = store, public_url.rstrip("/")
@@ -68,6 +69,6 @@ def connect(options: Mapping[str, Any], context: AdapterContext) -> StorageChann
     if isinstance(cache_s, bool) or not isinstance(cache_s, int) or not 0 <= cache_s <= YEAR_S:
         raise ConfigError(f"cache_s: must be a whole number of seconds from 0 to {YEAR_S}")
     try:
-        return StorageChannel(from_url(url), str(options.get("public_url", url)), cache_s)
-    except (BaseError, ValueError) as error:
-        raise ConfigError(f"url: {url!r} cannot be opened ({type(error).__name__})") from error
+        return StorageChannel(open_store(url), str(options.get("public_url", url)), cache_s)
+    except ValueError as error:
+        raise ConfigError(f"url: {url!r} cannot be opened: {error}") from error

@@ -9,7 +9,7 @@ from typing import Any
 
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.domain.listing import Listing
-from dam_connector.errors import Refused
+from dam_connector.errors import FileMissing
 from dam_connector.ports import Blobs
 
 
@@ -20,7 +20,7 @@ class ViewerChannel:
         for placement in listing.placements:
             for name, sha256 in placement.approved.files_sha256.items():
                 if not blobs.has(sha256):
-                    raise Refused("viewer", "publish", f"the bytes of {name} are not in the blob storage")
+                    raise FileMissing("viewer", "publish", f"the storage does not have {name}: {sha256}")
         return listing.page_url
 
     def live_files(self, listing: Listing) -> tuple[str, ...]:

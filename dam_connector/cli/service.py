@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import click
 from dam_connector import logs
 from dam_connector.cli.common import data_dir_option, json_option, load_settings, open_services, report_errors
 from dam_connector.domain.issue import Severity
-from dam_connector.errors import ConfigError
+from dam_connector.errors import ConfigError, Unavailable
 from dam_connector.ops import docgen, doctor
 from dam_connector.ops.demo import Demo, print_summary
 from dam_connector.ops.storage_checks import check_storage_owner
@@ -28,6 +28,7 @@ from dam_connector.usecases import retries
 from dam_connector.usecases.row_texts import issue_text
 from dam_connector.usecases.rules_check import check_rules_text
 from dam_connector.usecases.run_planning import what_is_made
+from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.wiring import build_services
 
 
@@ -90,7 +91,10 @@ def web() -> None:
     require_rules_file(settings.plugin_json)
     logs.configure_logging(settings.log_format)
     check_port(settings, "set DAM_CONNECTOR_PORT to another one")
-    build_services(settings).db.migrate()
+    services = build_services(settings)
+    services.db.migrate()
+    with suppress(Unavailable):  # a storage that is away stops neither webhooks nor decisions
+        require_own_storage(services)
     command = web_command(settings)
     os.execve(command[0], command, {**settings.child_environ()})  # noqa: S606 - our own interpreter
 

@@ -4,15 +4,11 @@ import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from obstore.store import from_url
-
 from dam_connector.errors import ConfigError
+from dam_connector.object_storage import open_store
 from dam_connector.ports import Blobs
-from dam_connector.settings import storage_client_options
-from dam_connector.store import object_blobs
 from dam_connector.store.folder_blobs import FolderBlobs
 from dam_connector.store.object_blobs import ObjectBlobs
-from dam_connector.store.object_errors import object_error_cause
 
 __all__ = ["FolderBlobs", "ObjectBlobs", "open_blobs", "shown_location"]
 
@@ -33,17 +29,9 @@ def open_blobs(location: str, at_once: int = 0) -> Blobs:
             raise ConfigError(f"STORAGE_URL={location}: write {kind}:// with two slashes; ./ before a folder")
         return FolderBlobs(Path(location.removeprefix("file://")))
     try:
-        store = from_url(
-            location,
-            client_options={
-                **object_blobs.CLIENT_OPTIONS,
-                **storage_client_options(urlsplit(location).scheme),
-            },
-            retry_config=object_blobs.RETRY_OPTIONS,
-        )
-    except Exception as error:
-        cause = object_error_cause(error)
-        raise ConfigError(f"STORAGE_URL={shown_location(location)}: {cause}") from error
+        store = open_store(location)
+    except ValueError as error:
+        raise ConfigError(f"STORAGE_URL={shown_location(location)}: {error}") from error
     return ObjectBlobs(store, shown_location(location), at_once)
 
 

@@ -4,7 +4,7 @@ import hashlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import obstore
@@ -12,6 +12,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotSupportedError
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.errors import FileMissing, StorageUnavailable
+from dam_connector.object_storage import MISSING_BUCKET, object_error_cause
 from dam_connector.ports import BlobStream, StoredBlob
 from dam_connector.store.folder_blobs import (
     MARK_NAME,
@@ -21,16 +22,7 @@ from dam_connector.store.folder_blobs import (
     blob_address,
     blob_key,
 )
-from dam_connector.store.object_errors import MISSING_BUCKET, object_error_cause
 
-# A storage that hangs holds up a request for half a minute, not for the three minutes of obstore's defaults.
-# `read_timeout` begins anew with each part that comes, so that a large file may take its time.
-CLIENT_OPTIONS: dict[str, Any] = {
-    "connect_timeout": timedelta(seconds=3),
-    "read_timeout": timedelta(seconds=30),
-    "timeout": timedelta(minutes=10),
-}
-RETRY_OPTIONS: dict[str, Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 SLOT_WAIT_S = 0.5  # for a slot, where requests at once are bounded
 PART_SLOT_WAIT_S = 2.0  # the same within a file that is being sent
 

@@ -12,13 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from dam_connector import object_storage
 from dam_connector.app import create_app
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.run import RunState
-from dam_connector.errors import ConfigError, FileMissing, StorageUnavailable
+from dam_connector.errors import ConfigError, FileMissing, StorageUnavailable, Unavailable
 from dam_connector.store import object_blobs, storage_probe
 from dam_connector.store.blobs import FolderBlobs, open_blobs
 from dam_connector.usecases import intake
@@ -112,7 +115,7 @@ def test_a_missing_bucket_is_no_missing_file() -> None:
 def test_a_cause_is_said_in_one_line(
     changed: dict[str, str], cause: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(object_blobs.RETRY_OPTIONS, "max_retries", 0)
+    monkeypatch.setitem(object_storage.RETRY_OPTIONS, "max_retries", 0)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "very-secret")
     for name, value in changed.items():
         monkeypatch.setenv(name, value)
@@ -123,8 +126,8 @@ def test_a_cause_is_said_in_one_line(
 
 def test_missing_credentials_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     error = Exception("Error performing PUT http://169.254.169.254/latest/api/token in 3 ms")
-    assert "set AWS_ACCESS_KEY_ID" in object_blobs.object_error_cause(error)
-    odd = object_blobs.object_error_cause(ValueError("at https://user:pass@host/x\nDebug source: pass"))
+    assert "set AWS_ACCESS_KEY_ID" in object_storage.object_error_cause(error)
+    odd = object_storage.object_error_cause(ValueError("at https://user:pass@host/x\nDebug source: pass"))
     assert odd == "ValueError: at ..."
 
 
@@ -159,8 +162,8 @@ def hanging_s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[byt
     urllib.request.urlopen(request, timeout=60).close()
     for name, value in S3_ENVIRON.items():
         monkeypatch.setenv(name, value.format(s3=address))
-    monkeypatch.setitem(object_blobs.CLIENT_OPTIONS, "read_timeout", timedelta(seconds=4))
-    monkeypatch.setitem(object_blobs.RETRY_OPTIONS, "retry_timeout", timedelta(seconds=1))
+    monkeypatch.setitem(object_storage.CLIENT_OPTIONS, "read_timeout", timedelta(seconds=4))
+    monkeypatch.setitem(object_storage.RETRY_OPTIONS, "retry_timeout", timedelta(seconds=1))
     yield process
     process.send_signal(signal.SIGCONT)
     process.terminate()
@@ -216,3 +219,24 @@ def test_the_options_of_the_provider_s_variables_stay(monkeypatch: pytest.Monkey
     assert storage_client_options("s3", environ) == {"allow_http": True, "proxy_url": "http://proxy:3128"}
     assert storage_client_options("az", environ) == {"allow_http": False}
     assert storage_client_options("gs", environ) == {}
+
+
+def test_a_version_whose_file_is_lost_is_published_again_later(tmp_path: Path) -> None:
+    """The viewer only names files, and looks whether the storage has them."""
+    from dam_connector.adapters.viewer import ViewerChannel
+
+    placement = SimpleNamespace(approved=SimpleNamespace(files_sha256={"a.jpg": ADDRESS}))
+    listing: Any = SimpleNamespace(placements=[placement])
+    with pytest.raises(FileMissing, match=ADDRESS):
+        ViewerChannel().sync(listing, FolderBlobs(tmp_path))
+
+
+@pytest.mark.usefixtures("s3_environ")
+def test_a_bucket_of_a_channel_that_is_wrong_is_said_in_one_line(services: Services) -> None:
+    from dam_connector.adapters.storage import connect
+
+    with pytest.raises(ConfigError, match="cannot be opened: set AZURE_STORAGE_ACCOUNT_NAME"):
+        connect({"url": "az://shop/media"}, services.adapter_context)
+    channel = connect({"url": "s3://nosuchbucket/media"}, services.adapter_context)
+    with pytest.raises(Unavailable, match="publish: the bucket does not exist"):
+        channel._put("a/b.jpg", b"x", "image/jpeg")

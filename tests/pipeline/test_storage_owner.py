@@ -240,3 +240,16 @@ def test_doctor_names_a_storage_of_another_database_and_marks_none(
     assert "its mark is missing" in str(found()["detail"])
     claimed = run(main, ["claim-storage", folder], input="y\n")
     assert claimed.exit_code == 0 and found()["good"]
+
+
+def test_the_web_command_refuses_a_storage_of_another_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("DATABASE_URL", "STORAGE_URL", "REDIS_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DAM_CONNECTOR_DATA_DIR", str(tmp_path / "data"))
+    FolderBlobs(tmp_path / "data" / "files").set_mark(StorageMark(owner="sto_other").text())
+    refused = CliRunner().invoke(main, ["web"])
+    assert refused.exit_code == 1 and "belongs to another database" in refused.stderr
+    assert "Traceback" not in refused.output

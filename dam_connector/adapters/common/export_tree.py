@@ -7,7 +7,7 @@ folder.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -32,6 +32,7 @@ class ExportTree(ABC):
 
     vendor = ""  # the name in errors
     io_error: type[Exception] = OSError  # the base class of the storage's own exceptions
+    cause: Callable[[Exception], str] = staticmethod(lambda error: type(error).__name__)  # in one line
 
     @abstractmethod
     def _address(self, folder: str) -> str:
@@ -131,7 +132,7 @@ class ExportTree(ABC):
             with self._translate_errors():
                 self._write(path, data, mime)
         except FileNotFoundError as error:  # the folder or bucket was removed meanwhile
-            raise Unavailable(self.vendor, "publish", type(error).__name__) from error
+            raise Unavailable(self.vendor, "publish", self.cause(error)) from error
 
     def _has(self, path: str) -> bool:
         with suppress(FileNotFoundError), self._translate_errors():
@@ -150,7 +151,7 @@ class ExportTree(ABC):
         except FileNotFoundError:
             raise
         except self.io_error as error:
-            raise Unavailable(self.vendor, "publish", type(error).__name__) from error
+            raise Unavailable(self.vendor, "publish", self.cause(error)) from error
 
 
 def _index_bytes(index: Mapping[str, Any]) -> bytes:

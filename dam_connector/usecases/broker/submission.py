@@ -9,6 +9,7 @@ from dam_connector.errors import (
     AdapterError,
     Busy,
     ConfigError,
+    FileMissing,
     OutOfCredit,
     RateLimited,
     StateConflict,
@@ -86,7 +87,7 @@ class TaskSubmission:
         except RateLimited as error:
             self._pause(task.provider, error, error.retry_after_s)
             self._outcomes.wait_for_capacity(task, error, error.retry_after_s)
-        except Unavailable as error:
+        except (Unavailable, FileMissing) as error:  # without its photos nothing was sent
             self._outcomes.retry(task, str(error))
         except (AdapterError, ConfigError) as error:
             self._outcomes.release(task, str(error))

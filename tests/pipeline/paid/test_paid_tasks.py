@@ -8,10 +8,13 @@ import pytest
 
 from dam_connector.app import create_app
 from dam_connector.domain.version import Version
+from dam_connector.errors import FileMissing
 from dam_connector.fakes.tripo import FakeTripo
+from dam_connector.ports import GenerationRequest
 from dam_connector.store.tasks import IN_FLIGHT_STATES, TaskState
 from dam_connector.usecases import intake
 from dam_connector.usecases.broker import Broker
+from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, chair, send, versions
 from tests.pipeline.paid.helpers import CUBE, PRICE, place, run_broker
@@ -65,6 +68,28 @@ def test_a_lost_answer_is_not_asked_for_again_and_the_next_generator_goes_on(
         ("tripo", "CH123")
     ]
     assert services.spend.spent("tripo")["day"] == PRICE  # until a person says otherwise
+
+
+@pytest.mark.usefixtures("rules")
+def test_a_photo_that_the_storage_lacks_for_a_while_fails_no_task(
+    services: Services,
+    photos: PhotoServer,
+    rounds: Callable,
+    fake: FakeTripo,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    load, lacking = ProviderOrder.to_request, [1, 2]
+
+    def lack(order: ProviderOrder, services: Services, key: str, **options: bool) -> GenerationRequest:
+        if options.get("with_pictures", True) and lacking:
+            lacking.pop()
+            raise FileMissing("storage", "get", "s3://bucket/files does not have it")
+        return load(order, services, key, **options)
+
+    monkeypatch.setattr(ProviderOrder, "to_request", lack)
+    send(services, chair(photos, dimensions=CUBE))
+    rounds(8)
+    assert not lacking and model(services).provenance["generator"] == "tripo" and fake.billed == 1
 
 
 @pytest.mark.usefixtures("rules")

@@ -1,7 +1,22 @@
-"""The causes of failed requests to object storage, each in one line and without secrets."""
+"""Object storage (obstore): stores with bounded waits, and the causes of errors in one line each."""
 
 import re
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
 
+from obstore.store import from_url
+
+from dam_connector.settings import storage_client_options
+
+# A storage that hangs holds up a request for half a minute, not for the three minutes of obstore's defaults.
+# `read_timeout` begins anew with each part that comes, so that a large file may take its time.
+CLIENT_OPTIONS: dict[str, Any] = {
+    "connect_timeout": timedelta(seconds=3),
+    "read_timeout": timedelta(seconds=30),
+    "timeout": timedelta(minutes=10),
+}
+RETRY_OPTIONS: dict[str, Any] = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
 MISSING_BUCKET = re.compile("NoSuchBucket|ContainerNotFound|bucket does not exist")
 # The client's own words, the first match counts; its text ends with a dump of its structures.
 _CAUSES = (
@@ -21,6 +36,19 @@ _CODE = re.compile("<Code>([A-Za-z0-9]{1,60})</Code>")
 _STATUS = re.compile("status code: ([0-9]{3}[A-Za-z ]{0,40})")
 _URL = re.compile(r"\b[a-z0-9+]+://\S+")
 MAX_CAUSE = 160
+
+
+def open_store(url: str) -> Any:
+    """Return the store of obstore at a URL.
+
+    Raises:
+        ValueError: It cannot be opened; the message is the cause in one line.
+    """
+    options = {**CLIENT_OPTIONS, **storage_client_options(urlsplit(url).scheme)}
+    try:
+        return from_url(url, client_options=options, retry_config=RETRY_OPTIONS)
+    except Exception as error:
+        raise ValueError(object_error_cause(error)) from error
 
 
 def object_error_cause(error: Exception) -> str:
