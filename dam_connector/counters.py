@@ -19,6 +19,7 @@ import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+from dam_connector.outages import REPEAT_S
 from dam_connector.queue import QUEUE_OUTAGE, connect, note_queue_away
 
 log = structlog.get_logger()
@@ -122,6 +123,8 @@ class SharedCounters:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._kind = ""  # of a process that sends in a thread
+        self.service = ""  # a mark of the database that this process works for
+        self._looked_at = -REPEAT_S
 
     def add(self, name: str, amount: float = 1.0, **labels: str) -> None:
         """Add to a counter of `COUNTERS`."""
@@ -186,13 +189,29 @@ class SharedCounters:
 
     def report_process(self, kind: str) -> None:
         """Report this process and its memory, or do nothing while the queue server is away."""
-        report = {"kind": kind, "bytes": resident_bytes(), "at": time.time()}
+        report = {"kind": kind, "bytes": resident_bytes(), "at": time.time(), "service": self.service}
         try:
             self._redis.hset(PROCESSES_KEY, f"{socket.gethostname()}:{os.getpid()}", json.dumps(report))
         except RedisError as error:
             note_queue_away(error)
             return
         QUEUE_OUTAGE.back()
+        if self.service and time.monotonic() - self._looked_at >= REPEAT_S:
+            self._looked_at = time.monotonic()
+            self._warn_of_other_services()
+
+    def _warn_of_other_services(self) -> None:
+        """Log that workers of another database take the wake-ups of this one, and find nothing by their ids."""
+        try:
+            reports = [json.loads(text) for text in self._redis.hgetall(PROCESSES_KEY).values()]
+        except RedisError as error:
+            note_queue_away(error)
+            return
+        alive = [each for each in reports if time.time() - each["at"] <= PROCESS_TTL_S]
+        others = sum(each.get("service", "") not in ("", self.service) for each in alive)
+        if others:
+            remedy = "give each service a REDIS_URL of its own, e.g. another database number"
+            log.error("queue_shared", processes_of_other_databases=others, remedy=remedy)
 
     def processes(self) -> list[ProcessReport]:
         """Return the processes that reported lately, and forget those that did not. Raises: RedisError."""

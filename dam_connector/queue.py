@@ -26,6 +26,7 @@ from dam_connector.ports import Queue
 QUEUE_OUTAGE = OutageLog("queue")  # of this process, whoever notices it
 
 JOB_TIMEOUT_S = 900
+LIVE_TTL_S = 55  # the key of a worker that has less than that left has missed its heartbeats
 HEALTH_CHECK_S = 20  # a connection of a worker may have been cut while its job computed
 GATHER_INTERVAL_S = 0.05  # a wake-up waits this long for others, to be sent with them in one message
 MAX_JOBS_PER_MESSAGE = 500
@@ -137,8 +138,16 @@ class RqQueue:
             raise Unavailable("queue", "length", type(error).__name__) from error
 
     def workers(self, job: str) -> int:
+        """Return how many workers that live serve the queue of a job.
+
+        RQ forgets a dead one after minutes. Each heartbeat gives the key of a worker at least a minute more.
+        """
         try:
-            return Worker.count(queue=self._queues[JOBS[job].queue])
+            keys = Worker.all_keys(queue=self._queues[JOBS[job].queue])
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for key in keys:
+                    pipeline.ttl(key)
+                return sum(ttl >= LIVE_TTL_S for ttl in pipeline.execute())
         except RedisError:
             return 0
 

@@ -23,6 +23,7 @@ from dam_connector.outages import REPEAT_S
 from dam_connector.private_files import use_private_umask
 from dam_connector.queue import MAKE_KINDS, QUEUES_BY_WORKER, connect
 from dam_connector.settings import Settings
+from dam_connector.store.database_mark import database_mark
 from dam_connector.usecases import maintenance
 from dam_connector.usecases.adopt_known_products import continue_adoption, wake_waiting_checks
 from dam_connector.usecases.backfill import poll_pims
@@ -76,6 +77,12 @@ def check_storage(services: Services) -> None:
     except (ConfigError, StorageUnavailable) as error:
         log.error("storage_refused", error=str(error))
         sys.exit(1)
+
+
+def _mark_of_database(services: Services) -> str:
+    with suppress(StorageUnavailable):
+        return database_mark(services.db)
+    return ""
 
 
 class _Commands(click.Group):
@@ -145,6 +152,7 @@ def run(queue_name: str, burst: bool) -> None:
         job_monitoring_interval=MONITOR_S,
     )
     server.prepare(queue_name, settings, services.runs)
+    server.counters.service = _mark_of_database(services)
     if not makes:  # it forks nothing, so a thread may send
         services.counters.send_in_background(queue_name)
     log.info("worker_ready", queue=queue_name)
@@ -179,6 +187,7 @@ def sweep() -> None:
     broker = threading.Thread(target=_run_broker, args=arguments, name="broker")
     # A thread of its own: a slow DAM must not delay wake-ups.
     poller = threading.Thread(target=_poll, args=arguments, name="poller", daemon=True)
+    services.counters.service = _mark_of_database(services)
     services.counters.send_in_background("sweep")
     with suppress(StorageUnavailable):
         note_start(services)

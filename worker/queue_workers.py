@@ -37,7 +37,7 @@ from worker.check_process import CHECK_PROCESS, CheckerExited
 from worker.work_process import RSS_UNIT, WorkProcess, as_usage
 
 log = structlog.get_logger()
-WORKER_TTL_S = 60  # an idle worker looks up so often; a dead one is counted for a minute longer
+WORKER_TTL_S = 30  # an idle worker says twice in this time that it lives; see queue.LIVE_TTL_S
 QUEUE_WAIT_S = 2.0  # between two questions to a queue server that is away
 MONITOR_S = 3  # between two looks at the memory of a job
 REPORT_S = 20.0  # between two reports of a worker's memory
