@@ -40,7 +40,7 @@ def _setting(
     *,
     least: int = 0,
     largest: int = LARGEST,
-    choices: tuple[str, ...] = (),
+    choices: Sequence[str] = (),
 ) -> Any:
     """Return a field that is read from an environment variable; whole numbers have bounds."""
     metadata = {"env": env, "meaning": meaning, "least": least, "largest": largest, "choices": choices}
@@ -353,13 +353,9 @@ _CLIENT_PREFIXES = {"s3": "AWS_", "s3a": "AWS_", "gs": "GOOGLE_"}  # of variable
 
 
 def storage_client_options(scheme: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the options of the client of object storage that the environment sets.
+    """Return the options of the client of object storage that the environment sets, for e.g. `s3`.
 
     obstore reads them itself only while it is given none.
-
-    Args:
-        scheme: of the storage's URL, e.g. `s3`.
-        environ: the environment variables; None: those of the process.
     """
     environ = os.environ if environ is None else environ
     prefix = _CLIENT_PREFIXES.get(scheme, "AZURE_")
