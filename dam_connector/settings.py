@@ -10,7 +10,7 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ GENERATED_SECRETS: Mapping[str, Callable[[], str]] = {
 MAX_SOCKET_PATH = 100  # sockaddr_un takes 108 bytes on Linux, 104 on macOS
 
 
+LOG_FORMATS = ("text", "json")
 LARGEST = 10**12  # of a whole number, unless a setting says less
 
 
@@ -80,9 +81,8 @@ class Settings:
     storage_url: str = _setting(
         "STORAGE_URL",
         "",
-        "Object storage for files (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder, the same in "
-        "all processes of one service and in no other one. "
-        "Empty: a folder in the data directory.",
+        "Object storage (`s3://bucket/prefix`, `gs://...`, `az://...`) or a folder for files, one for all "
+        "processes of a service and for no other service. Empty: a folder in the data directory.",
     )
     public_url: str = _setting(
         "DAM_CONNECTOR_PUBLIC_URL",
@@ -240,9 +240,7 @@ class Settings:
         "",
         "An RFC 3161 time stamp authority. Empty: signatures carry no time.",
     )
-    log_format: str = _setting(
-        "DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.", choices=("text", "json")
-    )
+    log_format: str = _setting("DAM_CONNECTOR_LOG_FORMAT", "text", "`text` or `json`.", choices=LOG_FORMATS)
     otlp_endpoint: str = _setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT",
         "",
@@ -353,10 +351,7 @@ _CLIENT_PREFIXES = {"s3": "AWS_", "s3a": "AWS_", "gs": "GOOGLE_"}  # of variable
 
 
 def storage_client_options(scheme: str, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Return the options of the client of object storage that the environment sets, for e.g. `s3`.
-
-    obstore reads them itself only while it is given none.
-    """
+    """Return the client's options for e.g. `s3`. obstore reads them itself only while it is given none."""
     environ = os.environ if environ is None else environ
     prefix = _CLIENT_PREFIXES.get(scheme, "AZURE_")
     given = {name: environ.get(f"{prefix}{name.upper()}", "") for name in _CLIENT_OPTIONS}

@@ -1,4 +1,4 @@
-"""Channels into shops where one vendor differs from the others: proportions, types of files, merchants' orders."""
+"""Channels into shops where one vendor differs: proportions, types of files, merchants' orders."""
 
 import pytest
 
