@@ -71,7 +71,7 @@ def deliverable(**changes: object) -> dict[str, object]:
         ),
         (
             {"deliverables": [deliverable(formats=["wepb"])]},
-            'Must be one of: jpeg, webp, avif, png. it is "wepb", did you mean "webp"?',
+            'Must be one of: jpeg, webp, avif, png, mp4. it is "wepb", did you mean "webp"?',
         ),
         ({"deliverables": [deliverable(kind="picture")]}, 'did you mean "rendition"?'),
         ({"deliverables": [deliverable(size_px="big")]}, 'it is "big" (deliverable "packshot")'),
