@@ -145,6 +145,18 @@ def test_ground_is_taken_off_a_matte_and_legs_are_not(
 
 
 @pytest.mark.issue("capture.no_outline")
+def test_mending_that_leaves_no_product_is_left_out(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E.g. of a cabinet on a rug of its colour, whose front most photos take for the ground."""
+    photos, placed = walk
+    monkeypatch.setattr(
+        build_walk, "mended_mattes", lambda *given: {n: np.zeros_like(m) for n, m in given[2].items()}
+    )
+    walked = build_from_placed(photos, placed, Dimensions(), "", max_triangles=4000, texture_px=512)
+    assert len(walked.used) == COUNT
+
+
 def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
     photos, placed = walk
     random = np.random.default_rng(0)

@@ -110,7 +110,11 @@ def build_from_placed(
     max_triangles: int,
     texture_px: int,
 ) -> WalkBuild:
-    """Build a mesh from photos whose cameras are known, as `build_from_walk` does."""
+    """Build a mesh from photos whose cameras are known, as `build_from_walk` does.
+
+    Mending finds parts that cut-outs lost, and takes more of the ground off. Where its mattes do not explain
+    one product, e.g. a cabinet on a rug, those without it are tried.
+    """
     straight = {
         n: straightened(photos[n], camera, placed.distortions[n]) for n, camera in placed.cameras.items()
     }
@@ -119,15 +123,50 @@ def build_from_placed(
     middle = product_middle(found_in, mattes)
     cameras = settle_cameras(placed.cameras, middle, find_ground(placed, mattes, middle))
     bounds = product_bounds({n: cameras[n] for n in found_in}, mattes)
-    mattes = mended_mattes({n: photo.picture for n, photo in straight.items()}, cameras, mattes, bounds)
-    whole = {n: camera for n, camera in cameras.items() if not is_cut_off(mattes[n])}
-    straight = {n: replace(photo, alpha=mattes[n]) for n, photo in straight.items()}
-    numbers = {n: row for row, n in enumerate(straight)}  # of the stack
-    listed = list(cameras.values())
+    pictures = {n: photo.picture for n, photo in straight.items()}
+
+    def built_of(mattes: dict[int, U8]) -> WalkBuild:
+        cut = {n: replace(photo, alpha=mattes[n]) for n, photo in straight.items()}
+        scene = _Scene(photos=photos, placed=placed, cut=cut, cameras=cameras, bounds=bounds)
+        return _build(scene, dimensions, description, max_triangles=max_triangles, texture_px=texture_px)
+
+    try:
+        return built_of(mended_mattes(pictures, cameras, mattes, bounds))
+    except InputError as error:
+        try:
+            return built_of(plain_mattes(pictures, cameras, mattes, bounds))
+        except InputError:
+            raise error from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """The photos of a walk with their cameras, above the ground."""
+
+    photos: Sequence[CapturedFrame]  # all, also those that are not placed
+    placed: PlacedPhotos
+    cut: dict[int, CapturedFrame]  # the placed ones, cut out, by number
+    cameras: dict[int, FrameCamera]
+    bounds: Box  # of the product
+
+
+def _build(
+    scene: _Scene, dimensions: Dimensions, description: str, *, max_triangles: int, texture_px: int
+) -> WalkBuild:
+    """Build a mesh from photos that are cut out.
+
+    Raises:
+        InputError: capture.no_outline.
+    """
+    mattes, bounds = {n: photo.alpha for n, photo in scene.cut.items()}, scene.bounds
+    whole = {n: camera for n, camera in scene.cameras.items() if not is_cut_off(mattes[n])}
+    numbers = {n: row for row, n in enumerate(scene.cut)}  # of the stack
+    listed = list(scene.cameras.values())
+    _check_agreeing(len(whole), len(listed))
     agreeing, found, points = agreeing_outlines(bounds, listed, _stack(mattes, whole))
-    _check_agreeing(agreeing, len(listed))
+    _check_agreeing(len(agreeing.numbers), len(listed))
     listed = list(faced(dict(enumerate(listed)), find_yaw(points, dimensions)).values())
-    photo_rows = list(straight.values())
+    photo_rows = list(scene.cut.values())
     used = [photo_rows[row] for row in agreeing.numbers]
     fine = replace(
         stack_outlines(_on_one_canvas(list(mattes.values())), CARVING_PX), numbers=agreeing.numbers
@@ -141,7 +180,7 @@ def build_from_placed(
     if stretch > MAX_STRETCH:
         raise _no_outline(f"proportions off by {stretch * 100:.0f} %", f"{MAX_STRETCH * 100:.0f} %")
     evidence = CaptureEvidence(
-        camera_doubt=placed.error_px / MAX_PLACING_ERROR_PX,
+        camera_doubt=scene.placed.error_px / MAX_PLACING_ERROR_PX,
         coverage=coverage,
         frame_count=len(used),
         intricacy=median_intricacy([photo.alpha for photo in used]),
@@ -155,8 +194,8 @@ def build_from_placed(
         model=mesh, family="walk", confidence=confidence, issues=tuple(issues), actual_views={}
     )
     reasons = {
-        photo.name: _reason(n, placed, whole, found.get(numbers.get(n, -1)))
-        for n, photo in enumerate(photos)
+        photo.name: _reason(n, scene.placed, whole, found.get(numbers.get(n, -1)))
+        for n, photo in enumerate(scene.photos)
         if numbers.get(n, -1) not in agreeing.numbers
     }
     return WalkBuild(built=built, used=tuple(photo.name for photo in used), left_out=reasons)
@@ -173,13 +212,27 @@ def mended_mattes(
     return without_other_things(with_thin_parts(mattes, cameras, grounds, parts), cameras, bounds)
 
 
+def plain_mattes(
+    pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
+) -> dict[int, U8]:
+    """Return the mattes without what looks like the ground in each photo by itself."""
+    for _ in range(GROUND_ROUNDS):
+        mattes, _unused = off_the_ground(pictures, cameras, mattes, bounds, is_voted=False)
+    return mattes
+
+
 def off_the_ground(
     pictures: dict[int, U8],
     cameras: dict[int, FrameCamera],
     mattes: dict[int, U8],
     bounds: Box,
+    *,
+    is_voted: bool = True,
 ) -> tuple[dict[int, U8], dict[int, Mask]]:
-    """Return the mattes without rugs and shadows, which lie on the ground, and where photos look like it."""
+    """Return the mattes without rugs and shadows, which lie on the ground, and where photos look like it.
+
+    With `is_voted`, what most photos show in front of the ground stays in all of them.
+    """
     outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
     _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
     if not len(points):
@@ -194,7 +247,7 @@ def off_the_ground(
     taken = {n: ground_in_matte(mattes[n], grounds[n], in_front[n]) for n in cameras}
     low = points[points[:, 1] <= LOW_SHARE * float(points[:, 1].max())]
     is_product = ground_share(low, cameras, taken, in_front) < MIN_GROUND_SHARE
-    low_product = low[is_product]
+    low_product = low[is_product & is_voted]
     clean = {
         n: without_ground(
             mattes[n], taken[n], cells_in_photo(low_product, step, camera, mattes[n].shape[::-1])
@@ -289,10 +342,10 @@ def _sharpness(photo: CapturedFrame) -> float:
     return float(cv2.Laplacian(grey, cv2.CV_32F)[photo.alpha > 127].var())
 
 
-def _check_agreeing(agreeing: OutlineStack, placed: int) -> None:
+def _check_agreeing(agreeing: int, placed: int) -> None:
     least = max(MIN_USABLE, round(MIN_USABLE_SHARE * placed))
-    if len(agreeing.numbers) < least:
-        raise _no_outline(f"{len(agreeing.numbers)} of {placed} photos agree", str(least))
+    if agreeing < least:
+        raise _no_outline(f"{agreeing} of {placed} photos agree", str(least))
 
 
 def _no_outline(measured: str, limit: str) -> InputError:
