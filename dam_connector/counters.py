@@ -201,7 +201,7 @@ class SharedCounters:
             self._warn_of_other_services()
 
     def _warn_of_other_services(self) -> None:
-        """Log that workers of another database take the wake-ups of this one, and find nothing by their ids."""
+        """Log that workers of another database take the wake-ups of this one, and find nothing."""
         try:
             reports = [json.loads(text) for text in self._redis.hgetall(PROCESSES_KEY).values()]
         except RedisError as error:

@@ -20,7 +20,7 @@ def without_password(url: str) -> str:
 
 
 def address_problems(database_url: str, redis_url: str) -> list[str]:
-    """Return a line for each address that can be none. It repeats no address, since that may hold a password."""
+    """Return a line for each address that can be none; it repeats none, since it may hold a password."""
     problems = []
     if database_url and not _DATABASE.match(database_url):
         problems.append(

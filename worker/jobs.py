@@ -30,7 +30,7 @@ def services() -> Services:
 
 @contextmanager
 def _despite_outage() -> Iterator[None]:
-    """End a job quietly when the database does not answer: it logs its outages, and the sweeper wakes again."""
+    """End a job quietly when the database is away: that is logged, and the sweeper wakes again."""
     try:
         yield
     except StorageUnavailable as error:

@@ -147,7 +147,8 @@ class _FairWorker:
                 time.sleep(self.max_connection_wait_time)
 
     def _set_ip_address(self, connection: Redis) -> None:
-        self._when_queue_answers(lambda: super(_FairWorker, self)._set_ip_address(connection))  # type: ignore[misc]
+        original = super()._set_ip_address  # type: ignore[misc]
+        self._when_queue_answers(lambda: original(connection))
 
     def register_birth(self) -> None:
         """Say that this worker begins; wait for a queue server that is away."""
