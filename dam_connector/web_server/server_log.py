@@ -9,7 +9,7 @@ from dam_connector.logs import configure_logging
 from dam_connector.settings import Settings
 
 
-class ServerLog(Logger):  # type: ignore[misc]
+class ServerLog(Logger):
     """gunicorn's log. With DAM_CONNECTOR_LOG_FORMAT=json each line is an object, in the first process too."""
 
     def setup(self, cfg: Any) -> None:

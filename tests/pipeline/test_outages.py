@@ -100,7 +100,13 @@ def test_a_worker_goes_on_when_the_queue_server_was_away_after_a_job(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    sleep_then(monkeypatch, lambda: link.exists() or link.symlink_to(queue_url.removeprefix("unix://")))
+    target = link.readlink()
+
+    def start() -> None:
+        if not link.exists():
+            link.symlink_to(target)
+
+    sleep_then(monkeypatch, start)
     enqueue(queue_url, "tests.pipeline.test_outages.cut_off", str(link), queue_url)
     enqueue(queue_url, "tests.greedy_process.note_pid", str(tmp_path / "pids"))
     intake_worker(services, link).work(burst=True, logging_level="CRITICAL")
