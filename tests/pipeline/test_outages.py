@@ -1,6 +1,7 @@
 """Redis or the database is away: processes wait, say so in one line, and go on."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -283,3 +284,14 @@ def test_a_worker_refuses_a_wrong_setting_in_one_line(
     ran = CliRunner().invoke(worker_main.main, command)
     assert ran.exit_code == 1
     assert ran.output.startswith(f"error: {name}") and len(ran.output.splitlines()) == 1
+
+
+def test_a_sweeper_that_is_stopped_while_the_database_is_away_ends_quietly(
+    services: Services, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("locks", "runs"):
+        monkeypatch.setattr(getattr(services, name), "_db", Database(NOBODY))
+    stop = threading.Event()
+    stop.set()
+    worker_main._poll(services, "me", stop)
+    assert lines == ["database_away"]
