@@ -198,9 +198,11 @@ def sweep() -> None:
             maintenance.sweep(services, owner)
         except Exception as error:  # noqa: BLE001 - each is logged, and the next try may succeed
             log_failure("sweep_failed", error)
-    services.locks.release("sweeper", owner)
+    with suppress(StorageUnavailable):  # the lease ends by itself
+        services.locks.release("sweeper", owner)
     broker.join(BROKER_STOP_S)
-    note_stop(services)
+    with suppress(StorageUnavailable):
+        note_stop(services)
 
 
 def log_failure(event: str, error: Exception) -> None:
@@ -239,7 +241,8 @@ def _poll(services: Services, owner: str, stop: threading.Event) -> None:
             remove_when_due(services)
         except Exception as error:  # noqa: BLE001 - each is logged, and the next try may succeed
             log_failure("poll_failed", error)
-    services.locks.release("poller", owner)
+    with suppress(StorageUnavailable):  # the lease ends by itself
+        services.locks.release("poller", owner)
 
 
 def _run_broker(services: Services, owner: str, stop: threading.Event) -> None:

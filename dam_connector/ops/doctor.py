@@ -120,7 +120,7 @@ def _database(settings: Settings) -> Iterator[PartStatus]:
 
 
 def _database_remedy(reason: str) -> str:
-    """Return what to do about an error of the database."""
+    """Return the remedy for an error of the database."""
     if "authentication failed" in reason or "no password supplied" in reason:
         return "It runs. Correct user and password in DATABASE_URL."
     if "does not exist" in reason:

@@ -1,6 +1,7 @@
 """Redis or the database is away: processes wait, say so in one line, and go on."""
 
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -100,7 +101,13 @@ def test_a_worker_goes_on_when_the_queue_server_was_away_after_a_job(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    sleep_then(monkeypatch, lambda: link.exists() or link.symlink_to(queue_url.removeprefix("unix://")))
+    target = link.readlink()
+
+    def start() -> None:
+        if not link.exists():
+            link.symlink_to(target)
+
+    sleep_then(monkeypatch, start)
     enqueue(queue_url, "tests.pipeline.test_outages.cut_off", str(link), queue_url)
     enqueue(queue_url, "tests.greedy_process.note_pid", str(tmp_path / "pids"))
     intake_worker(services, link).work(burst=True, logging_level="CRITICAL")
@@ -277,3 +284,14 @@ def test_a_worker_refuses_a_wrong_setting_in_one_line(
     ran = CliRunner().invoke(worker_main.main, command)
     assert ran.exit_code == 1
     assert ran.output.startswith(f"error: {name}") and len(ran.output.splitlines()) == 1
+
+
+def test_a_sweeper_that_is_stopped_while_the_database_is_away_ends_quietly(
+    services: Services, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("locks", "runs"):
+        monkeypatch.setattr(getattr(services, name), "_db", Database(NOBODY))
+    stop = threading.Event()
+    stop.set()
+    worker_main._poll(services, "me", stop)
+    assert lines == ["database_away"]
