@@ -1,4 +1,4 @@
-"""Rules of a deliverable's `motion`: what goes together with a spin or a clip."""
+"""Rules of a deliverable's `motion`: the options that a spin or a clip allows."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Caches of decoded photos, of models, of cut-outs and of what was found in photos.
+"""Caches of decoded photos, of models, of cut-outs and of the issues of photos.
 
 Photos and models are cached in memory, the last few of a process. Cut-outs are cached on disk for all
 processes, under the data directory, as plain arrays; the file's name holds the photo's hash and a digest of

@@ -1,4 +1,4 @@
-"""Fakes of what a setup finds and makes in Saleor and Vendure: apps and webhooks, roles and users."""
+"""Fakes of Saleor and Vendure before and after a setup: apps and webhooks, roles and users."""
 
 import re
 from typing import Any

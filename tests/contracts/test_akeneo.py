@@ -1,4 +1,4 @@
-"""Akeneo as a PIM, by its documentation: events, facts, what is written back."""
+"""Akeneo as a PIM, by its documentation: events, facts, and values that are written back."""
 
 import hashlib
 import hmac

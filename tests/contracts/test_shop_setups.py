@@ -1,4 +1,4 @@
-"""Setups of Saleor and Vendure: what is missing is listed, made once, and found the second time."""
+"""Setups of Saleor and Vendure: missing parts are listed, made once, and found the second time."""
 
 import re
 from collections.abc import Callable, Iterator

@@ -137,7 +137,7 @@ def test_a_pim(saleor: Saleor, context: AdapterContext) -> None:
 
 
 class Receiver:
-    """What Saleor's webhooks go to; it keeps what was delivered."""
+    """A receiver of Saleor's webhooks, with all deliveries so far."""
 
     def __init__(self) -> None:
         self.deliveries: list[dict[str, Any]] = []

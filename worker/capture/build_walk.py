@@ -215,7 +215,7 @@ def mended_mattes(
 def plain_mattes(
     pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
 ) -> dict[int, U8]:
-    """Return the mattes without what looks like the ground in each photo by itself."""
+    """Return the mattes without places that look like the ground in each photo by itself."""
     for _ in range(GROUND_ROUNDS):
         mattes, _unused = off_the_ground(pictures, cameras, mattes, bounds, is_voted=False)
     return mattes

@@ -15,7 +15,7 @@ class NotAnMp4(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mp4Facts:
-    """What a player learns of a video before it plays."""
+    """The facts that a player reads of a video before it plays."""
 
     codec: str  # e.g. `avc1` for H.264
     width: int
