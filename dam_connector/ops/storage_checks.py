@@ -16,10 +16,15 @@ def check_storage_owner(settings: Settings) -> Iterator[PartStatus]:
     if not settings.database_url and not (settings.data_dir / "connector.db").exists():
         return
     try:
-        where = compare_owner(build_services(settings))
+        services = build_services(settings)
+    except ConnectorError:
+        return  # the checks of the database and the storage say it
+    try:
+        if not services.db.missing_migration():
+            yield PartStatus(PART, True, f"this database uses {compare_owner(services)}")
     except ConfigError as error:
         yield PartStatus(PART, False, str(error), "Correct STORAGE_URL or DATABASE_URL.")
     except ConnectorError:
-        return  # the checks of the database and the storage say it
-    else:
-        yield PartStatus(PART, True, f"this database uses {where}")
+        return
+    finally:
+        services.db.close()

@@ -74,7 +74,9 @@ def intake_worker(services: Services, link: Path) -> IntakeWorker:
     worker = IntakeWorker(
         ["make"], connection=connect(f"unix://{link}", for_worker=True), serializer=JSONSerializer
     )
-    worker.prepare("intake", replace(services.settings, redis_url=f"unix://{link}"), services.runs)
+    # the tests' own process, in which it works, may be larger than a worker may become
+    settings = replace(services.settings, redis_url=f"unix://{link}", worker_memory_mb=0)
+    worker.prepare("intake", settings, services.runs)
     return worker
 
 

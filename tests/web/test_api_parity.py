@@ -128,6 +128,8 @@ COMMANDS = {
     "docs": OF_THE_MACHINE,
     "doctor": OF_THE_MACHINE,
     "export": "export_batch",
+    "check-files": OF_THE_MACHINE,
+    "claim-storage": OF_THE_MACHINE,
     "gc": OF_THE_MACHINE,
     "import": "upload check_sheet begin_batch",
     "init": OF_THE_MACHINE,
