@@ -12,7 +12,15 @@ from worker.imaging.linear_light import to_linear
 
 FLOOR_REACH_M = 1.1  # of the floor from its middle
 FLOOR_PX_PER_M, CHIPS = 1500, 9000
-CHIP_COLOURS = ((96, 84, 76), (214, 208, 198), (150, 112, 84), (112, 124, 116), (178, 160, 140), (70, 74, 82))
+# Of the floor: none that the bus has, whose wheels would be taken for the ground
+CHIP_COLOURS = (
+    (84, 122, 152),
+    (206, 220, 228),
+    (104, 146, 140),
+    (140, 160, 196),
+    (168, 190, 206),
+    (96, 112, 150),
+)
 
 
 def teapot() -> list[Part]:
@@ -122,7 +130,7 @@ def _chips() -> NDArray[np.uint8]:
     """Return the picture of the floor: photos of a walk are fitted together by its chips, no two alike."""
     random = np.random.default_rng(3)
     side = round(2 * FLOOR_REACH_M * FLOOR_PX_PER_M)
-    picture = np.full((side, side, 3), (196, 188, 176), np.uint8)
+    picture = np.full((side, side, 3), (178, 194, 202), np.uint8)
     for _ in range(CHIPS):
         middle = random.uniform(0, side, 2)
         corners = int(random.integers(4, 8))
