@@ -79,6 +79,26 @@ def check_storage(services: Services) -> None:
         sys.exit(1)
 
 
+def check_storage_apart(services: Services) -> None:
+    """Check the storage as `check_storage` does, in a process of its own.
+
+    The client of object storage works with threads, which no fork inherits: the process of a job, forked after
+    a first use here, would wait for them for ever.
+    """
+    services.db.close()  # a fork shares no connection
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            check_storage(services)
+            status = 0
+        finally:
+            sys.stdout.flush()
+            os._exit(status)
+    if os.waitpid(child, 0)[1] != 0:
+        sys.exit(1)
+
+
 def _mark_of_database(services: Services) -> str:
     with suppress(StorageUnavailable):
         return database_mark(services.db)
@@ -136,10 +156,12 @@ def run(queue_name: str, burst: bool) -> None:
     services = jobs.services()
     wait_for_queue(settings.effective_redis_url)
     wait_for_schema(services)
-    check_storage(services)
-    if queue_name in MAKE_KINDS:
-        jobs.warm()
     makes = queue_name in MAKE_KINDS
+    if makes:
+        check_storage_apart(services)
+        jobs.warm()
+    else:
+        check_storage(services)
     kind = MakeWorker if makes else IntakeWorker
     pool = None if makes else jobs.start_delivery_pool()
     name = f"{queue_name}-{socket.gethostname()}-{os.getpid()}-{new_id('w', SystemClock().now())[-6:]}"

@@ -1,6 +1,9 @@
 """A storage belongs to one database: another one neither removes its files nor is restored there."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -185,6 +188,41 @@ def test_a_worker_with_a_wrong_bucket_does_not_start(
     assert lines[0] == "storage mark: s3://nosuchbucket/files: the bucket does not exist"
     assert "its mark is missing" in lines[1]
     check_storage(services)
+
+
+FORKED_JOB = """
+import os, signal, sys
+from dam_connector.settings import Settings
+from dam_connector.wiring import build_services
+from worker.__main__ import check_storage_apart
+
+services = build_services(Settings.from_env())
+services.db.migrate()
+check_storage_apart(services)
+if (job := os.fork()) == 0:
+    signal.alarm(30)  # it ends a process that waits for threads which it does not have
+    os._exit(0 if services.blobs.has("0" * 64) is False else 2)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]))
+"""
+
+
+@pytest.mark.usefixtures("s3_environ")
+def test_jobs_that_are_forked_after_the_check_can_read_object_storage(tmp_path: Path) -> None:
+    """The client's threads are lost in a fork."""
+    environ = {
+        **os.environ,
+        "DAM_CONNECTOR_DATA_DIR": str(tmp_path / "data"),
+        "STORAGE_URL": "s3://bucket/forks",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", FORKED_JOB],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def test_missing_files_are_named(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
