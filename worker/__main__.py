@@ -82,8 +82,8 @@ def check_storage(services: Services) -> None:
 def check_storage_apart(services: Services) -> None:
     """Check the storage as `check_storage` does, in a process of its own.
 
-    The client of object storage works with threads, which no fork inherits: the process of a job, forked after
-    a first use here, would wait for them for ever.
+    The client of object storage works with threads, which no fork inherits: the process of a job that is
+    forked after a first use here would wait for them for ever.
     """
     services.db.close()  # a fork shares no connection
     child = os.fork()
