@@ -61,6 +61,17 @@ class DimensionsSchema(Schema):
         return Dimensions(**sizes)
 
 
+def _capture(description: str) -> fields.List:
+    """Return a field with the addresses of a spin or a walk."""
+    return fields.List(
+        fields.String(validate=validate.Length(min=1, max=4000)),
+        load_default=list,
+        allow_none=True,
+        validate=validate.Length(max=500),
+        metadata={"description": description},
+    )
+
+
 class ProductSchema(Schema):
     """A product record. Unknown keys are ignored: a PIM's record has many."""
 
@@ -83,26 +94,14 @@ class ProductSchema(Schema):
         allow_none=True,
         metadata={"description": "Picture URLs by view: front, back, left, right, top, hero, detail."},
     )
-    spin_images = fields.List(
-        fields.String(validate=validate.Length(min=1, max=4000)),
-        load_default=list,
-        allow_none=True,
-        validate=validate.Length(max=500),
-        metadata={
-            "description": "URLs of the frames of a spin, in order: 8 to 72 pictures of a full turn on a "
-            "turntable, in equal steps, the first from the front. Models are made from them."
-        },
+    spin_images = _capture(
+        "URLs of the frames of a spin, in order: 8 to 72 pictures of a full turn on a "
+        "turntable, in equal steps, the first from the front. Models are made from them."
     )
-    walk_images = fields.List(
-        fields.String(validate=validate.Length(min=1, max=4000)),
-        load_default=list,
-        allow_none=True,
-        validate=validate.Length(max=500),
-        metadata={
-            "description": "URLs of the photos of a walk, in order: 12 to 72 that somebody took while "
-            "walking around the product, the first from the front. Models are made from them where there "
-            "is no spin."
-        },
+    walk_images = _capture(
+        "URLs of the photos of a walk, in order: 12 to 72 that somebody took while "
+        "walking around the product, the first from the front. Models are made from them where there "
+        "is no spin."
     )
     inspiration_image = fields.String(
         load_default="",

@@ -23,6 +23,26 @@ MARK_NAME = "storage-owner.json"  # whose storage it is; no blob has such a name
 PART_BYTES = 262_144  # of a blob that is streamed
 
 
+@contextmanager
+def _new_file(folder: Path, data: bytes) -> Iterator[str]:
+    """Give a file with some bytes, to be moved to its name. Both survive a power failure afterwards."""
+    make_private_dir(folder)
+    handle, temporary = tempfile.mkstemp(dir=folder, prefix=TEMPORARY_PREFIX)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield temporary
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    entries = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(entries)
+    finally:
+        os.close(entries)
+
+
 def blob_key(sha256: str) -> str:
     if len(sha256) != 64 or not all(c in "0123456789abcdef" for c in sha256):
         raise FileMissing("storage", "get", "not a SHA-256")
@@ -75,22 +95,13 @@ class FolderBlobs:
                 return ""
 
     def set_mark(self, text: str, *, replace: bool = False) -> bool:
+        place = self._root / MARK_NAME
         with _translated_errors("mark"):
-            make_private_dir(self._root)
-            handle, temporary = tempfile.mkstemp(dir=self._root, prefix=TEMPORARY_PREFIX)
             try:
-                with os.fdopen(handle, "w") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                if replace:
-                    os.replace(temporary, self._root / MARK_NAME)
-                else:
-                    os.link(temporary, self._root / MARK_NAME)
+                with _new_file(self._root, text.encode()) as temporary:
+                    (os.replace if replace else os.link)(temporary, place)
             except FileExistsError:
                 return self.mark() == text
-            finally:
-                Path(temporary).unlink(missing_ok=True)
         return True
 
     def put(self, data: bytes) -> Sha256:
@@ -115,22 +126,8 @@ class FolderBlobs:
         return True
 
     def _write(self, target: Path, data: bytes) -> None:
-        make_private_dir(target.parent)
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=TEMPORARY_PREFIX)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
+        with _new_file(target.parent, data) as temporary:
             os.replace(temporary, target)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
 
     def get(self, sha256: Sha256) -> bytes:
         with _translated_errors("get"):
