@@ -85,10 +85,11 @@ def test_a_picture_without_a_product_is_refused_or_doubted(net: SalientNet) -> N
     assert found.doubts
 
 
-def test_a_clear_thing_that_was_left_out_is_doubted(net: SalientNet, on_white: Cutout) -> None:
+def test_a_clear_thing_that_was_left_out_is_doubted(net: SalientNet) -> None:
     """A part of a set that the net does not see must not get lost without a word."""
-    _, evidence = cut_out_with_evidence(ball(), net)
-    assert not evidence.is_disputed and evidence.probability == on_white.confidence
+    photo = ball(shadow=0.02)
+    _, evidence = cut_out_with_evidence(photo, net)
+    assert not evidence.is_disputed and evidence.probability == cut_out_product(photo, net).confidence
     disputed = replace(evidence, is_disputed=True)
     assert disputed.probability < ImagingRules().min_probability and "left out" in disputed.doubts[0]
 

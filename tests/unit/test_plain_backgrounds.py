@@ -1,9 +1,20 @@
 """Cut-outs on plain backgrounds: thin parts are kept and openings are seen through."""
 
-import numpy as np
+import io
+from collections.abc import Callable
 
-from worker.imaging.clean_background import clean_alpha, refine_on_clean_background
+import cv2
+import numpy as np
+from PIL import Image
+
+from worker.imaging.clean_background import (
+    EXACT_PROBABILITY,
+    clean_alpha,
+    cut_out_exactly,
+    refine_on_clean_background,
+)
 from worker.imaging.cutout import Cutout
+from worker.imaging.decode import Photo, decode
 from worker.imaging.see_through import fitted_surface, open_see_through
 
 
@@ -84,3 +95,48 @@ def test_a_busy_background_opens_nothing() -> None:
     rgb, _, filled = frame_on(rng.integers(0, 255, (256, 256, 3)).astype(np.uint8))
     found = found_as(filled, rgb)
     assert open_see_through(rgb, found) is found
+
+
+def bag_on_white() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return a picture of a bag with a handle, its mask, and the mask with the handle filled."""
+    mask = np.zeros((400, 400), np.uint8)
+    cv2.rectangle(mask, (100, 200), (300, 340), 255, -1)
+    filled = mask.copy()
+    cv2.ellipse(mask, (200, 200), (80, 130), 0, 180, 360, 255, 8)
+    cv2.ellipse(filled, (200, 200), (80, 130), 0, 180, 360, 255, -1)
+    shade = np.linspace(60, 160, 400)[:, None, None] * np.float32([1, 0.6, 0.4])
+    return np.where(mask[..., None] > 0, shade, 255).astype(np.uint8), mask, filled
+
+
+def seeing(mask: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a net that sees a mask."""
+    return lambda _rgb: cv2.resize((mask > 0).astype(np.float32), (320, 320))
+
+
+def test_a_handle_that_the_net_fills_is_open_in_a_picture_without_loss() -> None:
+    rgb, mask, filled = bag_on_white()
+    photo = Photo(rgb=rgb, alpha=None, format="PNG")
+    found = cut_out_exactly(photo, seeing(filled))
+    assert found is not None and np.array_equal(found.alpha > 127, mask > 0)
+    assert 0.6 < found.confidence < EXACT_PROBABILITY and "openings" in found.doubts[0]
+    agreed = cut_out_exactly(photo, seeing(mask))
+    assert agreed is not None and agreed.confidence == EXACT_PROBABILITY and not agreed.doubts
+
+
+def test_exact_colours_say_nothing_after_compression_with_loss() -> None:
+    file = io.BytesIO()
+    Image.fromarray(bag_on_white()[0]).save(file, "JPEG", quality=90)
+    assert cut_out_exactly(decode(file.getvalue(), max_pixels=10**7), None) is None
+
+
+def test_a_measure_beside_the_product_is_left_out_where_the_net_sees_nothing() -> None:
+    rgb, mask, _ = bag_on_white()
+    rgb[200:340, 330:332] = 90
+    photo = Photo(rgb=rgb, alpha=None, format="PNG")
+    found = cut_out_exactly(photo, seeing(mask))
+    assert found is not None and np.array_equal(found.alpha > 127, mask > 0) and not found.doubts
+    rgb[200:240, 340:380] = 30  # a part of a set, maybe
+    doubted = cut_out_exactly(photo, seeing(mask))
+    assert doubted is not None and "left out" in doubted.doubts[0]
+    without_net = cut_out_exactly(photo, None)
+    assert without_net is not None and without_net.alpha[220, 360] == 255

@@ -2,8 +2,14 @@
 
 There a comparison of colours finds rods, wires and slats that a net loses. Shadows, compression noise and
 products of the background's colour show as an outline without a clear step; then this file has no answer.
+
+Where the picture was never compressed with loss, so that the ground has its colour right up to the product,
+the comparison decides alone. On 99 renders on white, mean mask IoU .994 instead of .955 with the net, none
+lower by more than .002; handles, slats and strings stay open. Real photos in JPEG keep at most 95 % of the
+ground beside the product exact, and lose white parts this way: there it only adds to a doubted mask.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import cv2
@@ -11,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout, checked_cutout, remove_background_colour
+from worker.imaging.decode import Photo
+from worker.imaging.segmentation import disc_kernel
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -25,6 +33,15 @@ MAX_SOFT_SHARE = 0.08  # of the outline without a clear step
 MIN_PART_SHARE = 0.0005  # of the largest part; smaller ones are specks
 MIN_OVERLAP = 0.7  # with the cut-out found otherwise; less means that something stands beside the product
 MAX_REMOVED = 0.02  # of the cut-out found otherwise; more is white that stood on white
+RING_PX = (3, 12)  # from the outline: there a picture that was compressed with loss is uneven
+MIN_LOSSLESS_SHARE = 0.998  # of this ring that has exactly the background's colour
+MAX_FOREIGN_SEEN = (
+    0.1  # mean of the net's look at a separate part, below which it may be a mark or a measure,
+)
+MAX_FOREIGN_SHARE = 0.1  # if it has less than this share of the product's area
+EXACT_PROBABILITY = 0.95  # that such a cut-out is usable: 94 of 99 renders
+FILLED_FACTOR = 0.7  # on it, where the net sees product in openings (a white label looks like one), or
+MAX_FILLED_SHARE = 0.02  # nothing in separate parts; of the product's area, that both may have
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -45,6 +62,68 @@ def refine_on_clean_background(rgb: U8, found: Cutout) -> Cutout:
     colours = remove_background_colour(rgb, alpha, background)
     refined = checked_cutout(colours, alpha, found.confidence, found.busy_share, "")
     return replace(refined, net=found.net, doubts=found.doubts)
+
+
+def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str = "") -> Cutout | None:
+    """Return the cut-out of a picture without loss on a background of one exact colour; None for others.
+
+    Args:
+        photo: The photo.
+        look: Returns a net's map of a picture, at any size, 0 to 1: what the net does not see at all is left
+            out if it is small and stands alone, e.g. a measure. None without a net.
+        pointer: JSON pointer of the photo in the product, for the error.
+
+    Raises:
+        InputError: `cutout.empty`, when the product covers hardly anything, or everything.
+    """
+    alpha = clean_alpha(photo.rgb)
+    if alpha is None or not _is_lossless(photo.rgb, alpha):
+        return None
+    doubts: tuple[str, ...] = ()
+    probability = EXACT_PROBABILITY
+    if look is not None:
+        seen = cv2.resize(look(photo.rgb), alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        whole, alpha = alpha, _without_foreign_parts(alpha, seen)
+        if _filled_share(alpha, seen) > MAX_FILLED_SHARE:
+            doubts = ("what has exactly the background's colour inside the product was taken for openings",)
+        if np.count_nonzero(whole) - np.count_nonzero(alpha) > MAX_FILLED_SHARE * np.count_nonzero(alpha):
+            doubts = (*doubts, "something small beside the product was left out")
+        probability *= FILLED_FACTOR if doubts else 1.0
+    background = np.full_like(photo.rgb, np.median(_border(photo.rgb), 0).astype(np.uint8))
+    colours = remove_background_colour(photo.rgb, alpha, background)
+    return replace(checked_cutout(colours, alpha, probability, 0.0, pointer), doubts=doubts)
+
+
+def is_one_piece(alpha: U8) -> bool:
+    """Return whether an exact cut-out has no letters whose white paper was taken for ground: these stand alone."""
+    return cv2.connectedComponents((alpha > 0).astype(np.uint8), connectivity=8)[0] <= 2
+
+
+def _is_lossless(rgb: U8, alpha: U8) -> bool:
+    """Return whether the ground has exactly the background's colour right up to the product."""
+    near, far = (cv2.dilate(alpha, disc_kernel(radius)) > 0 for radius in RING_PX)
+    ring = far & ~near
+    exact = (rgb == np.median(_border(rgb), 0).astype(np.uint8)).all(2)
+    return bool(ring.any()) and float(exact[ring].mean()) >= MIN_LOSSLESS_SHARE
+
+
+def _without_foreign_parts(alpha: U8, seen: F32) -> U8:
+    """Return the opacity without small separate parts that the net does not see, e.g. marks and measures."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((alpha > 0).astype(np.uint8), connectivity=8)
+    areas = stats[:, cv2.CC_STAT_AREA].astype(np.float64)
+    means = np.bincount(labels.ravel(), seen.ravel(), count) / areas
+    areas[0] = 0
+    foreign = (means < MAX_FOREIGN_SEEN) & (areas < MAX_FOREIGN_SHARE * areas.sum())
+    foreign[0] = False
+    return np.where(foreign[labels], 0, alpha).astype(np.uint8) if foreign.any() else alpha
+
+
+def _filled_share(alpha: U8, seen: F32) -> float:
+    """Return the area of what the net sees as product inside, but the opacity leaves open, over the product's."""
+    filled = cv2.morphologyEx(
+        ((seen > 0.5) & (alpha < 128)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9))
+    )
+    return float(filled.sum() / max(1, (alpha > 127).sum()))
 
 
 def clean_alpha(rgb: U8) -> U8 | None:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.errors import InputError
-from worker.imaging.clean_background import refine_on_clean_background
+from worker.imaging.clean_background import cut_out_exactly, is_one_piece, refine_on_clean_background
 from worker.imaging.cutout import (
     Cutout,
     checked_cutout,
@@ -86,6 +86,10 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
     Raises:
         InputError: `cutout.empty`, when the product covers hardly anything, or everything.
     """
+    exact = cut_out_exactly(photo, net and net.look, pointer) if photo.alpha is None else None
+    if exact is not None:
+        exact = replace(exact, net=net.path.name if net else "")
+        return exact if is_one_piece(exact.alpha) else doubt_lost_print(photo, exact)
     if net is None or photo.alpha is not None:
         return doubt_lost_print(photo, cut_out(photo, pointer))
     found, evidence = cut_out_with_evidence(photo, net, pointer)
