@@ -32,21 +32,32 @@ THEME_WORDS: Mapping[str, str] = {
     "studio": "studio|plain|minimal(?:ist(?:ic)?)?|backdrop|schlicht|einfarbig|minimalistisch|fond uni|"
     "sobre|liso|minimalista|tinta unita",
 }
+# German puts a colour's shade before it in one word, e.g. "salbeigrün", "dunkelblau".
+_FIRST_HALF = (
+    "(?:(?:hell|dunkel|blass|zart|pastell|salbei|oliv|moos|tannen|mint|flaschen|himmel|marine|stahl|tauben|eis|"
+    "royal|wein|ziegel|rost|kirsch|rosen|zitronen|sonnen|senf|mais|silber|stein|schiefer|perl|alt|creme|woll|"
+    "reh|nuss|schoko)[ -]?)?"
+)
 COLOUR_WORDS: Mapping[str, tuple[str, str]] = {  # by name: the words, and the colour
-    "white": ("white|weiß(?:en?|er)?|weisser?|blanc(?:he)?|blanco|bianco", "#f1efec"),
+    "white": (f"white|{_FIRST_HALF}wei(?:ß|ss)(?:e[nrm]?)?|blanc(?:he)?|blanco|bianco", "#f1efec"),
     "cream": ("cream|ivory|creme(?:farben)?|crème|crema", "#ede3d1"),
     "beige": ("beige|sand|beis|sable|arena", "#d8c6ae"),
-    "grey": ("gr[ea]y|grau(?:en?|er)?|gris|grigio", "#b9b8b6"),
-    "black": ("black|dark|schwarz(?:en?|er)?|dunkel|noir|sombre|negro|oscuro|nero|scuro", "#33312f"),
-    "blue": ("blue|navy|blau(?:en?|er)?|bleue?|azul|blu|azzurro", "#8fa6bb"),
-    "green": ("green|sage|mint|olive|grün(?:en?|er)?|salbei|verte?|verde|salvia", "#a3b097"),
-    "yellow": ("yellow|mustard|gelb(?:en?|er)?|senf|jaune|amarillo|giallo", "#dcbb6f"),
-    "orange": ("orange|terracotta|apricot|terrakotta|naranja|arancione", "#cc8a64"),
-    "red": ("red|burgundy|rot(?:en?|er)?|rouge|rojo|rosso", "#a8534a"),
-    "pink": ("pink|rose|blush|rosa", "#e0bdb6"),
+    "grey": (f"gr[ea]y|{_FIRST_HALF}grau(?:e[nrms]?)?|gris|grigio", "#b9b8b6"),
+    "black": ("black|schwarz(?:e[nrms]?)?|noire?|negro|nero", "#33312f"),
+    "blue": (f"blue|navy|{_FIRST_HALF}blau(?:e[nrms]?)?|bleue?|azul|blu|azzurro", "#8fa6bb"),
+    "green": (f"green|sage|mint|olive|{_FIRST_HALF}grün(?:e[nrms]?)?|salbei|verte?|verde|salvia", "#a3b097"),
+    "yellow": (f"yellow|mustard|{_FIRST_HALF}gelb(?:e[nrms]?)?|senf|jaune|amarillo|giallo", "#dcbb6f"),
+    "orange": (f"{_FIRST_HALF}orange|terracotta|apricot|terrakotta|naranja|arancione", "#cc8a64"),
+    "red": (f"red|burgundy|{_FIRST_HALF}rot(?:e[nrms]?)?|rouge|rojo|rosso", "#a8534a"),
+    "pink": (f"pink|rose|blush|{_FIRST_HALF}rosa", "#e0bdb6"),
     "purple": ("purple|lilac|lavender|lila|violett|lavendel|violet|mauve|morado|viola", "#aea1bd"),
-    "brown": ("brown|walnut|braun(?:en?|er)?|brun|marrón|marrone", "#8d6c52"),
+    "brown": (f"brown|walnut|{_FIRST_HALF}braun(?:e[nrms]?)?|brun|marrón|marrone", "#8d6c52"),
 }
+# Alone, a word for dark asks for black; beside a colour, both kinds make it darker or lighter.
+DARK_WORDS = r"dark|deep|dunk(?:el|l)\w*|foncée?|sombre|oscur[oa]|scur[oa]"
+LIGHT_WORDS = r"light|pale|pastel|hell\w*|blass\w*|zart\w*|claire?|pâle|clar[oa]|chiar[oa]"
+BESIDE = 8  # characters before and after a colour in which such a word is sought
+SHADE_SHARE = 0.4  # of black or white that a darker or lighter colour has
 MAX_TEXT = 2000  # characters that are read
 
 
@@ -84,13 +95,28 @@ def _read(text: str) -> SceneWish:
         (m.start(), theme, m["word"]) for theme, p in themes for m in p.finditer(text) if not m["no"]
     )
     named = sorted(
-        (m.start(), code, m["word"]) for code, p in colours for m in p.finditer(text) if not m["no"]
+        (m.start(), _shaded(code, text, m), m["word"])
+        for code, p in colours
+        for m in p.finditer(text)
+        if not m["no"]
     )
+    if not named and (dark := _pattern(DARK_WORDS).search(text)) and not dark["no"]:
+        named = [(dark.start(), COLOUR_WORDS["black"][1], dark["word"])]
     return SceneWish(
         themes=tuple(dict.fromkeys(theme for _, theme, _ in places)),
         colour=named[0][1] if named else "",
         words=tuple(dict.fromkeys(word.casefold() for *_, word in sorted([*places, *named[:1]]))),
     )
+
+
+def _shaded(code: str, text: str, found: re.Match[str]) -> str:
+    """Return a colour, darker or lighter where a word beside it, or its own first half, says so."""
+    around = text[max(0, found.start("word") - BESIDE) : found.end("word") + BESIDE]
+    for words, target in ((DARK_WORDS, 0), (LIGHT_WORDS, 255)):
+        if re.search(rf"\b(?:{words})\b", around, re.IGNORECASE):
+            parts = (int(code[at : at + 2], 16) for at in (1, 3, 5))
+            return "#" + "".join(f"{round(part + SHADE_SHARE * (target - part)):02x}" for part in parts)
+    return code
 
 
 @cache

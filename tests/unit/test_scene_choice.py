@@ -102,6 +102,14 @@ def test_every_pose_has_sets_for_every_size_and_every_slot_another() -> None:
         ("no kitchen, without marble", SceneWish()),
         ("keine Küche", SceneWish()),
         ("a happy mood", SceneWish()),
+        ("auf einem Podest, salbeigrün", SceneWish(themes=("plinth",), colour="#a3b097")),
+        ("weinrote Wand", SceneWish(themes=("plaster",), colour="#a8534a")),
+        ("natural light, bread (Brot)", SceneWish()),
+        ("dark room, blue", SceneWish(colour="#8fa6bb", words=("blue",))),
+        ("dark blue", SceneWish(colour="#566470", words=("blue",))),
+        ("hellblau", SceneWish(colour="#bccad6", words=("hellblau",))),
+        ("bleu clair", SceneWish(colour="#bccad6", words=("bleu",))),
+        ("ein dunkler Raum", SceneWish(colour="#33312f", words=("dunkler",))),
     ],
 )
 def test_words_are_read_in_several_languages(prompt: str, wish: SceneWish) -> None:
@@ -136,6 +144,14 @@ def test_a_prompt_chooses_the_set_and_the_report_says_so() -> None:
     assert codes(found) == [] and found.facts["set"] == "plinth"
     seen = {plan(name="mug", wish=read_scene_words("marble"), slot=slot).chosen.name for slot in (1, 2, 3)}
     assert seen == {"marble top", "kitchen counter"}
+
+
+def test_a_colour_alone_chooses_sets_that_can_have_it() -> None:
+    for name, slot in ((n, s) for n in ("cactus", "mug", "sofa", "XJ-9000") for s in (1, 2, 3)):
+        found = plan(name=name, slot=slot, wish=read_scene_words("in front of a red wall"))
+        assert found.is_wish_followed and codes(found) == []
+        red, green, blue = found.colour
+        assert red > 2 * max(green, blue)
 
 
 @pytest.mark.issue("rendition.prompt_ignored")

@@ -30,6 +30,7 @@ LIGHT_STRIDE, MIN_SOLID, MIN_LIT_PIXELS = (
     20,
 )  # the product's own light is read from some opaque pixels
 MIN_SHADING = 6.0  # of 255: a smaller difference between the product's sides says nothing about its light
+COLOURLESS_WALLS = ("window", "garden")  # whose colour nobody can wish
 MIN_FRAME_RATIO = 0.97  # a product that is cut off at both sides must be about as wide as the picture
 
 
@@ -117,13 +118,15 @@ def plan_scene(cutout: Cutout, facts: SceneFacts) -> ScenePlan:
     longest = max(right - left, bottom - top) * m_per_px if size_from else None
     wished = _wished(_suiting(finding, longest or GUESSED_M), facts.wish)
     listed = wished or _listed(_suiting(finding, longest), usual, facts.variety)
+    if facts.wish.colour and not wished:
+        listed = [s for s in listed if s.wall not in COLOURLESS_WALLS] or listed
     rounds, number = divmod(facts.slot - 1, len(listed))
     chosen = listed[number]
     lit_from = lit_side(cutout) if facts.elevation_deg is None else 0
     mood_light = facts.palette.light if facts.palette else 0
     light = mood_light or lit_from or (-chosen.light if rounds % 2 else chosen.light)
     chosen = replace(chosen, light=light)
-    is_colour_used = bool(facts.wish.colour) and chosen.wall not in ("window", "garden")
+    is_colour_used = bool(facts.wish.colour) and chosen.wall not in COLOURLESS_WALLS
     return ScenePlan(
         chosen=chosen,
         finding=finding,
