@@ -104,7 +104,9 @@ def test_the_command_prints_the_documented_keys(tmp_path: Path) -> None:
     options = ["--pictures", str(tmp_path), "--net", "none", "--out", str(tmp_path / "o.glb"), "--json"]
     ran = CliRunner().invoke(build, [*options, *size])
     assert ran.exit_code == 0
-    assert json.loads(ran.output)["pictures"] == {"0.png": "front", "1.png": "right"}
+    answer = json.loads(ran.output)
+    assert answer["pictures"] == {"0.png": "front", "1.png": "right"}
+    assert answer["confidence"] < 0.5 and "was guessed" in ran.output  # sides are often taken for others
     keys = documented("build", "From any input") | documented("build", "From unnamed pictures")
     assert printed(ran.output) == keys
 

@@ -62,7 +62,8 @@ def _build_pictures(
         listed = ", ".join(f"{name}: {kind}" for name, kind in taken_for.items())
         message = f"No picture shows the whole product from a side ({listed or 'there is none'})."
         raise InputError("source.missing_view", message)
-    return build_model(found.cutouts, size, words, **options), {"pictures": taken_for}
+    built = build_model(found.cutouts, size, words, are_sides_guessed=True, **options)
+    return built, {"pictures": taken_for}
 
 
 # By the option that names the folder.
