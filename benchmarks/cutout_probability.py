@@ -152,8 +152,7 @@ def cross_validated(rows: Sequence[Row], fold_of: Callable[[Row], str]) -> list[
     for row in rows:
         weights, intercept, _ = fit([r for r in rows if fold_of(r) != fold_of(row)])
         probability = float(1 / (1 + np.exp(-(_features([row])[0] @ weights + intercept))))
-        halvings = row.evidence.is_disputed + row.lost_print
-        found.append(probability * DISPUTED_FACTOR**halvings)
+        found.append(probability * DISPUTED_FACTOR ** (row.evidence.flaws + row.lost_print))
     return found
 
 

@@ -119,6 +119,12 @@ def test_a_person_who_wears_the_product() -> None:
         assert "source.person" in {i.code for i in source_issues(photo, worn, "front")}
         without = source_issues(photo, worn, "front", ImagingRules(net="none"))
         assert "source.person" not in {i.code for i in without}
+        in_parts = mask.copy()
+        in_parts[262:270] = 0  # the head is apart
+        parts = replace(worn, alpha=in_parts)
+        assert "source.several_objects" not in {i.code for i in source_issues(photo, parts, "front")}
+        without = source_issues(photo, parts, "front", ImagingRules(net="none"))
+        assert "source.several_objects" in {i.code for i in without}
     green, mask = drawn_person((60, 170, 90))  # a figure
     assert not shows_person(green, replace(cut_out(green), alpha=mask))
 

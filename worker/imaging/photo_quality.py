@@ -72,7 +72,9 @@ def source_issues(
             limit=f"{MAX_BLUR_PX:g} px",
         )
     yield from _exposure(photo, cutout, view)
-    objects = count_objects(photo, cutout)
+    is_person = (imaging is None or imaging.net != NO_NET) and shows_person(photo, cutout)
+    # a mask that lost hair or a sleeve has a person in several parts
+    objects = 1 if is_person else count_objects(photo, cutout)
     if objects > 1:
         yield issue(
             "source.several_objects",
@@ -81,7 +83,7 @@ def source_issues(
             measured=objects,
             limit=1,
         )
-    yield from _company(photo, cutout, view, is_net_wanted=imaging is None or imaging.net != NO_NET)
+    yield from _company(photo, cutout, view, is_person=is_person)
     if photo.alpha is None and not cutout.net and cutout.busy_share > MAX_BUSY_SHARE:
         yield issue(
             "source.background_busy",
@@ -92,10 +94,10 @@ def source_issues(
         )
 
 
-def _company(photo: Photo, cutout: Cutout, view: str, *, is_net_wanted: bool) -> Iterator[Issue]:
+def _company(photo: Photo, cutout: Cutout, view: str, *, is_person: bool) -> Iterator[Issue]:
     """Yield an issue for a person and for a mirror image, which a cut-out may hold with the product."""
     pointer = f"/images/{view}"
-    if is_net_wanted and shows_person(photo, cutout):
+    if is_person:
         message = f"{view}: the cut-out holds a person, or a part of one, with the product."
         yield issue("source.person", message, pointer=pointer)
     if has_mirror_image(photo, cutout):
