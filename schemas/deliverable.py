@@ -12,6 +12,7 @@ from dam_connector.domain.rules import (
     CAMERAS,
     DRACO,
     FRAME_COUNTS,
+    LOCAL,
     MESHOPT,
     PHOTO,
     PLAIN,
@@ -57,6 +58,13 @@ class WhenSchema(Schema):
     max_usd = StrictFloat(
         validate=validate.Range(0, 1000),
         metadata={"description": "Only if a task costs at most so many USD by the price list."},
+    )
+    min_forecast = StrictFloat(
+        validate=validate.Range(0, 1),
+        metadata={
+            "description": "Only if our own model of the product will be good with at least this probability; "
+            "for `local` in models. docs/providers.md says how the forecast is made."
+        },
     )
 
 
@@ -312,6 +320,19 @@ class DeliverableSchema(Schema):
         for name in data.get("when", {}):
             if name not in data.get("generator", ("local",)):
                 raise ValidationError({"when": {name: ["it is not one of this deliverable's generators"]}})
+
+    @validates_schema(skip_on_field_errors=True)
+    def forecasts_are_of_our_own_models(self, data: dict[str, Any], **_: object) -> None:
+        for name, when in data.get("when", {}).items():
+            if "min_forecast" not in when:
+                continue
+            if data["kind"] != "model":
+                problem = "this is for models; leave it out, a rendition has no forecast"
+            elif name != LOCAL:
+                problem = "the forecast is of our own models; put it under `local`"
+            else:
+                continue
+            raise ValidationError({"when": {name: {"min_forecast": [problem]}}})
 
     @validates_schema(skip_on_field_errors=True)
     def keys_fit_each_other(self, data: dict[str, Any], **_: object) -> None:
