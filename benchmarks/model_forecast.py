@@ -1,13 +1,13 @@
 """Forecast of models: weights, how far to trust them, and the table of the kinds.
 
-`--rows FILE` are the rows of benchmarks/model_confidence.py. `--bench DIR ... --sizeless FILE` makes and scores
-the same products with their height alone, and appends what FILE lacks; `--sizeless FILE` alone reads it. A model
-is good if its envelope IoU is at least .85, its silhouettes from unseen views at least .90, and its surface
-within .9 % of the diagonal; colour is not counted. `--write` writes the weights into
+`--rows FILE` are the rows of benchmarks/model_confidence.py. `--bench DIR ... --sizeless FILE` makes and
+scores the same products with their height alone, and appends what FILE lacks; `--sizeless FILE` alone reads
+it. A model is good if its envelope IoU is at least .85, its silhouettes from unseen views at least .90, and
+its surface within .9 % of the diagonal; colour is not counted. `--write` writes the weights into
 dam_connector/domain/model_forecast_weights.py.
 
-The weights are a logistic regression with a penalty, so that a kind of which little is known stays near the mean
-of all. Spins and walks are too few to fit: their counts are shrunk towards the mean of all rows.
+The weights are a logistic regression with a penalty, so that a kind of which little is known stays near the
+mean of all. Spins and walks are too few to fit: their counts are shrunk towards the mean of all rows.
 """
 
 import argparse
@@ -113,7 +113,7 @@ def forecasts(weights: F64, rows: Sequence[Row]) -> F64:
 def cross_validated(
     rows: Sequence[Row], sizeless: Sequence[Row], fold_of: Callable[[Row], str]
 ) -> tuple[F64, F64]:
-    """Return the forecast of each of the rows, and the share of good models in them, both without its fold."""
+    """Return the forecast of each of the rows, and the share of good ones, both without its fold."""
     folds, found, base = np.array([fold_of(r) for r in rows]), np.zeros(len(rows)), np.zeros(len(rows))
     for fold in set(folds):
         others = [r for r in rows if fold_of(r) != fold]
@@ -127,9 +127,8 @@ def trust(rows: Sequence[Row], found: F64, base: F64) -> list[str]:
     """Return lines that say how far to trust the forecast."""
     good = _good(rows)
     brier = [((p - good) ** 2).mean() for p in (found, base)]
-    lines = [
-        f"good {good.sum():.0f} of {len(good)}; Brier score {brier[0]:.3f}, of the base rate {brier[1]:.3f}"
-    ]
+    scores = f"Brier score {brier[0]:.3f}, of the base rate {brier[1]:.3f}"
+    lines = [f"good {good.sum():.0f} of {len(good)}; {scores}"]
     for limit in LIMITS:
         passed = found >= limit
         lines.append(f"at {limit}: {good[passed].sum():.0f} good of {passed.sum()} that pass")

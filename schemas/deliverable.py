@@ -12,7 +12,6 @@ from dam_connector.domain.rules import (
     CAMERAS,
     DRACO,
     FRAME_COUNTS,
-    LOCAL,
     MESHOPT,
     PHOTO,
     PLAIN,
@@ -25,6 +24,7 @@ from dam_connector.domain.rules import (
 )
 from dam_connector.domain.run import RunKind
 from schemas.common import CATEGORY, NOT_EMPTY, SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
+from schemas.generator_conditions import WhenSchema, misplaced_forecasts
 from schemas.motion_rules import motion_contradictions
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
@@ -40,32 +40,6 @@ _CAMERA = validate.Regexp(
     rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$",
     error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"',
 )
-
-
-class WhenSchema(Schema):
-    """When a generator may make a deliverable."""
-
-    categories = fields.List(
-        fields.String(validate=CATEGORY),
-        validate=NOT_EMPTY,
-        metadata={"description": "Only for these categories, whatever their case; all when absent."},
-    )
-    min_views = fields.Integer(
-        strict=True,
-        validate=validate.Range(1, 7),
-        metadata={"description": "Only if the product has usable photos of at least so many views."},
-    )
-    max_usd = StrictFloat(
-        validate=validate.Range(0, 1000),
-        metadata={"description": "Only if a task costs at most so many USD by the price list."},
-    )
-    min_forecast = StrictFloat(
-        validate=validate.Range(0, 1),
-        metadata={
-            "description": "Only if our own model of the product will be good with at least this probability; "
-            "for `local` in models. docs/providers.md says how the forecast is made."
-        },
-    )
 
 
 class WebBudgetSchema(Schema):
@@ -323,15 +297,7 @@ class DeliverableSchema(Schema):
 
     @validates_schema(skip_on_field_errors=True)
     def forecasts_are_of_our_own_models(self, data: dict[str, Any], **_: object) -> None:
-        for name, when in data.get("when", {}).items():
-            if "min_forecast" not in when:
-                continue
-            if data["kind"] != "model":
-                problem = "this is for models; leave it out, a rendition has no forecast"
-            elif name != LOCAL:
-                problem = "the forecast is of our own models; put it under `local`"
-            else:
-                continue
+        for name, problem in misplaced_forecasts(data):
             raise ValidationError({"when": {name: {"min_forecast": [problem]}}})
 
     @validates_schema(skip_on_field_errors=True)

@@ -75,8 +75,8 @@ def _forecast_notes(d: Deliverable) -> Iterator[str]:
     least = d.when[LOCAL].min_forecast if LOCAL in d.when else 0.0
     if least and d.generator[-1] == LOCAL:
         yield (
-            f"when/local/min_forecast: no generator follows local: no model is made below a forecast of "
-            f"{least:g}, and the product says what would help; name a provider under `generator` to have it made"
+            f"when/local/min_forecast: no generator follows local: below a forecast of {least:g} no model "
+            "is made, and the product says what would help; name a provider to have it made"
         )
     if least > MAX_FORECAST:
         yield (

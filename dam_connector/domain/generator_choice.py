@@ -22,7 +22,7 @@ class GeneratorChoice:
 
     @property
     def refusal(self) -> str:
-        """Return why our own code makes no model, and what would help; empty where the forecast is no reason."""
+        """Return why our own code makes no model, and what would help; empty: not for the forecast."""
         if not self.left_out:
             return ""
         return (

@@ -102,7 +102,7 @@ def _has_scale(size: Dimensions, views: Collection[View]) -> bool:
 
 
 def _lacks_size(size: Dimensions, views: Collection[View]) -> bool:
-    """Return whether a dimension is a guess: not known, and not given by the proportions of straight photos."""
+    """Return whether a dimension is a guess: not known, nor given by the proportions of straight photos."""
     has_depth = bool(size.depth_m or {View.LEFT, View.RIGHT, View.TOP} & set(views))
     is_straight = bool({View.FRONT, View.BACK} & set(views))
     return not size.complete and not (_has_scale(size, views) and has_depth and is_straight)

@@ -24,43 +24,47 @@ class ProductKind(StrEnum):
 
 WORDS: Mapping[ProductKind, str] = {
     ProductKind.ROUND: "drinkware|trinkgefäße?|bottles?|flaschen?|bouteilles?|botellas?|bottigli[ae]|vases?|"
-    "vasen|jarr[oó]n(?:es)?|florer[oa]s?|vasos?|vas[oi]|mugs?|cups?|tassen?|becher|tasses?|tazas?|tazz[ae]|"
-    "tumblers?|goblets?|(?:wine|drinking) glass(?:es)?|weinglas|trinkglas|gläser|verres?|bicchier[ei]|bowls?|"
-    "schalen?|schüsseln?|saladiers?|cuencos?|ciotol[ae]|plates?|teller|assiettes?|platos?|piatt[oi]|jars?|"
-    "canisters?|cans?|tins?|dosen?|pots?|töpfe|topf|ollas?|pentol[ae]|candles?|candle ?holders?|candlesticks?|"
-    "kerzen(?:halter|ständer)?|bougies?|bougeoirs?|portavelas|velas?|candel[ae]|portacandel[ae]|planters?|"
-    "macetas?|maceteros?|balls?|bälle|balles?|ballons?|pelotas?|pall[ae]|thermos|urns?|buckets?|eimer|seaux?",
+    "vasen|jarr[oó]n(?:es)?|florer[oa]s?|vasos?|vas[oi]|mugs?|cups?|tassen?|becher|tasses?|tazas?|"
+    "tazz[ae]|tumblers?|goblets?|(?:wine|drinking) glass(?:es)?|weinglas|trinkglas|gläser|verres?|"
+    "bicchier[ei]|bowls?|schalen?|schüsseln?|saladiers?|cuencos?|ciotol[ae]|plates?|teller|"
+    "assiettes?|platos?|piatt[oi]|jars?|canisters?|cans?|tins?|dosen?|pots?|töpfe|topf|ollas?|"
+    "pentol[ae]|candles?|candle ?holders?|candlesticks?|kerzen(?:halter|ständer)?|bougies?|"
+    "bougeoirs?|portavelas|velas?|candel[ae]|portacandel[ae]|planters?|macetas?|maceteros?|balls?|"
+    "bälle|balles?|ballons?|pelotas?|pall[ae]|thermos|urns?|buckets?|eimer|seaux?",
     ProductKind.BOX: "storage|aufbewahrung|rangement|almacenaje|cabinets?|drawers?|dressers?|sideboards?|"
-    "wardrobes?|bookcases?|bookshel(?:f|ves)|shel(?:f|ves)|shelving|cupboards?|nightstands?|lockers?|crates?|"
-    "box(?:es)?|chests?|trunks?|schränke?|schrank|kommoden?|regale?|truhen?|kisten?|schachteln?|kartons?|"
-    "nachttische?|armoires?|commodes?|étagères?|bibliothèques?|buffets?|coffres?|boîtes?|chevets?|armarios?|"
-    "cómodas?|estanter[ií]as?|aparador(?:es)?|cajas?|baúl(?:es)?|armadi?o?|cassettier[ae]|scaffal[ei]|"
-    "libreri[ae]|credenz[ae]|scatol[ae]|comodin[oi]|speakers?|lautsprecher|enceintes?|altavo(?:z|ces)|"
-    "altoparlant[ei]|radios?|boom ?box(?:es)?|microwaves?|mikrowellen?|ovens?|backöfen|backofen|"
-    "refrigerators?|toasters?|books?|bücher|buch|livres?|libr[oi]s?",
+    "wardrobes?|bookcases?|bookshel(?:f|ves)|shel(?:f|ves)|shelving|cupboards?|nightstands?|lockers?|"
+    "crates?|box(?:es)?|chests?|trunks?|schränke?|schrank|kommoden?|regale?|truhen?|kisten?|"
+    "schachteln?|kartons?|nachttische?|armoires?|commodes?|étagères?|bibliothèques?|buffets?|"
+    "coffres?|boîtes?|chevets?|armarios?|cómodas?|estanter[ií]as?|aparador(?:es)?|cajas?|baúl(?:es)?|"
+    "armadi?o?|cassettier[ae]|scaffal[ei]|libreri[ae]|credenz[ae]|scatol[ae]|comodin[oi]|speakers?|"
+    "lautsprecher|enceintes?|altavo(?:z|ces)|altoparlant[ei]|radios?|boom ?box(?:es)?|microwaves?|"
+    "mikrowellen?|ovens?|backöfen|backofen|refrigerators?|toasters?|books?|bücher|buch|livres?|"
+    "libr[oi]s?",
     ProductKind.SEAT: "chairs?|armchairs?|stools?|sofas?|couch(?:es)?|bench(?:es)?|seats?|seating|loveseats?|"
-    "recliners?|ottomans?|stühle?|stuhl|sessel|hocker|bänke|bank|chaises?|fauteuils?|canapés?|tabourets?|"
-    "bancs?|banquettes?|poufs?|sillas?|sill[oó]n(?:es)?|sofás?|taburetes?|bancos?|butacas?|sedi[ae]|"
-    "poltron[ae]|divan[oi]|sgabell[oi]|panc[ah]e?|panchin[ae]",
+    "recliners?|ottomans?|stühle?|stuhl|sessel|hocker|bänke|bank|chaises?|fauteuils?|canapés?|"
+    "tabourets?|bancs?|banquettes?|poufs?|sillas?|sill[oó]n(?:es)?|sofás?|taburetes?|bancos?|"
+    "butacas?|sedi[ae]|poltron[ae]|divan[oi]|sgabell[oi]|panc[ah]e?|panchin[ae]",
     ProductKind.TABLE: "tables?|desks?|tische?|bureaux?|bureau|mesas?|mesitas?|escritorios?|tavol[oi]|"
     "tavolin[oi]|scrivani[ae]|consoles?|konsolen?",
     ProductKind.THIN: "lighting|beleuchtung|luminaires?|iluminación|illuminazione|lamps?|lights?|lampen?|"
-    "leuchten?|lampes?|lampadaires?|suspensions?|lámparas?|lampad[ae]|chandeliers?|pendants?|sconces?|"
-    "rac(?:k|qu)ets?|schläger|raquettes?|raquetas?|racchett[ae]|guitars?|gitarren?|guitares?|guitarras?|"
-    "chitarr[ae]|violins?|geigen?|violons?|bikes?|bicycles?|fahrrad|fahrräder|vélos?|bicicletas?|biciclett[ae]|"
-    "ladders?|leitern?|échelles?|escaleras?|racks?|ständer|garderoben?|tripods?|stative?|easels?|hangers?|"
-    "umbrellas?|parasols?|schirme?|sombrillas?|ombrellon[ei]|sunglasses|eyeglasses|eyewear|brillen?|lunettes|"
-    "gafas|occhiali|fans?|ventilator(?:en)?|ventilateurs?|ventilador(?:es)?|cutlery|besteck|couverts|cubiertos|"
-    "posate|fork|forks|spoons?",
+    "leuchten?|lampes?|lampadaires?|suspensions?|lámparas?|lampad[ae]|chandeliers?|pendants?|"
+    "sconces?|rac(?:k|qu)ets?|schläger|raquettes?|raquetas?|racchett[ae]|guitars?|gitarren?|"
+    "guitares?|guitarras?|chitarr[ae]|violins?|geigen?|violons?|bikes?|bicycles?|fahrrad|fahrräder|"
+    "vélos?|bicicletas?|biciclett[ae]|ladders?|leitern?|échelles?|escaleras?|racks?|ständer|"
+    "garderoben?|tripods?|stative?|easels?|hangers?|umbrellas?|parasols?|schirme?|sombrillas?|"
+    "ombrellon[ei]|sunglasses|eyeglasses|eyewear|brillen?|lunettes|gafas|occhiali|fans?|"
+    "ventilator(?:en)?|ventilateurs?|ventilador(?:es)?|cutlery|besteck|couverts|cubiertos|posate|"
+    "fork|forks|spoons?",
     ProductKind.SOFT: "bags?|handbags?|backpacks?|purses?|taschen?|rucks[aä]cke?|sacs?|bolsos?|mochilas?|"
-    "bors[ae]|zain[oi]|shoes?|sneakers?|boots?|sandals?|footwear|schuhe?|stiefel|chaussures?|zapat\\w+|"
-    "scarp[ae]|plants?|pflanzen?|plantes?|plantas?|piant[ae]|flowers?|blumen?|fleurs?|flores|fiori|cushions?|"
-    "pillows?|kissen|coussins?|coj[ií]n(?:es)?|cuscin[oi]|beds?|betten|bett|lits?|camas?|lett[oi]|"
-    "matt?ress(?:es)?|matratzen?|matelas|colch[oó]n(?:es)?|materass[oi]|clothing|kleidung|dress(?:es)?|"
-    "jackets?|jacken?|shirts?|hats?|caps?|toys?|spielzeug|jouets?|juguetes?|giocattol[oi]|baskets?|körbe|korb|"
-    "paniers?|cestas?|cest[oi]|watering cans?|gie(?:ß|ss)kannen?|arrosoirs?|regaderas?|annaffiato[io]|"
-    "tea ?pots?|kettles?|kannen?|théières?|teteras?|teier[ae]|(?:frying )?pans?|pfannen?|poêles?|sart[eé]n(?:es)?|"
-    "padell[ae]|blankets?|decken?|towels?|handtücher|handtuch|curtains?|vorhänge|vorhang|power ?banks?",
+    "bors[ae]|zain[oi]|shoes?|sneakers?|boots?|sandals?|footwear|schuhe?|stiefel|chaussures?|"
+    "zapat\\w+|scarp[ae]|plants?|pflanzen?|plantes?|plantas?|piant[ae]|flowers?|blumen?|fleurs?|"
+    "flores|fiori|cushions?|pillows?|kissen|coussins?|coj[ií]n(?:es)?|cuscin[oi]|beds?|betten|bett|"
+    "lits?|camas?|lett[oi]|matt?ress(?:es)?|matratzen?|matelas|colch[oó]n(?:es)?|materass[oi]|"
+    "clothing|kleidung|dress(?:es)?|jackets?|jacken?|shirts?|hats?|caps?|toys?|spielzeug|jouets?|"
+    "juguetes?|giocattol[oi]|baskets?|körbe|korb|paniers?|cestas?|cest[oi]|watering cans?|gie(?:ß|"
+    "ss)kannen?|arrosoirs?|regaderas?|annaffiato[io]|tea ?pots?|kettles?|kannen?|théières?|teteras?|"
+    "teier[ae]|(?:frying )?pans?|pfannen?|poêles?|sart[eé]n(?:es)?|padell[ae]|blankets?|decken?|"
+    "towels?|handtücher|handtuch|curtains?|vorhänge|vorhang|power ?banks?",
 }
 MIN_TAIL = 4  # letters of a known word at the end of a longer one, e.g. "stuhl" in "Küchenstuhl"
 # What follows says what a thing is for, or has: "lampe de bureau", "chair with cushion", "table, oak".
@@ -87,7 +91,7 @@ def _kind(*texts: str) -> ProductKind:
 
 
 def _last_known(text: str) -> ProductKind | None:
-    """Return the kind that the last known word of a text names; a longer word decides before a shorter one."""
+    """Return the kind that the last known word of a text names; of two that end there, the longer."""
     found = [
         (
             match.end(),

@@ -130,13 +130,14 @@ def test_a_model_from_elsewhere_has_no_forecast(
 
 @pytest.fixture
 def preview(services: Services, photos: PhotoServer, tmp_path: Path) -> Callable[[], BatchPreview]:
-    """The check of a sheet with a vase from four sides, a folding chair, and a chair that brings its model."""
+    """The check of a sheet: a vase from three sides, a folding chair, and a stool that brings its model."""
     photos.files["a.jpg"] = picture()
     photos.files["a.glb"] = write_glb(ball(3.0), "elsewhere")
     url, size = photos.url("a.jpg"), "30,30,30,cm"
     sheet = tmp_path / "s.csv"
     sheet.write_text(
-        "sku,product_name,category,width,height,depth,unit,image_url,image_url_right,image_url_top,model_url\n"
+        "sku,product_name,category,width,height,depth,unit,"
+        "image_url,image_url_right,image_url_top,model_url\n"
         f"V1,Vase,decor,{size},{url},{url},{url},\n"
         f"C1,Folding chair,decor,{size},{url},,,\n"
         f"C2,Bar stool,decor,{size},{url},,,{photos.url('a.glb')}\n"

@@ -194,7 +194,8 @@ def rules_text(generator: Sequence[str], when: object, **deliverable: object) ->
         (
             {"tripo": {"min_forecast": 0.5}},
             {},
-            "/deliverables/0/when/tripo/min_forecast: the forecast is of our own models; put it under `local`",
+            "/deliverables/0/when/tripo/min_forecast: "
+            "the forecast is of our own models; put it under `local`",
         ),
         (
             {"local": {"min_forecast": 0.5}},

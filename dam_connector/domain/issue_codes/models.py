@@ -92,8 +92,9 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "model.forecast": IssueSpec(
         "warning",
-        "No model was made: ours would probably not be good enough for the rules, and no other generator makes it.",
-        "The message says what would help, e.g. photos of other sides. A model that was made elsewhere can be uploaded.",
+        "No model was made: ours would probably not be good enough, and no other generator makes it.",
+        "The message says what would help, e.g. photos of other sides. "
+        "A model that was made elsewhere can be uploaded.",
         admin="Add a provider to `generator` of the deliverable, or lower `min_forecast` under `when`.",
     ),
     "model.low_confidence": IssueSpec(
