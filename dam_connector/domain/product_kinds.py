@@ -14,7 +14,7 @@ class ProductKind(StrEnum):
     """A kind of products that have shapes of one sort."""
 
     ROUND = "round"  # round about an upright axis; a mug's handle does not count
-    BOX = "box"  # flat sides at right angles: storage, speakers, ovens
+    BOX = "box"  # flat sides at right angles: cabinets, shelves, speakers, ovens
     SEAT = "seat"
     TABLE = "table"
     THIN = "thin"  # rods, wires and sheets: lamps, racquets, racks
@@ -31,20 +31,20 @@ WORDS: Mapping[ProductKind, str] = {
     "pentol[ae]|candles?|candle ?holders?|candlesticks?|kerzen(?:halter|ständer)?|bougies?|"
     "bougeoirs?|portavelas|velas?|candel[ae]|portacandel[ae]|planters?|macetas?|maceteros?|balls?|"
     "bälle|balles?|ballons?|pelotas?|pall[ae]|thermos|urns?|buckets?|eimer|seaux?",
-    ProductKind.BOX: "storage|aufbewahrung|rangement|almacenaje|cabinets?|drawers?|dressers?|sideboards?|"
-    "wardrobes?|bookcases?|bookshel(?:f|ves)|shel(?:f|ves)|shelving|cupboards?|nightstands?|lockers?|"
-    "crates?|box(?:es)?|chests?|trunks?|schränke?|schrank|kommoden?|regale?|truhen?|kisten?|"
-    "schachteln?|kartons?|nachttische?|armoires?|commodes?|étagères?|bibliothèques?|buffets?|"
-    "coffres?|boîtes?|chevets?|armarios?|cómodas?|estanter[ií]as?|aparador(?:es)?|cajas?|baúl(?:es)?|"
-    "armadi?o?|cassettier[ae]|scaffal[ei]|libreri[ae]|credenz[ae]|scatol[ae]|comodin[oi]|speakers?|"
-    "lautsprecher|enceintes?|altavo(?:z|ces)|altoparlant[ei]|radios?|boom ?box(?:es)?|microwaves?|"
-    "mikrowellen?|ovens?|backöfen|backofen|refrigerators?|toasters?|books?|bücher|buch|livres?|"
-    "libr[oi]s?",
-    ProductKind.SEAT: "chairs?|armchairs?|stools?|sofas?|couch(?:es)?|bench(?:es)?|seats?|seating|loveseats?|"
-    "recliners?|ottomans?|stühle?|stuhl|sessel|hocker|bänke|bank|chaises?|fauteuils?|canapés?|"
-    "tabourets?|bancs?|banquettes?|poufs?|sillas?|sill[oó]n(?:es)?|sofás?|taburetes?|bancos?|"
-    "butacas?|sedi[ae]|poltron[ae]|divan[oi]|sgabell[oi]|panc[ah]e?|panchin[ae]",
-    ProductKind.TABLE: "tables?|desks?|tische?|bureaux?|bureau|mesas?|mesitas?|escritorios?|tavol[oi]|"
+    ProductKind.BOX: "bookcases?|bookshel(?:f|ves)|shel(?:f|ves)|shelving|regale?|étagères?|"
+    "bibliothèques?|estanter[ií]as?|scaffal[ei]|libreri[ae]|storage|aufbewahrung|rangement|"
+    "almacenaje|cabinets?|drawers?|dressers?|sideboards?|wardrobes?|cupboards?|nightstands?|lockers?|"
+    "crates?|box(?:es)?|chests?|trunks?|schränke?|schrank|kommoden?|truhen?|kisten?|schachteln?|"
+    "kartons?|nachttische?|armoires?|commodes?|buffets?|coffres?|boîtes?|chevets?|armarios?|cómodas?|"
+    "aparador(?:es)?|cajas?|baúl(?:es)?|armadi?o?|cassettier[ae]|credenz[ae]|scatol[ae]|comodin[oi]|"
+    "speakers?|lautsprecher|enceintes?|altavo(?:z|ces)|altoparlant[ei]|radios?|boom ?box(?:es)?|"
+    "microwaves?|mikrowellen?|ovens?|backöfen|backofen|refrigerators?|toasters?|books?|bücher|buch|"
+    "livres?|libr[oi]s?",
+    ProductKind.SEAT: "chairs?|armchairs?|stools?|sofas?|couch(?:es)?|bench(?:es)?|seats?|seating|"
+    "loveseats?|recliners?|ottomans?|stühle?|stuhl|sessel|hocker|bänke|bank|chaises?|fauteuils?|"
+    "canapés?|tabourets?|bancs?|banquettes?|poufs?|sillas?|sill[oó]n(?:es)?|sofás?|taburetes?|"
+    "bancos?|butacas?|sedi[ae]|poltron[ae]|divan[oi]|sgabell[oi]|panc[ah]e?|panchin[ae]",
+    ProductKind.TABLE: r"\btables?|desks?|tische?|bureaux?|bureau|mesas?|mesitas?|escritorios?|tavol[oi]|"
     "tavolin[oi]|scrivani[ae]|consoles?|konsolen?",
     ProductKind.THIN: "lighting|beleuchtung|luminaires?|iluminación|illuminazione|lamps?|lights?|lampen?|"
     "leuchten?|lampes?|lampadaires?|suspensions?|lámparas?|lampad[ae]|chandeliers?|pendants?|"
@@ -52,19 +52,20 @@ WORDS: Mapping[ProductKind, str] = {
     "guitares?|guitarras?|chitarr[ae]|violins?|geigen?|violons?|bikes?|bicycles?|fahrrad|fahrräder|"
     "vélos?|bicicletas?|biciclett[ae]|ladders?|leitern?|échelles?|escaleras?|racks?|ständer|"
     "garderoben?|tripods?|stative?|easels?|hangers?|umbrellas?|parasols?|schirme?|sombrillas?|"
-    "ombrellon[ei]|sunglasses|eyeglasses|eyewear|brillen?|lunettes|gafas|occhiali|fans?|"
-    "ventilator(?:en)?|ventilateurs?|ventilador(?:es)?|cutlery|besteck|couverts|cubiertos|posate|"
-    "fork|forks|spoons?",
+    "ombrellon[ei]|mirrors?|spiegel|miroirs?|espejos?|specchio|sunglasses|eyeglasses|eyewear|"
+    "brillen?|lunettes|gafas|occhiali|fans?|ventilator(?:en)?|ventilateurs?|ventilador(?:es)?|"
+    "cutlery|besteck|couverts|cubiertos|posate|fork|forks|spoons?",
     ProductKind.SOFT: "bags?|handbags?|backpacks?|purses?|taschen?|rucks[aä]cke?|sacs?|bolsos?|mochilas?|"
     "bors[ae]|zain[oi]|shoes?|sneakers?|boots?|sandals?|footwear|schuhe?|stiefel|chaussures?|"
     "zapat\\w+|scarp[ae]|plants?|pflanzen?|plantes?|plantas?|piant[ae]|flowers?|blumen?|fleurs?|"
     "flores|fiori|cushions?|pillows?|kissen|coussins?|coj[ií]n(?:es)?|cuscin[oi]|beds?|betten|bett|"
-    "lits?|camas?|lett[oi]|matt?ress(?:es)?|matratzen?|matelas|colch[oó]n(?:es)?|materass[oi]|"
-    "clothing|kleidung|dress(?:es)?|jackets?|jacken?|shirts?|hats?|caps?|toys?|spielzeug|jouets?|"
-    "juguetes?|giocattol[oi]|baskets?|körbe|korb|paniers?|cestas?|cest[oi]|watering cans?|gie(?:ß|"
-    "ss)kannen?|arrosoirs?|regaderas?|annaffiato[io]|tea ?pots?|kettles?|kannen?|théières?|teteras?|"
-    "teier[ae]|(?:frying )?pans?|pfannen?|poêles?|sart[eé]n(?:es)?|padell[ae]|blankets?|decken?|"
-    "towels?|handtücher|handtuch|curtains?|vorhänge|vorhang|power ?banks?",
+    "lits?|camas?|lett[oi]|matt?ress(?:es)?|bettgestelle?|matratzen?|matelas|colch[oó]n(?:es)?|"
+    "materass[oi]|clothing|kleidung|dress(?:es)?|jackets?|jacken?|shirts?|hats?|caps?|toys?|"
+    "spielzeug|jouets?|juguetes?|giocattol[oi]|baskets?|körbe|korb|paniers?|cestas?|cest[oi]|"
+    "watering cans?|giesskannen?|arrosoirs?|regaderas?|annaffiato[io]|tea ?pots?|kettles?|kannen?|"
+    "théières?|teteras?|teier[ae]|(?:frying )?pans?|skillets?|pfannen?|poêles?|sart[eé]n(?:es)?|"
+    "padell[ae]|rugs?|carpets?|teppiche?|blankets?|decken?|towels?|handtücher|handtuch|curtains?|"
+    "vorhänge|vorhang|power ?banks?",
 }
 MIN_TAIL = 4  # letters of a known word at the end of a longer one, e.g. "stuhl" in "Küchenstuhl"
 # What follows says what a thing is for, or has: "lampe de bureau", "chair with cushion", "table, oak".

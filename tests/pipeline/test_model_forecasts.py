@@ -16,6 +16,7 @@ from dam_connector.usecases import review
 from dam_connector.usecases.batch_preview import BatchPreview
 from dam_connector.usecases.estimates import record_forecast
 from dam_connector.usecases.rules_change import plan_change
+from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import chair, send, versions
 from tests.support import PhotoServer, picture
@@ -90,6 +91,13 @@ def test_with_nobody_left_nothing_is_made_and_the_product_says_what_would_help(
     assert run.error == f"model.forecast: {issue.message}" and issue.limit == "0.5"
     assert f"is {issue.measured}, and the rules ask for 0.5: one view of a seat: seldom good." in run.error
     assert "What would help: a provider, or a model made elsewhere." in run.error
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    rules("local", "gen")
+    plan_runs(services, found.product, found.sources)
+    rounds()
+    assert versions(services)["model"].provenance["generator"] == "gen"
+    found = services.products.get("CH123")
+    assert found is not None and not found.issues  # the model is there now
 
 
 @pytest.mark.usefixtures("nothing_local")
