@@ -60,7 +60,7 @@ BINS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.001)
 
 def measure(benches: Sequence[Path], rows: Path) -> None:
     """Make and score each model that the rows lack, and append it to them."""
-    scorer = _load(benches[0] / "score.py")
+    scorer = load_scorer(benches[0] / "score.py")
     net = find_net(ImagingRules().net)
     done = {(r["model"], r["kind"]) for r in read(rows)} if rows.exists() else set()
     folders = [
@@ -95,7 +95,7 @@ def _made_row(folder: Path, kind: str, net: Any, truth: Any) -> Row:
     return head | {"evidence": asdict(built.evidence) if built.evidence else {}, "score": score}
 
 
-def _load(path: Path) -> Any:
+def load_scorer(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location("bench_score", path)
     if spec is None or spec.loader is None:
         raise SystemExit(f"nothing measured: {path} cannot be read")

@@ -5,6 +5,7 @@ from typing import Any
 
 from marshmallow import INCLUDE, Schema, fields, missing, pre_dump, validate
 
+from dam_connector.domain.model_forecast import FORECASTS, forecast_model
 from dam_connector.domain.product import Product
 from dam_connector.domain.run import RunKind, RunState
 from schemas.common import MomentField
@@ -126,6 +127,17 @@ class ProductRecordOut(Schema):
         return dump_product(product)
 
 
+class ForecastOut(Schema):
+    """The forecast of a model by our own code, before it is made."""
+
+    probability = fields.Float(
+        metadata={"description": "That it will be good; near .2 where little is known."}
+    )
+    verdict = fields.String(validate=validate.OneOf(FORECASTS))
+    reason = fields.String()
+    remedy = fields.String(metadata={"description": "What would help; empty from .5 on."})
+
+
 class ProductOut(Schema):
     """A product as stored."""
 
@@ -146,6 +158,10 @@ class ProductOut(Schema):
             "additionalProperties": {"type": "string"},
             "description": "Addresses of the fetched photos by view.",
         },
+    )
+    forecast = fields.Function(
+        lambda r: ForecastOut().dump(forecast_model(r.product, r.sources)),
+        metadata={"type": "object", "description": "The forecast of a model by our own code."},
     )
     issues = fields.List(fields.Nested(IssueOut))
     flagged = fields.Boolean()
@@ -246,6 +262,9 @@ class RulesEffectOut(Schema):
     all_products = fields.Integer()
     new = fields.Dict(metadata={"description": "Versions made for the first time, by deliverable."})
     anew = fields.Dict(metadata={"description": "Versions made anew, by deliverable."})
+    not_made = fields.Dict(
+        metadata={"description": "Versions for which the rules leave no generator, by deliverable."}
+    )
     published = fields.Dict(metadata={"description": "Live assets that a channel gets, by channel."})
     withdrawn = fields.Dict(metadata={"description": "Live assets that a channel loses, by channel."})
     usd = fields.Float()

@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, validate
 
-from schemas.api import PageArgs
+from schemas.api import ForecastOut, PageArgs
 
 BATCH_STATES = ("running", "paused", "cancelled", "done")  # of `BatchState`
 ROW_STATES = ("waiting", "taken", "unchanged", "makes_nothing", "failed", "cancelled")  # of `RowState`
@@ -62,6 +62,11 @@ class CheckedRowOut(BatchRowOut):
     """A row of a sheet that was checked."""
 
     codes = fields.List(fields.String(), metadata={"description": "Issue codes of the reasons."})
+    forecast = fields.Nested(
+        ForecastOut,
+        allow_none=True,
+        metadata={"description": "Of a good row of which our own code may make a model; else null."},
+    )
 
 
 class PreviewOut(Schema):
@@ -87,6 +92,20 @@ class PreviewOut(Schema):
     )
     billed = fields.Dict(keys=fields.String(), values=fields.Integer(), attribute="billed_counts")
     cost_usd = fields.Float()
+    not_made = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        attribute="not_made_counts",
+        metadata={"description": "Versions that no generator makes by the rules, by deliverable."},
+    )
+    forecasts = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        attribute="forecast_counts",
+        metadata={
+            "description": "Good rows of which our own code may make a model, by the forecast's words."
+        },
+    )
     unchecked_rows = fields.Integer(metadata={"description": "Good rows whose pictures were not checked."})
     generation_s = fields.Float(metadata={"description": "Estimated seconds until all is generated."})
 

@@ -24,6 +24,7 @@ from dam_connector.domain.rules import (
 )
 from dam_connector.domain.run import RunKind
 from schemas.common import CATEGORY, NOT_EMPTY, SLUG, StrictBoolean, StrictFloat, lists_to_tuples, text_field
+from schemas.generator_conditions import WhenSchema, misplaced_forecasts
 from schemas.motion_rules import motion_contradictions
 
 KINDS = {"rendition": RunKind.IMAGE, "model": RunKind.MODEL}
@@ -39,25 +40,6 @@ _CAMERA = validate.Regexp(
     rf"^({'|'.join(CAMERAS)}|-?\d{{1,3}},-?\d{{1,2}})$",
     error=f'use one of {", ".join(CAMERAS)}, or degrees as "35,18"',
 )
-
-
-class WhenSchema(Schema):
-    """When a generator may make a deliverable."""
-
-    categories = fields.List(
-        fields.String(validate=CATEGORY),
-        validate=NOT_EMPTY,
-        metadata={"description": "Only for these categories, whatever their case; all when absent."},
-    )
-    min_views = fields.Integer(
-        strict=True,
-        validate=validate.Range(1, 7),
-        metadata={"description": "Only if the product has usable photos of at least so many views."},
-    )
-    max_usd = StrictFloat(
-        validate=validate.Range(0, 1000),
-        metadata={"description": "Only if a task costs at most so many USD by the price list."},
-    )
 
 
 class WebBudgetSchema(Schema):
@@ -312,6 +294,11 @@ class DeliverableSchema(Schema):
         for name in data.get("when", {}):
             if name not in data.get("generator", ("local",)):
                 raise ValidationError({"when": {name: ["it is not one of this deliverable's generators"]}})
+
+    @validates_schema(skip_on_field_errors=True)
+    def forecasts_are_of_our_own_models(self, data: dict[str, Any], **_: object) -> None:
+        for name, problem in misplaced_forecasts(data):
+            raise ValidationError({"when": {name: {"min_forecast": [problem]}}})
 
     @validates_schema(skip_on_field_errors=True)
     def keys_fit_each_other(self, data: dict[str, Any], **_: object) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import fields
 
 from dam_connector.domain.categories import category_key
+from dam_connector.domain.model_forecast import MAX_FORECAST
 from dam_connector.domain.rules import LOCAL, PHOTO, Deliverable, Motion, Rules
 from dam_connector.domain.run import RunKind
 from schemas.common import json_pointer
@@ -60,12 +61,28 @@ def _of_deliverable(d: Deliverable, rules: Rules) -> Iterator[str]:
         for field in ("prompt", "avoid"):
             if getattr(d, field):
                 yield f"{field}: it has no effect: the generator local reads none"
+    yield from _forecast_notes(d)
     model = rules.deliverable(d.made_from) if d.made_from != PHOTO else None
     if model and model.categories:
         if missing := [c for c in d.categories if not model.is_for_category(c)]:
             yield f"categories: nothing is made for {', '.join(missing)}: {model.name} is not made for them"
         elif not d.categories:
             yield f"categories: it is made for {', '.join(model.categories)} only, as {model.name} is"
+
+
+def _forecast_notes(d: Deliverable) -> Iterator[str]:
+    """Yield remarks on a condition that our own generator must meet before it makes a model."""
+    least = d.when[LOCAL].min_forecast if LOCAL in d.when else 0.0
+    if least and d.generator[-1] == LOCAL:
+        yield (
+            f"when/local/min_forecast: no generator follows local: below a forecast of {least:g} no model "
+            "is made, and the product says what would help; name a provider to have it made"
+        )
+    if least > MAX_FORECAST:
+        yield (
+            f"when/local/min_forecast: no product reaches {least:g}, so local makes no model; "
+            f"the highest forecast is {MAX_FORECAST:g}"
+        )
 
 
 def _repeated(place: str, values: Collection[object]) -> Iterator[str]:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
+from dam_connector.domain.generator_choice import choose_generators
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import named_photos
 from dam_connector.domain.prompts import build_prompt
-from dam_connector.errors import BadOutput, InputError, Refused, Unsupported
+from dam_connector.domain.rules import LOCAL
+from dam_connector.errors import AdapterError, BadOutput, InputError, Refused, Unsupported
 from dam_connector.ports import Provider
 from dam_connector.store.tasks import TaskOrigin, TaskRecord, TaskState
 from dam_connector.usecases.provider_orders import (
@@ -58,7 +60,7 @@ def first_good(
     Raises:
         Park: A provider is at work.
         Refused, Unsupported, BadOutput, InputError: No generator made anything; this is the last one's
-        reason.
+        reason, or that the forecast of our own model is lower than the rules ask for.
     """
     refusal: Exception | None = None
     last = work if has_result else None
@@ -71,8 +73,30 @@ def first_good(
             refusal = error
         work = replace(last or work, task="")
     if last is None:
-        raise refusal or Refused("rules", "generate", "no generator applies to this product")
+        raise _nothing_made(work, refusal)
     return work
+
+
+def _nothing_made(work: Work, refusal: Exception | None) -> Exception:
+    """Return the reason why no generator made anything.
+
+    Args:
+        work: The run's work.
+        refusal: The last generator's reason; None: none applied.
+    """
+    choice = choose_generators(work.deliverable, work.product, work.sources)
+    if choice.left_out and work.generator != LOCAL:
+        if isinstance(refusal, AdapterError):
+            return type(refusal)(refusal.vendor, refusal.operation, f"{refusal.reason}. {choice.refusal}")
+        if refusal is None:
+            return InputError(
+                "model.forecast",
+                choice.refusal,
+                pointer="/images",
+                measured=f"{choice.left_out.probability:.2f}",
+                limit=f"{choice.min_forecast:g}",
+            )
+    return refusal or Refused("rules", "generate", "no generator applies to this product")
 
 
 def remaining_generators(work: Work) -> Iterator[str]:
@@ -80,10 +104,8 @@ def remaining_generators(work: Work) -> Iterator[str]:
 
     Those before the one whose task is under way are left out.
     """
-    deliverable, views = work.deliverable, len(named_photos(work.sources))
-    category = work.product.category
-    names = [name for name in deliverable.generator if deliverable.can_use_generator(name, category, views)]
-    names = list(dict.fromkeys([*filter(None, [work.generator]), *names]))
+    chosen = choose_generators(work.deliverable, work.product, work.sources).names
+    names = list(dict.fromkeys([*filter(None, [work.generator]), *chosen]))
     under_way = work.task.partition(TASK_SEPARATOR)[0]
     yield from names[names.index(under_way) :] if under_way in names else names
 

@@ -1,5 +1,7 @@
 """The preview of a batch for a terminal: as text, and as JSON."""
 
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from dam_connector.store.batch_records import RowState
@@ -7,6 +9,7 @@ from dam_connector.usecases import batch_preview
 
 SHOWN_FAILED_ROWS = 20
 SHOWN_MADE_SKUS = 20
+SHOWN_FORECASTS = 20
 
 
 def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
@@ -25,6 +28,8 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
             else "no cost: the connector makes everything itself"
         )
         lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
+    lines += [f"  {name}: {count} not made" for name, count in preview.not_made_counts.items()]
+    lines += _forecast_lines(preview)
     if preview.unchecked_rows:
         lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
     lines += [f"  note: {note}" for note in preview.notes]
@@ -39,11 +44,30 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
     return lines
 
 
+def _forecast_lines(preview: batch_preview.BatchPreview) -> Iterator[str]:
+    """Yield the forecasts of our own models: how many of each, and the rows whose model needs more."""
+    counts = [f"{count} {verdict}" for verdict, count in preview.forecast_counts.items() if count]
+    if counts:
+        yield f"  forecast of our own models: {', '.join(counts)}"
+    good = [row for row in preview.rows.get(RowState.WAITING, []) if row.line in preview.forecasts]
+    doubtful = [row for row in good if preview.forecasts[row.line].remedy]
+    for row in doubtful[:SHOWN_FORECASTS]:
+        forecast = preview.forecasts[row.line]
+        yield f"  row {row.line} {row.sku}: {forecast.probability:.2f}, {forecast.reason}; {forecast.remedy}"
+
+
 def preview_facts(preview: batch_preview.BatchPreview) -> dict[str, Any]:
     """Return a preview as the JSON that `import --json` prints."""
     return {
         "rows": {s.value: n for s, n in preview.counts.items()},
         "makes": preview.version_counts,
+        "not_made": preview.not_made_counts,
+        "forecasts": preview.forecast_counts,
+        "forecast_rows": [
+            {"row": row.line, "sku": row.sku, **asdict(preview.forecasts[row.line])}
+            for row in preview.rows.get(RowState.WAITING, [])
+            if row.line in preview.forecasts
+        ],
         "notes": list(preview.notes),
         "columns": dict(preview.mapping),
         "failed": [

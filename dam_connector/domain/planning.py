@@ -13,6 +13,7 @@ from dam_connector.domain.rules import (
     LOCAL,
     PHOTO,
     Deliverable,
+    GeneratorCondition,
     ImagingRules,
     NamingRules,
     Rules,
@@ -156,6 +157,11 @@ def _inputs(
     return inputs
 
 
+def condition_in_hash(when: GeneratorCondition) -> dict[str, object]:
+    """Return the fields of a condition that are hashed: the forecast only where it is asked for."""
+    return {name: value for name, value in asdict(when).items() if name != "min_forecast" or value}
+
+
 def _budget_in_hash(budget: WebBudget) -> dict[str, object]:
     """Return the fields of a budget that are hashed: how it is packed only where it is not as it was."""
     usual = WebBudget()
@@ -201,6 +207,8 @@ def input_hash(
         for name, value in asdict(deliverable).items()
         if name not in _FIELDS_NOT_HASHED and (value or name not in HASHED_IF_SET)
     }
+    if deliverable.when:
+        fields["when"] = {name: condition_in_hash(when) for name, when in deliverable.when.items()}
     if deliverable.web_budget:
         fields["web_budget"] = _budget_in_hash(deliverable.web_budget)
     if SHAPE in sources and deliverable.colours:

@@ -69,6 +69,8 @@ class GeneratorCondition:
     categories: tuple[str, ...] = ()  # only for these; empty: for all
     min_views: int = 0  # the product must have photos of so many views
     max_usd: float | None = None  # a task may cost so much; None: any price
+    # Of `local` and models: the forecast must be so high. Hashed only where it is set.
+    min_forecast: float = 0.0
 
 
 DRACO, MESHOPT, WEBP, PLAIN = "draco", "meshopt", "webp", "plain"  # how a GLB is packed
@@ -141,7 +143,7 @@ class Deliverable:
         return not self.categories or is_among(category, self.categories)
 
     def can_use_generator(self, generator: str, category: str, views: int) -> bool:
-        """Return True if a generator may make it, the price aside.
+        """Return True if a generator may make it, price and forecast aside.
 
         Args:
             generator: `local` or the name of a provider connection.

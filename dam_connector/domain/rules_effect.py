@@ -25,6 +25,8 @@ class RulesEffect:
     new: Counter[str] = field(default_factory=Counter)
     # Versions of assets that exist, by deliverable.
     anew: Counter[str] = field(default_factory=Counter)
+    # Versions for which the rules leave no generator, by deliverable.
+    not_made: Counter[str] = field(default_factory=Counter)
     # Live assets that a channel gets, and that it loses, by channel.
     published: Counter[str] = field(default_factory=Counter)
     withdrawn: Counter[str] = field(default_factory=Counter)
@@ -38,7 +40,7 @@ class RulesEffect:
     @property
     def is_nothing(self) -> bool:
         """Return whether there is nothing to do."""
-        return not (self.new or self.anew or self.published or self.withdrawn)
+        return not (self.new or self.anew or self.not_made or self.published or self.withdrawn)
 
     def as_json(self) -> dict[str, Any]:
         """Return the effect as JSON values."""
@@ -50,6 +52,7 @@ class RulesEffect:
             "all_products": self.all_products,
             "new": dict(self.new),
             "anew": dict(self.anew),
+            "not_made": dict(self.not_made),
             "published": dict(self.published),
             "withdrawn": dict(self.withdrawn),
             "usd": round(self.usd, 4),
@@ -71,6 +74,7 @@ def effect_lines(effect: RulesEffect) -> Iterator[str]:
     for counts, words in (
         (effect.anew, "made anew"),
         (effect.new, "made for the first time"),
+        (effect.not_made, "not made, since the rules leave no generator"),
     ):
         if counts:
             yield f"{counts.total()} versions {words}: {_counts(counts)}"

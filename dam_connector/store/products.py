@@ -179,6 +179,17 @@ class Products:
                 )
             )
 
+    def drop_issues(self, sku: str, code: IssueCode) -> None:
+        """Remove the issues of a code from a product: what they say is no longer so."""
+        with self._db.write() as c:
+            query = sa.select(t.c.issues).where(t.c.sku == sku)
+            stored = c.execute(query if self._db.is_sqlite else query.with_for_update()).scalar()
+            left = tuple(found for found in _issues(stored or []) if found.code != code)
+            if stored and len(left) < len(stored):
+                flagged = any(found.severity is Severity.ERROR for found in left)
+                values = {"issues": to_plain(left), "flagged": flagged, "updated_at": self._clock.now()}
+                c.execute(sa.update(t).where(t.c.sku == sku).values(**values))
+
     def without_runs(self) -> list[str]:
         """Return the SKUs of products that could have runs and never had one."""
         has_runs = sa.exists().where(runs.c.sku == t.c.sku)

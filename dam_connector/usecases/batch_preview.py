@@ -8,12 +8,13 @@ from itertools import islice
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import INSPIRATION, Capture
-from dam_connector.domain.rules import LOCAL, Deliverable
+from dam_connector.domain.model_forecast import FORECASTS, ModelForecast
+from dam_connector.domain.product import INSPIRATION, Capture, Product
+from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
-from dam_connector.usecases.estimates import estimate_seconds, first_generator
-from dam_connector.usecases.run_planning import what_is_made
+from dam_connector.usecases.estimates import NOBODY, estimate_seconds, first_generator, own_forecast
+from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
 from schemas.sheet_attributes import attribute_name
@@ -26,6 +27,7 @@ MAX_NAMED_COLUMNS = 12
 MAX_CHECKED_IMAGES = 2000
 IMAGE_CHECK_TIME_S = 20.0  # after which no more images are checked
 IMAGE_CHECK_THREADS = 16
+OWN_GENERATORS = (LOCAL, BROUGHT, RECOLOURED, JOINED)  # nobody bills these
 WHOLE_FILE = "the whole file; copy it again from where it opens"
 
 
@@ -49,6 +51,12 @@ class BatchPreview:
     billed_counts: dict[str, int] = field(default_factory=dict)
     # The price of those, by the providers' price lists.
     cost_usd: float = 0.0
+    # Versions that are not made, since the rules leave no generator, by deliverable.
+    not_made_counts: dict[str, int] = field(default_factory=dict)
+    # Good rows of which our own code may make a model, by the forecast; all words of `FORECASTS`.
+    forecast_counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(FORECASTS, 0))
+    # The forecasts of the rows that are shown, by line.
+    forecasts: dict[int, ModelForecast] = field(default_factory=dict)
     # Good rows whose images were not checked, since there were too many.
     unchecked_rows: int = 0
     # Estimated seconds until all versions are generated.
@@ -64,18 +72,25 @@ class BatchPreview:
         """Return the number of rows."""
         return sum(self.counts.values())
 
-    def add_row(self, row: NewBatchRow) -> None:
-        """Count a row, and keep it if it is among the first of its state."""
+    def add_row(self, row: NewBatchRow, forecast: ModelForecast | None = None) -> None:
+        """Count a row, and keep it if it is among the first of its state; with the forecast of its model."""
         self.counts[row.state] += 1
         shown = self.rows.setdefault(row.state, [])
+        if forecast:
+            self.forecast_counts[forecast.verdict] += 1
         if len(shown) < MAX_SHOWN_ROWS:
             shown.append(row)
+            if forecast:
+                self.forecasts[row.line] = forecast
 
     def add_versions(self, deliverable: Deliverable, generator: str, usd: float) -> None:
         """Count the versions that a row makes of a deliverable; `usd` is the price of one."""
         count, name = deliverable.count, deliverable.name
+        if generator == NOBODY:
+            self.not_made_counts[name] = self.not_made_counts.get(name, 0) + count
+            return
         self.version_counts[name] = self.version_counts.get(name, 0) + count
-        if generator != LOCAL:
+        if generator not in OWN_GENERATORS:
             self.billed_counts[generator] = self.billed_counts.get(generator, 0) + count
             self.cost_usd += count * usd
 
@@ -108,14 +123,27 @@ def preview_batch(
     rows = check_rows(services, sheet, mapping, pictures, facts)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
-            preview.add_row(row)
             if row.state is RowState.WAITING and row.product:
-                made, _ = what_is_made(services, row.product, expected_images(row.product), rules)
-                for deliverable in made:
-                    preview.add_versions(deliverable, *first_generator(services, deliverable, row.product))
+                _add_good_row(services, preview, row, row.product, rules)
+            else:
+                preview.add_row(row)
     preview.unchecked_rows = image_check.unchecked_rows
     preview.generation_s = estimate_seconds(services, preview.version_counts)
     return preview
+
+
+def _add_good_row(
+    services: Services, preview: BatchPreview, row: NewBatchRow, product: Product, rules: Rules
+) -> None:
+    """Count a good row, and the versions that it makes; nothing is rendered from a model that is not made."""
+    pictures = expected_images(product)
+    made, _ = what_is_made(services, product, pictures, rules)
+    preview.add_row(row, own_forecast(made, product, pictures))
+    first = [(each, *first_generator(services, each, product, pictures)) for each in made]
+    absent = {each.name for each, generator, _ in first if generator == NOBODY}
+    absent -= current_models(services, product, rules).keys() if absent else set()
+    for each, generator, usd in first:
+        preview.add_versions(each, NOBODY if each.made_from in absent else generator, usd)
 
 
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:

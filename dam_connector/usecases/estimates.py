@@ -1,13 +1,21 @@
 """Estimates of who generates an asset, at which price, and how long it takes."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
+from dam_connector.domain.generator_choice import choose_generators
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.model_forecast import ModelForecast, forecast_model
 from dam_connector.domain.product import Product
-from dam_connector.domain.rules import BROUGHT, LOCAL, Deliverable
+from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.shapes import SHAPE, claim_rank
 from dam_connector.ports import GenerationRequest
+from dam_connector.store.products import ProductRecord
+from dam_connector.usecases.shared_shapes import shapes_of
 from dam_connector.wiring import Services
 
+NOBODY = ""  # in place of a generator: none makes it
 # CPU-seconds of a run (docs/lab/bulk.md), while there are no measurements of this installation.
 DEFAULT_RUN_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}
 
@@ -32,18 +40,26 @@ def estimate_seconds(
     return total_s / max(1, services.queue.workers("advance_bulk_run"))
 
 
-def first_generator(services: Services, deliverable: Deliverable, product: Product) -> tuple[str, float]:
+def first_generator(
+    services: Services, deliverable: Deliverable, product: Product, pictures: Collection[str]
+) -> tuple[str, float]:
     """Return the generator that is asked first for an asset, and its price.
 
+    Args:
+        services: the services.
+        deliverable: what is to be made.
+        product: the product's record.
+        pictures: the keys of what it is made from, e.g. of `expected_images`.
+
     Returns:
-        `local`, `brought` or a provider's name, and USD by the provider's price list.
+        `local`, `brought`, `recoloured`, `joined` or a provider's name, and USD by the provider's price list;
+        `NOBODY` where the rules leave no generator, so that nothing is made.
     """
-    if deliverable.kind is RunKind.MODEL and product.model_url:
+    if deliverable.kind is RunKind.MODEL and (product.model_url or BROUGHT_MODEL in pictures):
         return BROUGHT, 0.0
-    views = max(len(product.images), product.has_capture)  # its first picture shows the front
-    for name in deliverable.generator:
-        if not deliverable.can_use_generator(name, product.category, views):
-            continue
+    if SHAPE in pictures or deliverable.is_joined:
+        return JOINED if deliverable.is_joined else RECOLOURED, 0.0
+    for name in choose_generators(deliverable, product, pictures).names:
         if name == LOCAL:
             usd = 0.0
         else:
@@ -52,4 +68,27 @@ def first_generator(services: Services, deliverable: Deliverable, product: Produ
         max_usd = deliverable.when[name].max_usd if name in deliverable.when else None
         if max_usd is None or usd <= max_usd:
             return name, usd
-    return LOCAL, 0.0
+    return NOBODY, 0.0
+
+
+def own_forecast(
+    deliverables: Iterable[Deliverable], product: Product, pictures: Collection[str]
+) -> ModelForecast | None:
+    """Return the forecast of a product's model by our own code; None where it is made by none of the rules.
+
+    Args:
+        deliverables: what is made of the product.
+        product: the product's record.
+        pictures: the keys of its pictures.
+    """
+    is_ours = any(d.kind is RunKind.MODEL and LOCAL in d.generator and not d.is_joined for d in deliverables)
+    has_photos = claim_rank(product, dict.fromkeys(pictures, Sha256(""))) == 1
+    return forecast_model(product, pictures) if is_ours and has_photos else None
+
+
+def record_forecast(services: Services, record: ProductRecord) -> ModelForecast | None:
+    """Return the forecast of a stored product's model; None where our own code makes none from its photos."""
+    product, rules = record.product, services.rules.current()
+    shared = shapes_of(services, product, rules).shared
+    made = [d for d in rules.deliverables if d.is_for_category(product.category) and d.name not in shared]
+    return own_forecast(made, product, record.sources)

@@ -5,7 +5,7 @@ lane of batches, then channels are brought in line. What is left of it is in a n
 a restart.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -24,7 +24,7 @@ from dam_connector.usecases.changed_channels import (
     send_changed_texts,
 )
 from dam_connector.usecases.consistency_checks import check_records, repair_records
-from dam_connector.usecases.estimates import estimate_seconds, first_generator
+from dam_connector.usecases.estimates import NOBODY, estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import can_be_made, needed_runs, plan_runs
 from dam_connector.wiring import Services
 
@@ -106,18 +106,28 @@ def _add_runs(
         same = (run.input_hash, *run.former_hashes, known_input_hash(services, product, run, rules))
         if known in same and deliverable.made_from not in remade:
             continue
+        if _add_price(services, effect, deliverable, product, run.inputs) == NOBODY:
+            effect.not_made[deliverable.name] += 1
+            continue
         remade.add(deliverable.name)
         (effect.anew if known else effect.new)[deliverable.name] += 1
-        _add_price(services, effect, deliverable, product)
 
 
-def _add_price(services: Services, effect: RulesEffect, deliverable: Deliverable, product: Product) -> None:
-    if set(deliverable.generator) == {LOCAL}:
-        return
+def _add_price(
+    services: Services,
+    effect: RulesEffect,
+    deliverable: Deliverable,
+    product: Product,
+    pictures: Collection[str],
+) -> str:
+    """Add the price of a version, and return the generator that is asked first, or `NOBODY`."""
     try:
-        effect.usd += first_generator(services, deliverable, product)[1]
+        generator, usd = first_generator(services, deliverable, product, pictures)
     except ConfigError:
         effect.unpriced |= set(deliverable.generator) - {LOCAL}
+        return LOCAL
+    effect.usd += usd
+    return generator
 
 
 def _channels(rules: Rules, product: Product, deliverable: str) -> set[str]:

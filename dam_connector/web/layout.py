@@ -8,10 +8,12 @@ from dam_connector.domain import report_words
 from dam_connector.domain.comment import MAX_COMMENT_CHARS
 from dam_connector.domain.failure_cause import FailureCause, failure_cause
 from dam_connector.domain.issue import Issue
+from dam_connector.domain.model_forecast import ModelForecast
 from dam_connector.domain.run import OPEN_STATES
 from dam_connector.errors import StorageUnavailable
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import User, UserRole
-from dam_connector.usecases import stages
+from dam_connector.usecases import estimates, stages
 from dam_connector.web import formatting
 from dam_connector.web.request_context import current_user, services
 
@@ -41,6 +43,12 @@ def remedy(found: Issue | FailureCause) -> str:
     """Return the remedy of an issue or a cause for the user; parts of it are for admins alone."""
     user = current_user()
     return found.remedy_for(is_admin=user is not None and user.role.includes(UserRole.ADMIN))
+
+
+@bp.app_template_filter("own_forecast")
+def own_forecast(record: ProductRecord) -> ModelForecast | None:
+    """Return the forecast of a product's model by our own code; None where it makes none."""
+    return estimates.record_forecast(services(), record)
 
 
 @bp.app_context_processor

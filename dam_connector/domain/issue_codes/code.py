@@ -95,6 +95,7 @@ IssueCode = Literal[
     "model.view_recognised",
     "model.view_left_out",
     "model.part_lost",
+    "model.forecast",
     "model.low_confidence",
     "model.below_threshold",
     "model.over_budget",

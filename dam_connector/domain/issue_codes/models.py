@@ -90,6 +90,13 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
         "Compare the model with the photos. Supply larger photos of the thin parts, "
         "or have a provider make this model.",
     ),
+    "model.forecast": IssueSpec(
+        "warning",
+        "No model was made: ours would probably not be good enough, and no other generator makes it.",
+        "The message says what would help, e.g. photos of other sides. "
+        "A model that was made elsewhere can be uploaded.",
+        admin="Add a provider to `generator` of the deliverable, or lower `min_forecast` under `when`.",
+    ),
     "model.low_confidence": IssueSpec(
         "warning",
         "The shape is a guess. The message says why.",

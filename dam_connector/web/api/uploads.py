@@ -89,7 +89,10 @@ def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
         **asdict(preview),
         "header": sheet.header,
         "counts": {state.value: count for state, count in preview.counts.items()},
-        "rows": sorted(rows, key=lambda row: row.line),
+        "rows": [
+            {**asdict(row), "forecast": preview.forecasts.get(row.line)}
+            for row in sorted(rows, key=lambda row: row.line)
+        ],
     }
 
 
