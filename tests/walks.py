@@ -12,7 +12,7 @@ from tests.unit.shapes import as_model
 from tests.unit.true_shapes import Truth
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
-from worker.capture.photo_placing import PlacedPhotos
+from worker.capture.placed_photos import PlacedPhotos
 from worker.modeling.camera import Camera
 from worker.modeling.render import Renderer
 

@@ -140,6 +140,22 @@ def test_ragged_slices_above_a_level_top_are_no_height() -> None:
     assert np.flatnonzero((limited > 0).any((0, 2))).tolist() == list(range(4, 18))
 
 
+def test_small_feet_that_the_record_counts_are_no_scraps() -> None:
+    field = np.full((30, 24, 30), -3, np.float32)
+    field[3:27, 4:19, 3:27] = 3
+    field[5:9, 2:4, 5:9] = 3
+    limited = limit_to_box(field, Dimensions(width_m=0.24, height_m=0.17, depth_m=0.24))
+    assert np.flatnonzero((limited > 0).any((0, 2))).tolist() == list(range(2, 19))
+    assert np.flatnonzero((limited > 0).any((1, 2))).tolist() == list(range(3, 27))  # without feet it is cut
+
+
+def test_less_than_a_cell_is_not_cut_off() -> None:
+    field = np.full((30, 24, 30), -0.9, np.float32)  # it ends half a cell beyond the last slices
+    field[3:27, 4:19, 3:27] = 0.9
+    limited = limit_to_box(field, Dimensions(width_m=0.242, height_m=0.1555))
+    assert (limited == field).all()
+
+
 def test_a_cell_grid_names_its_centres() -> None:
     grid = CellGrid(low=np.array([1.0, 2.0, 3.0]), step=0.5, shape=(2, 2, 2))
     assert grid.centres(np.array([0, 7])).tolist() == [[1, 2, 3], [1.5, 2.5, 3.5]]

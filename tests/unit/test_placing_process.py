@@ -1,4 +1,4 @@
-"""The order in which the photos of a walk are placed: by their surroundings first, then by all they show."""
+"""The ways in which the photos of a walk are placed: another one only where most are not placed."""
 
 import sys
 from pathlib import Path
@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from worker.capture import placing_process
+from worker.capture.placing_process import Features
 
 
 class Library:
@@ -44,31 +45,30 @@ class Library:
         return {0: SimpleNamespace(num_reg_images=lambda: count)} if count else {}
 
 
-WHOLE_WAY = [("surroundings", 30), ("surroundings", 15), ("whole", 30), ("whole", 15)]
-
-
 @pytest.mark.parametrize(
-    ("placed", "asked", "best"),
+    ("placed", "asked", "ways"),
     [
-        ({("surroundings", 30): 19, ("whole", 30): 20}, WHOLE_WAY[:1], 19),
-        ({("surroundings", 30): 2, ("surroundings", 15): 20, ("whole", 30): 20}, WHOLE_WAY[:2], 20),
-        ({("surroundings", 15): 7, ("whole", 30): 18}, WHOLE_WAY[:3], 18),
-        ({("surroundings", 15): 7, ("whole", 30): 5, ("whole", 15): 6}, WHOLE_WAY, 7),
-        ({}, WHOLE_WAY, 0),
+        ({30: 19, 15: 20}, [30], [19]),
+        ({30: 2, 15: 20}, [30, 15], [2, 20]),
+        ({15: 7}, [30, 15], [7]),
+        ({}, [30, 15], [0]),
     ],
 )
-def test_surroundings_come_first(
+@pytest.mark.parametrize("features", Features)
+def test_a_second_way_is_tried_where_the_first_places_too_few(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    placed: dict[tuple[str, int], int],
-    asked: list[tuple[str, int]],
-    best: int,
+    features: Features,
+    placed: dict[int, int],
+    asked: list[int],
+    ways: list[int],
 ) -> None:
-    library = Library(placed)
+    library = Library({(features, shared): count for shared, count in placed.items()})
     monkeypatch.setitem(sys.modules, "pycolmap", library)
     monkeypatch.setattr(placing_process, "_as_plain", lambda model: {"photos": [0] * model.num_reg_images()})
     (tmp_path / placing_process.PHOTOS / "9x9").mkdir(parents=True)
     for number in range(20):
         (tmp_path / placing_process.PHOTOS / "9x9" / f"{number}.png").touch()
-    assert len(placing_process.place_all(tmp_path)["photos"]) == best
-    assert library.asked == asked and len(library.matched) == len({kind for kind, _ in asked})
+    found = placing_process.place_all(tmp_path, features)
+    assert [len(way["photos"]) for way in found] == ways
+    assert library.asked == [(features, shared) for shared in asked] and library.matched == [features]

@@ -22,18 +22,15 @@ from tests.walks import (
     walk_pictures,
 )
 from worker.capture import build_walk, captured_model, ground_plate, photo_placing
-from worker.capture.build_walk import build_from_placed, is_cut_off, off_the_ground, sharp_photos
+from worker.capture.build_walk import build_from_placed, sharp_photos
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.ground import faced, find_ground, product_middle, settle_cameras
-from worker.capture.photo_placing import (
-    PlacedPhotos,
-    check_placed,
-    place_photos,
-    placed_from_plain,
-    straightened,
-)
+from worker.capture.photo_placing import check_placed, most_explaining, place_photos
+from worker.capture.placed_photos import PlacedPhotos, placed_from_plain, straightened
+from worker.capture.placing_process import Features
+from worker.capture.walk_mattes import is_cut_off, off_the_ground
 from worker.tools import build_folders
 from worker.tools.build_command import build
 
@@ -144,17 +141,48 @@ def test_ground_is_taken_off_a_matte_and_legs_are_not(
     assert all((clean[n] > 127).sum() > 0.98 * (mattes[n] > 127).sum() for n in mattes if n != 3)
 
 
-@pytest.mark.issue("capture.no_outline")
-def test_mending_that_leaves_no_product_is_left_out(
-    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """E.g. of a cabinet on a rug of its colour, whose front most photos take for the ground."""
-    photos, placed = walk
+def without_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let mending leave nothing, e.g. of a cabinet whose front most photos take for the ground."""
     monkeypatch.setattr(
         build_walk, "mended_mattes", lambda *given: {n: np.zeros_like(m) for n, m in given[2].items()}
     )
-    walked = build_from_placed(photos, placed, Dimensions(), "", max_triangles=4000, texture_px=512)
+
+
+def test_mattes_that_explain_more_photos_are_taken(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_product(monkeypatch)
+    walked = build_from_placed(*walk, Dimensions(), "", max_triangles=4000, texture_px=512)
     assert len(walked.used) == COUNT
+
+
+@pytest.mark.issue("capture.no_outline")
+def test_where_mattes_are_refused_the_others_are_tried(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_product(monkeypatch)
+    monkeypatch.setattr(build_walk, "explained_photos", lambda *_: 0.0)
+    walked = build_from_placed(*walk, Dimensions(), "", max_triangles=4000, texture_px=512)
+    assert len(walked.used) == COUNT
+
+
+def test_photos_are_placed_by_all_they_show_where_surroundings_do_not_suffice(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, placed = walk
+    few = replace(placed, cameras={n: placed.cameras[n] for n in range(5)})
+    ways, asked = {Features.SURROUNDINGS: [few], Features.WHOLE: [placed]}, list[Features]()
+    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
+
+    def place(folder: Path, features: Features) -> list[PlacedPhotos]:
+        asked.append(features)
+        return ways[features]
+
+    monkeypatch.setattr(photo_placing, "_place", place)
+    assert place_photos(photos) is placed and asked == [Features.SURROUNDINGS, Features.WHOLE]
+    ways[Features.SURROUNDINGS] = [few, placed]
+    asked.clear()
+    assert place_photos(photos) is placed and asked == [Features.SURROUNDINGS]
 
 
 def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
@@ -185,6 +213,18 @@ def test_too_few_placed_photos_are_refused_by_name() -> None:
     ) as caught:
         check_placed(names, range(11))
     assert caught.value.issue_code == "capture.not_placed" and caught.value.limit == "12"
+
+
+def test_fewer_cameras_that_explain_the_outlines_beat_more_that_do_not(
+    walk: tuple[list[CapturedFrame], PlacedPhotos],
+) -> None:
+    photos, placed = walk
+    fewer = replace(placed, cameras={n: placed.cameras[n] for n in range(COUNT - 3)})
+    wrong = dict(placed.cameras)  # the last photos are placed as if they were taken from other places
+    for number in range(COUNT - 6, COUNT):
+        wrong[number] = replace(placed.cameras[(number + COUNT // 4) % COUNT])
+    assert most_explaining(photos, [replace(placed, cameras=wrong), fewer]) is fewer
+    assert most_explaining(photos, [fewer, placed]) is placed
 
 
 @pytest.mark.issue("capture.walk_extra")

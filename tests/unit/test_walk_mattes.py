@@ -7,12 +7,12 @@ import pytest
 from dam_connector.domain.product import Dimensions
 from tests.unit.true_shapes import chair
 from tests.walks import walk_cameras, walk_photos
-from worker.capture.build_walk import without_other_things
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.ground_plate import ground_share
 from worker.capture.known_box import limit_to_box
 from worker.capture.outline_stack import stack_outlines
 from worker.capture.thin_parts import find_thin_parts, with_thin_parts
+from worker.capture.walk_mattes import without_other_things
 
 COUNT = 16
 BOUNDS = (np.array([-0.45, 0, -0.45]), np.array([0.45, 1.0, 0.45]))
@@ -62,9 +62,18 @@ def test_a_place_that_few_photos_take_for_ground_is_product(walk: Walk) -> None:
     points = np.zeros((1, 3), np.float32)
     everywhere, nowhere = np.ones((240, 240), bool), np.zeros((240, 240), bool)
     grounds = {n: everywhere if n < 4 else nowhere for n in cameras}
-    assert ground_share(points, cameras, grounds, dict.fromkeys(cameras, nowhere))[0] == 4 / COUNT
+    full = {n: np.full((240, 240), 255, np.uint8) for n in cameras}
+    assert ground_share(points, cameras, grounds, full, dict.fromkeys(cameras, nowhere))[0] == 4 / COUNT
     hidden = {n: everywhere if n >= 8 else nowhere for n in cameras}  # by the upper part of the product
-    assert ground_share(points, cameras, grounds, hidden)[0] == 0.5
+    assert ground_share(points, cameras, grounds, full, hidden)[0] == 0.5
+
+
+def test_a_cut_out_without_the_rug_votes_for_the_ground(walk: Walk) -> None:
+    cameras = walk[1]
+    points = np.zeros((1, 3), np.float32)
+    nowhere = dict.fromkeys(cameras, np.zeros((240, 240), bool))
+    mattes = {n: np.full((240, 240), 255 if n < 4 else 0, np.uint8) for n in cameras}
+    assert ground_share(points, cameras, nowhere, mattes, nowhere)[0] == 1 - 4 / COUNT
 
 
 def test_a_tip_of_specks_counts_as_height_and_is_one_piece() -> None:

@@ -1,6 +1,6 @@
 """Building of a textured mesh from the photos of a walk around the product."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -21,20 +21,14 @@ from worker.capture.carving import Box
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
-from worker.capture.ground import faced, find_ground, product_middle, settle_cameras
-from worker.capture.ground_plate import (
-    cells_in_photo,
-    ground_in_matte,
-    ground_in_photo,
-    ground_share,
-    make_plate,
-    without_ground,
-)
+from worker.capture.ground import faced
 from worker.capture.outline_agreement import agreeing_outlines
-from worker.capture.outline_stack import OutlineStack, stack_outlines
-from worker.capture.photo_placing import PlacedPhotos, place_photos, straightened
+from worker.capture.outline_stack import stack_outlines
+from worker.capture.photo_placing import place_photos
+from worker.capture.placed_photos import PlacedPhotos
 from worker.capture.placing import place
-from worker.capture.thin_parts import find_thin_parts, with_thin_parts
+from worker.capture.settled_walk import SettledWalk, explained_photos, settle_walk
+from worker.capture.walk_mattes import is_cut_off, matte_stack, mended_mattes, on_one_canvas, plain_mattes
 from worker.modeling.build import ModelBuild
 
 F32 = NDArray[np.float32]
@@ -42,19 +36,12 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-AGREEING_PX = 256  # longer side of the outlines that are compared with the hull
 MAX_PLACING_ERROR_PX = 2.0  # of photos of MAX_FRAME_PX
 MIN_USABLE = 8  # outlines that agree
 MIN_USABLE_SHARE = 0.65  # of the placed photos
 MAX_STRETCH = 0.3  # between the axes, to reach the record's dimensions: more is another form
 MIN_COVERAGE = 0.75  # of the outlines by the hull
-MAX_CUT_SHARE = 0.02  # of an outline's length that may be at the border of the photo
-PART_ALPHA = 20  # of a matte, from which on a place belongs to a part
-GROUND_ROUNDS = 2  # the less ground is in the mattes, the better is known what is in front of it
-LOW_SHARE = 0.2  # of the product's height, below which its mattes may have ground in them
-MIN_GROUND_SHARE = 0.6  # of the photos that see a low place: fewer that take it for ground are mistaken
-UPPER_CELLS = 200_000  # in the product's box, from which the upper part is drawn
-REACH_FACTOR = 1.3  # of the product's usual reach in the photos
+ENOUGH_EXPLAINED = 0.8  # of the photos by the mended mattes: then others are not tried
 BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
 CONTRADICTING = (
     "The outlines of the photos contradict each other. More light, a plain ground around the product, or a "
@@ -112,42 +99,44 @@ def build_from_placed(
 ) -> WalkBuild:
     """Build a mesh from photos whose cameras are known, as `build_from_walk` does.
 
-    Mending finds parts that cut-outs lost, and takes more of the ground off. Where its mattes do not explain
-    one product, e.g. a cabinet on a rug, those without it are tried.
+    Mending finds parts that cut-outs lost, and votes on the ground. Where its mattes do not explain one
+    product of the record's proportions, those without it are made too. The better ones count, and the others
+    where these are refused.
     """
-    straight = {
-        n: straightened(photos[n], camera, placed.distortions[n]) for n, camera in placed.cameras.items()
-    }
-    mattes = {n: photo.alpha for n, photo in straight.items()}
-    found_in = {n: camera for n, camera in placed.cameras.items() if (mattes[n] > 127).any()}
-    middle = product_middle(found_in, mattes)
-    cameras = settle_cameras(placed.cameras, middle, find_ground(placed, mattes, middle))
-    bounds = product_bounds({n: cameras[n] for n in found_in}, mattes)
-    pictures = {n: photo.picture for n, photo in straight.items()}
+    walk = settle_walk(photos, placed)
+    mattes = walk.mattes
+    pictures = {n: photo.picture for n, photo in walk.cut.items()}
 
     def built_of(mattes: dict[int, U8]) -> WalkBuild:
-        cut = {n: replace(photo, alpha=mattes[n]) for n, photo in straight.items()}
-        scene = _Scene(photos=photos, placed=placed, cut=cut, cameras=cameras, bounds=bounds)
+        cut = {n: replace(photo, alpha=mattes[n]) for n, photo in walk.cut.items()}
+        scene = _Scene(photos=photos, placed=placed, walk=replace(walk, cut=cut))
         return _build(scene, dimensions, description, max_triangles=max_triangles, texture_px=texture_px)
 
+    best = mended_mattes(pictures, walk.cameras, mattes, walk.bounds)
+    explained = explained_photos(walk, best, dimensions)
+    other: dict[int, U8] | None = None
+    if explained < ENOUGH_EXPLAINED * len(walk.cameras):
+        other = plain_mattes(pictures, walk.cameras, mattes, walk.bounds)
+        if explained_photos(walk, other, dimensions) > explained:
+            best, other = other, best
     try:
-        return built_of(mended_mattes(pictures, cameras, mattes, bounds))
+        return built_of(best)
     except InputError as error:
+        if other is None:
+            raise
         try:
-            return built_of(plain_mattes(pictures, cameras, mattes, bounds))
+            return built_of(other)
         except InputError:
             raise error from None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Scene:
-    """The photos of a walk with their cameras, above the ground."""
+    """The photos of a walk, all and those with cameras."""
 
     photos: Sequence[CapturedFrame]  # all, also those that are not placed
     placed: PlacedPhotos
-    cut: dict[int, CapturedFrame]  # the placed ones, cut out, by number
-    cameras: dict[int, FrameCamera]
-    bounds: Box  # of the product
+    walk: SettledWalk  # the placed ones
 
 
 def _build(
@@ -158,19 +147,17 @@ def _build(
     Raises:
         InputError: capture.no_outline.
     """
-    mattes, bounds = {n: photo.alpha for n, photo in scene.cut.items()}, scene.bounds
-    whole = {n: camera for n, camera in scene.cameras.items() if not is_cut_off(mattes[n])}
-    numbers = {n: row for row, n in enumerate(scene.cut)}  # of the stack
-    listed = list(scene.cameras.values())
+    mattes, bounds = scene.walk.mattes, scene.walk.bounds
+    whole = {n: camera for n, camera in scene.walk.cameras.items() if not is_cut_off(mattes[n])}
+    numbers = {n: row for row, n in enumerate(scene.walk.cut)}  # of the stack
+    listed = list(scene.walk.cameras.values())
     _check_agreeing(len(whole), len(listed))
-    agreeing, found, points = agreeing_outlines(bounds, listed, _stack(mattes, whole))
+    agreeing, found, points = agreeing_outlines(bounds, listed, matte_stack(mattes, whole))
     _check_agreeing(len(agreeing.numbers), len(listed))
     listed = list(faced(dict(enumerate(listed)), find_yaw(points, dimensions)).values())
-    photo_rows = list(scene.cut.values())
+    photo_rows = list(scene.walk.cut.values())
     used = [photo_rows[row] for row in agreeing.numbers]
-    fine = replace(
-        stack_outlines(_on_one_canvas(list(mattes.values())), CARVING_PX), numbers=agreeing.numbers
-    )
+    fine = replace(stack_outlines(on_one_canvas(list(mattes.values())), CARVING_PX), numbers=agreeing.numbers)
     surface, faces, coverage = captured_surface(
         fine, listed, around_axis(bounds), dimensions, max_triangles, is_on_ground=True
     )
@@ -201,132 +188,10 @@ def _build(
     return WalkBuild(built=built, used=tuple(photo.name for photo in used), left_out=reasons)
 
 
-def mended_mattes(
-    pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
-) -> dict[int, U8]:
-    """Return the mattes without ground and other things, and with the thin parts that they lost."""
-    for _ in range(GROUND_ROUNDS):
-        mattes, grounds = off_the_ground(pictures, cameras, mattes, bounds)
-    outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
-    parts = find_thin_parts(bounds, list(cameras.values()), outlines)
-    return without_other_things(with_thin_parts(mattes, cameras, grounds, parts), cameras, bounds)
-
-
-def plain_mattes(
-    pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
-) -> dict[int, U8]:
-    """Return the mattes without places that look like the ground in each photo by itself."""
-    for _ in range(GROUND_ROUNDS):
-        mattes, _unused = off_the_ground(pictures, cameras, mattes, bounds, is_voted=False)
-    return mattes
-
-
-def off_the_ground(
-    pictures: dict[int, U8],
-    cameras: dict[int, FrameCamera],
-    mattes: dict[int, U8],
-    bounds: Box,
-    *,
-    is_voted: bool = True,
-) -> tuple[dict[int, U8], dict[int, Mask]]:
-    """Return the mattes without rugs and shadows, which lie on the ground, and where photos look like it.
-
-    With `is_voted`, what most photos show in front of the ground stays in all of them.
-    """
-    outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
-    _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
-    if not len(points):
-        return mattes, {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
-    upper = points[points[:, 1] > LOW_SHARE * float(points[:, 1].max())]
-    step = _cell_size(points)
-    in_front = {
-        n: cells_in_photo(upper, step, camera, mattes[n].shape[::-1]) for n, camera in cameras.items()
-    }
-    plate = make_plate(pictures, cameras, mattes, in_front, float(bounds[1][0]))
-    grounds = {n: ground_in_photo(plate, n, pictures[n], camera) for n, camera in cameras.items()}
-    taken = {n: ground_in_matte(mattes[n], grounds[n], in_front[n]) for n in cameras}
-    low = points[points[:, 1] <= LOW_SHARE * float(points[:, 1].max())]
-    is_product = ground_share(low, cameras, taken, in_front) < MIN_GROUND_SHARE
-    low_product = low[is_product & is_voted]
-    clean = {
-        n: without_ground(
-            mattes[n], taken[n], cells_in_photo(low_product, step, camera, mattes[n].shape[::-1])
-        )
-        for n, camera in cameras.items()
-    }
-    return clean, grounds
-
-
-def without_other_things(
-    mattes: dict[int, U8], cameras: dict[int, FrameCamera], bounds: Box
-) -> dict[int, U8]:
-    """Return the mattes without parts that touch nothing of the common hull.
-
-    A cut-out often has a piece of a rug or of the furniture behind. It carves nothing away, so the photo is
-    as good as any other without it.
-    """
-    outlines = _stack(mattes, [n for n, matte in mattes.items() if (matte > 127).any()])
-    _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
-    if not len(points):
-        return mattes
-    step, found = _cell_size(points), {}
-    for n, camera in cameras.items():
-        shown = cells_in_photo(points, step, camera, mattes[n].shape[::-1])
-        small = cv2.resize(mattes[n], shown.shape[::-1], interpolation=cv2.INTER_AREA)
-        count, labels = cv2.connectedComponents((small > PART_ALPHA).astype(np.uint8), connectivity=8)
-        is_other = ~np.isin(np.arange(count), labels[shown])
-        is_other[0] = False
-        off = is_other[labels].astype(np.uint8) * np.uint8(255)
-        found[n] = cv2.min(mattes[n], 255 - cv2.resize(off, mattes[n].shape[::-1]))
-    return found
-
-
-def _cell_size(points: F32) -> float:
-    """Return the size of cells, (n, 3), of which UPPER_CELLS fill their box."""
-    return float((np.ptp(points, axis=0).prod() / UPPER_CELLS) ** (1 / 3))
-
-
-def _stack(mattes: dict[int, U8], counted: Collection[int]) -> OutlineStack:
-    """Return the outlines in the order of the mattes; those of some photos count."""
-    stack = stack_outlines(_on_one_canvas(list(mattes.values())), AGREEING_PX)
-    return replace(stack, numbers=tuple(row for row, n in enumerate(mattes) if n in counted))
-
-
-def is_cut_off(matte: U8) -> bool:
-    """Return whether the product reaches beyond the photo."""
-    inside = matte > 127
-    border = inside[0].sum() + inside[-1].sum() + inside[:, 0].sum() + inside[:, -1].sum()
-    length = np.sqrt(float(inside.sum())) * 4
-    return not inside.any() or float(border) > MAX_CUT_SHARE * length
-
-
-def product_bounds(cameras: dict[int, FrameCamera], mattes: dict[int, U8]) -> Box:
-    """Return a box around the product, whose middle is above the origin."""
-    reaches, heights = [], []
-    for number, camera in cameras.items():
-        rows, columns = np.nonzero(mattes[number] > 127)
-        eye = camera.eye
-        corners = np.array([[columns.min(), rows.min()], [columns.max() + 1, rows.min()]], float)
-        across = np.abs(corners[:, 0] - float(camera.to_pixels(np.zeros((1, 3), np.float32))[0, 0])).max()
-        reaches.append(across / camera.focal_px * float(np.linalg.norm(eye)))
-        rays = camera.ray_directions(corners)
-        level = np.linalg.norm(rays[:, [0, 2]], axis=1)
-        heights.append(float((eye[1] + rays[:, 1] / level * np.hypot(eye[0], eye[2])).max()))
-    reach = min(0.9, REACH_FACTOR * float(np.median(reaches)))
-    height = min(1.5, max(0.02, REACH_FACTOR * float(np.median(heights))))
-    return np.array([-reach, 0.0, -reach]), np.array([reach, height, reach])
-
-
 def around_axis(bounds: Box) -> Box:
     """Return a box that holds another one however that is turned about Y."""
     factor = np.array([np.sqrt(2), 1, np.sqrt(2)])
     return bounds[0] * factor, bounds[1] * factor
-
-
-def _on_one_canvas(mattes: list[U8]) -> list[U8]:
-    """Return mattes with empty margins at the right and below, so that they are of one size."""
-    height, width = (max(matte.shape[axis] for matte in mattes) for axis in (0, 1))
-    return [np.pad(matte, ((0, height - matte.shape[0]), (0, width - matte.shape[1]))) for matte in mattes]
 
 
 def sharp_photos(used: list[tuple[CapturedFrame, FrameCamera]]) -> list[tuple[CapturedFrame, FrameCamera]]:

@@ -24,7 +24,7 @@ def find_yaw(points: F32, dimensions: Dimensions) -> float:
         dimensions: The product's, as far as they are known.
     """
     angles = np.radians(np.arange(0, 180, STEP_DEG))
-    sides = np.array([_sides(points, angle) for angle in angles])
+    sides = np.array([box_sides(points, angle) for angle in angles])
     penalty = AREA_WEIGHT * np.log(sides.prod(1) / sides.prod(1).min())
     is_square = True
     if dimensions.width_m and dimensions.depth_m:
@@ -37,7 +37,7 @@ def find_yaw(points: F32, dimensions: Dimensions) -> float:
     return float(around[np.abs(around).argmin()])
 
 
-def _sides(points: F32, yaw: float) -> tuple[float, float]:
+def box_sides(points: F32, yaw: float) -> tuple[float, float]:
     """Return width and depth of the points' box, seen from an angle."""
     across = points[:, 0] * np.cos(yaw) - points[:, 2] * np.sin(yaw)
     along = points[:, 0] * np.sin(yaw) + points[:, 2] * np.cos(yaw)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from dam_connector.errors import InputError
 from worker.capture.frame_camera import FrameCamera
-from worker.capture.photo_placing import PlacedPhotos
+from worker.capture.placed_photos import PlacedPhotos
 from worker.imaging.bilinear_sampling import sample_bilinear
 
 F32 = NDArray[np.float32]

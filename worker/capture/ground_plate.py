@@ -28,6 +28,7 @@ LIKE_LEVELS = 12.0  # of a channel in the mean: less difference is the same colo
 TEXTURE_SHARE = 0.6  # of the ground's own variation, that a blurred or shifted photo may differ besides
 MAX_GAIN = 1.8  # between the exposures of two photos
 NARROW_PX = 9  # a matte so narrow is a leg rather than ground, whatever is behind it
+MATTE_ALPHA = 60  # from which on a place belongs to a matte
 LEAST_PART_PX = 80  # of ground in a matte: less is noise
 
 
@@ -130,7 +131,7 @@ def ground_in_matte(matte: U8, ground: Mask, upper: Mask) -> Mask:
         ground: Where the photo looks like ground, reduced in size.
         upper: Where the upper part of the product is in front, of the same size.
     """
-    small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA) > 60
+    small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA) > MATTE_ALPHA
     taken = (ground & ~upper & small).astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (NARROW_PX, NARROW_PX))
     taken = cv2.morphologyEx(taken, cv2.MORPH_OPEN, kernel)
@@ -141,15 +142,23 @@ def ground_in_matte(matte: U8, ground: Mask, upper: Mask) -> Mask:
 
 
 def ground_share(
-    points: F32, cameras: Mapping[int, FrameCamera], grounds: Mapping[int, Mask], hidden: Mapping[int, Mask]
+    points: F32,
+    cameras: Mapping[int, FrameCamera],
+    grounds: Mapping[int, Mask],
+    mattes: Mapping[int, U8],
+    hidden: Mapping[int, Mask],
 ) -> F32:
     """Return for each of some points the share of the photos which see it that take it for ground, (n,).
+
+    A cut-out that leaves a place out says so as well: otherwise the good cut-outs of a product on a rug would
+    vote for the rug.
 
     Args:
         points: (n, 3) in the lower part of the product.
         cameras: The cameras by the number of the photo.
         grounds: Where each photo looks like ground, (h, w), reduced in size.
-        hidden: Where the upper part of the product is in front, of the same size.
+        mattes: (h, w) each.
+        hidden: Where the upper part of the product is in front of the ground, of the size of `grounds`.
     """
     taken, seen = np.zeros(len(points), np.float32), np.zeros(len(points), np.float32)
     for number, camera in cameras.items():
@@ -159,8 +168,10 @@ def ground_share(
         inside = ((at >= 0) & (at < (width, height))).all(1)
         right, down = np.clip(at, 0, (width - 1, height - 1)).T
         is_seen = inside & ~hidden[number][down, right]
+        small = cv2.resize(mattes[number], (width, height), interpolation=cv2.INTER_AREA)
+        is_ground = grounds[number] | (small <= MATTE_ALPHA)
         seen += is_seen
-        taken += is_seen & grounds[number][down, right]
+        taken += is_seen & is_ground[down, right]
     return np.asarray(taken / np.maximum(seen, 1), np.float32)
 
 

@@ -1,14 +1,15 @@
-"""The process that places the photos of a walk: `python -m worker.capture.placing_process FOLDER`.
+"""The process that places the photos of a walk: `python -m worker.capture.placing_process FOLDER FEATURES`.
 
 FOLDER holds pictures that our own decoder wrote, and masks of the product, one folder for each size. The
-process writes cameras and points to its standard output, as JSON. It works on one thread from a fixed seed,
-so that the same photos give the same cameras.
+process writes a list of ways to place them, with cameras and points, to its standard output, as JSON. It
+works on one thread from a fixed seed, so that the same photos give the same cameras.
 """
 
 import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from os import close, dup, dup2
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # Photos of 1024 px need 1 CPU-second each, in proportion to their pairs a little more.
 LIMITS = ProcessLimits(cpu_s=300, memory_bytes=2_000_000_000, output_bytes=400_000_000)
 # Within the folder. A mask is named as its photo, with a further `.png`, and black where the product is.
-PHOTOS, MASKS, FEATURES = "photos", "masks", "features.db"
+PHOTOS, MASKS, FEATURES_FILE = "photos", "masks", "features.db"
 SEED = 0
 MAX_FEATURES = 3000  # of a photo
 PEAK_THRESHOLD = 0.0035  # of a feature's contrast, about half of the usual: floors in rooms are soft
@@ -30,34 +31,44 @@ MAX_MODELS = 3  # tries from other pairs of photos
 # Points that a photo must share with those which are placed. The library's usual number first: on a floor of
 # equal tiles the second one places all of 32 photos where the first one places two.
 SHARED_POINTS = (30, 15)
-ENOUGH_PLACED = 0.9  # of the photos: then the second number is not tried
+ENOUGH_PLACED = 0.9  # of the photos: then nothing else is tried
 ROUNDING = 7  # digits after the point
 
 
-def place_all(folder: Path) -> dict[str, Any]:
-    """Return the cameras of the largest group of photos that fit together, and the points that they see.
+class Features(StrEnum):
+    """The features of photos that count, in the order of the tries.
 
-    Features of the surroundings come first: a product that looks alike from several sides, e.g. a lamp, would
+    Those of the surroundings come first: a product that looks alike from several sides, e.g. a lamp, would
     put all photos on one side of it. Those of the product count where its surroundings do not suffice.
+    """
+
+    SURROUNDINGS = "surroundings"
+    WHOLE = "whole"
+
+
+def place_all(folder: Path, features: Features) -> list[dict[str, Any]]:
+    """Return the ways to place the photos: cameras, and the points that they see.
+
+    Each is the largest group of photos that fit together, with as many points that photos must share. Where
+    the first one has most photos, no other is tried.
     """
     import pycolmap
 
     pycolmap.set_random_seed(SEED)
-    photos, best = folder / PHOTOS, None
+    photos, own = folder / PHOTOS, folder / features
     count = len(list(photos.rglob("*.png")))
-    for masks in (folder / MASKS, None):
-        own = folder / ("surroundings" if masks else "whole")
-        own.mkdir()
-        _extract(pycolmap, own / FEATURES, photos, masks)
-        _match(pycolmap, own / FEATURES)
-        for shared_points in SHARED_POINTS:
-            models = own / str(shared_points)
-            found = _largest_model(pycolmap, own / FEATURES, photos, models, shared_points)
-            if found and (best is None or found.num_reg_images() > best.num_reg_images()):
-                best = found
-            if best and best.num_reg_images() >= ENOUGH_PLACED * count:
-                return _as_plain(best)
-    return _as_plain(best) if best else {"photos": [], "points": [], "seen_by": [], "error_px": 0.0}
+    own.mkdir()
+    masks = folder / MASKS if features is Features.SURROUNDINGS else None
+    _extract(pycolmap, own / FEATURES_FILE, photos, masks)
+    _match(pycolmap, own / FEATURES_FILE)
+    ways: list[dict[str, Any]] = []
+    for shared_points in SHARED_POINTS:
+        found = _largest_model(pycolmap, own / FEATURES_FILE, photos, own / str(shared_points), shared_points)
+        if found:
+            ways.append(_as_plain(found))
+            if found.num_reg_images() >= ENOUGH_PLACED * count:
+                break
+    return ways or [{"photos": [], "points": [], "seen_by": [], "error_px": 0.0}]
 
 
 def _match(pycolmap: Any, database: Path) -> None:
@@ -158,7 +169,7 @@ def main() -> int:
     """Place the photos of the folder; return the exit code."""
     limit_this_process(LIMITS)
     with _messages_to_stderr():
-        found = place_all(Path(sys.argv[1]))
+        found = place_all(Path(sys.argv[1]), Features(sys.argv[2]))
     json.dump(found, sys.stdout)
     return 0
 

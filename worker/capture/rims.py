@@ -42,7 +42,7 @@ class _UprightView:
     right: F64  # (3,) level
     low: tuple[float, float]  # of the first pixel, u to the right and v upwards, at depth 1
     unit: float  # of a pixel
-    mask: Mask  # (rows, columns) inside the outline, the lowest row first
+    distance: F32  # (rows, columns) to the outline, positive inside, the lowest row first
     depths: F64  # (d,) along the lines of sight, evenly spaced
 
 
@@ -53,7 +53,7 @@ def level_rims(field: F32, grid: CellGrid, cameras: Cameras, outlines: OutlineSt
     tops = np.full((MIN_VOTES, len(points)), np.inf, np.float32)
     bottoms = np.full((MIN_VOTES, len(points)), -np.inf, np.float32)
     for number in outlines.numbers:
-        view = _upright_view(points, cameras[number], outlines.frame(number) > 0, outlines.scale, grid.step)
+        view = _upright_view(points, cameras[number], outlines, number, grid.step)
         top, bottom = _rim_heights(points, view, field, grid)
         tops = _keep_least(tops, top)
         bottoms = -_keep_least(-bottoms, -bottom)
@@ -100,27 +100,27 @@ def _keep_least(least: F32, value: F32) -> F32:
     return out
 
 
-def _upright_view(points: F32, camera: FrameCamera, inside: Mask, scale: float, step: float) -> _UprightView:
+def _upright_view(
+    points: F32, camera: FrameCamera, outlines: OutlineStack, number: int, step: float
+) -> _UprightView:
     forward = camera.rotation[2] * (1 - UP)
     forward = forward / np.linalg.norm(forward)
     right = np.cross(forward, UP)
     across, up, depth = _picture_places(points, camera.eye, forward, right)
-    unit = max(step / float(np.median(depth)), 1.0 / (camera.focal_px * scale))
+    unit = max(step / float(np.median(depth)), 1.0 / (camera.focal_px * outlines.scale))
     low = (float(across.min()) - 2 * unit, float(up.min()) - 2 * unit)
     columns, rows = int((across.max() - low[0]) / unit) + 3, int((up.max() - low[1]) / unit) + 3
     u, v = np.meshgrid(low[0] + np.arange(columns) * unit, low[1] + np.arange(rows) * unit)
     directions = forward + u.reshape(-1, 1) * right + v.reshape(-1, 1) * UP
     seen = directions @ camera.rotation.T
-    pixels = (seen[:, :2] / seen[:, 2:] * camera.focal_px + np.array(camera.centre)) * scale
-    x = np.clip(pixels[:, 0].astype(int), 0, inside.shape[1] - 1)
-    y = np.clip(pixels[:, 1].astype(int), 0, inside.shape[0] - 1)
+    pixels = seen[:, :2] / seen[:, 2:] * camera.focal_px + np.array(camera.centre)
     return _UprightView(
         eye=camera.eye,
         forward=forward,
         right=right,
         low=low,
         unit=unit,
-        mask=inside[y, x].reshape(rows, columns),
+        distance=outlines.sample(number, pixels.astype(np.float32)).reshape(rows, columns),
         depths=np.arange(float(depth.min()) - step, float(depth.max()) + 2 * step, step),
     )
 
@@ -138,22 +138,23 @@ def _rim_heights(points: F32, view: _UprightView, field: F32, grid: CellGrid) ->
     Infinite where the frame does not limit the point.
     """
     across, up, depth = _picture_places(points, view.eye, view.forward, view.right)
-    columns = view.mask.shape[1]
+    mask, edges = view.distance > 0, _edges(view)
+    columns = mask.shape[1]
     bin_size = np.float32(view.depths[1] - view.depths[0])
     u = np.rint((across - np.float32(view.low[0])) / np.float32(view.unit)).astype(np.int32)
     v = np.rint((up - np.float32(view.low[1])) / np.float32(view.unit)).astype(np.int32)
     bins = np.rint((depth - np.float32(view.depths[0])) / bin_size).astype(np.int32)
-    is_seen = view.mask[v, u]
+    is_seen = mask[v, u]
     bins = bins[is_seen]
     found = []
-    for ends, sign in zip(_run_ends(view.mask), (1, -1), strict=True):
+    for ends, sign in zip(_run_ends(mask), (1, -1), strict=True):
         pixel = (ends[v, u] * columns + u)[is_seen]
-        is_used = np.zeros(view.mask.size, bool)
+        is_used = np.zeros(mask.size, bool)
         is_used[pixel] = True
         pixels, place = np.flatnonzero(is_used), np.cumsum(is_used, dtype=np.int32) - 1
         by_depth = np.vstack(
             [
-                _end_heights(pixels[first : first + LINES_AT_ONCE], view, field, grid, sign)
+                _end_heights(pixels[first : first + LINES_AT_ONCE], view, edges[sign], field, grid, sign)
                 for first in range(0, max(1, len(pixels)), LINES_AT_ONCE)
             ]
         )
@@ -163,13 +164,13 @@ def _rim_heights(points: F32, view: _UprightView, field: F32, grid: CellGrid) ->
     return found[0], found[1]
 
 
-def _end_heights(pixels: I64, view: _UprightView, field: F32, grid: CellGrid, sign: int) -> F32:
+def _end_heights(pixels: I64, view: _UprightView, edges: F32, field: F32, grid: CellGrid, sign: int) -> F32:
     """Return the height of the end of the hull along lines of sight, at each depth, (p, d), times `sign`.
 
     Of both ends of the part of a line that is in the hull around a depth, the lower one counts, or with a
     negative sign the higher one. Infinite where the line is outside the hull.
     """
-    rows, columns = np.divmod(pixels, view.mask.shape[1])
+    rows, columns = np.divmod(pixels, edges.shape[1])
     u, v = view.low[0] + columns * view.unit, view.low[1] + rows * view.unit
     directions = view.forward + u[:, None] * view.right + v[:, None] * UP
     at = (view.eye - grid.low + directions[:, None] * view.depths[:, None]) / grid.step
@@ -182,14 +183,29 @@ def _end_heights(pixels: I64, view: _UprightView, field: F32, grid: CellGrid, si
     near = np.maximum.accumulate(np.where(is_in, -1, place), axis=1) + 1
     far = np.minimum.accumulate(np.where(is_in, count, place)[:, ::-1], axis=1)[:, ::-1] - 1
     near, far = np.minimum(near + slack, far - slack), np.maximum(far - slack, near + slack)
-    edges = v + sign * view.unit / 2
-    heights = sign * (view.eye[1] + edges[:, None] * view.depths)
+    heights = sign * (view.eye[1] + edges[rows, columns][:, None] * view.depths)
     least = np.minimum(
         np.take_along_axis(heights, np.clip(near, 0, count - 1), 1),
         np.take_along_axis(heights, np.clip(far, 0, count - 1), 1),
     )
     rises = heights - least > LEAST_CELLS * grid.step
     return np.where(is_in & rises, least, np.inf).astype(np.float32)
+
+
+def _edges(view: _UprightView) -> dict[int, F32]:
+    """Return for each pixel where the outline is if its run ends there, (rows, columns), by direction.
+
+    Whole pixels would be half a cell too high or too low, and of many frames the extreme ones count.
+    """
+    distance = view.distance
+    rows = view.low[1] + np.arange(len(distance), dtype=np.float32)[:, None] * view.unit
+    found = {}
+    for sign in (1, -1):
+        beyond = np.roll(distance, -sign, axis=0)
+        inside = np.maximum(distance, 0)
+        share = inside / np.maximum(inside - np.minimum(beyond, 0), np.float32(1e-6))
+        found[sign] = np.asarray(rows + sign * view.unit * np.minimum(share, 1), np.float32)
+    return found
 
 
 def _run_ends(mask: Mask) -> tuple[I64, I64]:
