@@ -69,8 +69,8 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
 
     Args:
         photo: The photo.
-        look: Returns a net's map of a picture, at any size, 0 to 1: what the net does not see at all is left
-            out if it is small and stands alone, e.g. a measure. None without a net.
+        look: Returns a net's map of a picture, at any size, 0 to 1: a small part that stands alone and that
+            the net does not see is left out, e.g. a measure. None without a net.
         pointer: JSON pointer of the photo in the product, for the error.
 
     Raises:
@@ -95,7 +95,7 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
 
 
 def is_one_piece(alpha: U8) -> bool:
-    """Return whether an exact cut-out has no letters whose white paper was taken for ground: these stand alone."""
+    """Return whether an exact cut-out is whole: letters whose paper was taken for ground would stand alone."""
     return cv2.connectedComponents((alpha > 0).astype(np.uint8), connectivity=8)[0] <= 2
 
 
@@ -119,7 +119,7 @@ def _without_foreign_parts(alpha: U8, seen: F32) -> U8:
 
 
 def _filled_share(alpha: U8, seen: F32) -> float:
-    """Return the area of what the net sees as product inside, but the opacity leaves open, over the product's."""
+    """Return the area that the net sees as product and the opacity leaves open, over the product's."""
     filled = cv2.morphologyEx(
         ((seen > 0.5) & (alpha < 128)).astype(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9))
     )

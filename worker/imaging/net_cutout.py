@@ -86,7 +86,7 @@ def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> 
     Raises:
         InputError: `cutout.empty`, when the product covers hardly anything, or everything.
     """
-    exact = cut_out_exactly(photo, net and net.look, pointer) if photo.alpha is None else None
+    exact = cut_out_exactly(photo, net.look if net else None, pointer) if photo.alpha is None else None
     if exact is not None:
         exact = replace(exact, net=net.path.name if net else "")
         return exact if is_one_piece(exact.alpha) else doubt_lost_print(photo, exact)

@@ -104,7 +104,9 @@ def build(
             kind, folder = next(iter(folders.items()))
             built, photo_facts = FOLDERS[kind](folder, chosen, size, description, options)
         else:
-            built = build_model(_cut_out_all(named, chosen), size, description, **options)
+            built = build_model(
+                _cut_out_all(named, chosen), size, description, are_sides_guessed=False, **options
+            )
     data = write_glb(built.model, out.stem)
     out.write_bytes(data)
     triangles = len(built.model.faces)
