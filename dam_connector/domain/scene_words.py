@@ -35,8 +35,8 @@ THEME_WORDS: Mapping[str, str] = {
 # German puts a colour's shade before it in one word, e.g. "salbeigrün", "dunkelblau".
 _FIRST_HALF = (
     "(?:(?:hell|dunkel|blass|zart|pastell|salbei|oliv|moos|tannen|mint|flaschen|himmel|marine|stahl|tauben|"
-    "eis|royal|wein|ziegel|rost|kirsch|rosen|zitronen|sonnen|senf|mais|silber|stein|schiefer|perl|alt|creme|woll|"
-    "reh|nuss|schoko)[ -]?)?"
+    "eis|royal|wein|ziegel|rost|kirsch|rosen|zitronen|sonnen|senf|mais|silber|stein|schiefer|perl|alt|creme|"
+    "woll|reh|nuss|schoko)[ -]?)?"
 )
 COLOUR_WORDS: Mapping[str, tuple[str, str]] = {  # by name: the words, and the colour
     "white": (f"white|{_FIRST_HALF}wei(?:ß|ss)(?:e[nrm]?)?|blanc(?:he)?|blanco|bianco", "#f1efec"),

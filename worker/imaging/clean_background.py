@@ -95,7 +95,7 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
 
 
 def is_one_piece(alpha: U8) -> bool:
-    """Return whether an exact cut-out is whole: letters whose paper was taken for ground would stand alone."""
+    """Return whether an exact cut-out is whole: letters that lost their paper would stand alone."""
     return cv2.connectedComponents((alpha > 0).astype(np.uint8), connectivity=8)[0] <= 2
 
 
