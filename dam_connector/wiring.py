@@ -26,6 +26,7 @@ from dam_connector.store.assets import Assets
 from dam_connector.store.audit import AuditLog
 from dam_connector.store.batches import Batches
 from dam_connector.store.blobs import open_blobs
+from dam_connector.store.captures import Captures
 from dam_connector.store.catalog_state import CatalogState
 from dam_connector.store.channel_listings import ChannelListings
 from dam_connector.store.comments import Comments
@@ -77,6 +78,7 @@ class Services:
     decisions: Decisions
     comments: Comments
     touch_ups: TouchUps
+    captures: Captures
     source_photos: SourcePhotos
     finished_files: FinishedFiles
     guest_links: GuestLinks
@@ -188,11 +190,7 @@ def _checking_connections(build: Callable[_P, Services]) -> Callable[_P, Service
 
 @_checking_connections
 def build_services(
-    settings: Settings,
-    *,
-    clock: Clock | None = None,
-    queue: Queue | None = None,
-    for_web: bool = False,
+    settings: Settings, *, clock: Clock | None = None, queue: Queue | None = None, for_web: bool = False
 ) -> Services:
     """Build the services for some settings. Nothing is connected yet, except the database.
 
@@ -219,6 +217,7 @@ def build_services(
         decisions=Decisions(db, clock, assets),
         comments=Comments(db, clock),
         touch_ups=TouchUps(db, clock),
+        captures=Captures(db, clock),
         source_photos=SourcePhotos(db, clock),
         finished_files=FinishedFiles(db, clock),
         guest_links=GuestLinks(db, clock),

@@ -148,3 +148,27 @@ shape_members = sa.Table(
     sa.Column("shape_key", sa.String(500), nullable=False),
     sa.Index(None, "deliverable", "shape_key"),
 )
+
+# Spins and walks that people are taking, until they are finished: one for each product and person.
+captures = sa.Table(
+    "captures",
+    metadata,
+    id_column(),
+    sa.Column("sku", sa.String(500), nullable=False),
+    sa.Column("by", sa.String(80), nullable=False),
+    sa.Column("kind", sa.String(16), nullable=False),  # walk, spin
+    sa.Column("planned", sa.Integer, nullable=False),  # photos
+    sa.Column("begun_at", UtcDateTime, nullable=False),
+    sa.Column("changed_at", UtcDateTime, nullable=False, index=True),
+    sa.UniqueConstraint("sku", "by"),
+)
+
+# Their photos. The blobs stay while a row names them.
+capture_photos = sa.Table(
+    "capture_photos",
+    metadata,
+    foreign_key_column("capture_id", "captures.id", primary_key=True),
+    sa.Column("place", sa.Integer, primary_key=True, autoincrement=False),  # the first one is 0
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("bytes", sa.Integer, nullable=False),
+)

@@ -19,6 +19,7 @@ ROWS_IN_A_COUNT = 2_000  # of batches, counted anew in one transaction
 COUNTS_IN_A_SWEEP = 5  # so that wake-ups need not wait for a batch of 50,000 rows that begins
 MAX_QUEUE_LENGTH = 400  # more wake-ups for a queue this long would only make it longer
 UNFINISHED_BATCH_RETENTION = timedelta(days=1)  # longer than any upload takes
+CAPTURE_RETENTION = timedelta(days=14)  # of a draft that nobody changes
 IDEMPOTENCY_RETENTION = timedelta(days=7)  # nobody repeats a request later than that
 
 
@@ -66,10 +67,15 @@ def _wake(services: Services, job: str, ids: list[str]) -> bool:
 
 
 def delete_expired(services: Services) -> int:
-    """Delete old idempotency records, expired tokens and links, and half-stored batches; return how many."""
+    """Delete old idempotency records, expired tokens and links, half-stored batches and drafts of captures.
+
+    Returns:
+        How many.
+    """
     responses = services.idempotency.delete_before(services.clock.now() - IDEMPOTENCY_RETENTION)
     credentials = services.users.delete_expired_credentials()
     batches = services.batches.delete_unfinished(services.clock.now() - UNFINISHED_BATCH_RETENTION)
-    if responses or credentials or batches:
-        log.info("tidied", answers=responses, credentials=credentials, batches=batches)
-    return responses + credentials + batches
+    captures = services.captures.delete_before(services.clock.now() - CAPTURE_RETENTION)
+    if responses or credentials or batches or captures:
+        log.info("tidied", answers=responses, credentials=credentials, batches=batches, captures=captures)
+    return responses + credentials + batches + captures

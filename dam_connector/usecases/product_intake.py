@@ -67,7 +67,7 @@ def ingest_product(
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
-        keep_model: a model that a person uploaded stays when these facts name none.
+        keep_model: a model, spin or walk that a person uploaded stays when these facts name none.
         finished: files that become the first versions of its assets, from `adoption.find_finished`.
 
     Raises:

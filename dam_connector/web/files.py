@@ -5,7 +5,7 @@ A file never changes.
 
 from contextlib import closing
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL, MIME_BY_FORMAT, model_format
@@ -13,6 +13,7 @@ from dam_connector.domain.ids import Sha256, VersionId
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import NotFound
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
 from dam_connector.web.guest_access import guest_may_read
 from dam_connector.web.request_context import current_user, requires, services
@@ -41,6 +42,15 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     """Send a photo or the model of a product as it was fetched; with the type that its content shows."""
     record = services().products.by_id(product_id)
     return source_response(record.sources.get(view) if record else None, view)
+
+
+@bp.app_template_global("source_address")
+def source_address(record: ProductRecord, key: str) -> str:
+    """Return the address of a fetched picture of a product; another picture in its place has another one.
+
+    Browsers keep a picture for an hour, and would show the one that was replaced.
+    """
+    return url_for("files.source", product_id=record.id, view=key, v=record.sources.get(key, "")[:12])
 
 
 def source_response(sha256: Sha256 | None, view: str) -> Response:

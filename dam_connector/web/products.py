@@ -8,14 +8,16 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL, MAX_MODEL_BYTES
 from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.product import INSPIRATION, SWATCH, Capture, Product, View
 from dam_connector.domain.version import Version, VersionState
-from dam_connector.errors import InputError
+from dam_connector.errors import InputError, Refused
 from dam_connector.store.ar_counts import ArCount
 from dam_connector.store.gallery import VersionCard
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import brought_models, bulk_review, intake, retries
+from dam_connector.usecases import brought_models, bulk_review, intake, photo_uploads, retries
 from dam_connector.usecases.shape_relatives import shared_shapes_of
+from dam_connector.usecases.source_images import HELD_PREFIX
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
 from schemas.numbers_and_units import METRES_PER_UNIT
 from schemas.sheet_headers import COLUMNS
@@ -52,11 +54,25 @@ EDITABLE_COLUMNS = (
 )
 
 
+# The fields of the form that hold an address, with the key of what was fetched from it.
+FETCHED = {
+    "image_url": View.FRONT.value,
+    **{f"image_url_{view}": view.value for view in View if view is not View.FRONT},
+    "inspiration_image": INSPIRATION,
+    "model_url": BROUGHT_MODEL,
+    "swatch": SWATCH,
+}
+
+
 @bp.url_value_preprocessor
 def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) -> None:
-    """Allow larger forms than elsewhere, for models; runs before the CSRF check reads them."""
-    if endpoint == "products.upload_model":
-        request.max_content_length = MAX_MODEL_BYTES + MAX_FORM_BYTES
+    """Allow larger forms than elsewhere, for models and photos; runs before the CSRF check reads them."""
+    limits = {
+        "products.upload_model": MAX_MODEL_BYTES,
+        "products.upload_photo": services().settings.max_picture_bytes,
+    }
+    if endpoint in limits:
+        request.max_content_length = limits[endpoint] + MAX_FORM_BYTES
 
 
 @bp.get("")
@@ -94,6 +110,7 @@ def _product_page(
     cells: Mapping[str, str],
     issues: Sequence[Issue] = (),
     model_issues: Sequence[Issue] = (),
+    photo_issues: Sequence[Issue] = (),
 ) -> str:
     """Render the page of a product.
 
@@ -102,6 +119,7 @@ def _product_page(
         cells: the values in the form that edits its facts, by column.
         issues: the errors in these values.
         model_issues: the errors of an uploaded model.
+        photo_issues: the errors of an uploaded photo.
     """
     by_asset: dict[str, list[Version]] = {}
     for v in services().assets.of_product(record.product.sku):
@@ -117,7 +135,11 @@ def _product_page(
         cells=cells,
         form_issues=issues,
         model_issues=model_issues,
+        photo_issues=photo_issues,
         photos=record.photos,
+        views=list(View),
+        fetched=FETCHED,
+        uploaded=_uploaded_fields(record.product),
         brought_model=record.sources.get(BROUGHT_MODEL),
         columns={name: COLUMNS[name] for name in EDITABLE_COLUMNS},
         units=METRES_PER_UNIT,
@@ -132,6 +154,12 @@ def _product_page(
         only_photos_fail=_only_photos_fail(record),
         history=services().history.entries(sku=record.product.sku, limit=40),
     )
+
+
+def _uploaded_fields(product: Product) -> dict[str, str]:
+    """Return the addresses of uploaded files among a product's fields, which mean nothing to people."""
+    cells = product_row(product)
+    return {name: cells[name] for name in FETCHED if cells[name].startswith(HELD_PREFIX)}
 
 
 def _only_photos_fail(record: ProductRecord) -> bool:
@@ -173,9 +201,14 @@ def run_product(product_id: str) -> ResponseReturnValue:
 def edit(product_id: str) -> ResponseReturnValue:
     """Change the facts of a product and make next versions of the assets that this changes."""
     record = services().products.by_id(product_id) or abort(404)
+    uploaded, removed = _uploaded_fields(record.product), request.form.getlist("remove")
+    staying = {name: address for name, address in uploaded.items() if name not in removed}
     cells = {
         **product_row(record.product),
-        **{name: request.form.get(name, "").strip()[:2000] for name in EDITABLE_COLUMNS},
+        **{
+            name: request.form.get(name, "").strip()[:2000] or staying.get(name, "")
+            for name in EDITABLE_COLUMNS
+        },
     }
     edited, issues = read_row(cells, {name: name for name in cells})
     if edited is None:
@@ -187,8 +220,8 @@ def edit(product_id: str) -> ResponseReturnValue:
         # the form shows centimetres, which would change the last digit of sizes that nobody edited
         dimensions=edited.dimensions if resized else before.dimensions,
         attributes=before.attributes,
-        spin_images=before.spin_images,
-        walk_images=before.walk_images,
+        spin_images=() if Capture.SPIN.field_name in removed else before.spin_images,
+        walk_images=() if Capture.WALK.field_name in removed else before.walk_images,
         translations=before.translations,
         description=request.form.get("description", "").strip()[:5000],
     )
@@ -199,6 +232,27 @@ def edit(product_id: str) -> ResponseReturnValue:
         else "Saved. No asset needs a new version.",
         "info",
     )
+    return redirect(url_for("products.product", product_id=product_id))
+
+
+@bp.post("/<product_id>/photos")
+@requires(UserRole.MERCHANDISER)
+def upload_photo(product_id: str) -> ResponseReturnValue:
+    """Take a photo as the product's photo of a view, and make what this changes."""
+    record = services().products.by_id(product_id) or abort(404)
+    file, view = request.files.get("file"), request.form.get("view", "")
+    if view not in list(View):
+        abort(400, "choose which side of the product the photo shows")
+    try:
+        data, by = file.read() if file else b"", signed_in_user().name
+        taken = photo_uploads.upload_photo(services(), record, View(view), data, by=by)
+    except InputError as error:
+        found = error.to_issue()
+        return _product_page(record, product_row(record.product), photo_issues=[found]), 422
+    except Refused as error:
+        flash(f"{error.reason[:1].upper()}{error.reason[1:]}.", "error")
+        return redirect(url_for("products.product", product_id=product_id))
+    flash(f"The photo is stored. {taken.summary}.", "info")
     return redirect(url_for("products.product", product_id=product_id))
 
 

@@ -26,6 +26,7 @@ PAGE_BLUEPRINTS = (
         "admin",
         "adoption",
         "products",
+        "captures",
         "gallery",
         "batches",
         "guests",

@@ -15,9 +15,10 @@ from werkzeug.routing import RequestRedirect
 from dam_connector.app import create_app
 from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.guest_link import GuestScope
+from dam_connector.domain.product import Capture
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import VersionState
-from dam_connector.usecases import comments, guests, intake, webhook_receipt
+from dam_connector.usecases import captures, comments, guests, intake, webhook_receipt
 from dam_connector.wiring import Services
 from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
 from tests.browser.sites import page_of_ann, shared_site
@@ -31,6 +32,7 @@ NO_PAGES = {
     *("static", "static_files.static_file", "versions.home", "versions.report", "audit.export"),
     *("batches.events", "batches.failed", "batches.manifest", "batches.now", "batches.package"),
     *("batches.sheet", "batches.status", "files.file", "files.original", "files.source", "guests.photo"),
+    "captures.photo",
     *("sign_on.begin", "sign_on.finish", "viewer.embed_script", "viewer.latest", "viewer.qr"),
     *("api-docs.openapi_json", "feeds.feed", "health.alive", "health.ready", "metrics.show"),
 }
@@ -83,6 +85,8 @@ def add_records(services: Services) -> None:
     first = comments.add(services, version, text="@ann softer", by="bob", anchor=PictureAnchor(x=0.3, y=0.3))
     comments.add(services, version, text="yes", by="ann", parent_id=first)
     services.assets.transition(other.id, VersionState.APPROVED)
+    captures.begin(services, "CH123", Capture.WALK, by="ann")
+    captures.add_photo(services, "CH123", (SAMPLES / "chair-front.jpg").read_bytes(), by="ann")
 
 
 def guest_secret(services: Services, name: str) -> str:
@@ -133,6 +137,7 @@ def addresses_of_users(services: Services) -> list[str]:
         *(f"/versions/{version.id}", f"/versions/{other.id}", f"/versions/{version.id}?with={other.id}"),
         *("/gallery", "/gallery?category=none", f"/compare?v={version.id}&v={other.id}", "/mentions"),
         *("/products", "/products?flagged=1", f"/products/{chair.id}", f"/products/{flagged.id}"),
+        *(f"/products/{chair.id}/capture", f"/products/{flagged.id}/capture"),
         *("/batches", "/batches/new", "/runs", "/runs?state=failed", "/deliveries"),
         *(f"/deliveries/{services.inbox.page()[0].id}", "/spend", "/connections", "/rules", "/rules?effect"),
         *("/audit", "/account", "/guests", "/api/docs"),

@@ -31,6 +31,7 @@ KNOWN: dict[tuple[str, str], tuple[Any, ...]] = {
     ("batches", "columns"): (["sku", "name"],),
     ("batches", "state"): ("running", "paused", "done"),
     ("batch_rows", "state"): ("waiting", "taken", "failed"),
+    ("captures", "kind"): ("walk", "spin", "walk"),
     ("decisions", "verdict"): ("approved", "rejected", "approved"),
     ("deliveries", "state"): ("received", "handled", "failed"),
     ("library", "files"): ([{"name": "a.jpg"}],),

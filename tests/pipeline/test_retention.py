@@ -66,6 +66,7 @@ PLACES: list[tuple[str, str, Callable[[str], Any]]] = [
     ("products", "facts", lambda sha: {"inspiration_image": f"held:{sha}"}),
     ("products", "facts", lambda sha: {"spin_images": [f"held:{sha}"]}),
     ("products", "facts", lambda sha: {"walk_images": [f"held:{sha}"]}),
+    ("capture_photos", "sha256", str),
     ("version_files", "sha256", str),
     ("versions", "files", lambda sha: [{"name": "ä.glb", "sha256": sha, "bytes": 3}]),
     ("versions", "report", lambda sha: {"issues": [], "rows": [{"evidence": sha}]}),

@@ -1,0 +1,89 @@
+"""Photos that people upload for a product: checked, stored, and taken as its images."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.picture_damage import picture_damage
+from dam_connector.domain.product import SIGNATURE_BYTES, SourceImage, View, picture_mime
+from dam_connector.errors import InputError, Refused
+from dam_connector.store.products import ProductRecord
+from dam_connector.usecases import intake
+from dam_connector.usecases.dam_photos import photo_urls
+from dam_connector.usecases.product_intake import IntakeResult
+from dam_connector.usecases.source_images import HELD_PREFIX
+from dam_connector.wiring import Services
+
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_HEIC_REMEDY = "JPEG; on an iPhone: Settings, Camera, Formats, Most Compatible"
+
+
+def upload_photo(
+    services: Services,
+    stored: ProductRecord,
+    view: View,
+    data: bytes,
+    *,
+    by: str,
+    record: Callable[[IntakeResult], object] = lambda _: None,
+) -> IntakeResult:
+    """Store a photo that a person uploaded as the product's photo of a view, and make what this changes.
+
+    Args:
+        stored: the product as it is stored.
+        view: which side it shows. An earlier photo of this view is replaced.
+        data: the file.
+        by: who uploaded it.
+        record: as in `product_intake.ingest_product`.
+
+    Raises:
+        InputError: source.not_an_image, source.damaged, source.too_large.
+        Refused: a DAM has the photo of this view, so this one would not count.
+        StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
+    """
+    services.disk.require()
+    check_picture(data, f"/images/{view}", services.settings.max_picture_bytes)
+    if view.value in photo_urls(services, stored.product.sku):
+        raise Refused("product", "photo", f"the photo {view} comes from the DAM; replace it there")
+    uploaded = SourceImage(view=view, url=held_address(services.blobs.put(data)))
+    others = [image for image in stored.product.images if image.view is not view]
+    images = sorted([*others, uploaded], key=lambda image: list(View).index(image.view))
+    product = replace(stored.product, images=tuple(images))
+    return intake.edit_product(services, stored, product, by=by, record=record)
+
+
+def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:
+    """Raise InputError when a file is no picture that can be read, or is too large.
+
+    Args:
+        data: the file.
+        pointer: the JSON pointer of the field that it is for.
+        max_bytes: how many bytes it may have.
+    """
+    if len(data) > max_bytes:
+        message, measured = "The photo is too large.", f"{len(data)} bytes"
+        limit = f"{max_bytes} bytes"
+        raise InputError("source.too_large", message, pointer=pointer, measured=measured, limit=limit)
+    if is_heic(data):
+        message = "The photo is a HEIC file, which cannot be read here."
+        raise InputError("source.not_an_image", message, pointer=pointer, limit=_HEIC_REMEDY)
+    if damage := picture_damage(data):
+        is_picture = not data or picture_mime(data[:SIGNATURE_BYTES])
+        raise InputError(
+            "source.damaged" if is_picture else "source.not_an_image",
+            f"The file {damage}.",
+            pointer=pointer,
+        )
+
+
+def is_heic(data: bytes) -> bool:
+    """Return whether a file is a HEIC photo: of its container, but without the brand of AVIF."""
+    if data[4:8] != b"ftyp":
+        return False
+    brands = data[8 : int.from_bytes(data[:4], "big")][:256]
+    return brands[:4] in HEIF_BRANDS and b"avif" not in brands
+
+
+def held_address(sha256: Sha256) -> str:
+    """Return the address of a stored file in a product's record."""
+    return f"{HELD_PREFIX}{sha256}"

@@ -1,0 +1,116 @@
+"""Named photos that people upload: on a product's page, and through the API."""
+
+import io
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from dam_connector.domain.ids import Sku
+from dam_connector.domain.product import SourceImage, View
+from dam_connector.store.products import ProductRecord
+from dam_connector.usecases import intake
+from dam_connector.wiring import Services
+from tests.support import picture, product
+from tests.web.test_uploads import send_large
+
+Visitor = Callable[[str], FlaskClient]
+HEIC = b"\x00\x00\x00\x1cftypheic\x00\x00\x00\x00mif1heicmiaf" + bytes(100)
+
+
+def form(data: bytes, **more: str) -> dict[str, object]:
+    return {"file": (io.BytesIO(data), "photo.jpg"), **more}
+
+
+def stored(services: Services) -> ProductRecord:
+    return services.products.get(Sku("CH123"))  # type: ignore[return-value]
+
+
+@pytest.fixture
+def address(services: Services) -> str:
+    """The page of a product without a photo."""
+    intake.add_product(services, product(images={}), by="test")
+    return f"/products/{stored(services).id}"
+
+
+def test_a_photo_is_uploaded_and_replaced_on_the_page(
+    address: str, services: Services, browser_like: Visitor
+) -> None:
+    client = browser_like("merchandiser")
+    assert "There is no photo yet." in client.get(address).text
+    first, second = picture(ground=200), picture(ground=220)
+    for data in (first, second, second):
+        assert client.post(f"{address}/photos", data=form(data, view="back")).status_code == 302
+        assert client.get(f"/sources/{stored(services).id}/back").data == data
+    held = f"held:{stored(services).sources['back']}"
+    assert stored(services).product.images == (SourceImage(view=View.BACK, url=held),)
+    client.post(f"{address}/photos", data=form(first, view="front"))
+    assert [image.view for image in stored(services).product.images] == [View.FRONT, View.BACK]
+    assert services.runs.page(sku="CH123", state="queued")
+    events = [entry for entry in services.history.entries(sku="CH123") if entry.event == "edited"]
+    assert {(entry.by, entry.detail) for entry in events} == {
+        ("merchandiser", "images"),
+        ("merchandiser", "nothing"),
+    }
+
+
+def test_the_form_shows_an_uploaded_picture_in_words_and_keeps_it(
+    address: str, services: Services, browser_like: Visitor
+) -> None:
+    client = browser_like("merchandiser")
+    for view in ("front", "top"):
+        client.post(f"{address}/photos", data=form(picture(), view=view))
+    page = client.get(address).text
+    assert "held:" not in page and "uploaded picture; an address here replaces it" in page
+    assert 'alt="Uploaded picture: top"' in page
+    facts = {"product_name": "Chair", "category": "furniture", "unit": "cm"}
+    client.post(f"{address}/edit", data=facts)
+    assert [image.view for image in stored(services).product.images] == [View.FRONT, View.TOP]
+    client.post(f"{address}/edit", data={**facts, "remove": "image_url_top"})
+    assert [image.view for image in stored(services).product.images] == [View.FRONT]
+    other = "https://x.example/a.jpg"
+    client.post(f"{address}/edit", data={**facts, "image_url": other})
+    assert stored(services).product.images == (SourceImage(view=View.FRONT, url=other),)
+
+
+def test_the_api_takes_a_photo_of_each_view(address: str, services: Services, api: Visitor) -> None:
+    client, url = api("merchandiser"), "/api/v1/products/CH123/photos"
+    for view in View:
+        taken = client.post(f"{url}/{view}", data=form(picture(ground=150 + len(view))))
+        assert (taken.status_code, taken.json["sku"]) == (202, "CH123"), taken.text
+    assert [image.view for image in stored(services).product.images] == list(View)
+    assert client.post(f"{url}/bottom", data=form(picture())).status_code == 404
+    assert client.post("/api/v1/products/none/photos/front", data=form(picture())).status_code == 404
+    assert api("viewer").post(f"{url}/front", data=form(picture())).status_code == 403
+
+
+@pytest.mark.issue(param="code")
+@pytest.mark.parametrize(
+    ("data", "said", "code"),
+    [
+        (b"", "is empty", "source.damaged"),
+        (b"<html></html> and more", "is no JPEG", "source.not_an_image"),
+        (HEIC, "HEIC", "source.not_an_image"),
+        (picture()[:-300], "is cut off", "source.damaged"),
+    ],
+)
+def test_what_is_no_photo_is_refused_in_words(
+    address: str, services: Services, api: Visitor, browser_like: Visitor, data: bytes, said: str, code: str
+) -> None:
+    refused = api("merchandiser").post("/api/v1/products/CH123/photos/front", data=form(data))
+    assert refused.status_code == 422 and said in refused.json["error"]["message"]
+    page = browser_like("reviewer").post(f"{address}/photos", data=form(data, view="front"))
+    assert page.status_code == 422 and said in page.text
+    assert stored(services).product.images == ()
+
+
+def test_a_photo_may_be_larger_than_a_form_but_not_endless(
+    address: str, services: Services, api: Visitor
+) -> None:
+    url, limit = "/api/v1/products/CH123/photos/front", services.settings.max_picture_bytes
+    assert send_large(api("merchandiser"), url, length=2 * limit) == (413, 0)
+
+
+def test_a_view_is_said(address: str, browser_like: Visitor) -> None:
+    answer = browser_like("merchandiser").post(f"{address}/photos", data=form(picture(), view="bottom"))
+    assert answer.status_code == 400 and "which side" in answer.text
