@@ -46,6 +46,18 @@ def test_shadows_hands_and_distant_things_stay_out() -> None:
     assert (restored(rgb, body).alpha == body).all()
 
 
+def test_wooden_legs_come_back_although_wood_has_the_colours_of_skin() -> None:
+    rgb, seat, whole = np.full((800, 800, 3), GROUND, np.float32), *np.zeros((2, 800, 800), np.uint8)
+    cv2.rectangle(seat, (150, 250), (650, 400), 1, -1)
+    for x in (180, 600):
+        cv2.rectangle(whole, (x, 400), (x + 14, 640), 1, -1)
+    rgb[cv2.GaussianBlur(whole.astype(np.float32), (0, 0), 0.8) > 0.5] = (140, 90, 65)
+    rgb[seat > 0] = (60, 90, 150)
+    found = restored(rgb.astype(np.uint8), seat * 255)
+    expected = (whole | seat) > 0
+    assert ((found.alpha > 127) & expected).sum() > 0.97 * expected.sum()
+
+
 def test_a_busy_background_gives_nothing_back() -> None:
     rgb, body, _ = scene((30, 30, 32))
     noise = np.random.default_rng(2).integers(0, 255, (20, 20, 3)).astype(np.uint8)

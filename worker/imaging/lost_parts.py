@@ -40,7 +40,8 @@ MIN_PART_SHARE = 0.005  # of the product's area
 MIN_SHARPNESS = 0.18  # slope along the edge, a pixel, over the part's mean deviation
 SHARPNESS_PERCENTILE = 30  # seven tenths of the edge are sharper
 MIN_EDGE_PX = 8
-MAX_SKIN_SHARE = 0.3  # of the part
+MAX_SKIN_SHARE = 0.3  # of the part, unless it is thin: wooden legs have the colours of skin too
+THIN_SHARE = 0.025  # of the product's longer side: half the width of a thin part
 EDGE_RADIUS = 1.5 / 320  # of the longer side: how far the guided filter moves the part's edge
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -80,12 +81,19 @@ def _lost_parts(small: U8, product: Mask) -> Mask | None:
     stats[0, cv2.CC_STAT_AREA] = 0
     large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= MIN_PART_SHARE * product.sum())
     near, skin, lost = _grown(product, JOINED_PX), skin_mask(small), np.zeros_like(product)
+    thin_px = THIN_SHARE * max(cv2.boundingRect(product.astype(np.uint8))[2:])
     for label in large:
         part = labels == label
-        is_joined = (part & near).any() and skin[part].mean() < MAX_SKIN_SHARE
-        if is_joined and _sharpness(deviation, part, near) >= MIN_SHARPNESS:
+        is_hand = skin[part].mean() >= MAX_SKIN_SHARE and _half_width(part) > thin_px
+        if (part & near).any() and not is_hand and _sharpness(deviation, part, near) >= MIN_SHARPNESS:
             lost |= part
     return lost if lost.any() else None
+
+
+def _half_width(part: Mask) -> float:
+    """Return half of the usual width of a part, in pixels: its area over the length of its outline."""
+    outlines, _ = cv2.findContours(part.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    return float(part.sum() / max(1.0, sum(cv2.arcLength(line, closed=True) for line in outlines)))
 
 
 def _sharpness(deviation: F32, part: Mask, near: Mask) -> float:
