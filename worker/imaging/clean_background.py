@@ -35,6 +35,7 @@ MIN_OVERLAP = 0.7  # with the cut-out found otherwise; less means that something
 MAX_REMOVED = 0.02  # of the cut-out found otherwise; more is white that stood on white
 RING_PX = (3, 12)  # from the outline: there a picture that was compressed with loss is uneven
 MIN_LOSSLESS_SHARE = 0.998  # of this ring that has exactly the background's colour
+GLINT_PX = 2  # half the width of a glint; the gaps of slats and strings are wider
 MAX_FOREIGN_SEEN = (
     0.1  # mean of the net's look at a separate part, below which it may be a mark or a measure,
 )
@@ -83,7 +84,7 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
     probability = EXACT_PROBABILITY
     if look is not None:
         seen = cv2.resize(look(photo.rgb), alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        whole, alpha = alpha, _without_foreign_parts(alpha, seen)
+        whole, alpha = alpha, _without_glints(_without_foreign_parts(alpha, seen), seen)
         if _filled_share(alpha, seen) > MAX_FILLED_SHARE:
             doubts = ("what has exactly the background's colour inside the product was taken for openings",)
         if np.count_nonzero(whole) - np.count_nonzero(alpha) > MAX_FILLED_SHARE * np.count_nonzero(alpha):
@@ -116,6 +117,11 @@ def _without_foreign_parts(alpha: U8, seen: F32) -> U8:
     foreign = (means < MAX_FOREIGN_SEEN) & (areas < MAX_FOREIGN_SHARE * areas.sum())
     foreign[0] = False
     return np.where(foreign[labels], 0, alpha).astype(np.uint8) if foreign.any() else alpha
+
+
+def _without_glints(alpha: U8, seen: F32) -> U8:
+    """Return the opacity with narrow gaps filled that the net sees as product: glints as white as the ground."""
+    return np.where(seen > 0.5, cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, disc_kernel(GLINT_PX)), alpha)
 
 
 def _filled_share(alpha: U8, seen: F32) -> float:
