@@ -1,6 +1,7 @@
 """Photos taken with a phone: the page that guides a walk or a spin, in Chromium at the size of a phone."""
 
 import hashlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -97,6 +98,7 @@ def test_ring_and_sentence_guide_a_walk_and_a_reload_goes_on(page: Page, service
     page.locator("[data-ready]").wait_for()
     expect(sentence).to_contain_text("Low round, photo 4 of 16")
     expect(page.locator("[data-shots] li")).to_have_count(3)
+    expect(page.get_by_role("img", name="Photo 3")).to_have_attribute("src", re.compile("^blob:"))
     page.get_by_role("button", name="Remove photo 2").click()
     expect(sentence).to_contain_text("Low round, photo 2 of 16")
     assert segments(page, "there") == [0, 2] and photo_count(services) == 2

@@ -95,7 +95,7 @@ async function look(file, entry) {
     if (word) capture.doubts.set(entry.place, word);
     say(advice && `Photo ${entry.place + 1} ${advice}`, entry.place);
     if (entry.sha256) capture.urls.set(entry.sha256, url);  // it was sent meanwhile
-    if (entry.sha256) await capture.store.setPreview(entry.sha256, preview);
+    if (entry.sha256) await capture.store.setPreview(entry.sha256, preview).catch(() => {});
   } catch {
     say(`Photo ${entry.place + 1} cannot be shown here.`, entry.place);
   }
