@@ -128,6 +128,9 @@ function show() {
   }).join(" · ");
   find("take-text").textContent = next === null ? "All are taken" : `Take photo ${next + 1}`;
   find("finish").disabled = Boolean(state.problem) || waiting.length > 0;
+  const isFull = !find("finish").disabled && (next === null || next >= state.planned);
+  find("finish-here").hidden = !isFull;
+  find("camera-label").classList.toggle("primary", !isFull);
   const wait = waiting.length ? `${waiting.length} of your photos wait to be sent` : "";
   find("problem").textContent = wait || state.problem;
   showPhotos();
