@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -118,7 +119,8 @@ def test_a_view_that_a_dam_has_is_replaced_there(
     connections = rules_json()["connections"]
     shelf = {"adapter": "memory", "sources": {"folder": "Photos"}}
     write_rules(connections={**connections, "dam": {**connections["dam"], "shelf": shelf}})
-    services.dam("shelf").put_photo("1", picture(), name="CH123_front.jpg", folder="Photos")  # type: ignore[attr-defined]
+    dam: Any = services.dam("shelf")
+    dam.put_photo("1", picture(), name="CH123_front.jpg", folder="Photos")
     poll_photos(services)
     refused = api("merchandiser").post("/api/v1/products/CH123/photos/front", data=form(picture()))
     assert refused.status_code == 422 and "comes from the DAM; replace it there" in refused.text
