@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
+from dam_connector.domain.ids import Sku
+from dam_connector.domain.product import Capture
+from dam_connector.usecases import captures, intake
 from dam_connector.usecases.adopt_known_products import adopt_known, continue_adoption, request_adoption
 from dam_connector.usecases.photo_sync import poll_photos
 from tests.stress.scenarios import RULES, Scenario
@@ -69,4 +72,31 @@ class AdoptFromTheDam(Scenario):
             pass
 
 
-PHOTO_SCENARIOS = (PhotosInTheDam, AdoptFromTheDam)
+class FinishAWalk(Scenario):
+    """The photos that a person took become the product's: its packshot is made, and the draft is gone."""
+
+    sampled_points = 6
+
+    def prepare(self) -> None:
+        services = self.world.services
+        intake.add_product(services, product("CH1", images={}), by="ann")
+        captures.begin(services, "CH1", Capture.WALK, by="ann")
+        for number in range(12):
+            captures.add_photo(services, "CH1", picture(ground=150 + number), by="ann")
+        self.world.clock.forward(1)
+
+    def requests(self) -> list[Callable[[], object]]:
+        return [self.finish]
+
+    def finish(self) -> None:
+        services = self.world.services
+        record = services.products.get(Sku("CH1"))
+        assert record
+        captures.finish(services, record, by="ann")
+
+    def compare(self, seen: dict[str, Any], expected: dict[str, Any]) -> None:
+        super().compare(seen, expected)
+        assert self.world.services.captures.get("CH1", "ann") is None
+
+
+PHOTO_SCENARIOS = (PhotosInTheDam, AdoptFromTheDam, FinishAWalk)

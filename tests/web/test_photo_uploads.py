@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -10,8 +11,9 @@ from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import SourceImage, View
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
+from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.wiring import Services
-from tests.support import picture, product
+from tests.support import picture, product, rules_json
 from tests.web.test_uploads import send_large
 
 Visitor = Callable[[str], FlaskClient]
@@ -109,6 +111,26 @@ def test_a_photo_may_be_larger_than_a_form_but_not_endless(
 ) -> None:
     url, limit = "/api/v1/products/CH123/photos/front", services.settings.max_picture_bytes
     assert send_large(api("merchandiser"), url, length=2 * limit) == (413, 0)
+
+
+def test_a_view_that_a_dam_has_is_replaced_there(
+    address: str, services: Services, browser_like: Visitor, api: Visitor, write_rules: Callable[..., None]
+) -> None:
+    connections = rules_json()["connections"]
+    shelf = {"adapter": "memory", "sources": {"folder": "Photos"}}
+    write_rules(connections={**connections, "dam": {**connections["dam"], "shelf": shelf}})
+    dam: Any = services.dam("shelf")
+    dam.put_photo("1", picture(), name="CH123_front.jpg", folder="Photos")
+    poll_photos(services)
+    refused = api("merchandiser").post("/api/v1/products/CH123/photos/front", data=form(picture()))
+    assert refused.status_code == 422 and "comes from the DAM; replace it there" in refused.text
+    page = browser_like("reviewer").post(
+        f"{address}/photos", data=form(picture(), view="front"), follow_redirects=True
+    )
+    assert "The photo front comes from the DAM; replace it there." in page.text
+    assert (
+        api("merchandiser").post("/api/v1/products/CH123/photos/back", data=form(picture())).json["planned"]
+    )
 
 
 def test_a_view_is_said(address: str, browser_like: Visitor) -> None:

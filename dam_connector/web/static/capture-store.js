@@ -73,7 +73,8 @@ class DiskStore {
   async remove(key) { await request(this.objects("pending").delete(key)); }
 
   async setPreview(name, blob) {
-    await request(this.objects("previews").put(await blob.arrayBuffer(), this.prefix + name));
+    const bytes = await blob.arrayBuffer();  // a transaction ends while something else is awaited
+    await request(this.objects("previews").put(bytes, this.prefix + name));
   }
 
   async preview(name) {

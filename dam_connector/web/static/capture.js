@@ -95,7 +95,7 @@ async function look(file, entry) {
     if (word) capture.doubts.set(entry.place, word);
     say(advice && `Photo ${entry.place + 1} ${advice}`, entry.place);
     if (entry.sha256) capture.urls.set(entry.sha256, url);  // it was sent meanwhile
-    if (entry.sha256) await capture.store.setPreview(entry.sha256, preview);
+    if (entry.sha256) await capture.store.setPreview(entry.sha256, preview).catch(() => {});
   } catch {
     say(`Photo ${entry.place + 1} cannot be shown here.`, entry.place);
   }
@@ -128,6 +128,9 @@ function show() {
   }).join(" · ");
   find("take-text").textContent = next === null ? "All are taken" : `Take photo ${next + 1}`;
   find("finish").disabled = Boolean(state.problem) || waiting.length > 0;
+  const isFull = !find("finish").disabled && (next === null || next >= state.planned);
+  find("finish-here").hidden = !isFull;
+  find("camera-label").classList.toggle("primary", !isFull);
   const wait = waiting.length ? `${waiting.length} of your photos wait to be sent` : "";
   find("problem").textContent = wait || state.problem;
   showPhotos();
