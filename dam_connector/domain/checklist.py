@@ -169,7 +169,7 @@ def _only_measure(row: ReportRow, measure: str) -> ReportRow:
 
 
 def _doubt_text(found: Issue) -> str:
-    """Return a doubt with its measure, e.g. `The shape is a guess. Model probably good: 10 %; ...`."""
+    """Return a doubt with its measure, e.g. `The shape is uncertain (Model probably good: 10 %)`."""
     meaning = found.meaning.partition(". ")[0].rstrip(".")
     measure = finding_measure(found).rstrip(".")
     return f"{meaning} ({measure})" if measure else meaning
