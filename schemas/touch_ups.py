@@ -4,7 +4,7 @@ from typing import Any
 
 from marshmallow import Schema, fields, post_load, validate
 
-from dam_connector.domain.touch_up import MAX_POINTS, MAX_RADIUS, MAX_STROKES, Stroke
+from dam_connector.domain.touch_up import MAX_POINTS, MAX_RADIUS, MAX_STROKES, MIN_CHANGED_SHARE, Stroke
 from schemas.common import StrictBoolean, StrictFloat
 
 
@@ -53,6 +53,13 @@ class TouchUpIn(Schema):
         load_default=False,
         metadata={"description": "The earlier touch-ups of the photo no longer count."},
     )
+    mask_seen = StrictBoolean(
+        load_default=False,
+        metadata={
+            "description": "The person looked at the whole mask. Without it, strokes that change less than "
+            f"{MIN_CHANGED_SHARE * 100:g} % of the product lift no doubt about its cut-out."
+        },
+    )
 
 
 class StrokeOut(Schema):
@@ -74,6 +81,7 @@ class TouchUpOut(Schema):
     at = fields.AwareDateTime()
     strokes = fields.List(fields.Nested(StrokeOut))
     replaces = fields.Boolean()
+    mask_seen = fields.Boolean(metadata={"description": "The person looked at the whole mask."})
 
 
 class TouchUpsOut(Schema):

@@ -279,6 +279,7 @@ def _read(path: Path) -> Cutout | None:
             touched_sides=tuple(fields["touches"]),
             net=fields["net"],
             doubts=tuple(fields["doubts"]),
+            lifted=fields["lifted"],
             lost_letters=fields["lost_letters"],
         )
         path.touch()  # the oldest are evicted first
@@ -294,6 +295,7 @@ def _write(path: Path, found: Cutout) -> None:
         "touches": found.touched_sides,
         "net": found.net,
         "doubts": found.doubts,
+        "lifted": found.lifted,
         "lost_letters": found.lost_letters,
     }
     with _replacing(path) as file:

@@ -53,6 +53,7 @@ class RenditionResult:
     issues: tuple[Issue, ...] = ()
     labels: Mapping[str, str] = field(default_factory=dict)  # the photo's own that its renditions inherit
     cutout: "CutoutPictures | None" = None
+    is_doubt_lifted: bool = False  # by strokes of a person; `cutout_confidence` is what it was before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +202,7 @@ def _render_photo(
         issues=tuple(issues),
         labels=photo.metadata,
         cutout=cutout_pictures(photo, cutout),
+        is_doubt_lifted=cutout.lifted is not None,
     )
 
 
@@ -262,7 +264,7 @@ def _photo_facts(photo: Photo, cutout: Cutout, picture: Picture, view: str) -> F
         "width_px": width,
         "height_px": height,
         "photo_px": " x ".join(map(str, photo.size)),
-        "cutout_confidence": round(cutout.confidence, 2),
+        "cutout_confidence": round(cutout.confidence if cutout.lifted is None else cutout.lifted, 2),
         "cutout_net": cutout.net or NO_NET,
         "scale": round(picture.scale, 2),
     }

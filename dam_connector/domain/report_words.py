@@ -32,6 +32,7 @@ FACT_TEXTS: Mapping[str, tuple[str, str]] = {
     "camera": ("Seen from", ""),
     "frames": ("Frames", ""),
     "cutout_confidence": ("Cut-out probably usable", "share"),
+    "mask_corrected": ("Mask corrected", ""),
     "cutout_net": ("Cut out with the net", "net"),
     "scale": ("Product enlarged", "factor"),
     "set": ("Set of the scene", ""),
@@ -49,6 +50,13 @@ FACT_TEXTS: Mapping[str, tuple[str, str]] = {
     "web_steps": ("Steps to the web model's budget", ""),
     "web_ssim": ("Web model alike, of 1 (SSIM)", ""),
 }
+# By fact: how it is called where another fact is there too, which changes its meaning.
+_CHANGED_TEXTS: Mapping[tuple[str, str], str] = {
+    ("cutout_confidence", "mask_corrected"): "Cut-out probably usable before it was corrected",
+    ("confidence", "spin_frames"): "Score of the capture, by rules of thumb",
+    ("confidence", "walk_photos"): "Score of the capture, by rules of thumb",
+}
+_CAPTURE_POINTERS = ("/spin_images", "/walk_images")  # of issues whose confidence is such a score
 _SUFFIXES = {  # of facts about one format, e.g. `jpeg_bytes`
     "_de2000": ("{}: colour difference to the picture", "colour"),
     "_bytes": ("{} file", "bytes"),
@@ -86,6 +94,7 @@ CHECK_TEXTS: Mapping[str, str] = {
 # By code of an issue: the share that it measures; the limit is the least that is wanted.
 _SHARES: Mapping[IssueCode, str] = {
     "cutout.uncertain": "Cut-out probably usable",
+    "cutout.corrected": "Cut-out probably usable before",
     "model.view_left_out": "Cut-out probably usable",
     "model.low_confidence": "Model probably good",
     "model.below_threshold": "Model probably good",
@@ -128,7 +137,8 @@ def fact_lines(facts: Mapping[str, Fact]) -> Iterator[tuple[str, str]]:
     """Yield the name and the value of each fact of a report, for people."""
     for key, value in facts.items():
         name, unit = _fact_text(key)
-        yield name, _fact_value(value, unit)
+        changed = (text for (fact, other), text in _CHANGED_TEXTS.items() if fact == key and other in facts)
+        yield next(changed, name), _fact_value(value, unit)
 
 
 def _fact_text(key: str) -> tuple[str, str]:
@@ -180,7 +190,9 @@ def finding_measure(found: Issue) -> str:
         return ""
     measured, limit = _share(found.measured), _share(found.limit)
     if found.code in _SHARES and measured:
-        return f"{_SHARES[found.code]}: {measured}{f'; at least {limit} is wanted' if limit else ''}."
+        is_score = found.pointer in _CAPTURE_POINTERS
+        name = "Score of the capture, by rules of thumb and no probability" if is_score else _SHARES[found.code]
+        return f"{name}: {measured}{f'; at least {limit} is wanted' if limit else ''}."
     unit = _COUNTED.get(found.code, "")
     texts = [_with_unit(text, unit) for text in (found.measured, found.limit) if text]
     return f"Measured: {', limit: '.join(texts)}."

@@ -19,8 +19,8 @@ MARK_TEXTS: Mapping[IssueCode, str] = {
     "model.look_changed": "look changed",
     # before the guess that follows from it, since this can be corrected in the record
     "model.views_disagree": "size and photo contradict each other",
-    "model.below_threshold": "shape is a guess",
-    "model.low_confidence": "shape is a guess",
+    "model.below_threshold": "shape is uncertain",
+    "model.low_confidence": "shape is uncertain",
     "likeness.mirrored": "mirrored",
     "likeness.turned": "turned",
     "likeness.part_missing": "part missing",

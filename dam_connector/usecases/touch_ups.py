@@ -1,6 +1,7 @@
 """Touch-ups: a person corrects the cut-out of a photo by strokes. Pages and API use the same function."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from dam_connector.domain.ids import RunId
 from dam_connector.domain.rules import LOCAL
@@ -14,7 +15,13 @@ from dam_connector.wiring import Services
 
 
 def touch_up(
-    services: Services, version: Version, strokes: Sequence[Stroke], *, by: str, replaces: bool = False
+    services: Services,
+    version: Version,
+    strokes: Sequence[Stroke],
+    *,
+    by: str,
+    replaces: bool = False,
+    mask_seen: bool = False,
 ) -> RunId | None:
     """Store strokes on the mask of a version, and plan the next version, which is cut out with them.
 
@@ -23,6 +30,8 @@ def touch_up(
     Args:
         by: the name of the person.
         replaces: the earlier touch-ups of the photo no longer count.
+        mask_seen: the person said that they looked at the whole mask. Without it, strokes that change hardly
+            anything lift no doubt about the cut-out.
 
     Returns:
         The id of the new run.
@@ -47,6 +56,7 @@ def touch_up(
         if len(strokes) + (0 if replaces else len(earlier)) > MAX_PHOTO_STROKES:
             problem = f"the photo has more than {MAX_PHOTO_STROKES} strokes; discard the earlier ones"
             raise Refused("review", "touch up", problem)
+        strokes = [replace(stroke, mask_seen=mask_seen) for stroke in strokes]
         touch_up_id = services.touch_ups.add(photo, strokes, version_id=version.id, by=by, replaces=replaces)
         run = plan_follow_up(
             services,
@@ -56,7 +66,8 @@ def touch_up(
             generator=LOCAL,
         )
         count = f"{len(strokes)} stroke{'s' if len(strokes) > 1 else ''}" if strokes else ""
-        detail = "; ".join(filter(None, [count, "earlier strokes discarded" if replaces else ""]))
+        seen = "looked at the whole mask" if strokes and mask_seen else ""
+        detail = "; ".join(filter(None, [count, seen, "earlier strokes discarded" if replaces else ""]))
         services.history.add("touched_up", sku=version.asset.sku, version_id=version.id, by=by, detail=detail)
     return run
 

@@ -24,9 +24,7 @@ def touch_up(version_id: str) -> ResponseReturnValue:
     version = services().assets.get(version_id) or abort(404)
     data = _requested_strokes()
     try:
-        touch_ups.touch_up(
-            services(), version, data["strokes"], by=signed_in_user().name, replaces=data["replaces"]
-        )
+        touch_ups.touch_up(services(), version, by=signed_in_user().name, **data)
         flash("The next version is being made with this mask.", "info")
     except Refused as error:
         flash(f"No version is made: {error}.", "error")
@@ -37,8 +35,8 @@ def _requested_strokes() -> dict[str, Any]:
     """Return the strokes in the form of the request, or abort with 400."""
     try:
         strokes = decode_json(request.form.get("strokes", "") or "[]")
-        replaces = request.form.get("replaces", "") == "yes"
-        data: dict[str, Any] = TouchUpIn().load({"strokes": strokes, "replaces": replaces})
+        answers = {name: request.form.get(name, "") == "yes" for name in ("replaces", "mask_seen")}
+        data: dict[str, Any] = TouchUpIn().load({"strokes": strokes, **answers})
     except (ValueError, ValidationError):
         abort(400, "the strokes cannot be read; paint them again")
     return data

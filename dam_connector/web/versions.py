@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from dam_connector.domain import report_text
 from dam_connector.domain.checklist import LIKENESS, checklist_answers
 from dam_connector.domain.rules import LOCAL
+from dam_connector.domain.touch_up import MIN_CHANGED_SHARE
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.domain.wishes import understood_words
 from dam_connector.store.users import UserRole
@@ -105,6 +106,7 @@ def version_page(found: Version, draft: object = None) -> str:
         threads=comments.threads(s, found),
         draft=draft,
         touch_ups=touch_ups.of_version(s, found),
+        least_share=MIN_CHANGED_SHARE,
         stages=stages.progress(s, found),
         is_asked=stages.may_decide(
             s, found, name=signed_in_user().name, roles=signed_in_user().role.included

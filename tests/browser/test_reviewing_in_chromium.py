@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -18,6 +19,7 @@ from tests.support import rules_json
 pytestmark = needs_chromium
 # has every key that acts somewhere
 SENTENCE = "Argh? A jacket, zip box 1234"
+DESKTOP = {"width": 1280, "height": 720}
 FIELDS = "textarea, input:not([type=hidden]):not([type=checkbox]):not([type=file]):not([type=range])"
 
 
@@ -266,6 +268,103 @@ def test_a_place_is_pinned_by_keys_alone(page: Page, services: Services) -> None
     anchor = json.loads(page.locator("[data-pin-form] [name=anchor]").input_value())
     assert (anchor["x"], anchor["y"], anchor["width"], anchor["height"]) == (0.5, 0.5, 0.2, 0.1)
     page.get_by_role("button", name="Resolve").first.click()
+
+
+def painted(page: Page, x: float, y: float) -> None:
+    """Paint a dot on the mask at a place, in shares of what is seen of it."""
+    box = page.locator("canvas[data-mask]").locator("xpath=..").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+    page.mouse.down()
+    page.mouse.up()
+
+
+def test_strokes_that_were_not_sent_are_asked_about_and_outlast_leaving(
+    page: Page, services: Services
+) -> None:
+    version_page(page, services)
+    page.keyboard.press("t")
+    canvas = page.locator("canvas[data-mask]")
+    expect(canvas).to_have_attribute("data-strokes", "0")
+    painted(page, 0.3, 0.2)
+    expect(canvas).to_have_attribute("data-strokes", "1")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.get_by_role("link", name="Gallery").click()
+    page.wait_for_url("**/gallery**")
+    assert asked == ["beforeunload"]
+    page.go_back()
+    page.keyboard.press("t")
+    expect(canvas).to_have_attribute("data-strokes", "1")
+    expect(page.locator("[data-touch-up-text]")).to_have_text("1 stroke")
+    page.get_by_role("button", name="Undo stroke").click()
+    expect(canvas).to_have_attribute("data-strokes", "0")
+    page.get_by_role("link", name="Gallery").click()  # nothing is lost, so nobody is asked
+    page.wait_for_url("**/gallery**")
+
+
+def strokes_on(page: Page) -> list[dict[str, Any]]:
+    return json.loads(page.locator("[data-touch-up] [name=strokes]").input_value())
+
+
+PINCH = """(canvas, [x, y]) => {
+  canvas.setPointerCapture = () => {};  // of fingers that no screen has
+  const box = canvas.parentElement.getBoundingClientRect();
+  const send = (type, pointerId, dx, dy) => canvas.dispatchEvent(new PointerEvent(type, {
+    pointerId, pointerType: 'touch', button: 0, bubbles: true,
+    clientX: box.left + box.width * x + dx, clientY: box.top + box.height * y + dy,
+  }));
+  send('pointerdown', 11, -20, 0);
+  send('pointerdown', 12, 20, 0);
+  send('pointermove', 11, -60, 0);
+  send('pointermove', 12, 60, 0);
+  for (const id of [11, 12]) { send('pointermove', id, id === 11 ? -60 : 60, 30); }
+  for (const id of [11, 12]) send('pointerup', id, 0, 0);
+}"""
+
+
+def test_two_fingers_zoom_the_mask_on_a_phone_and_strokes_are_as_fine(page: Page, services: Services) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    version_page(page, services)
+    page.locator("[data-show-mask]").click()
+    canvas = page.locator("canvas[data-mask]")
+    expect(canvas).to_have_attribute("data-strokes", "0")
+    canvas.scroll_into_view_if_needed()
+    painted(page, 0.5, 0.5)
+    expect(canvas).to_have_attribute("data-strokes", "1")
+    canvas.evaluate(PINCH, [0.25, 0.25])
+    expect(canvas).to_have_attribute("data-zoom", "3.00")
+    assert len(strokes_on(page)) == 1  # fingers that zoom paint nothing
+    painted(page, 0.5, 0.5)
+    expect(canvas).to_have_attribute("data-strokes", "2")
+    whole, zoomed = strokes_on(page)
+    assert abs(zoomed["radius"] - whole["radius"] / 3) < 0.002
+    assert zoomed["points"][0][0] < whole["points"][0][0] - 0.1  # around the place between the fingers
+    page.get_by_role("button", name="Whole mask").click()
+    expect(canvas).to_have_attribute("data-zoom", "1.00")
+    page.get_by_role("button", name="Zoom in").click()
+    expect(canvas).to_have_attribute("data-zoom", "1.60")
+    assert serious_violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for _ in range(2):
+        page.get_by_role("button", name="Undo stroke").click()
+    page.set_viewport_size(DESKTOP)
+
+
+def test_messages_on_a_phone_never_lie_over_the_decision(page: Page, services: Services) -> None:
+    page.set_viewport_size({"width": 390, "height": 844})
+    version_page(page, services)
+    page.get_by_role("button", name="Approve").click()
+    message = page.locator(".messages")
+    message.wait_for()
+    bar = page.locator("[data-decide]")
+    expect(bar).to_be_visible()
+    page.wait_for_function("getComputedStyle(document.body).getPropertyValue('--decide') !== ''")
+    told, decision = message.bounding_box(), bar.bounding_box()
+    assert told and decision and told["y"] + told["height"] <= decision["y"]
+    message.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("button", name="Approve")).to_be_visible()
+    page.set_viewport_size(DESKTOP)
 
 
 def test_a_stroke_on_the_mask_follows_at_once_and_makes_the_next_version(

@@ -92,6 +92,8 @@ def test_photos_of_a_walk_may_be_given_as_a_spin(
     model = made(services, photos, drain, walk_pictures(taken), dimensions=size)["model"]
     facts = model.report.facts or {}
     assert facts["family"] == "walk" and facts["spin_frames"] == 14
+    doubt = next((i for i in model.report.issues if i.code == "model.low_confidence"), None)
+    assert doubt is None or doubt.pointer == "/spin_images"
     assert not any(i.code == "model.spin_unused" for i in model.report.issues)
 
 
@@ -108,6 +110,20 @@ def test_a_spin_that_cannot_be_used_gives_way_to_the_photos(
     issue = next(i for i in model.report.issues if i.code == "model.spin_unused")
     assert "of another size" in issue.message and issue.pointer == "/spin_images"
     assert "source_front" in model.provenance
+    assert issue.message.endswith("The model was made from: front photo.")
+
+
+def test_a_model_of_the_first_frame_of_a_refused_spin_says_so(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    write_rules(deliverables=[MODEL_ONLY])
+    pictures = [picture(ground=235)] * 7 + [picture(size=(300, 200))]
+    send(services, chair(photos, images={}, spin_images=served(photos, pictures)))
+    drain()
+    model = versions(services)["model"]
+    issue = next(i for i in model.report.issues if i.code == "model.spin_unused")
+    assert issue.message.endswith("The model was made from: first frame of the spin.")
+    assert (model.report.facts or {})["views"] == "first frame of the spin"
 
 
 @pytest.mark.issue("source.spin")

@@ -12,8 +12,8 @@ import jsonschema
 import pytest
 from pxr import Sdf, Usd, UsdGeom, UsdShade, UsdUtils
 
-from dam_connector.domain.checklist import checklist_answers
-from dam_connector.domain.issue import CheckOutcome, Report, Waiver, issue
+from dam_connector.domain.checklist import SIZE_OFF, ChecklistAnswer, checklist_answers
+from dam_connector.domain.issue import CheckOutcome, Issue, Report, ReportRow, Waiver, issue
 from dam_connector.domain.report_text import report_junit, report_markdown
 from schemas.report import json_schema, report_json
 from tests.unit.shapes import box, unwrapped
@@ -95,6 +95,65 @@ def test_the_checklist_is_answered_by_evidence(report: Report) -> None:
     assert told["image?"].outcome is CheckOutcome.NOT_TESTED  # there is no photo
     assert told["version?"].outcome is CheckOutcome.NOT_TESTED and "reviewer" in told["version?"].evidence
     assert checklist_answers(Report()) == ()
+
+
+def compared_with_front(*issues: Issue, **facts: object) -> dict[str, ChecklistAnswer]:
+    """Return the answers, by their last word, on a model whose measures are all good."""
+    front = ReportRow(
+        check="likeness to front",
+        outcome=CheckOutcome.PASS,
+        measured="outline 98.0 %, proportions +0.4 %, colour 3.1",
+    )
+    size = ReportRow(check=SIZE_OFF, outcome=CheckOutcome.PASS, profile="p", measured="0.1 %")
+    mesh = ReportRow(check="geometry", outcome=CheckOutcome.PASS)
+    rows = (mesh, size) if facts.pop("unseen", False) else (mesh, size, front)
+    told = checklist_answers(Report(issues=issues, rows=rows, facts={"family": "hull", **facts}))
+    return {a.question.split()[-1]: a for a in told}
+
+
+DOUBTFUL = [
+    issue("model.low_confidence", "The depth is guessed.", measured=0.1, limit=0.5),
+    issue("model.below_threshold", "No other made it.", measured=0.6, limit=0.8),
+    issue("model.views_disagree", "The outlines differ.", measured="12 %", limit="5 %"),
+    issue("model.spin_unused", "No camera explains the frames."),
+    issue("model.walk_unused", "The ground was not found."),
+]
+
+
+@pytest.mark.parametrize("doubt", DOUBTFUL, ids=lambda i: i.code)
+def test_a_doubtful_model_gets_no_plain_yes_about_its_look(doubt: Issue) -> None:
+    told, sure = compared_with_front(doubt), compared_with_front()
+    for last in ("image?", "product?"):
+        assert sure[last].outcome is CheckOutcome.PASS and "likeness to" in sure[last].evidence
+        assert told[last].outcome is CheckOutcome.NOT_TESTED, last
+        assert told[last].evidence.startswith("Look at it yourself: "), last
+    colour = next(a for a in checklist_of(doubt) if "colour" in a.question)
+    assert colour.outcome is CheckOutcome.NOT_TESTED and "Look at it yourself" in colour.evidence
+    if doubt.code == "model.low_confidence":
+        assert "Model probably good: 10 %; at least 50 % is wanted" in told["image?"].evidence
+
+
+def checklist_of(*issues: Issue) -> tuple[ChecklistAnswer, ...]:
+    row = ReportRow(check="likeness to front", outcome=CheckOutcome.PASS, measured="colour 3.1")
+    mesh = ReportRow(check="geometry", outcome=CheckOutcome.PASS)
+    return checklist_answers(Report(issues=issues, rows=(mesh, row)))
+
+
+def test_proportions_of_a_stretched_model_are_wrong_and_without_a_size_open() -> None:
+    stretched = compared_with_front(issue("model.part_lost", "Stretched.", measured="260 %", limit="5 %"))
+    assert stretched["product?"].outcome is CheckOutcome.FAIL and "260 %" in stretched["product?"].evidence
+    guessed = compared_with_front(issue("model.dimensions_missing", "Guessed: depth."))
+    assert guessed["product?"].outcome is CheckOutcome.NOT_TESTED
+    assert guessed["image?"].outcome is CheckOutcome.PASS
+
+
+def test_a_model_of_frames_says_that_nothing_was_compared_with_them() -> None:
+    told = compared_with_front(spin_frames=24, unseen=True)
+    for last in ("image?", "product?"):
+        assert told[last].outcome is CheckOutcome.NOT_TESTED, last
+        assert "no check lays the model over the 24 frames of the spin" in told[last].evidence
+    walked = compared_with_front(DOUBTFUL[0], walk_photos=32, unseen=True)
+    assert "The shape is" in walked["image?"].evidence and "32 photos of the walk" in walked["image?"].evidence
 
 
 def test_a_waiver_ends() -> None:

@@ -49,6 +49,16 @@ def test_strokes_add_a_lost_part_and_remove_a_shadow_up_to_the_edges(photo: Phot
     assert (found.alpha[300:400, 300:590] == untouched.alpha[300:400, 300:590]).all()
 
 
+def test_a_dot_inside_the_product_keeps_the_doubt_unless_the_mask_was_seen(photo: Photo) -> None:
+    doubted = replace(box_alone(), doubts=("ragged",), lost_letters=3)
+    dot = Stroke(keep=True, radius=0.01, points=((0.45, 0.5),))
+    found = touch_up(doubted, photo, [dot])
+    assert (found.confidence, found.doubts, found.lost_letters, found.lifted) == (0.2, ("ragged",), 3, None)
+    seen = touch_up(doubted, photo, [replace(dot, mask_seen=True)])
+    assert (seen.confidence, seen.doubts, seen.lifted) == (1.0, (), 0.2)
+    assert touch_up(doubted, photo, [HANDLE]).lifted == 0.2
+
+
 def test_a_brush_that_does_not_stop_paints_a_disc(photo: Photo) -> None:
     small = reduced(photo.rgb)
     mask = np.zeros(small.shape[:2], np.uint8)

@@ -63,14 +63,14 @@ def test_a_doubtful_version_is_marked_wherever_people_look(
     places = ("/review", "/gallery", f"/products/{record.id}", f"/compare?v={made['A1']}&v={made['A2']}")
     for path in (*places, f"/versions/{made['A1']}"):
         page = client.get(path).text
-        assert page.count('<span class="doubt">shape is a guess</span>') == 1, path
+        assert page.count('<span class="doubt">shape is uncertain</span>') == 1, path
         assert page.count("1 more to look at") == 1, path
-    assert '<span class="warn">shape is a guess</span>' in client.get("/products").text
+    assert '<span class="warn">shape is uncertain</span>' in client.get("/products").text
 
 
 def test_the_gravest_doubt_is_the_mark_and_what_was_accepted_is_none() -> None:
     found = [issue("geometry.floating", "2 parts"), issue("model.low_confidence", "a guess")]
-    assert version_marks(found) == VersionMarks(text="shape is a guess", more=1)
+    assert version_marks(found) == VersionMarks(text="shape is uncertain", more=1)
     assert version_marks(found, ["model.low_confidence"]) == VersionMarks(text="floating parts", more=0)
     contradiction = [*found, issue("model.views_disagree", "236 %"), issue("likeness.outline", "48.8 %")]
     assert version_marks(contradiction) == VersionMarks(text="size and photo contradict each other", more=3)

@@ -137,6 +137,17 @@ def test_the_page_of_a_version_has_no_internal_names(
     [
         ({"family": "hull, like the top"}, [("Shape", "from the outlines, like the top")]),
         ({"confidence": 0.01}, [("Probably good", "1 %")]),
+        (
+            {"confidence": 0.38, "spin_frames": 24},
+            [("Score of the capture, by rules of thumb", "38 %"), ("Frames of the spin", "24")],
+        ),
+        (
+            {"cutout_confidence": 0.43, "mask_corrected": "1 stroke by ada"},
+            [
+                ("Cut-out probably usable before it was corrected", "43 %"),
+                ("Mask corrected", "1 stroke by ada"),
+            ],
+        ),
         ({"jpeg_de2000": 0.09}, [("JPEG: colour difference to the picture", "0.09 (CIEDE2000)")]),
         ({"cutout_net": "u2netp.onnx"}, [("Cut out with the net", "u2netp")]),
         ({"web_bytes": 207872}, [("Web model file", "208 kB")]),
@@ -187,6 +198,12 @@ def test_measured_values_say_what_they_are(measured: str, text: str) -> None:
 )
 def test_findings_give_values_with_units(code: IssueCode, measured: object, limit: object, text: str) -> None:
     assert finding_measure(issue(code, "It was found.", measured=measured, limit=limit)) == text
+
+
+def test_the_confidence_of_a_capture_is_called_no_probability() -> None:
+    found = issue("model.low_confidence", "Few.", pointer="/spin_images", measured=0.38, limit=0.5)
+    text = finding_measure(found)
+    assert text.startswith("Score of the capture") and "no probability: 38 %; at least 50 %" in text
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from dam_connector.domain.version import Version
+from dam_connector.domain.version import Version, VersionState
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product, rules_json
@@ -64,7 +64,8 @@ def test_the_page_stores_strokes_and_the_next_versions_are_made_with_them(
     assert second.number == 2 and was and not now
     (stored,) = services.touch_ups.of_photo(version.masked_sha256)  # type: ignore[arg-type]
     assert second.provenance["touch_up"] == stored.id and stored.version_id == version.id
-    assert second.report.facts["cutout_confidence"] == 1.0
+    assert second.report.facts["mask_corrected"] == "1 stroke by reviewer"
+    assert second.report.facts["cutout_confidence"] == version.report.facts["cutout_confidence"]
     client.post(f"/versions/{second.id}/regenerate", data={"note": "again"})
     drain()
     third = newest(services)
@@ -73,6 +74,53 @@ def test_the_page_stores_strokes_and_the_next_versions_are_made_with_them(
     drain()
     fourth = newest(services)
     assert fourth.number == 4 and (mask(services, fourth) == mask(services, version)).all()
+
+
+@pytest.fixture
+def doubted(
+    services: Services, photos: PhotoServer, drain: Callable[[], int], write_rules: Callable
+) -> Version:
+    """A packshot whose cut-out is in doubt, of a photo that another product has, too."""
+    write_rules(deliverables=rules_json()["deliverables"][:1], imaging={"min_probability": 1.0})
+    photos.files["a.jpg"] = picture()
+    for sku in ("A1", "B1"):
+        intake.add_product(services, product(sku, images={"front": photos.url("a.jpg")}), by="test")
+    drain()
+    return services.assets.of_product("A1")[0]
+
+
+def codes(version: Version) -> set[str]:
+    return {i.code for i in version.report.issues}
+
+
+@pytest.mark.issue("cutout.corrected", "cutout.uncertain")
+def test_one_dot_lifts_no_doubt_but_a_look_at_the_whole_mask_does_on_each_product(
+    doubted: Version, browser_like: Callable[[str], FlaskClient], services: Services, drain: Callable
+) -> None:
+    assert "cutout.uncertain" in codes(doubted) and doubted.state is VersionState.BLOCKED
+    client, address = browser_like("reviewer"), f"/versions/{doubted.id}/touch-up"
+    dot = {"keep": True, "radius": 0.01, "points": [[0.5, 0.5]]}
+    client.post(address, data={"strokes": json.dumps([dot])})
+    drain()
+    second = newest(services)
+    assert second.number == 2 and "cutout.uncertain" in codes(second)
+    told = next(i for i in second.report.issues if i.code == "cutout.corrected")
+    assert "1 stroke by reviewer" in told.message and "its doubt stays" in told.message
+    client.post(address, data={"strokes": json.dumps([dot]), "mask_seen": "yes"})
+    drain()
+    third = newest(services)
+    assert third.number == 3 and "cutout.uncertain" not in codes(third)
+    assert "looked at the whole mask" in client.get(f"/versions/{doubted.id}").text
+    other = services.assets.of_product("B1")[0]
+    client.post(f"/versions/{other.id}/regenerate", data={"note": "again"})
+    drain()
+    of_other = max(services.assets.of_product("B1"), key=lambda v: v.number)
+    before = doubted.report.facts["cutout_confidence"]
+    for version in (third, of_other):
+        told = next(i for i in version.report.issues if i.code == "cutout.corrected")
+        assert "2 strokes by reviewer" in told.message and "doubt was lifted" in told.message
+        assert version.report.facts["cutout_confidence"] == before == float(told.measured)
+        assert "before it was corrected" in client.get(f"/versions/{version.id}").text
 
 
 def test_the_api_takes_strokes_and_lists_them(

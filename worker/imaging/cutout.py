@@ -47,6 +47,7 @@ class Cutout:
     confidence: float  # 0 to 1; with a net: the probability that it is usable
     net: str = ""  # file name of the net that took part
     doubts: tuple[str, ...] = ()  # what speaks against it, in words for the report
+    lifted: float | None = None  # the confidence before strokes of a person lifted its doubt
     lost_letters: int | None = None  # of print that it lost, see `lost_print`; None: nobody has looked
     busy_share: float = 0.0  # of the photo's border that is unlike a plain background
     touched_sides: tuple[str, ...] = ()  # of the frame that the product touches

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dam_connector.domain.touch_up import Stroke
+from dam_connector.domain.touch_up import MIN_CHANGED_SHARE, Stroke
 from worker.imaging.cutout import Cutout, checked_cutout, remove_background_colour
 from worker.imaging.decode import Photo
 from worker.imaging.guided_filter import guide_mask
@@ -26,6 +26,7 @@ Mask = NDArray[np.bool_]
 STROKE_PX = 640  # longer side of the picture on which strokes are painted
 CORE_SHARE = 0.2  # of the brush's radius: pixels so near to the stroke's line always change
 BIN_SHIFT = 3  # colours are alike whose channels, divided by 8, differ by at most 1
+CHANGED_LEVELS = 25  # of 255: a smaller difference of the mask is no change
 ZONE_PX = 4  # at STROKE_PX: how far around a change edges are found anew
 _BINS = (256 >> BIN_SHIFT) + 2  # with a margin for neighbours
 
@@ -82,7 +83,10 @@ def _like(rgb: U8, core: Mask) -> Mask:
 
 
 def touch_up(found: Cutout | None, photo: Photo, strokes: Iterable[Stroke], pointer: str = "") -> Cutout:
-    """Return a cut-out that strokes have corrected. A person has seen its mask, so it is not doubted.
+    """Return a cut-out that strokes have corrected.
+
+    A person has seen its mask, so it is not doubted. Strokes that change hardly anything prove no such look:
+    the doubt stays, unless the person said that they looked at the whole mask.
 
     Args:
         found: The cut-out; None: nothing was found.
@@ -95,17 +99,24 @@ def touch_up(found: Cutout | None, photo: Photo, strokes: Iterable[Stroke], poin
     """
     alpha = found.alpha if found else np.zeros(photo.rgb.shape[:2], np.uint8)
     small, before = reduced(photo.rgb), reduced(alpha)
-    mask = before
-    for stroke in strokes:
+    mask, painted = before, tuple(strokes)
+    for stroke in painted:
         mask = apply_stroke(mask, small, stroke)
-    touched = _touched_alpha(photo.rgb, alpha, mask, cv2.absdiff(mask, before) > 25)
+    changed = cv2.absdiff(mask, before) > CHANGED_LEVELS
+    touched = _touched_alpha(photo.rgb, alpha, mask, changed)
     background = background_behind(small, mask.astype(np.float32) / np.float32(255), photo.size)
     rgb = remove_background_colour(photo.rgb, touched, background)
     if found:
         rgb = np.where((touched == found.alpha)[..., None] & (touched > 0)[..., None], found.rgb, rgb)
     busy_share = found.busy_share if found else 0.0
     checked = checked_cutout(rgb, touched, 1.0, busy_share, pointer)
-    return replace(checked, net=found.net if found else "")
+    if found is None:
+        return replace(checked, lifted=0.0)
+    share = np.count_nonzero(changed) / max(1, np.count_nonzero(before > 127))
+    if share >= MIN_CHANGED_SHARE or any(stroke.mask_seen for stroke in painted):
+        return replace(checked, net=found.net, lifted=found.confidence)
+    doubts, letters = found.doubts, found.lost_letters
+    return replace(checked, net=found.net, confidence=found.confidence, doubts=doubts, lost_letters=letters)
 
 
 def _touched_alpha(rgb: U8, alpha: U8, mask: U8, changed: Mask) -> U8:

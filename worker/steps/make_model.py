@@ -1,12 +1,14 @@
 """Make the model: a raw GLB, by the first generator of plugin.json that succeeds."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from dam_connector.domain.issue import issue
+from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Capture, Product, View, captured_pictures, named_photos
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED
+from dam_connector.domain.touch_up import correction_issue, correction_text
 from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import InputError
 from dam_connector.ports import Provider
@@ -27,6 +29,8 @@ from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
 
 NO_SPIN = ("capture.not_a_spin", "capture.frame_size")  # a walk has such frames
+CAPTURED = {Capture.SPIN: "frames of the spin", Capture.WALK: "photos of the walk"}
+FRAME_NAMES = {Capture.SPIN: "frame of the spin", Capture.WALK: "photo of the walk"}
 COUNT_FACTS = {Capture.SPIN: "spin_frames", Capture.WALK: "walk_photos"}
 UNUSED_CODES: Mapping[Capture, IssueCode] = {
     Capture.SPIN: "model.spin_unused",
@@ -58,10 +62,12 @@ def make_model(work: Work, services: Services) -> Work:
     services.products.drop_issues(work.product.sku, "model.forecast")
     if _is_confident(work):
         return work
+    capture = next((kind for kind, count in COUNT_FACTS.items() if count in work.facts), None)
     return work.with_issues(
         issue(
             "model.below_threshold",
             "No other generator made this model.",
+            pointer=f"/{capture.field_name}" if capture else "",
             measured=work.facts["confidence"],
             limit=work.deliverable.min_confidence,
         )
@@ -97,23 +103,32 @@ def _provider_order(work: Work, services: Services, provider: Provider) -> Provi
 
 def _make_locally(work: Work, services: Services) -> Work:
     """Return the work with a GLB that our own code built: from the spin, the walk, or the named photos."""
+    unused: list[Issue] = []
     for kind in Capture:
         if not captured_pictures(work.sources, kind):
             continue
         try:
-            return _make_from_capture(work, services, kind)
+            return _with_unused(_make_from_capture(work, services, kind), unused, f"the {CAPTURED[kind]}")
         except InputError as error:
             if not named_photos(work.sources):
                 raise
-            unused = issue(
-                UNUSED_CODES[kind],
-                str(error),
-                pointer=f"/{kind.field_name}",
-                measured=error.measured,
-                limit=error.limit,
+            unused.append(
+                issue(
+                    UNUSED_CODES[kind],
+                    str(error),
+                    pointer=f"/{kind.field_name}",
+                    measured=error.measured,
+                    limit=error.limit,
+                )
             )
-            work = work.with_issues(unused)
-    return _make_from_photos(work, services)
+    return _with_unused(_make_from_photos(work, services), unused, _photo_names(work))
+
+
+def _with_unused(work: Work, unused: Iterable[Issue], made_from: str) -> Work:
+    """Return the work with the issues of captures that could not be used, and what was used instead of them."""
+    return work.with_issues(
+        *(replace(i, message=f"{i.message} The model was made from: {made_from}.") for i in unused)
+    )
 
 
 def _make_from_capture(work: Work, services: Services, kind: Capture) -> Work:
@@ -157,8 +172,12 @@ def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_wal
         labels.append(read_metadata(data))
         return data
 
+    corrections: list[Issue] = []
+
     def cut_out(key: str, photo: Photo) -> Cutout:
-        return cached_cut_out(services, imaging, hashes[key], photo, f"/{kind.field_name}/{key}")
+        found = cached_cut_out(services, imaging, hashes[key], photo, f"/{kind.field_name}/{key}")
+        corrections.extend(_corrections(services, hashes[key], key, found))
+        return found
 
     pictures = (tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
     words, deliverable = _description(work.product), work.deliverable
@@ -169,14 +188,43 @@ def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_wal
     else:
         built = build_from_spin(read_frames(*pictures), size, words, **budgets)
     count = {COUNT_FACTS[kind]: len(hashes)}
-    work = work.with_issues(*built.issues).with_facts(
+    work = work.with_issues(*_of_capture(built.issues, kind), *corrections).with_facts(
         family=built.family, confidence=built.confidence, **count
     )
     return _with_model(work, services, built, labels)
 
 
+def _photo_names(work: Work) -> str:
+    """Return the photos beside the captures, e.g. `front photo, back photo` or `first frame of the spin`."""
+    frames = _frame_names(work)
+    return ", ".join(frames.get(view) or f"{view} photo" for view in named_photos(work.sources))
+
+
+def _frame_names(work: Work) -> dict[str, str]:
+    """Return the names of the photos that are only the first picture of a capture, by view."""
+    firsts = {work.sources.get(kind.key(1)): f"first {FRAME_NAMES[kind]}" for kind in Capture}
+    recorded = {str(image.view) for image in work.product.images}
+    photos = named_photos(work.sources).items()
+    return {view: firsts[sha] for view, sha in photos if sha in firsts and view not in recorded}
+
+
+def _of_capture(issues: Iterable[Issue], kind: Capture) -> Iterator[Issue]:
+    """Yield issues of a model; a low confidence gets the pointer of its capture, since it is no probability."""
+    for found in issues:
+        is_confidence = found.code == "model.low_confidence" and not found.pointer
+        yield replace(found, pointer=f"/{kind.field_name}") if is_confidence else found
+
+
+def _corrections(services: Services, sha256: Sha256, view: str, cutout: Cutout) -> Iterator[Issue]:
+    """Yield `cutout.corrected` where a person corrected the mask of a photo."""
+    if text := correction_text(services.touch_ups.of_photo(sha256)):
+        before = cutout.confidence if cutout.lifted is None else cutout.lifted
+        yield correction_issue(text, view, before, is_lifted=cutout.lifted is not None)
+
+
 def _make_from_photos(work: Work, services: Services) -> Work:
     """Return the work with a GLB that our own code built from the named photos."""
+    frames = _frame_names(work)
     work = replace(work, sources=named_photos(work.sources))
     photos: dict[str, Photo] = {}
     imaging = work.rules(services).imaging
@@ -186,6 +234,7 @@ def _make_from_photos(work: Work, services: Services) -> Work:
         photos[view] = photo = cached_photo(services, sha256, where, MODEL_PHOTO_MAX_PX)
         cutouts[View(view)] = cutout = cached_cut_out(services, imaging, sha256, photo, where)
         work = work.with_issues(*cached_source_issues(services, sha256, photo, cutout, view, imaging))
+        work = work.with_issues(*_corrections(services, sha256, view, cutout))
     product, deliverable = work.product, work.deliverable
     work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, product.dimensions))
     built = build_model(
@@ -198,7 +247,7 @@ def _make_from_photos(work: Work, services: Services) -> Work:
     work = work.with_issues(*built.issues).with_facts(
         family=built.family,
         confidence=built.confidence,
-        views=", ".join(built.actual_views.get(view, view) for view in cutouts),
+        views=", ".join(frames.get(view) or built.actual_views.get(view, view) for view in cutouts),
     )
     # by the view that each photo really shows: the checks compare the model with it
     sources = {str(built.actual_views.get(View(v), v)): sha256 for v, sha256 in work.sources.items()}

@@ -13,6 +13,7 @@ from dam_connector.domain.product import INSPIRATION, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.scene_words import read_scene_words
+from dam_connector.domain.touch_up import correction_issue, correction_text
 from dam_connector.domain.version import CUTOUT_MASK, CUTOUT_PHOTO, Role
 from dam_connector.domain.wishes import read_wishes, with_wishes
 from dam_connector.errors import BadOutput, InputError
@@ -88,11 +89,23 @@ def _make_locally(work: Work, services: Services) -> Work:
         )
         if touch_ups := services.touch_ups.of_photo(sha256):
             work = replace(work, provenance={**work.provenance, "touch_up": touch_ups[-1].id})
+            result = _with_correction(result, correction_text(touch_ups), view)
     else:
         view = deliverable.camera
         result = make_rendition(cached_model(services, work.model_sha256), request, view=view)
     credits = {"generator": LOCAL, "style": deliverable.style, "seed": str(result.seed)}
     return _with_result(without_credits(work), services, result, view, credits)
+
+
+def _with_correction(result: RenditionResult, text: str, view: str) -> RenditionResult:
+    """Return a rendition whose report says who corrected the mask of its photo; unchanged if nobody did."""
+    if not text:
+        return result
+    before = float(result.facts["cutout_confidence"])
+    found = correction_issue(text, view, before, is_lifted=result.is_doubt_lifted)
+    return replace(
+        result, facts={**result.facts, "mask_corrected": text}, issues=(*result.issues, found)
+    )
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:

@@ -49,6 +49,7 @@ IssueCode = Literal[
     "source.rotated",
     "cutout.empty",
     "cutout.uncertain",
+    "cutout.corrected",
     "cutout.cropped",
     "cutout.print_lost",
     "cutout.no_net",

@@ -50,14 +50,14 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     # how the shape was made from photos
     "model.spin_unused": IssueSpec(
         "warning",
-        "The model was made from the named photos, because none could be made from the spin.",
-        "Read the reason in the message. Take the frames with one fixed camera, all around in equal steps, "
+        "No model could be made from the spin, so it was made from other photos.",
+        "Read the reason, and from which, in the message. Take the frames with one fixed camera, all around in equal steps, "
         "and regenerate.",
     ),
     "model.walk_unused": IssueSpec(
         "warning",
-        "The model was made from the named photos, because none could be made from the walk.",
-        "Read the reason in the message. Take the photos as docs/photos.md says, and regenerate.",
+        "No model could be made from the walk, so it was made from other photos.",
+        "Read the reason, and from which, in the message. Take the photos as docs/photos.md says, and regenerate.",
     ),
     "model.dimensions_missing": IssueSpec(
         "warning",
@@ -99,7 +99,7 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "model.low_confidence": IssueSpec(
         "warning",
-        "The shape is a guess. The message says why.",
+        "The shape is uncertain. The message says why.",
         "Compare the model with the photos before you approve it. "
         "The message names what would make a better one.",
     ),

@@ -152,8 +152,14 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.uncertain": IssueSpec(
         "error",
         "The product could not be separated from the background with confidence.",
-        "Look at the mask on the version's page: accept the error if its edges are right, else correct it by "
-        "strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
+        "Look at the mask on the page of a picture that is made from this photo: accept the error if its "
+        "edges are right, else correct it by strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
+    ),
+    "cutout.corrected": IssueSpec(
+        "info",
+        "A person corrected the mask of this photo by strokes.",
+        "Look at the whole mask before you approve. The strokes belong to the photo: they count for every "
+        "product that has it.",
     ),
     "cutout.no_net": IssueSpec(
         "info",
@@ -164,7 +170,7 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.print_lost": IssueSpec(
         "warning",
         "Letters on the photo are not in the cut-out, or only without the paper around them.",
-        "Look at the mask on the version's page: keep the white parts with print by strokes, or the whole "
+        "Look at the mask on the page of a picture that is made from this photo: keep the white parts with print by strokes, or the whole "
         "package. If the text does not belong to the product, nothing needs to be done.",
     ),
     "cutout.cropped": IssueSpec(

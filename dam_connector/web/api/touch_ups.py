@@ -32,7 +32,5 @@ def touch_up(data: dict[str, Any], version_id: str) -> dict[str, Any]:
     The strokes count for every later cut-out of the photo. 422: the version has no mask.
     """
     found = requested_version(version_id)
-    run = use.touch_up(
-        services(), found, data["strokes"], by=signed_in_user().name, replaces=data["replaces"]
-    )
+    run = use.touch_up(services(), found, by=signed_in_user().name, **data)
     return taken(found, run)

@@ -28,6 +28,13 @@ for (const button of document.querySelectorAll("[data-close]")) {
   button.addEventListener("click", () => button.parentElement.remove());
 }
 
+// On phones the bar of the decision lies at the bottom, as high as its buttons: messages stay above it.
+const decision = document.querySelector(".decide");
+if (decision) {
+  const tell = () => document.body.style.setProperty("--decide", `${decision.offsetHeight}px`);
+  new ResizeObserver(tell).observe(decision);
+}
+
 for (const message of document.querySelectorAll(".message:not([data-stays])")) {
   const { vanish } = message.dataset;  // seconds
   setTimeout(() => message.remove(), vanish === undefined ? MESSAGE_MS : Number(vanish) * 1000);

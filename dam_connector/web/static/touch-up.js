@@ -1,5 +1,7 @@
 // The mask of the cut-out over the photo, and the strokes that correct it. The worker repeats the strokes at the
 // same size (worker/imaging/touch_up.py) and finds the edges anew at the photo's own.
+import { makeZoomable } from "./mask-zoom.js";
+
 const CORE_SHARE = 0.2;  // of the brush's radius: pixels so near to the stroke's line always change
 const BIN_SHIFT = 3;  // colours are alike whose channels, divided by 8, differ by at most 1
 const BINS = (256 >> BIN_SHIFT) + 2;
@@ -7,6 +9,7 @@ const MAX_POINTS = 400;
 const MAX_STROKES = 200;
 const DROPPED = [214, 0, 128];  // laid over what is not product
 const DROPPED_SHARE = 0.55;
+const CHANGED_LEVELS = 25;  // of 255: a smaller difference of the mask is no change
 const share = (value) => Number(Math.min(1, Math.max(0, value)).toFixed(4));
 
 export function showMask(page) {
@@ -58,7 +61,7 @@ async function pixels(address) {
   return context.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-function drawMask(canvas, { width, height, rgba, mask }, { cursor, radius }) {
+function drawMask(canvas, { width, height, rgba, mask }, { cursor, radius, zoom = 1 }) {
   const out = new ImageData(width, height);
   for (let i = 0; i < mask.length; i += 1) {
     const dropped = DROPPED_SHARE * (1 - mask[i] / 255);
@@ -70,7 +73,7 @@ function drawMask(canvas, { width, height, rgba, mask }, { cursor, radius }) {
   if (!cursor) return;
   for (const [colour, line] of [["#000", 3], ["#fff", 1]]) {
     context.strokeStyle = colour;
-    context.lineWidth = line;
+    context.lineWidth = line / zoom;
     context.beginPath();
     context.arc(cursor[0] * width, cursor[1] * height, radius * Math.max(width, height), 0, 7);
     context.stroke();
@@ -102,6 +105,34 @@ function applyStroke({ width, height, rgba }, mask, stroke) {
       }
     }
   }
+}
+
+// The share of the product that strokes have changed.
+function changedShare({ original, mask }) {
+  let [changed, product] = [0, 0];
+  mask.forEach((value, i) => {
+    changed += Math.abs(value - original[i]) > CHANGED_LEVELS;
+    product += original[i] > 127;
+  });
+  return changed / Math.max(1, product);
+}
+
+// Strokes that were not sent outlast a reload and the way to another page and back.
+function draftOf(canvas) {
+  const key = `strokes ${canvas.dataset.mask}`;
+  return {
+    read() {
+      try {
+        return JSON.parse(sessionStorage.getItem(key) ?? "[]");
+      } catch { return []; }
+    },
+    write(strokes) {
+      try {
+        if (strokes.length) sessionStorage.setItem(key, JSON.stringify(strokes));
+        else sessionStorage.removeItem(key);
+      } catch { /* storage is off or full: the question at leaving remains */ }
+    },
+  };
 }
 
 function markSegment(brush, width, height, [ax, ay], [bx, by], radius) {
@@ -139,20 +170,29 @@ function paint(canvas, form, picture, painting, draw) {
   const choose = (chosen) => kinds.forEach((each) => each.setAttribute("aria-pressed", String(each === chosen)));
   for (const each of kinds) each.addEventListener("click", () => choose(each));
   let finished = picture.original.slice();  // the mask after all strokes but the current one
+  let isSent = false;
+  const draft = draftOf(canvas);
+  const brush = () => radius.value / 100 / zoom.zoom;  // it keeps its size on the screen
   const render = () => {
-    painting.radius = radius.value / 100;
+    Object.assign(painting, { radius: brush(), zoom: zoom.zoom });
     picture.mask = finished.slice();
     if (painting.current) applyStroke(picture, picture.mask, painting.current);
     draw();
     const count = painting.strokes.length;
     form.elements.strokes.value = JSON.stringify(painting.strokes);
     undo.disabled = send.disabled = count === 0;
-    text.textContent = painting.current ? "painting" : count ? `${count} stroke${count > 1 ? "s" : ""}` : "";
+    text.textContent = painting.current ? "painting" : count ? `${count} stroke${count > 1 ? "s" : ""}${hint()}` : "";
     canvas.dataset.strokes = count;
+  };
+  const hint = () => {
+    const { leastShare, isDoubted } = form.dataset;
+    if (isDoubted === undefined || form.elements.mask_seen.checked) return "";
+    const isSmall = changedShare(picture) < Number(leastShare);
+    return isSmall ? ": hardly a change, so the doubt about the cut-out stays" : "";
   };
   const begin = (point) => {
     if (painting.strokes.length >= MAX_STROKES) return;
-    painting.current = { keep: keeps(), radius: radius.value / 100, stops_at_edges: stops.checked, points: [point] };
+    painting.current = { keep: keeps(), radius: brush(), stops_at_edges: stops.checked, points: [point] };
   };
   const move = (point) => {
     painting.cursor = point;
@@ -167,12 +207,17 @@ function paint(canvas, form, picture, painting, draw) {
     painting.strokes.push(painting.current);
     applyStroke(picture, finished, painting.current);
     painting.current = null;
+    draft.write(painting.strokes);
   };
   const takeBack = () => {
     painting.current = null;
     painting.strokes.pop();
+    repeat();
+  };
+  const repeat = () => {
     finished = picture.original.slice();
     for (const each of painting.strokes) applyStroke(picture, finished, each);
+    draft.write(painting.strokes);
     render();
   };
   let isPlanned = false;  // one drawing for each frame of the screen, however often the pointer moves
@@ -181,6 +226,13 @@ function paint(canvas, form, picture, painting, draw) {
     isPlanned = true;
     requestAnimationFrame(() => { isPlanned = false; render(); });
   };
+  // The picture lies in the middle of the canvas, which has the shape of its frame.
+  const inFrame = ([x, y]) => {
+    const scale = Math.min(canvas.clientWidth / canvas.width, canvas.clientHeight / canvas.height);
+    const across = (side, at, full) => ((full - side * scale) / 2 + at * side * scale) / full;
+    return [across(canvas.width, x, canvas.clientWidth), across(canvas.height, y, canvas.clientHeight)];
+  };
+  const zoom = makeZoomable(canvas, form, () => later());
   const place = (event) => {
     const box = canvas.getBoundingClientRect();
     const scale = Math.min(box.width / canvas.width, box.height / canvas.height);
@@ -193,24 +245,37 @@ function paint(canvas, form, picture, painting, draw) {
   canvas.addEventListener("pointerdown", (event) => {
     if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
+    if (zoom.down(event)) {
+      painting.current = null;  // the first of two fingers paints nothing
+      later();
+      return;
+    }
     painting.cursor = place(event);
     begin(painting.cursor);
     later();
   });
-  canvas.addEventListener("pointermove", (event) => { move(place(event)); later(); });
-  canvas.addEventListener("pointerup", () => { end(); later(); });
-  canvas.addEventListener("pointercancel", () => { end(); later(); });
+  canvas.addEventListener("pointermove", (event) => {
+    if (!zoom.move(event)) move(place(event));
+    later();
+  });
+  for (const name of ["pointerup", "pointercancel"]) {
+    canvas.addEventListener(name, (event) => {
+      if (!zoom.up(event)) end();
+      later();
+    });
+  }
   canvas.addEventListener("keydown", (event) => {
     if (event.key === "Tab" || event.altKey) return;
     event.stopPropagation();  // no other key acts while somebody paints
     if (event.key === "Escape") { end(); canvas.blur(); later(); return; }
-    const step = event.shiftKey ? 0.002 : radius.value / 200;
+    const step = event.shiftKey ? 0.002 : brush() / 2;
     const arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
     const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
     const [x, y] = painting.cursor ?? [0.5, 0.5];
     if (arrows[event.key]) {
       const [dx, dy] = arrows[event.key];
       move([share(x + dx * step), share(y + dy * step)]);
+      zoom.show(inFrame(painting.cursor));
     } else if (event.key === " ") {
       painting.cursor = [x, y];
       if (painting.current) end();
@@ -226,6 +291,15 @@ function paint(canvas, form, picture, painting, draw) {
   undo.addEventListener("click", takeBack);
   radius.addEventListener("input", later);
   form.querySelector("[data-discard]")?.addEventListener("click", () => { form.elements.strokes.value = "[]"; });
-  form.addEventListener("submit", () => end());
-  render();
+  form.elements.mask_seen.addEventListener("change", later);
+  form.addEventListener("submit", () => {
+    end();
+    draft.write([]);
+    isSent = true;
+  });
+  addEventListener("beforeunload", (event) => {
+    if (painting.strokes.length && !isSent) event.preventDefault();  // the browser asks
+  });
+  painting.strokes = draft.read();
+  repeat();
 }
