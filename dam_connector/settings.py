@@ -136,8 +136,8 @@ class Settings:
     job_memory_mb: int = _setting(
         "DAM_CONNECTOR_JOB_MEMORY_MB",
         4000,
-        "The most memory of a job's process and its children, in MB; beyond it the job is ended and tried "
-        "again. 0: no limit.",
+        "The most memory of a job's process and its children, in MB; beyond it the job is ended, tried "
+        "once more, and fails. 0: no limit.",
     )
     jobs_per_process: int = _setting(
         "DAM_CONNECTOR_JOBS_PER_PROCESS",

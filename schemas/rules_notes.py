@@ -71,7 +71,12 @@ def _of_deliverable(d: Deliverable, rules: Rules) -> Iterator[str]:
 
 
 def _forecast_notes(d: Deliverable) -> Iterator[str]:
-    """Yield remarks on a condition that our own generator must meet before it makes a model."""
+    """Yield remarks on conditions that our own generator must meet to make a model."""
+    if d.min_confidence and d.kind is RunKind.MODEL and d.generator[-1] == LOCAL:
+        yield (
+            f"min_confidence: no generator follows local: a model below {d.min_confidence:g} is made and "
+            "flagged all the same; name a provider after local to have it made there"
+        )
     least = d.when[LOCAL].min_forecast if LOCAL in d.when else 0.0
     if least and d.generator[-1] == LOCAL:
         yield (

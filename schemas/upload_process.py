@@ -10,11 +10,12 @@ import posixpath
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import IO
 
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.picture_damage import picture_damage
-from dam_connector.domain.picture_names import is_picture_name, zip_names
+from dam_connector.domain.picture_names import is_picture_name, unread_reason, zip_names
 from dam_connector.errors import InputError
 from dam_connector.model_siblings import with_siblings
 from dam_connector.watched_process import DAMAGED_ARCHIVE, limit_this_process
@@ -44,7 +45,13 @@ def _write_line(out: IO[bytes], values: object) -> None:
 
 
 def write_picture_list(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
-    """Write the paths, the SHA-256 and the damage of each picture in a ZIP as a line of JSON."""
+    """Write the paths, the SHA-256 and the damage of each picture in a ZIP as a line of JSON.
+
+    A file of another kind has neither.
+    """
+    for names in _unread_names(source):
+        _write_line(out, [names, "", ""])
+    source.seek(0)
     for names, data in _pictures(source, max_picture_bytes):
         damage = "" if is_model_name(names[0]) else picture_damage(data)
         _write_line(out, [names, hashlib.sha256(data).hexdigest(), damage])
@@ -55,6 +62,19 @@ def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) ->
     for names, data in _pictures(source, max_picture_bytes):
         encoded = json.dumps(names).encode()
         out.write(FRAME.pack(len(encoded), len(data)) + encoded + data)
+
+
+def _unread_names(source: IO[bytes]) -> Iterator[tuple[str, ...]]:
+    """Yield the paths that each file in a ZIP may have that is neither picture nor model.
+
+    A ZIP that cannot be read has none; `_pictures` refuses it.
+    """
+    with suppress(*DAMAGED_ARCHIVE), zipfile.ZipFile(source) as package:
+        members = package.infolist()
+        for member in members[:MAX_MEMBERS]:
+            name = member.filename
+            if not member.is_dir() and not is_model_name(name) and unread_reason(name):
+                yield zip_names(name, marked=bool(member.flag_bits & UTF8_FLAG))
 
 
 def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple[str, ...], bytes]]:

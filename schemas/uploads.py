@@ -64,6 +64,7 @@ class PictureList:
 
     files: dict[str, Sha256]  # hashes by path
     damage: dict[Sha256, str]  # of the damaged pictures: a predicate, see `picture_damage`
+    unread: tuple[str, ...] = ()  # the paths of other files, such as HEIC pictures and videos
 
 
 def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
@@ -71,7 +72,7 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
 
     A name whose encoding the ZIP does not mark is there in each that it may have.
 
-    Other files, pictures larger than `max_picture_bytes`, and models larger than `MAX_MODEL_BYTES` are
+    Of other files the paths are listed; pictures larger than `max_picture_bytes`, and models larger than `MAX_MODEL_BYTES` are
     left out.
 
     Raises:
@@ -84,8 +85,9 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
     ):
         listed = [json.loads(line) for line in output]
     return PictureList(
-        files={name: Sha256(sha256) for names, sha256, _ in listed for name in names},
+        files={name: Sha256(sha256) for names, sha256, _ in listed if sha256 for name in names},
         damage={Sha256(sha256): damage for _, sha256, damage in listed if damage},
+        unread=tuple(name for names, sha256, _ in listed if not sha256 for name in names),
     )
 
 

@@ -24,6 +24,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import InputError
+from dam_connector.net_file import NETS, NO_NET
 from dam_connector.private_files import make_private_dir, open_private
 from dam_connector.wiring import Services
 from worker.gltf.document import Document
@@ -53,14 +54,13 @@ from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MAX_SIDE_PX, MIN_SIDE_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.photo_quality import source_issues
-from worker.imaging.salient_net import NO_NET, SalientNet, find_net
+from worker.imaging.salient_net import SalientNet, find_net
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
 T = TypeVar("T")
 MAX_PHOTOS = 6  # of one product, at most
 MAX_MODELS = 2  # before and after a step
-NETS = "nets"  # folder of the data directory with the admin's own nets
 MAX_CUTOUT_BYTES = 1_000_000_000  # about 100 photos of 1600 px
 CUTOUT_MODULES = (
     background,

@@ -22,6 +22,7 @@ from rq.worker_registration import register
 
 from dam_connector import tracing
 from dam_connector.counters import SharedCounters, resident_bytes
+from dam_connector.domain.run import too_large_text
 from dam_connector.errors import ConfigError, StorageUnavailable
 from dam_connector.queue import (
     FAIRNESS_INTERVAL,
@@ -235,10 +236,10 @@ class _FairWorker:
         """End the job under way. Another worker goes on with its run at once."""
         raise NotImplementedError
 
-    def _hand_over(self, pid: int) -> None:
-        """Give back the runs of a process that has just ended, or is about to."""
+    def _hand_over(self, pid: int, error: str = "") -> None:
+        """Give back the runs of a process that has just ended, or is about to; `error` says what it did."""
         with suppress(StorageUnavailable):  # then their leases run out
-            log.warning("job_cut_off", runs=self._runs.hand_over(f"{socket.gethostname()}:{pid}"))
+            log.warning("job_cut_off", runs=self._runs.hand_over(_owner(pid), error))
 
     def reorder_queues(self, reference_queue: Queue) -> None:
         """Set the order of the queues for the next job. RQ calls this after each job."""
@@ -257,6 +258,8 @@ class MakeWorker(_FairWorker, Worker):
     execution: Execution | None
     _is_horse: bool
     _process: WorkProcess | None = None
+    _too_large = ""  # why the job under way was ended for its memory
+    _is_unwanted = False  # the job under way was ended because its run was cancelled
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         """Perform a job, in the process beside the worker; send its traces."""
@@ -270,7 +273,9 @@ class MakeWorker(_FairWorker, Worker):
         if self._process is None:
             with suppress(CheckerExited):  # the job tries again, and reports the reason
                 CHECK_PROCESS.warm()
+            self._runs.close()
             self._process = WorkProcess(self._perform)
+        self._too_large, self._is_unwanted = "", False
         assert self.execution is not None
         self._process.start({"job": job.id, "queue": queue.name, "execution": self.execution.id})
         self._horse_pid = self._process.pid
@@ -288,17 +293,28 @@ class MakeWorker(_FairWorker, Worker):
         queue = self.queues[0].name
         if usage:
             self.counters.observe("job_peak_bytes", usage.ru_maxrss * RSS_UNIT, queue=queue)
-        if status and os.WIFSIGNALED(status):
+        if status and os.WIFSIGNALED(status) and not self._is_unwanted:
             self.counters.add("jobs_killed", queue=queue)
             log.error("job_killed", signal=os.WTERMSIG(status))
+            if pid and self._too_large:
+                self._hand_over(pid, self._too_large)
         self.counters.send()
         return pid, status, usage
 
     def maintain_heartbeats(self, job: Job) -> None:
-        """Say that the job lives; end it if it has too much memory. RQ calls this every MONITOR_S."""
+        """Say that the job lives; end it if it has too much memory or if nobody wants it any more.
+
+        RQ calls this every MONITOR_S.
+        """
         limit = self._settings.job_memory_mb * 1_000_000
+        run_id = str(job.args[0]) if job.args else ""
         if limit and (used := _bytes_of_tree(self.horse_pid)) > limit:
-            log.error("job_too_large", job=job.args[0] if job.args else "", bytes=used, limit=limit)
+            log.error("job_too_large", job=run_id, bytes=used, limit=limit)
+            self._too_large = too_large_text(limit)
+            self.kill_horse()
+        elif self._was_cancelled(run_id):
+            log.info("job_unwanted", job=run_id)
+            self._is_unwanted = True
             self.kill_horse()
         with self._despite_queue():
             super().maintain_heartbeats(job)
@@ -346,6 +362,11 @@ class MakeWorker(_FairWorker, Worker):
             self._process.end()
             self._process = None
 
+    def _was_cancelled(self, run_id: str) -> bool:
+        with suppress(StorageUnavailable):  # the next look tells
+            return self._runs.was_cancelled(run_id, _owner(self.horse_pid))
+        return False
+
     def _end_now(self) -> None:
         if pid := self.horse_pid:
             self.kill_horse(signal.SIGKILL)
@@ -358,6 +379,11 @@ class IntakeWorker(_FairWorker, SimpleWorker):
     def _end_now(self) -> None:
         self._hand_over(os.getpid())  # deliveries that are cut off are found by the sweeper
         os._exit(0)
+
+
+def _owner(pid: int) -> str:
+    """Return the name under which a process of this machine holds leases; see `worker.runner.owner`."""
+    return f"{socket.gethostname()}:{pid}"
 
 
 def _bytes_of_tree(pid: int) -> int:

@@ -10,6 +10,7 @@ from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import PHOTO, Deliverable, ImagingRules, Motion
 from dam_connector.domain.scene_words import NO_WISH, SceneWish
 from dam_connector.domain.wishes import LIFESTYLE
+from dam_connector.net_file import NO_NET
 from worker.imaging.colour_difference import colour_issues, median_differences
 from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
@@ -19,7 +20,6 @@ from worker.imaging.encode import encode, encode_clip, encode_within
 from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
-from worker.imaging.salient_net import NO_NET
 from worker.imaging.scene_choice import SceneFacts, ScenePlan, plan_scene
 from worker.imaging.touch_up import reduced
 from worker.imaging.video import encode_mp4

@@ -19,7 +19,14 @@ from dam_connector.domain.notify import NotifyEvent
 from dam_connector.domain.retry_policy import FOLLOW_UP_RETRIES, RUN_RETRIES, RetryPolicy
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import Deliverable
-from dam_connector.domain.run import ALL_STEPS_DONE, COMPUTE_KINDS, RunKind, RunState
+from dam_connector.domain.run import (
+    ALL_STEPS_DONE,
+    COMPUTE_KINDS,
+    MEMORY_TRIES,
+    TOO_LARGE,
+    RunKind,
+    RunState,
+)
 from dam_connector.errors import (
     RETRYABLE,
     Busy,
@@ -123,6 +130,9 @@ def _run_steps(services: Services, run: RunRecord) -> None:
         _fail(services, run, str(error))
         return
     names = [*(step.__name__ for step in steps), ALL_STEPS_DONE]
+    if run.attempts >= MEMORY_TRIES and run.error.startswith(TOO_LARGE):
+        _fail(services, run, f"{names[0]}: {run.error}")
+        return
     if run.attempts > _retries(run).max_attempts:
         _fail(services, run, f"the worker died {run.attempts} times at {names[0]}")
         return

@@ -19,8 +19,9 @@ import structlog
 from dam_connector.adapters.common.context import AdapterContext, check_options
 from dam_connector.adapters.common.mixins import NoWebhooks, ReadOnlyPim
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
+from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.event import Event, EventKind
-from dam_connector.domain.picture_names import PictureFinder, is_picture_name, natural_order
+from dam_connector.domain.picture_names import PictureFinder, is_picture_name
 from dam_connector.domain.product import Capture, Product
 from dam_connector.errors import BadOutput, ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
@@ -181,8 +182,11 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
         folder = (self._root / named[0]).resolve() if len(named) == 1 else self._root
         if folder == self._root or not folder.is_relative_to(self._root) or not folder.is_dir():
             return tuple(map(self._image_url, named))
-        paths = [path for path in folder.iterdir() if is_picture_name(path.name) and path.is_file()]
-        paths = sorted(paths, key=lambda path: natural_order(path.name))[: kind.counts[1] + 1]
+        found = sort_folder(kind, (path.name for path in folder.iterdir() if path.is_file()))
+        if found.note or found.problem:
+            note = found.problem or found.note
+            log.warning("capture_files", connection=self._name, folder=named[0], note=note)
+        paths = [folder / name for name in found.pictures[: kind.counts[1] + 1]]
         return tuple(self._image_url(path.relative_to(self._root).as_posix()) for path in paths)
 
     def _image_url(self, url: str) -> str:

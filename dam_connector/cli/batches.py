@@ -63,11 +63,13 @@ def run_import(
     sheet = read_uploaded_sheet(data)
     mapping = batch_rows.map_columns(sheet, columns)
     listed = list_picture_files(services, pictures)
-    preview = batch_preview.preview_batch(services, sheet, mapping, listed.files, damage=listed.damage)
+    preview = batch_preview.preview_batch(
+        services, sheet, mapping, listed.files, damage=listed.damage, unread=listed.unread
+    )
     if dry_run or not preview.begins:
         return None, preview
     stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))
-    return batches.start(services, name, owner, sheet, mapping, stored), preview
+    return batches.start(services, name, owner, sheet, mapping, stored, unread=listed.unread), preview
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:

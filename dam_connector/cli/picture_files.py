@@ -1,12 +1,13 @@
 """Pictures and models in a folder or ZIP beside a sheet."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 from dam_connector.domain.brought_model import is_model_name
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_damage import picture_damage
-from dam_connector.domain.picture_names import is_picture_name
+from dam_connector.domain.picture_names import is_picture_name, unread_reason
 from dam_connector.errors import AdapterError
 from dam_connector.model_siblings import read_model
 from dam_connector.usecases import batches
@@ -41,17 +42,21 @@ def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -
 
 
 def _list_folder(path: Path) -> PictureList:
-    """Return the pictures in a folder and in those below it."""
+    """Return the pictures in a folder and in those below it, and what else is there."""
     found = PictureList(files={}, damage={})
+    unread = []
     for p in sorted(path.rglob("*")):
-        if not (is_picture_name(p.name) or is_model_name(p.name)) or not p.is_file():
+        if not p.is_file():
+            continue
+        if not (is_picture_name(p.name) or is_model_name(p.name)):
+            unread += [p.relative_to(path).as_posix()] if unread_reason(p.name) else []
             continue
         data = _read(p)
         file = Sha256(hashlib.sha256(data).hexdigest())
         found.files[p.relative_to(path).as_posix()] = file
         if not is_model_name(p.name) and (damage := picture_damage(data)):
             found.damage[file] = damage
-    return found
+    return replace(found, unread=tuple(unread))
 
 
 def _read(path: Path) -> bytes:

@@ -10,7 +10,8 @@ from marshmallow import ValidationError
 
 from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
 from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
-from dam_connector.domain.picture_names import is_picture_name, natural_order
+from dam_connector.domain.capture_folders import sort_folder
+from dam_connector.domain.picture_names import unread_reason
 from dam_connector.domain.product import Capture, Product
 from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.model_siblings import read_model
@@ -27,7 +28,7 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
     """Store the photos and the model that a product names by their files; return it with their addresses.
 
     Raises:
-        ConfigError: a file does not exist.
+        ConfigError: a file does not exist, or is of a kind that is not read.
     """
     problems = []
 
@@ -37,6 +38,9 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
             return url
         if not path.is_file():
             problems.append(f"{pointer}: {url!r} is no address, and there is no file {path}")
+            return url
+        if pointer != MODEL_POINTER and (reason := unread_reason(path.name)):
+            problems.append(f"{pointer}: {path} {reason}")
             return url
         try:
             data = read_model(path) if pointer == MODEL_POINTER else path.read_bytes()
@@ -52,7 +56,7 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
     spin, walk = (
         tuple(
             address(url, f"/{kind.field_name}/{index}")
-            for index, url in enumerate(_files_in_folder(kind, product, folder))
+            for index, url in enumerate(_files_in_folder(kind, product, folder, problems))
         )
         for kind in Capture
     )
@@ -71,14 +75,25 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
     )
 
 
-def _files_in_folder(kind: Capture, product: Product, folder: Path) -> tuple[str, ...]:
-    """Return the paths of the pictures in the folder that a spin or a walk names; else what it names."""
+def _files_in_folder(kind: Capture, product: Product, folder: Path, problems: list[str]) -> tuple[str, ...]:
+    """Return the paths of the pictures in the folder that a spin or a walk names; else what it names.
+
+    Why a folder cannot be used is added to `problems`; what is left out is said on standard error.
+    """
     named = product.captured(kind)
     if len(named) != 1 or is_image_url(named[0]) or not (folder / named[0]).is_dir():
         return named
-    paths = [path for path in (folder / named[0]).iterdir() if is_picture_name(path.name) and path.is_file()]
-    paths = sorted(paths, key=lambda path: natural_order(path.name))[: kind.counts[1] + 1]
-    return tuple(path.relative_to(folder).as_posix() for path in paths)
+    inside = folder / named[0]
+    found = sort_folder(kind, (path.name for path in inside.iterdir() if path.is_file()))
+    place, (least, most) = f"/{kind.field_name}: {inside}", kind.counts
+    if found.problem:
+        problems.append(f"{place}: {found.problem}")
+    elif not least <= len(found.pictures) <= most:
+        left_out = f"; {found.note}" if found.note else ""
+        problems.append(f"{place} holds {len(found.pictures)} pictures, wanted: {least} to {most}{left_out}")
+    elif found.note:
+        click.echo(f"note: {place}: {found.note}", err=True)
+    return tuple((inside / name).relative_to(folder).as_posix() for name in found.pictures)
 
 
 @click.group()

@@ -186,13 +186,21 @@ def check_command(file: Path | None, json_output: bool) -> None:
     try:
         if file is not None and not file.is_file():
             raise ConfigError(f"{file}: the file does not exist")
-        text = read_rules_text(path)
         settings = load_settings()
+        if gone := "" if file else doctor.disappeared_rules(settings):
+            raise ConfigError(gone)
+        text = read_rules_text(path)
+        if not path.exists():
+            notes.append(f"there is no file {path} here: the rules that ship with dam-connector were checked")
         with tempfile.TemporaryDirectory() as folder:
             found = check_rules_text(
-                build_services(replace(settings, data_dir=Path(folder))), text, doctor.known_users(settings)
+                build_services(replace(settings, data_dir=Path(folder))),
+                text,
+                doctor.known_users(settings),
+                settings.data_dir,
             )
-        lines, notes = list(found.problems), list(found.notes)
+        lines = list(found.problems)
+        notes += found.notes
     except ConfigError as error:
         lines = list(error.problems)
     if json_output:

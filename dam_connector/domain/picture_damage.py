@@ -6,7 +6,8 @@ A file that is cut off is found in most formats, a wrong byte within the picture
 import struct
 from collections.abc import Iterator
 
-from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
+from dam_connector.domain.picture_names import unread_text
+from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime, unread_kind
 
 MAX_PARTS = 10_000  # segments, chunks or boxes that are looked at; pictures have fewer than a hundred
 _JPEG_END, _JPEG_SCAN = b"\xff\xd9", b"\xda"
@@ -18,6 +19,8 @@ def picture_damage(data: bytes) -> str:
     """Return the damage of a picture file as a predicate, e.g. `is empty`; empty if none is seen."""
     if not data:
         return "is empty"
+    if kind := unread_kind(data[:SIGNATURE_BYTES]):
+        return unread_text(kind)
     mime = picture_mime(data[:SIGNATURE_BYTES])
     if not mime or (mime == "image/webp" and data[8:12] != b"WEBP"):
         return "is no JPEG, PNG, WebP, TIFF or AVIF picture, whatever its name says"

@@ -13,6 +13,29 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+HEIC_SUFFIXES = (".heic", ".heif", ".hif")  # what phones write unless they are told otherwise
+VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".webm", ".mkv", ".3gp", ".mpg", ".mpeg")
+OTHER_PICTURE_SUFFIXES = [
+    ".dng",
+    ".cr2",
+    ".cr3",
+    ".nef",
+    ".arw",
+    ".raf",
+    ".rw2",
+    ".orf",
+    ".gif",
+    ".bmp",
+    ".jxl",
+    ".jp2",
+    ".psd",
+    ".svg",
+    ".eps",
+    ".pdf",
+    ".exr",
+    ".tga",
+]
+_OF_SYSTEMS = ("thumbs.db", "desktop.ini")
 MAX_FOLDERS = 12  # above a file, by whose names it is found; more only by the whole path
 MAX_PATH = 1_000  # characters; a longer path is found as a whole
 MAX_DIGITS = 18  # of a number in a name; a longer one is a text
@@ -26,6 +49,29 @@ def is_picture_name(path: str) -> bool:
     parts = clean_path(path).split("/")
     hidden = parts[-1].startswith("._") or "__MACOSX" in parts
     return path.lower().endswith(PICTURE_SUFFIXES) and not hidden
+
+
+def unread_reason(path: str) -> str:
+    """Return why a file is not read and what to do, e.g. `is HEIC, which is not read; save it as JPEG`.
+
+    Return nothing for a picture that is read, and for what systems put beside files unasked.
+    """
+    name = posixpath.basename(clean_path(path))
+    if is_picture_name(path) or name.startswith(".") or name.casefold() in _OF_SYSTEMS or "__MACOSX" in path:
+        return ""
+    suffix = posixpath.splitext(name)[1].casefold()
+    if suffix in VIDEO_SUFFIXES:
+        return unread_text("a video")
+    kind = "HEIC" if suffix in HEIC_SUFFIXES else suffix.lstrip(".").upper()
+    if suffix in (*HEIC_SUFFIXES, *OTHER_PICTURE_SUFFIXES):
+        return unread_text(kind)
+    return "is no picture (JPEG, PNG, WebP, TIFF or AVIF)"
+
+
+def unread_text(kind: str) -> str:
+    """Return what is said of a file of a kind that is not read, e.g. `HEIC`."""
+    remedy = "take photos, or save its frames as JPEG" if kind == "a video" else "save it as JPEG"
+    return f"is {kind}, which is not read; {remedy}"
 
 
 def zip_names(name: str, *, marked: bool) -> tuple[str, ...]:
@@ -67,6 +113,7 @@ class FoundFolder(Generic[File]):
     """The result of a search for a folder."""
 
     files: tuple[File, ...] = ()  # in it, in order
+    paths: tuple[str, ...] = ()  # of these files
     folders: tuple[str, ...] = ()  # that the name may mean
 
 
@@ -121,7 +168,11 @@ class PictureFinder(Generic[File]):
         if len(folders) != 1:
             return FoundFolder(folders=tuple(folders))
         files = sorted(next(iter(folders.values())), key=lambda each: natural_order(each[0]))
-        return FoundFolder(files=tuple(file for _, file in files), folders=tuple(folders))
+        return FoundFolder(
+            files=tuple(file for _, file in files),
+            paths=tuple(path for path, _ in files),
+            folders=tuple(folders),
+        )
 
     def _one(self, found: Mapping[str, File]) -> Found[File]:
         different = dict(_first_paths(found.items()))

@@ -26,6 +26,21 @@ _SIGNATURES = {
     b"II*\x00": "image/tiff",
     b"MM\x00*": "image/tiff",
 }
+# Brands of files that have the same container as AVIF.
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx")
+_VIDEO_BRANDS = (
+    b"isom",
+    b"iso2",
+    b"iso4",
+    b"iso5",
+    b"iso6",
+    b"mp41",
+    b"mp42",
+    b"avc1",
+    b"qt  ",
+    b"M4V ",
+    b"3gp4",
+)
 
 
 class View(StrEnum):
@@ -175,5 +190,13 @@ def picture_mime(head: bytes) -> str:
     """
     return next(
         (mime for signature, mime in _SIGNATURES.items() if head.startswith(signature)),
-        "image/avif" if head[4:8] == b"ftyp" else "",
+        "image/avif" if head[4:8] == b"ftyp" and not unread_kind(head) else "",
     )
+
+
+def unread_kind(head: bytes) -> str:
+    """Return `HEIC` or `a video` for a file of this kind by its first bytes; else an empty string."""
+    brand = head[8:12] if head[4:8] == b"ftyp" else b""
+    if brand in _HEIC_BRANDS:
+        return "HEIC"
+    return "a video" if brand in _VIDEO_BRANDS or head.startswith(b"\x1aE\xdf\xa3") else ""

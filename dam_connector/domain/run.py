@@ -41,11 +41,21 @@ TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     R.CANCELLED: frozenset({R.QUEUED}),
 }
 OPEN_STATES = (R.QUEUED, R.RUNNING, R.PARKED)
+MEMORY_TRIES = 2  # of a run whose job needs too much memory: the second one begins in a small process
+TOO_LARGE = "it needed more memory than a job may have"  # how the errors of such runs begin
 ALL_STEPS_DONE = "all_steps_done"  # next_step of a run whose last step is done; no step has this name
 MAKING_KINDS = (RunKind.IMAGE, RunKind.MODEL)  # they make files from the product's facts
 ADOPTION_KINDS = (RunKind.ADOPT_PICTURE, RunKind.ADOPT_MODEL)  # they take a finished file
 GENERATION_KINDS = (*MAKING_KINDS, *ADOPTION_KINDS)  # they fill a slot with a version
 COMPUTE_KINDS = (*GENERATION_KINDS, RunKind.UPSCALE)  # they need a worker that computes
+
+
+def too_large_text(limit_bytes: int) -> str:
+    """Return the error of a run whose job was ended for its memory."""
+    return (
+        f"{TOO_LARGE}: over {limit_bytes / 1e9:.1f} GB. Give fewer or smaller pictures or files, or let the "
+        "admin raise DAM_CONNECTOR_JOB_MEMORY_MB."
+    )
 
 
 def job_name(kind: RunKind, *, bulk: bool) -> str:

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from redis.exceptions import RedisError
 
 from dam_connector.errors import ConfigError, ConnectorError
+from dam_connector.net_file import missing_net_here
 from dam_connector.ops import queue_server
 from dam_connector.private_files import is_open_to_others
 from dam_connector.queue import connect, queue_error_text, refusal
-from dam_connector.rules_file import read_rules_text
+from dam_connector.rules_file import read_rules_text, shipped_rules_text
 from dam_connector.server_addresses import without_password
 from dam_connector.settings import GENERATED_SECRETS, Settings
 from dam_connector.store.blobs import open_blobs
@@ -197,6 +198,9 @@ def _signing(settings: Settings) -> Iterator[PartStatus]:
 
 
 def _rules(settings: Settings) -> Iterator[PartStatus]:
+    if gone := disappeared_rules(settings):
+        yield PartStatus("plugin.json", False, gone, "Put the file back, or init a new one.")
+        return
     try:
         rules = load_rules(read_rules_text(settings.plugin_json))
     except ConfigError as error:
@@ -211,6 +215,8 @@ def _rules(settings: Settings) -> Iterator[PartStatus]:
     yield PartStatus(
         "plugin.json", True, f"{rules.name} {rules.version}, {len(rules.deliverables)} deliverables"
     )
+    if net := missing_net_here(rules, settings):
+        yield PartStatus("net", False, net.partition(". ")[0], f"{net.partition('. ')[2]}.")
     made_by_start = {name: make() for name, make in GENERATED_SECRETS.items()}
     complete = replace(settings, environ={**made_by_start, **settings.environ})
     for line in check_rules(rules, build_services(complete)):
@@ -223,9 +229,33 @@ def _rules(settings: Settings) -> Iterator[PartStatus]:
         )
 
 
+def disappeared_rules(settings: Settings) -> str:
+    """Return a line if plugin.json is not there, and others than the shipped rules were in force; else ""."""
+    if settings.plugin_json.exists() or not has_database(settings):
+        return ""
+    services = build_services(settings)
+    try:
+        newest = None if services.db.missing_migration() else services.rules_archive.newest()
+    except ConnectorError:
+        return ""
+    finally:
+        services.db.close()
+    if newest in (None, shipped_rules_text()):
+        return ""
+    return (
+        f"{settings.plugin_json}: the file has disappeared; the rules before it stay in force until the "
+        "service is started again"
+    )
+
+
+def has_database(settings: Settings) -> bool:
+    """Return whether there is a database to ask."""
+    return bool(settings.database_url) or (settings.data_dir / "connector.db").exists()
+
+
 def known_users(settings: Settings) -> list[User] | None:
     """Return all who may log in; None where there is no database, or none that can be read."""
-    if not settings.database_url and not (settings.data_dir / "connector.db").exists():
+    if not has_database(settings):
         return None
     services = build_services(settings)
     try:

@@ -40,6 +40,7 @@ class NewBatchRow:
     state: RowState
     error: str = ""
     codes: tuple[str, ...] = ()  # of the issues that `error` describes
+    notes: tuple[str, ...] = ()  # what was left out or may be meant otherwise; not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,18 @@ class RunQueries:
             row = c.execute(sa.select(t).where(t.c.id == run_id)).one_or_none()
         return run_from_row(row) if row else None
 
+    def was_cancelled(self, run_id: str, owner: str) -> bool:
+        """Return whether a run was cancelled while this process worked on it."""
+        query = sa.select(t.c.id).where(
+            t.c.id == run_id, t.c.state == RunState.CANCELLED.value, t.c.lease_owner == owner
+        )
+        with self._db.read() as c:
+            return c.execute(query).first() is not None
+
+    def close(self) -> None:
+        """Close this process's connections, e.g. before a fork, which must not share them."""
+        self._db.close()
+
     def page(
         self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
     ) -> list[RunRecord]:

@@ -277,13 +277,16 @@ class Runs(RunQueries):
                 f"run {run.id}",
             )
 
-    def hand_over(self, owner: str) -> list[str]:
-        """Make the runs of a process that is ending due at once, without a failed try; return their ids.
+    def hand_over(self, owner: str, error: str = "") -> list[str]:
+        """Make the runs of a process that is ending due at once; return their ids.
 
         Args:
             owner: The process, as it named itself when it leased them. It writes no more.
+            error: Why the process was ended for what it did: this counts as a failed try. Empty: it does not.
         """
         values = {"state": RunState.PARKED.value, "fence": t.c.fence + 1, "due_at": self._clock.now()}
+        if error:
+            values |= {"attempts": t.c.attempts + 1, "error": error}
         held = (t.c.state == RunState.RUNNING.value, t.c.lease_owner == owner)
         freed = {"lease_owner": "", "lease_until": None, "wake_count": 0}
         with self._db.write() as c:

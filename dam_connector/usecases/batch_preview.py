@@ -1,7 +1,7 @@
 """The preview of a batch: which rows are good, their assets, the cost and the time."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -24,6 +24,7 @@ from schemas.sheet_table import Sheet
 CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_NAMED_COLUMNS = 12
+MAX_NOTED_ROWS = 20  # whose notes are shown
 MAX_CHECKED_IMAGES = 2000
 IMAGE_CHECK_TIME_S = 20.0  # after which no more images are checked
 IMAGE_CHECK_THREADS = 16
@@ -59,6 +60,8 @@ class BatchPreview:
     forecasts: dict[int, ModelForecast] = field(default_factory=dict)
     # Good rows whose images were not checked, since there were too many.
     unchecked_rows: int = 0
+    # Rows with notes of their own; the first ones are among `notes`.
+    noted_rows: int = 0
     # Estimated seconds until all versions are generated.
     generation_s: float = 0.0
 
@@ -75,6 +78,10 @@ class BatchPreview:
     def add_row(self, row: NewBatchRow, forecast: ModelForecast | None = None) -> None:
         """Count a row, and keep it if it is among the first of its state; with the forecast of its model."""
         self.counts[row.state] += 1
+        if row.notes:
+            self.noted_rows += 1
+            if self.noted_rows <= MAX_NOTED_ROWS:
+                self.notes += tuple(f"Row {row.line}: {note}" for note in row.notes)
         shown = self.rows.setdefault(row.state, [])
         if forecast:
             self.forecast_counts[forecast.verdict] += 1
@@ -102,6 +109,7 @@ def preview_batch(
     pictures: Mapping[str, Sha256],
     *,
     damage: Mapping[Sha256, str],
+    unread: Collection[str] = (),
 ) -> BatchPreview:
     """Check a sheet and its images. Nothing is made, and no product is stored.
 
@@ -110,6 +118,7 @@ def preview_batch(
         pictures: the hashes of the pictures that were uploaded beside the sheet, by path; they need not
             be stored yet.
         damage: what is wrong with the damaged ones of them, see `picture_damage`.
+        unread: the paths of other files that were uploaded beside the sheet.
     """
     facts = survey_sheet(sheet, mapping)
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
@@ -120,13 +129,15 @@ def preview_batch(
     }
     image_check = _ImageCheck(services, uploaded, mapping)
     rules = services.rules.current()
-    rows = check_rows(services, sheet, mapping, pictures, facts)
+    rows = check_rows(services, sheet, mapping, pictures, facts, unread)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
             if row.state is RowState.WAITING and row.product:
                 _add_good_row(services, preview, row, row.product, rules)
             else:
                 preview.add_row(row)
+    if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
+        preview.notes += (f"{more} more rows have such notes.",)
     preview.unchecked_rows = image_check.unchecked_rows
     preview.generation_s = estimate_seconds(services, preview.version_counts)
     return preview

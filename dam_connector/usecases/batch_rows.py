@@ -1,15 +1,16 @@
 """Rows of a sheet: its columns are matched with ours, and each row is checked before anything is made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
 
 from dam_connector.domain.brought_model import is_model_name
+from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
-from dam_connector.domain.picture_names import PictureFinder
+from dam_connector.domain.picture_names import PictureFinder, unread_reason
 from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import InputError
@@ -75,10 +76,11 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
 
 
 class FilesBesideSheet:
-    """The files that were uploaded beside a sheet: its pictures and its models."""
+    """The files that were uploaded beside a sheet: its pictures, its models, and those that nobody reads."""
 
-    def __init__(self, files: Mapping[str, Sha256]) -> None:
-        """Sort the stored files, by path."""
+    def __init__(self, files: Mapping[str, Sha256], unread: Collection[str] = ()) -> None:
+        """Sort the stored files, by path; `unread` are the paths of the others."""
+        self.unread = PictureFinder({path: path for path in unread})
         models = {path: sha256 for path, sha256 in files.items() if is_model_name(path)}
         self.models = PictureFinder(models)
         self.pictures = PictureFinder({p: sha256 for p, sha256 in files.items() if p not in models})
@@ -108,6 +110,7 @@ def check_rows(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
     facts: SheetFacts | None = None,
+    unread: Collection[str] = (),
 ) -> Iterator[NewBatchRow]:
     """Check each row of a sheet, without looking at images behind URLs.
 
@@ -115,6 +118,7 @@ def check_rows(
         mapping: see `map_columns`.
         pictures: the stored pictures that were uploaded beside the sheet, by path.
         facts: those of the sheet; None: they are read first.
+        unread: the paths of other files beside the sheet.
 
     Yields:
         The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons,
@@ -122,7 +126,7 @@ def check_rows(
     """
     first_lines: dict[str, int] = {}
     rules = services.rules.current()
-    facts, beside = facts or survey_sheet(sheet, mapping), FilesBesideSheet(pictures)
+    facts, beside = facts or survey_sheet(sheet, mapping), FilesBesideSheet(pictures, unread)
     rows = (
         _check_row(line, cells, mapping, facts, beside, first_lines, services) for line, cells in sheet.rows
     )
@@ -149,18 +153,21 @@ def _check_row(
 ) -> NewBatchRow:
     """Check one row. `first_lines` has the line in which each SKU was first seen, and is updated."""
     product, issues = read_row(cells, mapping, facts)
+    notes: list[str] = []
     sku = cells.get(mapping.get("sku", ""), "")
     if facts.makes_skus:
         sku = sku_from_name(cells.get(mapping["product_name"], ""))
     if product is not None:
         found = list(product_issues(product, services.rules.current().products))
-        product, missing = _resolve_file_names(product, beside)
+        product, missing = _resolve_file_names(product, beside, notes)
         issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
     if sku and sku in first_lines:
         message = f"{sku} is in row {first_lines[sku]} too."
         issues.append(issue("row.duplicate", message, pointer="/sku", measured=sku))
     first_lines.setdefault(sku, line)
-    row = NewBatchRow(line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING)
+    row = NewBatchRow(
+        line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING, notes=tuple(notes)
+    )
     return replace(fail_row(row, issues, mapping), product=None) if issues else row
 
 
@@ -181,39 +188,44 @@ def fail_row(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) 
     return replace(row, state=RowState.FAILED, error=error, codes=tuple(i.code for i in issues))
 
 
-def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Product, list[Issue]]:
-    """Replace file names by the addresses of the uploaded files; return issues for those that are missing."""
-    images, issues, pictures = [], [], beside.pictures
+def _resolve_file_names(
+    product: Product, beside: FilesBesideSheet, notes: list[str]
+) -> tuple[Product, list[Issue]]:
+    """Replace file names by the addresses of the uploaded files; return issues for those that are missing.
+
+    What is said of files that are left out is added to `notes`.
+    """
+    images, issues = [], []
     for image in product.images:
-        url = _resolve_file_name(image.url, f"/images/{image.view}", pictures)
+        url = _resolve_file_name(image.url, f"/images/{image.view}", beside)
         if isinstance(url, Issue):
             issues.append(url)
         else:
             images.append(replace(image, url=url))
     inspiration = product.inspiration_image
     if inspiration:
-        url = _resolve_file_name(inspiration, "/inspiration_image", pictures)
+        url = _resolve_file_name(inspiration, "/inspiration_image", beside)
         if isinstance(url, Issue):
             issues.append(url)
         else:
             inspiration = url
     model_url = product.model_url
     if model_url:
-        url = _resolve_file_name(model_url, "/model_url", beside.models)
+        url = _resolve_file_name(model_url, "/model_url", beside, beside.models)
         if isinstance(url, Issue):
             issues.append(url)
         else:
             model_url = url
     swatch = product.swatch
     if product.swatch_url:
-        url = _resolve_file_name(swatch, "/swatch", pictures)
+        url = _resolve_file_name(swatch, "/swatch", beside)
         if isinstance(url, Issue):
             issues.append(url)
         else:
             swatch = url
     captures: dict[Capture, tuple[str, ...]] = {}
     for kind in Capture:
-        addresses = _resolve_capture(kind, product.captured(kind), beside.pictures)
+        addresses = _resolve_capture(kind, product.captured(kind), beside, notes)
         if isinstance(addresses, Issue):
             issues.append(addresses)
         else:
@@ -226,7 +238,7 @@ def _resolve_file_names(product: Product, beside: FilesBesideSheet) -> tuple[Pro
 
 
 def _resolve_capture(
-    kind: Capture, named: tuple[str, ...], pictures: PictureFinder[Sha256]
+    kind: Capture, named: tuple[str, ...], beside: FilesBesideSheet, notes: list[str]
 ) -> tuple[str, ...] | Issue:
     """Return the addresses of a spin or a walk; those of the pictures in the folder that its cell names."""
     least, most = kind.counts
@@ -237,29 +249,43 @@ def _resolve_capture(
             message = f"The {kind} has {len(named)} addresses."
             return issue("row.picture", message, pointer=pointer, limit=limit)
         return named
-    found = pictures.find_folder(named[0])
+    found, others = beside.pictures.find_folder(named[0]), beside.unread.find_folder(named[0])
+    files = dict(zip(found.paths, found.files, strict=True))
+    sorted_files = sort_folder(kind, (*files, *others.paths))
+    note = f" {sorted_files.note[:1].upper()}{sorted_files.note[1:]}." if sorted_files.note else ""
+    measured = named[0][:80]
     if len(found.folders) > 1:
         message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
-    elif not found.files:
+    elif not files and not others.files:
         message = "No such folder of pictures beside the sheet, and no addresses."
+        if file := beside.unread.find(named[0]).file:
+            message = f"{measured} {unread_reason(file)}."
         limit = "the name of a folder in the ZIP or folder that comes with the sheet"
-    elif least <= len(found.files) <= most:
-        return tuple(f"{HELD_PREFIX}{sha256}" for sha256 in found.files)
+    elif sorted_files.problem:
+        message, limit = sorted_files.problem, ""
+    elif least <= len(sorted_files.pictures) <= most:
+        notes += [f"{kind} {measured}:{note}"] if note else []
+        return tuple(f"{HELD_PREFIX}{files[path]}" for path in sorted_files.pictures)
     else:
-        message = f"The folder of the {kind} holds {len(found.files)} pictures."
-    return issue("row.picture", message, pointer=pointer, measured=named[0][:80], limit=limit)
+        message = f"The folder of the {kind} holds {len(sorted_files.pictures)} pictures.{note}"
+    return issue("row.picture", message, pointer=pointer, measured=measured, limit=limit)
 
 
-def _resolve_file_name(cell: str, pointer: str, pictures: PictureFinder[Sha256]) -> str | Issue:
+def _resolve_file_name(
+    cell: str, pointer: str, beside: FilesBesideSheet, finder: PictureFinder[Sha256] | None = None
+) -> str | Issue:
+    """Return the address of the file that a cell names; that of a picture unless another finder is given."""
     name = cell.strip()
     if is_image_url(name):
         return name
-    found = pictures.find(name)
+    found = (finder or beside.pictures).find(name)
     if found.file:
         return f"{HELD_PREFIX}{found.file}"
     if len(found.paths) > 1:
         message = f"{len(found.paths)} different files have this name."
         limit = f"one of {', '.join(found.paths[:4])}"
+    elif unread := beside.unread.find(name).file:
+        return issue("row.picture", f"{name[:80]} {unread_reason(unread)}.", pointer=pointer)
     else:
         message = "No such file beside the sheet, and no address."
         limit = (

@@ -40,6 +40,7 @@ def start(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
     *,
+    unread: Collection[str] = (),
     record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
@@ -49,6 +50,7 @@ def start(
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
+        unread: the paths of other files beside the sheet.
 
     Raises:
         Refused: the name has invisible characters.
@@ -57,7 +59,7 @@ def start(
     """
     services.disk.require()
     _require_visible(name)
-    rows = (_to_be_stored(row) for row in check_rows(services, sheet, mapping, pictures))
+    rows = (_to_be_stored(row) for row in check_rows(services, sheet, mapping, pictures, unread=unread))
     batch = services.batches.store(name, owner, sheet.header, rows, delimiter=sheet.delimiter)
     with services.transaction():
         batch = services.batches.begin(batch)

@@ -1,13 +1,16 @@
 """The check of a plugin.json that need not be in force."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from dam_connector.domain.rules import Rules
 from dam_connector.errors import ConfigError
+from dam_connector.net_file import missing_net
 from dam_connector.settings import GENERATED_SECRETS
 from dam_connector.store.users import User
-from dam_connector.wiring import Services, check_rules, with_placeholders
+from dam_connector.wiring import PLACEHOLDER_SECRET, Services, check_rules, with_placeholders
 from schemas.common import json_pointer
 from schemas.rules_loader import load_rules
 from schemas.rules_notes import rules_notes
@@ -28,24 +31,52 @@ class RulesCheck:
         return not self.problems
 
 
-def check_rules_text(services: Services, text: str, users: Iterable[User] | None = None) -> RulesCheck:
+def check_rules_text(
+    services: Services,
+    text: str,
+    users: Iterable[User] | None = None,
+    data_dir: Path | None = None,
+) -> RulesCheck:
     """Check the text of a plugin.json, its connections too. Nothing is sent, and nothing changes.
 
     Args:
+        services: the services.
+        text: the text.
         users: all who may log in; None: nobody knows, and people in the rules are not compared with them.
+        data_dir: the data directory in use; None: that of the services.
     """
     try:
         rules = load_rules(text)
-        notes = remarks(services, rules, users)
-        return RulesCheck(problems=tuple(check_rules(rules, with_placeholders(services))), notes=notes)
+        notes = remarks(services, rules, users, data_dir)
+        problems = check_rules(rules, with_placeholders(services))
+        absent = () if problems else _absent_secrets(services, rules, notes)
+        return RulesCheck(problems=tuple(problems), notes=(*notes, *absent))
     except ConfigError as error:
         return RulesCheck(problems=error.problems)
 
 
-def remarks(services: Services, rules: Rules, users: Iterable[User] | None = None) -> tuple[str, ...]:
-    """Return remarks on good rules. users: see `check_rules_text`."""
+def _absent_secrets(services: Services, rules: Rules, notes: Iterable[str]) -> Iterator[str]:
+    """Yield a line for each secret that an adapter wants by itself, though the rules do not name it."""
+    noted = " ".join(notes)
+    names = {**dict.fromkeys(GENERATED_SECRETS, PLACEHOLDER_SECRET), **services.settings.environ}
+    settings = replace(services.settings, environ=names)
+    context = replace(services.adapter_context, secret=settings.secret)
+    for line in check_rules(rules, replace(services, adapter_context=context)):
+        if not any(f" {name} is not set here" in noted for name in re.findall(r"[A-Z][A-Z0-9_]{3,}", line)):
+            yield line
+
+
+def remarks(
+    services: Services,
+    rules: Rules,
+    users: Iterable[User] | None = None,
+    data_dir: Path | None = None,
+) -> tuple[str, ...]:
+    """Return remarks on good rules. users, data_dir: see `check_rules_text`."""
+    net = missing_net(rules, data_dir or services.settings.data_dir)
     return (
         *rules_notes(rules),
+        *([net] if net else ()),
         *missing_variables(rules, services.settings.environ),
         *(unknown_people(rules, users) if users is not None else ()),
     )

@@ -36,7 +36,7 @@ from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_headers import COLUMNS
 from schemas.sheet_table import Sheet
 from schemas.sheet_template import MIME, sheet_template
-from schemas.uploads import MAX_UPLOAD_BYTES, list_pictures, read_uploaded_sheet
+from schemas.uploads import MAX_UPLOAD_BYTES, PictureList, list_pictures, read_uploaded_sheet
 
 bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_NAME_LENGTH = 200
@@ -103,22 +103,31 @@ def check() -> ResponseReturnValue:
             _uploaded("pictures", form.get("pictures_id", "")),
         )
         parsed_sheet = read_uploaded_sheet(sheet_data)
-        pictures = list_pictures(package, services().settings.max_picture_bytes) if package else None
-        files, damage = (pictures.files, pictures.damage) if pictures else ({}, {})
+        pictures = _list(package)
         page["header"] = parsed_sheet.header
         page["sheet"] = services().blobs.put(sheet_data)
         page["pictures_id"] = services().blobs.put(package) if package else ""
         mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, files, damage=damage)
+        preview = batch_preview.preview_batch(
+            services(), parsed_sheet, mapping, pictures.files, damage=pictures.damage, unread=pictures.unread
+        )
     except InputError as error:
         return render_template("batch_new.html", problem=error, **page), 422
     is_taken = services().batches.get(page["name"]) is not None
     return render_template("batch_check.html", preview=preview, states=RowState, is_taken=is_taken, **page)
 
 
-def _store_named_pictures(sheet: Sheet, mapping: dict[str, str], package: bytes) -> dict[str, Sha256]:
+def _list(package: bytes) -> PictureList:
+    """Return the pictures in a ZIP that was uploaded; none where there is no ZIP."""
+    if not package:
+        return PictureList(files={}, damage={})
+    return list_pictures(package, services().settings.max_picture_bytes)
+
+
+def _store_named_pictures(
+    sheet: Sheet, mapping: dict[str, str], package: bytes, listed: PictureList
+) -> dict[str, Sha256]:
     """Store the pictures in a ZIP that a sheet names; return their hashes by path."""
-    listed = list_pictures(package, services().settings.max_picture_bytes)
     return bulk.store_zip_pictures(
         services(), package, batch_rows.named_pictures(sheet, mapping, listed.files)
     )
@@ -134,7 +143,8 @@ def begin() -> ResponseReturnValue:
         data, package = _stored_file(form.get("sheet", "")), _stored_file(form.get("pictures_id", ""))
         parsed_sheet = read_uploaded_sheet(data)
         mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        pictures = _store_named_pictures(parsed_sheet, mapping, package) if package else {}
+        listed = _list(package)
+        pictures = _store_named_pictures(parsed_sheet, mapping, package, listed) if package else {}
         batch = bulk.start(
             services(),
             _batch_name(default="upload"),
@@ -142,6 +152,7 @@ def begin() -> ResponseReturnValue:
             parsed_sheet,
             mapping,
             pictures,
+            unread=listed.unread,
         )
     except (InputError, StateConflict) as error:
         flash(str(error), "error")

@@ -7,6 +7,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.issue_codes import IssueCode
+from dam_connector.net_file import missing_net_here
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import reconciliation, retries
 from dam_connector.usecases.broker.submission import PAUSE_NOTE_PREFIX
@@ -32,6 +33,7 @@ def index() -> ResponseReturnValue:
         failed_runs=failures.of_products,
         differences=differences,
         problem=s.rules.problem,
+        missing_net=missing_net_here(s.rules.current(), s.settings),
         pending=s.rules.pending,
         shortage=s.disk.shortage(),
         paused={

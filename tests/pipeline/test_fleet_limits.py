@@ -15,16 +15,18 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from dam_connector.adapters.http import HttpClient
-from dam_connector.domain.run import RunState
+from dam_connector.domain.run import MEMORY_TRIES, RunState
 from dam_connector.errors import Busy, ConfigError
 from dam_connector.fleet_pace import FleetPace, read_limits
 from dam_connector.queue import connect
 from dam_connector.settings import Settings
 from dam_connector.usecases import intake, maintenance
 from dam_connector.wiring import Services, build_services
+from tests import greedy_process
 from tests.pipeline.helpers import chair, send
 from tests.support import PhotoServer, TestClock
 from worker.queue_workers import MakeWorker
+from worker.runner import advance
 
 
 def planned_run(services: Services, photos: PhotoServer) -> str:
@@ -106,6 +108,41 @@ def test_a_job_with_too_much_memory_is_ended_and_the_worker_goes_on(
     assert [killed.total for killed in totals["jobs_killed"]] == [1]
     assert [sum(peak.buckets.values()) for peak in totals["job_peak_bytes"]] == [2]
     assert connect(queue_url).llen("rq:queue:make") == 0  # the next job was run
+
+
+@pytest.mark.usefixtures("without_check_process")
+def test_a_run_that_needs_too_much_memory_is_tried_once_more_and_then_fails_with_the_reason(
+    services: Services, photos: PhotoServer, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(greedy_process, "runs", services.runs)
+    run_id = planned_run(services, photos)
+    own_mb = psutil.Process().memory_info().rss // 1_000_000
+    for _ in range(MEMORY_TRIES):
+        connect(queue_url).flushall()
+        enqueue(queue_url, "tests.greedy_process.lease_and_hold", run_id, 700)
+        worker = make_worker(services, queue_url, job_memory_mb=own_mb + 100)
+        worker.work(burst=True, logging_level="CRITICAL")
+        parked = services.runs.get(run_id)
+        assert parked.state is RunState.PARKED and "more memory" in parked.error
+    advance(services, run_id)
+    failed = services.runs.get(run_id)
+    assert failed.state is RunState.FAILED
+    assert "GB. Give fewer or smaller pictures" in failed.error
+
+
+@pytest.mark.usefixtures("without_check_process")
+def test_the_job_of_a_run_that_was_cancelled_is_ended(
+    services: Services, photos: PhotoServer, queue_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(greedy_process, "runs", services.runs)
+    run_id = planned_run(services, photos)
+    connect(queue_url).flushall()
+    enqueue(queue_url, "tests.greedy_process.lease_and_cancel", run_id)
+    enqueue(queue_url, "time.sleep", 0)
+    make_worker(services, queue_url).work(burst=True, logging_level="CRITICAL")
+    assert services.runs.get(run_id).state is RunState.CANCELLED
+    assert "jobs_killed" not in services.counters.totals()  # nothing went wrong
+    assert connect(queue_url).llen("rq:queue:make") == 0
 
 
 @pytest.mark.usefixtures("without_check_process")

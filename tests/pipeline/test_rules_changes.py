@@ -222,6 +222,21 @@ def test_a_file_at_the_default_path_that_disappears_is_not_replaced_by_the_examp
     assert len(fresh.current().deliverables) > 1 and fresh.problem is None  # none was there at its start
 
 
+def test_the_commands_say_that_the_file_has_disappeared_too(
+    services: Services, write_rules: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(services.settings.plugin_json.parent)
+    write_rules(deliverables=[{"name": "hero", "kind": "rendition"}])
+    RulesFile(Path("plugin.json"), services.rules_archive).current()
+    settings = replace(services.settings, plugin_json=Path("plugin.json"))
+    monkeypatch.setattr("dam_connector.cli.service.load_settings", lambda *_: settings)
+    assert CliRunner().invoke(main, ["check-config"]).exit_code == 0
+    Path("plugin.json").unlink()
+    for command in ("check-config", "doctor"):
+        ran = CliRunner().invoke(main, [command])
+        assert ran.exit_code == 1 and "plugin.json: the file has disappeared" in ran.output
+
+
 @pytest.mark.parametrize("command", [["check-config"], ["web"], ["up"], ["doctor"]])
 def test_a_path_that_is_set_must_exist(
     command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

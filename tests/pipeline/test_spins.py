@@ -1,6 +1,7 @@
 """Spins of products: from a PIM, a sheet or by hand, to a model that names its frames."""
 
 import json
+import shutil
 from hashlib import sha256
 from pathlib import Path
 
@@ -168,6 +169,65 @@ def test_a_sheet_names_a_folder_of_frames(services: Services, tmp_path: Path) ->
     assert "spin: The folder of the spin holds 3 pictures" in errors[0]
     assert "8 to 72 pictures" in errors[0]
     assert "spin: No such folder of pictures beside the sheet" in errors[1]
+
+
+def test_the_check_of_a_sheet_names_what_is_left_out_and_why_a_file_is_not_read(
+    services: Services, tmp_path: Path
+) -> None:
+    sheet, beside = tmp_path / "s.csv", tmp_path / "beside"
+    sheet.write_text(
+        "sku,name,category,spin,image_url\nA1,Cup,cup,cup,\nA2,Cup,cup,phone,\nA3,Cup,cup,,one.heic\n"
+        "A4,Cup,cup,two.mp4,\n"
+    )
+    for folder in ("cup", "phone"):
+        (beside / folder).mkdir(parents=True)
+    for number in range(9):
+        (beside / "cup" / f"{number}.jpg").write_bytes(picture(ground=200 + number))
+        (beside / "phone" / f"{number}.heic").write_bytes(b"heic")
+    (beside / "cup" / "0_mask.png").write_bytes(picture(format="PNG"))
+    for name in ("cup/clip.mov", "one.heic", "two.mp4"):
+        (beside / name).write_bytes(b"x")
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", beside)
+    for pictures in (beside, Path(packed)):
+        options = {"name": "x", "owner": "ada", "columns": {}, "dry_run": True, "pictures": pictures}
+        _, preview = run_import(services, sheet, **options)  # type: ignore[arg-type]
+        (good,) = preview.rows[RowState.WAITING]
+        assert good.product and len(good.product.spin_images) == 9
+        (note,) = [note for note in preview.notes if note.startswith("Row 2: spin cup: Left out: ")]
+        assert "0_mask.png (its name says that it is no frame" in note and "clip.mov (it is a video" in note
+        phone, photo, video = (row.error for row in preview.rows[RowState.FAILED])
+        assert "holds 0 pictures" in phone and "and 5 more (it is HEIC, which is not read" in phone
+        assert "one.heic is HEIC, which is not read; save it as JPEG" in photo
+        assert "two.mp4 is a video" in video
+    _, preview = run_import(services, sheet, **{**options, "dry_run": False})  # type: ignore[arg-type]
+    rows = services.batches.rows(services.batches.page(limit=1)[0].id)
+    assert [row.error.count("which is not read") for row in rows] == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"images": {"front": "phone.heic"}}, "phone.heic is HEIC, which is not read; save it as JPEG"),
+        ({"walk_images": "clip.mp4"}, "clip.mp4 is a video"),
+        ({"walk_images": "walk"}, "holds 0 pictures, wanted: 12 to 72; left out: phone.heic (it is HEIC"),
+    ],
+)
+def test_a_product_added_by_hand_is_refused_with_files_that_are_not_read(
+    services: Services,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    facts: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.setattr(product_commands, "open_services", lambda folder: services)
+    (tmp_path / "walk").mkdir()
+    for name in ("phone.heic", "clip.mp4", "walk/phone.heic"):
+        (tmp_path / name).write_bytes(b"x")
+    file = tmp_path / "cup.json"
+    file.write_text(json.dumps({"sku": "A1", "name": "Cup", **facts}))
+    ran = CliRunner().invoke(main, ["product", "add", str(file)])
+    assert ran.exit_code != 0 and words in ran.output
+    assert services.products.get(Sku("A1")) is None
 
 
 def test_a_product_added_by_hand_may_name_a_folder(

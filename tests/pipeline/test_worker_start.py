@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from dam_connector.errors import ConfigError, Unavailable
+from dam_connector.net_file import NETS
 from dam_connector.wiring import Services
 from worker import jobs
-from worker.cache import NETS, load_net
+from worker.cache import load_net
 from worker.imaging import salient_net
 from worker.imaging.salient_net import find_net
 

@@ -1,6 +1,7 @@
 """The first day: init, check-config, doctor and mistakes in plugin.json, as a newcomer meets them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -8,9 +9,11 @@ from click.testing import CliRunner, Result
 
 from dam_connector.cli import main
 from dam_connector.errors import ConfigError
+from dam_connector.net_file import SHIPPED_NETS
 from schemas.rules_loader import load_rules
 from schemas.rules_notes import rules_notes
 from tests.support import ENVIRON, MODEL, ROOT, rules_json
+from worker.imaging.salient_net import SHIPPED
 
 
 @pytest.fixture
@@ -50,6 +53,52 @@ def test_doctor_before_the_first_start_fails_on_nothing_that_it_creates(folder: 
 def test_a_byte_order_mark_is_accepted(folder: Path) -> None:
     (folder / "plugin.json").write_text("\ufeff" + json.dumps(rules_json()))
     assert run("check-config").output.splitlines()[0] == "plugin.json: good"
+
+
+def test_a_net_whose_file_is_missing_is_said_before_anything_is_cut_out(folder: Path) -> None:
+    (folder / "plugin.json").write_text(json.dumps(rules_json(imaging={"net": "isnet.onnx"})))
+    ran, checked = run("check-config"), run("doctor")
+    assert ran.exit_code == 0 and "note: /imaging/net: there is no file " in ran.output
+    assert checked.exit_code == 1 and "cuts all products out without a net" in checked.output
+    nets = folder / "data" / "nets"
+    nets.mkdir(parents=True)
+    (nets / "isnet.onnx").write_bytes(b"x")
+    assert "/imaging/net" not in run("check-config").output + run("doctor").output
+
+
+def test_the_nets_of_the_documents_are_shipped_or_said_to_be_put_there() -> None:
+    assert {path.name for path in SHIPPED.glob("*.onnx")} == set(SHIPPED_NETS)
+    text = (Path(__file__).parents[2] / "docs" / "imaging.md").read_text()
+    assert set(re.findall(r'"net": "([^"]+)"', text)) <= set(SHIPPED_NETS)
+
+
+def test_the_check_of_a_folder_without_rules_says_which_were_checked(folder: Path) -> None:
+    ran = run("check-config")
+    assert ran.exit_code == 0 and "note: there is no file plugin.json here" in ran.output
+
+
+def test_a_key_that_a_provider_wants_unasked_is_noted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TRIPO_API_KEY", raising=False)
+    connections = {**rules_json()["connections"], "provider": {"tripo": {"adapter": "tripo"}}}
+    (folder / "plugin.json").write_text(json.dumps(rules_json(connections=connections)))
+    ran = run("check-config")
+    assert ran.exit_code == 0 and "TRIPO_API_KEY" in ran.output.partition("note: ")[2]
+    monkeypatch.setenv("TRIPO_API_KEY", "x")
+    assert "TRIPO_API_KEY" not in run("check-config").output
+
+
+def test_a_least_confidence_that_nothing_follows_is_remarked() -> None:
+    def notes(*generator: str) -> str:
+        connections = {**rules_json()["connections"], "provider": {"tripo": {"adapter": "tripo"}}}
+        model = deliverable(
+            name="model", kind="model", formats=["glb"], min_confidence=0.8, generator=list(generator)
+        )
+        return "\n".join(
+            rules_notes(load_rules(json.dumps(rules_json(connections=connections, deliverables=[model]))))
+        )
+
+    assert "min_confidence: no generator follows local" in notes("local")
+    assert "min_confidence" not in notes("local", "tripo")
 
 
 def problems(**changes: object) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import ConfigError, InputError
+from dam_connector.net_file import NO_NET
 from tests.support import picture
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.cutout_evidence import Source, outline_agreement, overlap
@@ -17,7 +18,7 @@ from worker.imaging.decode import Photo, decode
 from worker.imaging.guided_filter import guide_mask
 from worker.imaging.net_cutout import cut_out_product, cut_out_with_evidence
 from worker.imaging.photo_quality import source_issues
-from worker.imaging.salient_net import NO_NET, SalientNet, find_net
+from worker.imaging.salient_net import SalientNet, find_net
 
 U8 = NDArray[np.uint8]
 DISC = np.zeros((600, 600), np.uint8)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
+from dam_connector.domain.picture_names import unread_text
+from dam_connector.domain.product import SIGNATURE_BYTES, unread_kind
 from dam_connector.errors import InputError
 from worker.imaging.metadata import INHERITED, image_metadata
 
@@ -98,9 +100,9 @@ def decode(
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError, SyntaxError) as error:
         if isinstance(error, Image.DecompressionBombError):
             raise _too_large(pointer, max_pixels, "far too many") from error
-        raise InputError(
-            "source.not_an_image", "The file is not a JPEG, PNG, WebP, TIFF or AVIF picture.", pointer=pointer
-        ) from error
+        kind = unread_kind(data[:SIGNATURE_BYTES])
+        reason = unread_text(kind) if kind else "is not a JPEG, PNG, WebP, TIFF or AVIF picture"
+        raise InputError("source.not_an_image", f"The file {reason}.", pointer=pointer) from error
     width, height = image.size
     if width * height > max_pixels:
         raise _too_large(pointer, max_pixels, f"{width} x {height}")

@@ -11,12 +11,12 @@ from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
+from dam_connector.net_file import NO_NET
 from worker.imaging.cutout import MIN_CONFIDENCE, Cutout
 from worker.imaging.decode import DecodeNote, Photo
 from worker.imaging.lost_print import lost_letters
 from worker.imaging.mirror_image import has_mirror_image
 from worker.imaging.person import shows_person
-from worker.imaging.salient_net import NO_NET
 from worker.imaging.shown_objects import count_objects, cropped_sides
 
 F32 = NDArray[np.float32]

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.errors import ConfigError
+from dam_connector.net_file import NO_NET
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 SHIPPED = Path(__file__).parent.parent / "vendor"
-NO_NET = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,8 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dam_connector.domain.picture_names import PICTURE_SUFFIXES, natural_order
-from dam_connector.domain.product import Dimensions
+import click
+
+from dam_connector.domain.capture_folders import sort_folder
+from dam_connector.domain.issue_codes import IssueCode
+from dam_connector.domain.picture_names import is_picture_name, natural_order, unread_reason
+from dam_connector.domain.product import Capture, Dimensions
 from dam_connector.errors import InputError
 from worker.capture.build import build_from_spin
 from worker.capture.build_walk import build_from_walk
@@ -26,7 +30,7 @@ FolderBuilder = Callable[[Path, SalientNet | None, Dimensions, str, dict[str, in
 def _build_spin(
     folder: Path, net: SalientNet | None, size: Dimensions, words: str, options: dict[str, int]
 ) -> Built:
-    frames = read_frames(*_captured(folder, net, "frames"))
+    frames = read_frames(*_captured(folder, net, Capture.SPIN))
     return build_from_spin(frames, size, words, **options), {}
 
 
@@ -34,7 +38,7 @@ def _build_walk(
     folder: Path, net: SalientNet | None, size: Dimensions, words: str, options: dict[str, int]
 ) -> Built:
     require_library()  # before a minute of cutting out
-    walked = build_from_walk(read_walk(*_captured(folder, net, "photos")), size, words, **options)
+    walked = build_from_walk(read_walk(*_captured(folder, net, Capture.WALK)), size, words, **options)
     return walked.built, {"photos": {"used": walked.used, "left_out": walked.left_out}}
 
 
@@ -71,11 +75,26 @@ FOLDERS: dict[str, FolderBuilder] = {"spin": _build_spin, "walk": _build_walk, "
 
 
 def _captured(
-    folder: Path, net: SalientNet | None, pointer: str
+    folder: Path, net: SalientNet | None, kind: Capture
 ) -> tuple[list[str], Callable[[str], bytes], Callable[[str, Photo], Cutout], int]:
-    """Return what reads and cuts out the pictures of a capture, in order."""
+    """Return what reads and cuts out the pictures of a capture, in order.
+
+    Raises:
+        InputError: capture.frame_count or capture.walk_count: no file of the folder is a picture.
+    """
+    pointer = "frames" if kind is Capture.SPIN else "photos"
+    found = sort_folder(kind, (path.name for path in folder.iterdir() if path.is_file()))
+    code: IssueCode = "capture.frame_count" if kind is Capture.SPIN else "capture.walk_count"
+    least, most = kind.counts
+    if found.problem:
+        raise InputError(code, found.problem)
+    if found.left_out:
+        click.echo(f"note: {folder}: {found.note}", err=True)
+    if not least <= len(found.pictures) <= most and found.left_out:
+        message = f"There are {len(found.pictures)} {pointer}; {found.note}."
+        raise InputError(code, message, measured=str(len(found.pictures)), limit=f"{least} to {most}")
     return (
-        _pictures(folder),
+        list(found.pictures),
         lambda name: (folder / name).read_bytes(),
         lambda name, photo: cut_out_product(photo, net, f"/{pointer}/{name}"),
         MAX_PIXELS,
@@ -83,6 +102,9 @@ def _captured(
 
 
 def _pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures in a folder, in order of the numbers in them."""
-    names = [path.name for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES]
-    return sorted(names, key=natural_order)
+    """Return the names of the pictures in a folder, in order of the numbers in them; say what is not read."""
+    names = sorted((path.name for path in folder.iterdir() if path.is_file()), key=natural_order)
+    for name in names:
+        if reason := unread_reason(name):
+            click.echo(f"note: {name} {reason}", err=True)
+    return [name for name in names if is_picture_name(name)]

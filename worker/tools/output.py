@@ -15,13 +15,13 @@ from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import ImagingRules, Rules
 from dam_connector.errors import ConfigError, InputError
+from dam_connector.net_file import NETS, NO_NET
 from dam_connector.rules_file import read_rules_text
 from dam_connector.settings import Settings
 from schemas.common import problem_lines
 from schemas.product import ProductSchema, load_product
 from schemas.rules_loader import load_rules
-from worker.cache import NETS
-from worker.imaging.salient_net import KINDS, NO_NET, SHIPPED, SalientNet, find_net
+from worker.imaging.salient_net import KINDS, SHIPPED, SalientNet, find_net
 
 EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all

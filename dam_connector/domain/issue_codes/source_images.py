@@ -162,7 +162,7 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "product that has it.",
     ),
     "cutout.no_net": IssueSpec(
-        "info",
+        "warning",
         "The net for cut-outs that the rules name is not there, so the product was cut out without it.",
         "Look at the edges of the cut-out.",
         admin=("Put the file into the folder `nets` of the data directory, or set `imaging.net` to `none`."),

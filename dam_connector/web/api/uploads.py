@@ -29,7 +29,7 @@ from schemas import api as s
 from schemas import api_batches as b
 from schemas.sheet_table import Sheet
 from schemas.sheet_template import MIME, sheet_template
-from schemas.uploads import MAX_UPLOAD_BYTES, list_pictures, read_uploaded_sheet
+from schemas.uploads import MAX_UPLOAD_BYTES, PictureList, list_pictures, read_uploaded_sheet
 
 ZIP_SIGNATURE = b"PK\x03\x04"  # of XLSX files too
 
@@ -81,9 +81,10 @@ def template(args: dict[str, Any]) -> Response:
 def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
     """Check each row of an uploaded sheet; nothing is made."""
     sheet, mapping, package = _read(data)
-    pictures = list_pictures(package, services().settings.max_picture_bytes) if package else None
-    files, damage = (pictures.files, pictures.damage) if pictures else ({}, {})
-    preview = batch_preview.preview_batch(services(), sheet, mapping, files, damage=damage)
+    pictures = _list(package)
+    preview = batch_preview.preview_batch(
+        services(), sheet, mapping, pictures.files, damage=pictures.damage, unread=pictures.unread
+    )
     rows = [row for shown in preview.rows.values() for row in shown]
     return {
         **asdict(preview),
@@ -94,6 +95,13 @@ def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
             for row in sorted(rows, key=lambda row: row.line)
         ],
     }
+
+
+def _list(package: bytes) -> PictureList:
+    """Return the pictures in a ZIP that was uploaded; none where there is no ZIP."""
+    if not package:
+        return PictureList(files={}, damage={})
+    return list_pictures(package, services().settings.max_picture_bytes)
 
 
 def _read(data: dict[str, Any]) -> tuple[Sheet, dict[str, str], bytes]:
@@ -121,8 +129,8 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
     services().disk.require()
     sheet, mapping, package = _read(data)
     pictures: dict[str, Sha256] = {}
+    listed = _list(package)
     if package:
-        listed = list_pictures(package, services().settings.max_picture_bytes)
         named = batch_rows.named_pictures(sheet, mapping, listed.files)
         pictures = bulk.store_zip_pictures(services(), package, named)
     body: dict[str, Any] = {}
@@ -132,7 +140,16 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
         record_response(b.BatchOut().dump(body), 202)
 
     owner = signed_in_user().name
-    bulk.start(services(), data["name"].strip(), owner, sheet, mapping, pictures, record=record)
+    bulk.start(
+        services(),
+        data["name"].strip(),
+        owner,
+        sheet,
+        mapping,
+        pictures,
+        unread=listed.unread,
+        record=record,
+    )
     return body
 
 

@@ -1,0 +1,88 @@
+"""Folders of a spin or a walk: which of their files are its pictures, and what is said of the others."""
+
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dam_connector.domain.picture_names import is_picture_name, natural_order, unread_reason
+from dam_connector.domain.product import Capture
+
+# Words in names of what renderers and scanners write beside frames.
+_MASK_WORDS = {"mask", "masks", "maske", "masken", "matte", "mattes", "alpha", "depth", "thumb", "thumbnail"}
+_FORMATS = {".jpeg": ".jpg", ".tiff": ".tif"}  # other endings of a format by the one that counts
+MAX_NAMED = 4  # files that a text names
+NO_FRAME = "its name says that it is no frame but a mask, a depth or a thumbnail"
+TWIN = "it is a second file of the same name"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFolder:
+    """The files in a folder of a spin or a walk."""
+
+    pictures: tuple[str, ...]  # the paths of those that count, in order
+    left_out: tuple[tuple[str, str], ...] = ()  # the others, with the reason of each
+    problem: str = ""  # why the folder cannot be used; empty: it can
+
+    @property
+    def note(self) -> str:
+        """Return what is said of the files that do not count; nothing where all do."""
+        if not self.left_out:
+            return ""
+        reasons: dict[str, list[str]] = {}
+        for path, reason in self.left_out:
+            reasons.setdefault(reason, []).append(posixpath.basename(path))
+        return f"left out: {'; '.join(f'{_named(names)} ({why})' for why, names in reasons.items())}"
+
+
+def sort_folder(kind: Capture, paths: Iterable[str]) -> CaptureFolder:
+    """Return which files of a folder are the pictures of a spin or a walk.
+
+    What no decoder of ours reads is left out, and what names say is no frame: masks beside frames double a
+    frame. A spin whose frames are of two formats is refused, since one of them is probably no frame.
+    """
+    listed = sorted(paths, key=natural_order)
+    pictures = [path for path in listed if is_picture_name(path)]
+    left_out = [(path, f"it {reason}") for path in listed if (reason := unread_reason(path))]
+    frames = [path for path in pictures if not _MASK_WORDS & _words(path)]
+    if frames:
+        left_out += [(path, NO_FRAME) for path in pictures if path not in frames]
+        pictures = frames
+    usual = _usual_format(pictures)
+    stems = {_stem(path) for path in pictures if _format(path) == usual}
+    twins = {path for path in pictures if _format(path) != usual and _stem(path) in stems}
+    left_out += [(path, TWIN) for path in pictures if path in twins]
+    pictures = [path for path in pictures if path not in twins]
+    others = [posixpath.basename(path) for path in pictures if _format(path) != usual]
+    problem = ""
+    if kind is Capture.SPIN and others:
+        problem = (
+            f"Of the {len(pictures)} pictures in the folder of the spin, {_named(others)} are of another "
+            "format than the others. Take out what is no frame, or save all frames in one format."
+        )
+    return CaptureFolder(pictures=tuple(pictures), left_out=tuple(left_out), problem=problem)
+
+
+def _named(names: list[str]) -> str:
+    """Return names for people, the first few of many."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return ", ".join(names[:MAX_NAMED]) + more
+
+
+def _words(path: str) -> set[str]:
+    return set(re.split(r"[^a-z]+", _stem(path)))
+
+
+def _stem(path: str) -> str:
+    return posixpath.splitext(posixpath.basename(path))[0].casefold()
+
+
+def _format(path: str) -> str:
+    suffix = posixpath.splitext(path)[1].casefold()
+    return _FORMATS.get(suffix, suffix)
+
+
+def _usual_format(paths: list[str]) -> str:
+    counts = Counter(map(_format, paths))
+    return counts.most_common(1)[0][0] if counts else ""
