@@ -49,7 +49,7 @@ class CaptureDraft:
 
     @property
     def next_text(self) -> str:
-        """Return the sentence that says what to do next."""
+        """Return the sentence that names the next step."""
         place = self.next_place
         return self.full_text if place is None or place >= self.planned else self.place_text(place)
 

@@ -79,7 +79,7 @@ def forecast_model(product: Product, pictures: Collection[str]) -> ModelForecast
 
 
 def read_evidence(product: Product, pictures: Collection[str]) -> ForecastEvidence:
-    """Return what a product's record shows; arguments: see `forecast_model`."""
+    """Return the evidence in a product's record; arguments: see `forecast_model`."""
     views = {view for view in View if view in pictures and view != View.DETAIL}
     captures = {capture_of_key(key) for key in pictures}
     capture = next((kind for kind in Capture if kind in captures), None)
@@ -145,7 +145,7 @@ def _views_text(evidence: ForecastEvidence, product: Product) -> str:
 
 
 def _remedies(evidence: ForecastEvidence, found: float) -> Iterator[str]:
-    """Yield what would raise the probability, and who makes such a model where pictures do not suffice."""
+    """Yield remedies: pictures that would raise the probability, and who makes such a model otherwise."""
     evidence, is_sized = replace(evidence, lacks_size=False, has_scale=True), not evidence.lacks_size
     whole, changes = evidence, [] if is_sized else ["all three dimensions"]
     if not evidence.capture:

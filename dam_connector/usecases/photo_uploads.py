@@ -27,7 +27,7 @@ def upload_photo(
     by: str,
     record: Callable[[IntakeResult], object] = lambda _: None,
 ) -> IntakeResult:
-    """Store a photo that a person uploaded as the product's photo of a view, and make what this changes.
+    """Store a photo that a person uploaded as the product's photo of a view, and make the changed assets.
 
     Args:
         stored: the product as it is stored.
