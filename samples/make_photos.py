@@ -21,7 +21,7 @@ from worker.modeling.textured_mesh import TexturedMesh
 
 OUTPUT_FOLDER = Path(__file__).parent.parent / "dam_connector" / "samples"
 PHOTO_PX = 1600
-WASHED_OUT_PX, CONTRAST_OF_WASHED_OUT = 1000, 0.06
+WASHED_OUT_PX, CONTRAST_OF_WASHED_OUT = 1000, 0.045
 FIELD_OF_VIEW_DEG = 14.0
 BACKDROP_LEVELS = (0.74, 0.86)  # of the gradient's ends
 ANGLES = {  # azimuth and elevation of each view, degrees

@@ -58,6 +58,18 @@ def test_a_filled_opening_is_doubted() -> None:
     assert "opening" in filled.doubts[0]
 
 
+def test_filled_strings_are_doubted() -> None:
+    """Both ways fill them: the background shows in many small places, or in few."""
+    frame = WHOLE - disc(RADIUS - 20)
+    strings, spokes = frame.copy(), frame.copy()
+    for drawn, step in ((strings, 14), (spokes, 120)):
+        for at in range(80, 330, step):
+            drawn[:, at : at + 2] = drawn[at : at + 2] = 1
+        drawn[WHOLE == 0] = 0
+    assert evidence(photo_of(strings), WHOLE, WHOLE).is_filled
+    assert not evidence(photo_of(spokes), WHOLE, WHOLE).is_filled
+
+
 @pytest.mark.parametrize("own", [disc(RADIUS) - disc(RADIUS - 6), disc(RADIUS) - disc(HOLE, 90)])
 def test_a_label_of_the_grounds_colour_is_no_opening(own: U8) -> None:
     """The classical mask eats it with a part of its rim, or eats another place."""
