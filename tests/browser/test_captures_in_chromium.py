@@ -1,6 +1,8 @@
 """Photos taken with a phone: the page that guides a walk or a spin, in Chromium at the size of a phone."""
 
+import base64
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from dam_connector.domain.product import Capture
@@ -302,6 +305,25 @@ def test_the_pose_of_a_phone_says_where_it_is(page: Page, services: Services) ->
     assert found["high"]["place"] == 16 and found["high"]["off"] == pytest.approx(10)
     assert found["start"] == pytest.approx(0)
     assert (found["steady"], found["early"], found["moving"]) == (True, False, False)
+
+
+SMALL_COPY = """async (base64) => {
+  const script = document.querySelector("script[src*='capture.js']");
+  const address = script.src.replace("capture.js", "capture-judge.js");
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const { smallCopy } = await import(address);
+  const { pixels } = await smallCopy(new Blob([bytes], { type: "image/jpeg" }), 100);
+  return [pixels.width, pixels.height];
+}"""
+
+
+def test_small_copies_are_turned_as_the_exif_says(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a walk")
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # orientation: a quarter turn
+    Image.open(io.BytesIO(jpeg(1))).save(out, "jpeg", exif=exif)
+    sizes = [page.evaluate(SMALL_COPY, base64.b64encode(d).decode()) for d in (jpeg(1), out.getvalue())]
+    assert sizes == [[100, 75], [75, 100]]
 
 
 def test_a_photo_is_uploaded_by_its_view(page: Page, services: Services) -> None:

@@ -315,6 +315,17 @@ def test_the_page_says_why_a_photo_is_refused(services: Services, browser_like: 
     assert refused.status_code == 404
 
 
+def test_the_page_offers_itself_to_a_phone_where_one_can_open_it(services: Services, api: Visitor) -> None:
+    take(services, Capture.WALK, 12)
+    captures.finish(services, stored(services), by="ann")
+    client, address = api("merchandiser"), f"/products/{stored(services).id}/capture"
+    shown = client.get(address, base_url="http://studio.example:8321").text
+    assert "Open it on a phone" in shown and 'src="data:image/svg+xml' in shown
+    assert "The walk of 12 photos that the product has is replaced" in shown
+    for here in ("http://127.0.0.1:8321", "http://localhost"):
+        assert "Open it on a phone" not in client.get(address, base_url=here).text
+
+
 def test_only_its_person_sees_a_draft(services: Services, browser_like: Visitor) -> None:
     take(services, Capture.WALK, 1)
     sha256, record = captures.get(services, SKU, by="ann").photos[0].sha256, stored(services)
