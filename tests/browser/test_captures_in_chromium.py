@@ -134,6 +134,44 @@ def test_photos_wait_for_the_connection_and_outlast_a_reload(page: Page, service
     assert [services.blobs.get(photo.sha256) for photo in draft.photos] == [jpeg(0), jpeg(1)]
 
 
+def test_photos_wait_while_somebody_is_logged_out(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a walk")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    camera(page).set_input_files(file(1))
+    expect(page.locator("[data-sending-text]")).to_contain_text("You were logged out.")
+    assert photo_count(services) == 0
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 1 of 16")
+    assert photo_count(services) == 1
+
+
+def test_photos_of_another_product_wait_for_its_page(page: Page, services: Services) -> None:
+    intake.add_product(services, product("OTHER", images={}), by="test")
+    begin(page, services, "Begin a walk")
+    page.route("**/capture/photos", lambda route: route.abort())
+    camera(page).set_input_files(file(1))
+    expect(page.locator("[data-sending-text]")).to_contain_text("1 photo waits on this phone")
+    captures.begin(services, "OTHER", Capture.WALK, by="ann")
+    page.goto(f"/products/{services.products.get('OTHER').id}/capture")
+    page.locator("[data-ready]").wait_for()
+    expect(page.locator("[data-sending]")).to_be_hidden()
+    page.unroute("**/capture/photos")
+    page.goto(f"/products/{services.products.get(SKU).id}/capture")
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 1 of 16")
+
+
+def test_without_a_database_of_the_browser_photos_wait_in_memory(page: Page, services: Services) -> None:
+    page.add_init_script("Object.defineProperty(window, 'indexedDB', { get() { throw new Error('off'); } })")
+    begin(page, services, "Begin a walk")
+    page.route("**/capture/photos", lambda route: route.abort(), times=1)
+    camera(page).set_input_files(file(1))
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 1 of 16")
+    assert photo_count(services) == 1
+
+
 def test_an_answer_that_is_lost_makes_no_second_photo(page: Page, services: Services) -> None:
     begin(page, services, "Begin a walk")
 
@@ -245,11 +283,7 @@ TURN = """([alpha, beta]) => {
 }"""
 
 
-def hold_at(page: Page, angle: float, beta: float = 85) -> None:
-    """Hold the phone still, so many degrees around the product, looking down by 90 - beta."""
-    for _ in range(8):
-        page.evaluate(TURN, [angle, beta])
-        page.wait_for_timeout(110)
+HOLD = f"(pose) => {{ setInterval(() => ({TURN})(pose), 60); }}"  # still, as long as the page is open
 
 
 def test_the_live_camera_takes_photos_where_the_phone_is(page: Page, services: Services) -> None:
@@ -268,8 +302,7 @@ def test_the_live_camera_takes_photos_where_the_phone_is(page: Page, services: S
     expect(page.locator("[data-legend]")).to_contain_text("High round: 1 of 16")
     assert serious_violations(page) == []
     page.get_by_label("Take each photo by itself").check()
-    page.wait_for_timeout(1600)
-    hold_at(page, 90 + 90)
+    page.evaluate(HOLD, [90 + 90, 85])
     expect(page.locator("[data-legend]")).to_contain_text("Low round: 2 of 16")
     assert [photo.place for photo in captures.get(services, SKU, by="ann").photos] == [0, 5, 19]
 
