@@ -335,6 +335,19 @@ def test_only_its_person_sees_a_draft(services: Services, browser_like: Visitor)
     assert browser_like("viewer").get(f"/products/{record.id}/capture").status_code == 403
 
 
+def test_the_front_of_a_walk_stays_when_another_view_is_uploaded(services: Services, api: Visitor) -> None:
+    take(services, Capture.WALK, 12)
+    captures.finish(services, stored(services), by="ann")
+    url = f"/api/v1/products/{SKU}/photos"
+    assert api("merchandiser").post(f"{url}/back", data=form(photo(40))).status_code == 202
+    (front,), (back,) = held(services, range(1)), held(services, range(40, 41))
+    assert [(image.view, image.url) for image in stored(services).product.images] == [
+        ("front", front),
+        ("back", back),
+    ]
+    assert not stored(services).flagged
+
+
 def test_a_walk_can_be_removed_from_a_product(services: Services, browser_like: Visitor) -> None:
     take(services, Capture.WALK, 12)
     captures.finish(services, stored(services), by="ann")
