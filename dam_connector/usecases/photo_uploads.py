@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_damage import picture_damage
-from dam_connector.domain.product import SIGNATURE_BYTES, SourceImage, View, picture_mime
+from dam_connector.domain.product import SIGNATURE_BYTES, Product, SourceImage, View, picture_mime
 from dam_connector.errors import InputError, Refused
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
@@ -46,10 +46,21 @@ def upload_photo(
     if view.value in photo_urls(services, stored.product.sku):
         raise Refused("product", "photo", f"the photo {view} comes from the DAM; replace it there")
     uploaded = SourceImage(view=view, url=held_address(services.blobs.put(data)))
-    others = [image for image in stored.product.images if image.view is not view]
+    others = [image for image in _shown_images(stored.product) if image.view is not view]
     images = sorted([*others, uploaded], key=lambda image: list(View).index(image.view))
     product = replace(stored.product, images=tuple(images))
     return intake.edit_product(services, stored, product, by=by, record=record)
+
+
+def _shown_images(product: Product) -> tuple[SourceImage, ...]:
+    """Return a product's photos; the first picture of a spin or walk, where it is the front for want of any.
+
+    It would be no photo any more as soon as there is one of another view.
+    """
+    captured = (*product.spin_images, *product.walk_images)
+    if product.images or not captured:
+        return product.images
+    return (SourceImage(view=View.FRONT, url=captured[0]),)
 
 
 def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:

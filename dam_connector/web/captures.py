@@ -6,6 +6,7 @@ Each form works without JavaScript. capture.js sends the same forms and asks for
 from collections.abc import Callable
 from typing import Any
 
+import segno
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
@@ -50,7 +51,15 @@ def capture(product_id: str) -> ResponseReturnValue:
         spin_frames=SPIN_FRAMES,
         max_places=MAX_PLACES,
         max_bytes=MAX_CAPTURED_BYTES,
+        phone_code=_phone_code(),
     )
+
+
+def _phone_code() -> str:
+    """Return the address of this page as a QR code in a data URI; empty where no phone could open it."""
+    if request.host.partition(":")[0] in ("localhost", "127.0.0.1", "[", ""):
+        return ""
+    return str(segno.make(request.url, error="m").svg_data_uri(scale=3, border=2, dark="#111", light="#fff"))
 
 
 def _rounds(draft: CaptureDraft) -> list[dict[str, Any]]:

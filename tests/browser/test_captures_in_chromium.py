@@ -1,6 +1,8 @@
 """Photos taken with a phone: the page that guides a walk or a spin, in Chromium at the size of a phone."""
 
+import base64
 import hashlib
+import io
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -8,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from dam_connector.domain.product import Capture
@@ -131,6 +134,44 @@ def test_photos_wait_for_the_connection_and_outlast_a_reload(page: Page, service
     assert [services.blobs.get(photo.sha256) for photo in draft.photos] == [jpeg(0), jpeg(1)]
 
 
+def test_photos_wait_while_somebody_is_logged_out(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a walk")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    camera(page).set_input_files(file(1))
+    expect(page.locator("[data-sending-text]")).to_contain_text("You were logged out.")
+    assert photo_count(services) == 0
+    page.context.add_cookies(cookies)  # type: ignore[arg-type]
+    page.reload()
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 1 of 16")
+    assert photo_count(services) == 1
+
+
+def test_photos_of_another_product_wait_for_its_page(page: Page, services: Services) -> None:
+    intake.add_product(services, product("OTHER", images={}), by="test")
+    begin(page, services, "Begin a walk")
+    page.route("**/capture/photos", lambda route: route.abort())
+    camera(page).set_input_files(file(1))
+    expect(page.locator("[data-sending-text]")).to_contain_text("1 photo waits on this phone")
+    captures.begin(services, "OTHER", Capture.WALK, by="ann")
+    page.goto(f"/products/{services.products.get('OTHER').id}/capture")
+    page.locator("[data-ready]").wait_for()
+    expect(page.locator("[data-sending]")).to_be_hidden()
+    page.unroute("**/capture/photos")
+    page.goto(f"/products/{services.products.get(SKU).id}/capture")
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 1 of 16")
+
+
+def test_without_a_database_of_the_browser_photos_wait_in_memory(page: Page, services: Services) -> None:
+    page.add_init_script("Object.defineProperty(window, 'indexedDB', { get() { throw new Error('off'); } })")
+    begin(page, services, "Begin a walk")
+    page.route("**/capture/photos", lambda route: route.abort(), times=1)
+    camera(page).set_input_files(file(1))
+    page.get_by_role("button", name="Try now").click()
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 1 of 16")
+    assert photo_count(services) == 1
+
+
 def test_an_answer_that_is_lost_makes_no_second_photo(page: Page, services: Services) -> None:
     begin(page, services, "Begin a walk")
 
@@ -242,11 +283,7 @@ TURN = """([alpha, beta]) => {
 }"""
 
 
-def hold_at(page: Page, angle: float, beta: float = 85) -> None:
-    """Hold the phone still, so many degrees around the product, looking down by 90 - beta."""
-    for _ in range(8):
-        page.evaluate(TURN, [angle, beta])
-        page.wait_for_timeout(110)
+HOLD = f"(pose) => {{ setInterval(() => ({TURN})(pose), 60); }}"  # still, as long as the page is open
 
 
 def test_the_live_camera_takes_photos_where_the_phone_is(page: Page, services: Services) -> None:
@@ -265,8 +302,7 @@ def test_the_live_camera_takes_photos_where_the_phone_is(page: Page, services: S
     expect(page.locator("[data-legend]")).to_contain_text("High round: 1 of 16")
     assert serious_violations(page) == []
     page.get_by_label("Take each photo by itself").check()
-    page.wait_for_timeout(1600)
-    hold_at(page, 90 + 90)
+    page.evaluate(HOLD, [90 + 90, 85])
     expect(page.locator("[data-legend]")).to_contain_text("Low round: 2 of 16")
     assert [photo.place for photo in captures.get(services, SKU, by="ann").photos] == [0, 5, 19]
 
@@ -302,6 +338,25 @@ def test_the_pose_of_a_phone_says_where_it_is(page: Page, services: Services) ->
     assert found["high"]["place"] == 16 and found["high"]["off"] == pytest.approx(10)
     assert found["start"] == pytest.approx(0)
     assert (found["steady"], found["early"], found["moving"]) == (True, False, False)
+
+
+SMALL_COPY = """async (base64) => {
+  const script = document.querySelector("script[src*='capture.js']");
+  const address = script.src.replace("capture.js", "capture-judge.js");
+  const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+  const { smallCopy } = await import(address);
+  const { pixels } = await smallCopy(new Blob([bytes], { type: "image/jpeg" }), 100);
+  return [pixels.width, pixels.height];
+}"""
+
+
+def test_small_copies_are_turned_as_the_exif_says(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a walk")
+    exif, out = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6  # orientation: a quarter turn
+    Image.open(io.BytesIO(jpeg(1))).save(out, "jpeg", exif=exif)
+    sizes = [page.evaluate(SMALL_COPY, base64.b64encode(d).decode()) for d in (jpeg(1), out.getvalue())]
+    assert sizes == [[100, 75], [75, 100]]
 
 
 def test_a_photo_is_uploaded_by_its_view(page: Page, services: Services) -> None:

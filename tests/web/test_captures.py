@@ -315,6 +315,17 @@ def test_the_page_says_why_a_photo_is_refused(services: Services, browser_like: 
     assert refused.status_code == 404
 
 
+def test_the_page_offers_itself_to_a_phone_where_one_can_open_it(services: Services, api: Visitor) -> None:
+    take(services, Capture.WALK, 12)
+    captures.finish(services, stored(services), by="ann")
+    client, address = api("merchandiser"), f"/products/{stored(services).id}/capture"
+    shown = client.get(address, base_url="http://studio.example:8321").text
+    assert "Open it on a phone" in shown and 'src="data:image/svg+xml' in shown
+    assert "The walk of 12 photos that the product has is replaced" in shown
+    for here in ("http://127.0.0.1:8321", "http://localhost"):
+        assert "Open it on a phone" not in client.get(address, base_url=here).text
+
+
 def test_only_its_person_sees_a_draft(services: Services, browser_like: Visitor) -> None:
     take(services, Capture.WALK, 1)
     sha256, record = captures.get(services, SKU, by="ann").photos[0].sha256, stored(services)
@@ -322,6 +333,19 @@ def test_only_its_person_sees_a_draft(services: Services, browser_like: Visitor)
     assert client.get(f"/products/{record.id}/capture/photos/{sha256}").status_code == 404
     assert "Begin a walk" in client.get(f"/products/{record.id}/capture").text
     assert browser_like("viewer").get(f"/products/{record.id}/capture").status_code == 403
+
+
+def test_the_front_of_a_walk_stays_when_another_view_is_uploaded(services: Services, api: Visitor) -> None:
+    take(services, Capture.WALK, 12)
+    captures.finish(services, stored(services), by="ann")
+    url = f"/api/v1/products/{SKU}/photos"
+    assert api("merchandiser").post(f"{url}/back", data=form(photo(40))).status_code == 202
+    (front,), (back,) = held(services, range(1)), held(services, range(40, 41))
+    assert [(image.view, image.url) for image in stored(services).product.images] == [
+        ("front", front),
+        ("back", back),
+    ]
+    assert not stored(services).flagged
 
 
 def test_a_walk_can_be_removed_from_a_product(services: Services, browser_like: Visitor) -> None:

@@ -38,8 +38,8 @@ class DiskStore {
     for (const name of ["pending", "previews"]) {
       const others = (await request(this.objects(name).getAllKeys())).filter((key) => !key.startsWith(this.prefix));
       for (const key of others) {
-        const isOld = name === "previews" || Date.now() - (await request(this.objects(name).get(key))).at > KEPT_MS;
-        if (isOld) await request(this.objects(name).delete(key));
+        const entry = name === "pending" ? await request(this.objects(name).get(key)) : null;
+        if (Date.now() - (entry?.at ?? 0) > KEPT_MS) await request(this.objects(name).delete(key));
       }
     }
   }
@@ -85,6 +85,7 @@ class DiskStore {
 
 class MemoryStore {
   constructor() {
+    this.forgets = true;
     this.files = new Map();
     this.previews = new Map();
   }

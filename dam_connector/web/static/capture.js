@@ -260,6 +260,10 @@ async function begin() {
   find("live").addEventListener("click", () => {
     openCamera(capture).catch(() => say("The live camera cannot be used here. Take photos with the button beside it."));
   });
+  addEventListener("beforeunload", (event) => {  // only what is nowhere else: the browser asks
+    const isLost = capture.waiting.some((entry) => capture.store.forgets || entry.file || !entry.key);
+    if (isLost) event.preventDefault();
+  });
   page.dataset.ready = "";
   sendWaiting(capture);
 }
