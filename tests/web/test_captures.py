@@ -288,6 +288,7 @@ def test_the_page_works_without_javascript(services: Services, browser_like: Vis
         assert sent.status_code == 302
     page = client.get(f"{address}/capture").text
     assert "Low round: 12 of 16 · High round: 0 of 16" in page
+    assert page.count('class="there"') == 12 and 'class="next" data-place="12"' in page
     sha256 = captures.get(services, SKU, by="merchandiser").photos[3].sha256
     shown = client.get(f"{address}/capture/photos/{sha256}")
     assert shown.data == photo(3) and shown.mimetype == "image/jpeg"
