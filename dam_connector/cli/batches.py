@@ -330,7 +330,8 @@ def batch_list(data_dir: Path | None, json_output: bool) -> None:
         for b, p in found
     ]
     lines = [
-        f"{b.name}\t{_state_text(b, progress[b.id])}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
+        f"{b.name}\t{_state_text(b, progress[b.id])}\t"
+        + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
         for b, p in found
     ]
     print_result(facts, lines, json_output)

@@ -191,7 +191,9 @@ def finding_measure(found: Issue) -> str:
     measured, limit = _share(found.measured), _share(found.limit)
     if found.code in _SHARES and measured:
         is_score = found.pointer in _CAPTURE_POINTERS
-        name = "Score of the capture, by rules of thumb and no probability" if is_score else _SHARES[found.code]
+        name = (
+            "Score of the capture, by rules of thumb and no probability" if is_score else _SHARES[found.code]
+        )
         return f"{name}: {measured}{f'; at least {limit} is wanted' if limit else ''}."
     unit = _COUNTED.get(found.code, "")
     texts = [_with_unit(text, unit) for text in (found.measured, found.limit) if text]

@@ -207,7 +207,9 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
     failed_rows = s.batches.rows(found.id, state=RowState.FAILED, limit=MAX_FAILED_SHOWN)
     failed_skus = s.batches.failed_skus(found.id, limit=MAX_FAILED_SHOWN)
     listed = len(failed_rows) + len(failed_skus)
-    blocked_skus = s.batches.blocked_skus(found.id, limit=MAX_FAILED_SHOWN) if progress.failed > listed else []
+    blocked_skus = (
+        s.batches.blocked_skus(found.id, limit=MAX_FAILED_SHOWN) if progress.failed > listed else []
+    )
     made = s.gallery.manifest_versions(blocked_skus)
     recent = s.gallery.recent(found.id, now - PACE_WINDOW)
     pace = (

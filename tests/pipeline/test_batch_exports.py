@@ -18,7 +18,7 @@ from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import SourceImage, View
 from dam_connector.domain.roles import UserRole
-from dam_connector.domain.version import VersionState
+from dam_connector.domain.version import Role, VersionState
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.batch_records import Batch
 from dam_connector.store.gallery import GalleryFilter, ManifestVersion, VersionCard
@@ -127,7 +127,8 @@ def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path:
     for _ in range(2):
         summary = batch_commands.export(services, batch, "folder", out, follow=False)
     version = versions(services, "A1")["packshot"]
-    wanted = {f"seating/A1/{f.name}" for f in version.channel_files}
+    wanted = {f"seating/A1/{f.name}" for f in version.channel_files if f.role is not Role.PREVIEW}
+    assert len(wanted) == len(version.channel_files) - 1  # the page's own preview is no asset
     assert summary["files"] == len(wanted)
     assert {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} == wanted | {"manifest.jsonl"}
     batch_commands.export(services, batch, "zip", tmp_path / "out.zip", follow=False)

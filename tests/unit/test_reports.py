@@ -153,7 +153,9 @@ def test_a_model_of_frames_says_that_nothing_was_compared_with_them() -> None:
         assert told[last].outcome is CheckOutcome.NOT_TESTED, last
         assert "no check lays the model over the 24 frames of the spin" in told[last].evidence
     walked = compared_with_front(DOUBTFUL[0], walk_photos=32, unseen=True)
-    assert "The shape is" in walked["image?"].evidence and "32 photos of the walk" in walked["image?"].evidence
+    assert (
+        "The shape is" in walked["image?"].evidence and "32 photos of the walk" in walked["image?"].evidence
+    )
 
 
 def test_a_waiver_ends() -> None:

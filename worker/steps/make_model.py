@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Capture, Product, View, captured_pictures, named_photos
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED

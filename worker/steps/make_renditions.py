@@ -103,9 +103,7 @@ def _with_correction(result: RenditionResult, text: str, view: str) -> Rendition
         return result
     before = float(result.facts["cutout_confidence"])
     found = correction_issue(text, view, before, is_lifted=result.is_doubt_lifted)
-    return replace(
-        result, facts={**result.facts, "mask_corrected": text}, issues=(*result.issues, found)
-    )
+    return replace(result, facts={**result.facts, "mask_corrected": text}, issues=(*result.issues, found))
 
 
 def _make_remotely(work: Work, services: Services, name: str) -> Work:
