@@ -134,9 +134,8 @@ def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path:
     batch_commands.export(services, batch, "zip", tmp_path / "out.zip", follow=False)
     with zipfile.ZipFile(tmp_path / "out.zip") as package:
         assert package.testzip() is None and set(package.namelist()) == wanted | {"manifest.jsonl"}
-        assert package.read(f"seating/A1/{version.channel_files[0].name}") == services.blobs.get(
-            version.channel_files[0].sha256
-        )
+        main = version.ordered_files[0]
+        assert package.read(f"seating/A1/{main.name}") == services.blobs.get(main.sha256)
     with pytest.raises(ConfigError, match="--out"):
         batch_commands.export(services, batch, "zip", None, follow=False)
 
