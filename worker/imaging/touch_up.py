@@ -112,7 +112,7 @@ def touch_up(found: Cutout | None, photo: Photo, strokes: Iterable[Stroke], poin
     checked = checked_cutout(rgb, touched, 1.0, busy_share, pointer)
     if found is None:
         return replace(checked, lifted=0.0)
-    share = np.count_nonzero(changed) / max(1, np.count_nonzero(before > 127))
+    share = np.count_nonzero(changed) / max(1, int(np.count_nonzero(before > 127)))
     if share >= MIN_CHANGED_SHARE or any(stroke.mask_seen for stroke in painted):
         return replace(checked, net=found.net, lifted=found.confidence)
     doubts, letters = found.doubts, found.lost_letters
