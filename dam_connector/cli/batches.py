@@ -19,7 +19,7 @@ from dam_connector.cli.picture_files import list_picture_files, store_pictures
 from dam_connector.cli.preview_text import preview_facts, preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
 from dam_connector.errors import ConfigError, InputError
-from dam_connector.store.batch_records import Batch, BatchState, RowState
+from dam_connector.store.batch_records import Batch, BatchProgress, BatchState, RowState
 from dam_connector.usecases import batch_exports, batch_preview, batch_rows, batches
 from dam_connector.wiring import Services
 from schemas.sheet_template import sheet_template
@@ -311,6 +311,12 @@ def batch() -> None:
     """List and control bulk uploads."""
 
 
+def _state_text(batch: Batch, progress: BatchProgress) -> str:
+    """Return how a batch is: as on its page, it runs until its last row is made."""
+    is_made = batch.state is BatchState.DONE and not progress.in_progress
+    return batch.state.value if is_made or batch.state is not BatchState.DONE else "running"
+
+
 @batch.command("list")
 @data_dir_option
 @json_option
@@ -326,7 +332,8 @@ def batch_list(data_dir: Path | None, json_output: bool) -> None:
         for b, p in found
     ]
     lines = [
-        f"{b.name}\t{b.state.value}\t" + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
+        f"{b.name}\t{_state_text(b, progress[b.id])}\t"
+        + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in p.items() if n)
         for b, p in found
     ]
     print_result(facts, lines, json_output)

@@ -19,6 +19,8 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+# Prefixes of issue codes whose findings are causes of the others', e.g. a photo given as two views.
+_CAUSES = ("product.", "source.", "cutout.", "capture.", "model.")
 _ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.INFO: 2}
 
 
@@ -68,7 +70,7 @@ def issue(
 
 
 def apply_severities(issues: Iterable[Issue], severities: Mapping[IssueCode, str]) -> tuple[Issue, ...]:
-    """Return the issues with the severities that an admin set, the most severe first.
+    """Return the issues with the severities that an admin set: the most severe first, causes before effects.
 
     Args:
         issues: The issues, with the severities of the catalog.
@@ -79,7 +81,13 @@ def apply_severities(issues: Iterable[Issue], severities: Mapping[IssueCode, str
         severity = severities.get(found.code, found.severity)
         if severity != "off":
             result.append(replace(found, severity=Severity(severity)))
-    return tuple(sorted(result, key=lambda i: (_ORDER[i.severity], i.code, i.pointer)))
+    return tuple(sorted(result, key=_place))
+
+
+def _place(found: Issue) -> tuple[int, int, str, str]:
+    """Return the sorting key of an issue in its report."""
+    cause = next((n for n, prefix in enumerate(_CAUSES) if found.code.startswith(prefix)), len(_CAUSES))
+    return _ORDER[found.severity], cause, found.code, found.pointer
 
 
 class CheckOutcome(StrEnum):

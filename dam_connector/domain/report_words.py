@@ -138,6 +138,8 @@ def fact_lines(facts: Mapping[str, Fact]) -> Iterator[tuple[str, str]]:
     for key, value in facts.items():
         name, unit = _fact_text(key)
         changed = (text for (fact, other), text in _CHANGED_TEXTS.items() if fact == key and other in facts)
+        if key == "scale" and isinstance(value, float) and value < 1:
+            name = "Product reduced to"
         yield next(changed, name), _fact_value(value, unit)
 
 

@@ -22,9 +22,9 @@ from dam_connector.store.batch_records import (
     NewBatchRow,
     RowState,
 )
-from dam_connector.store.batch_tables import batch_rows, batches
+from dam_connector.store.batch_tables import batch_marks, batch_rows, batches
 from dam_connector.store.database import Database
-from dam_connector.store.tables import runs
+from dam_connector.store.tables import assets, runs, versions
 
 IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
 TAKEN_STATES = ("taken", "unchanged", "makes_nothing")  # of rows whose products are stored
@@ -277,6 +277,34 @@ class Batches:
                 sku: error
                 for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))
             }
+
+    def blocked_skus(self, batch_id: str, *, limit: int) -> list[str]:
+        """Return SKUs of taken rows that count as failed because all versions of their product are blocked."""
+
+        def has_run(*states: str) -> sa.Exists:
+            kinds = [k.value for k in COMPUTE_KINDS]
+            return sa.exists().where(
+                runs.c.sku == batch_rows.c.sku, runs.c.state.in_(states), runs.c.kind.in_(kinds)
+            )
+
+        def has_version(*states: str) -> sa.Exists:
+            of_product = (assets.c.id == versions.c.asset_id, assets.c.sku == batch_rows.c.sku)
+            return sa.exists().where(*of_product, versions.c.state.in_(states))
+
+        # so that few rows are looked at closely: those that count otherwise only if they changed since
+        is_candidate = batch_rows.c.counted_as.not_in(["live", "in_review", "makes_nothing"]) | (
+            batch_rows.c.sku.in_(sa.select(batch_marks.c.sku))
+        )
+        query = sa.select(batch_rows.c.sku).where(
+            batch_rows.c.batch_id == batch_id,
+            batch_rows.c.state.in_(TAKEN_STATES),
+            is_candidate,
+            has_version("blocked"),
+            ~has_version("published", "in_review", "approved", "rejected"),
+            ~has_run("queued", "running", "parked", "failed"),
+        )
+        with self._db.read() as c:
+            return list(c.execute(query.order_by(batch_rows.c.line).limit(limit)).scalars())
 
     def lines_of(self, batch_id: str, skus: Iterable[str]) -> dict[str, int]:
         """Return the line of each SKU in the sheet of a batch; the first one where it occurs twice."""

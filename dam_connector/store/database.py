@@ -229,10 +229,16 @@ class Database:
             ).scalar_one()
         )
 
-    def counts(self, column: Any, values: Iterable[str]) -> dict[str, int]:
-        """Return how many rows have each of these values in an indexed column, counted up to MAX_COUNT."""
+    def counts(self, column: Any, values: Iterable[str], *only: Any) -> dict[str, int]:
+        """Return how many rows have each of these values in an indexed column, counted up to MAX_COUNT.
+
+        Args:
+            column: The column.
+            values: The values.
+            only: Further conditions on the rows.
+        """
         with self.read() as c:
-            return {value: self.count(c, sa.select(column).where(column == value)) for value in values}
+            return {value: self.count(c, sa.select(column).where(column == value, *only)) for value in values}
 
     def migrate(self, revision: str = "head") -> None:
         """Create or update the tables. One process at a time does it; the others wait."""

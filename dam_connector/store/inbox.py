@@ -159,9 +159,15 @@ class Inbox:
         with self._db.read() as c:
             return [_record(row) for row in c.execute(query)]
 
-    def counts(self, *states: str) -> dict[str, int]:
-        """Return the number of deliveries by state, of these states or of all, each up to MAX_COUNT."""
-        return self._db.counts(t.c.state, states or ["received", "handled", "ignored", "failed"])
+    def counts(self, *states: str, connection: str = "") -> dict[str, int]:
+        """Return the number of deliveries by state, of these states or of all, each up to MAX_COUNT.
+
+        Args:
+            states: The states.
+            connection: Only the deliveries of this connection; empty: of all.
+        """
+        only = (t.c.connection == connection,) if connection else ()
+        return self._db.counts(t.c.state, states or ["received", "handled", "ignored", "failed"], *only)
 
 
 class _PendingRow:

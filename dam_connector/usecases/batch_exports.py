@@ -3,13 +3,14 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dam_connector.domain.file_names import product_folder
+from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import Product
 from dam_connector.domain.row_status import FINAL_STATUSES, RowStatus, row_status
 from dam_connector.domain.sku_tokens import apart_folder
@@ -25,6 +26,7 @@ ERROR_COLUMN = "error"
 STATUS_COLUMN = "status"
 KNOWN_STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
 EXPORTED_STATES = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)  # of a whole batch
+OWN_ROLES = (Role.PREVIEW, Role.EVIDENCE)  # of pictures for our pages
 ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
 PICTURE_MIMES = ("image/jpeg", "image/png", "image/webp", "image/avif")
 _STATUS_WITHOUT_VERSIONS = {
@@ -71,9 +73,25 @@ def _row_result(row: BatchRow, versions: list[ManifestVersion], is_generating: b
         return RowResult(row, status, (), row.error)
     if status is not RowStatus.FAILED:
         return RowResult(row, status, tuple(versions), "")
-    codes = dict.fromkeys(code for v in versions for code in v.codes)
-    reason = f"blocked: {', '.join(codes)}" if codes else "nothing could be made"
-    return RowResult(row, status, tuple(versions), error or reason)
+    return RowResult(row, status, tuple(versions), error or blocked_reason(versions))
+
+
+def blocked_reason(versions: Collection[ManifestVersion], *, with_codes: bool = True) -> str:
+    """Return why all versions of a product are blocked: the errors in words.
+
+    Mere warnings are left out, unless an admin's severities made one of them the only cause.
+
+    Args:
+        versions: The versions.
+        with_codes: Whether each error has its code, for programs.
+    """
+    if not versions:
+        return "nothing could be made"
+    found = {code for v in versions for code in v.codes}
+    specs = {code: spec for code, spec in CODES.items() if code in found}
+    errors = {code: spec for code, spec in specs.items() if spec.severity == "error"} or specs
+    texts = [spec.meaning.rstrip(".") + (f" ({code})" if with_codes else "") for code, spec in errors.items()]
+    return ": ".join(filter(None, ["blocked", "; ".join(texts)]))
 
 
 def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
@@ -194,6 +212,7 @@ def exported_files(
 ) -> Iterator[tuple[PurePosixPath, VersionFile]]:
     """Yield the files of some versions, each with its path by the naming rules.
 
+    The pages' own previews are left out; a manifest names their addresses.
     Two files never have the same path: where names of two SKUs, or of two assets of one, are the same on some
     disk, those of the second are in a folder of their own.
     """
@@ -204,7 +223,7 @@ def exported_files(
         sku = card.asset.sku
         record = services.products.get(sku)
         folder = PurePosixPath(product_folder(record.product if record else Product(sku=sku), rules))
-        files = [f for f in card.files if f.role is not Role.EVIDENCE]
+        files = [f for f in card.files if f.role not in OWN_ROLES]
         if any(skus.setdefault(str(folder / f.name).lower(), sku) != sku for f in files):
             folder = PurePosixPath(apart_folder(str(folder), sku))
         if any(owners.setdefault(str(folder / f.name).lower(), card.id) != card.id for f in files):

@@ -151,25 +151,30 @@ def dismiss_delivery(services: Services, delivery: DeliveryRecord, *, by: str) -
     return True
 
 
-def delivery_causes(services: Services) -> list[tuple[str, int]]:
-    """Return the causes of the newest failed deliveries and how many each has, the most frequent first."""
-    failed = services.inbox.page(state="failed", limit=MAX_GROUPED)
+def delivery_causes(services: Services, connection: str = "") -> list[tuple[str, int]]:
+    """Return the causes of the newest failed deliveries and how many each has, the most frequent first.
+
+    Args:
+        connection: Only the deliveries of this connection; empty: of all.
+    """
+    failed = services.inbox.page(state="failed", connection=connection, limit=MAX_GROUPED)
     return Counter(delivery.error for delivery in failed).most_common()
 
 
-def _failed_deliveries(services: Services, cause: str) -> list[DeliveryRecord]:
-    failed = services.inbox.page(state="failed", limit=MAX_GROUPED)
+def _failed_deliveries(services: Services, cause: str, connection: str) -> list[DeliveryRecord]:
+    failed = services.inbox.page(state="failed", connection=connection, limit=MAX_GROUPED)
     return [delivery for delivery in failed if delivery.error == cause]
 
 
-def dismiss_deliveries(services: Services, cause: str, *, by: str) -> int:
-    """Ignore the newest failed deliveries with one cause; return how many."""
-    return sum(dismiss_delivery(services, each, by=by) for each in _failed_deliveries(services, cause))
+def dismiss_deliveries(services: Services, cause: str, *, by: str, connection: str = "") -> int:
+    """Ignore the newest failed deliveries with one cause, of one connection or all; return how many."""
+    found = _failed_deliveries(services, cause, connection)
+    return sum(dismiss_delivery(services, each, by=by) for each in found)
 
 
-def replay_deliveries(services: Services, cause: str) -> int:
-    """Handle the newest failed deliveries with one cause again; return how many."""
-    found = _failed_deliveries(services, cause)
+def replay_deliveries(services: Services, cause: str, *, connection: str = "") -> int:
+    """Handle the newest failed deliveries with one cause again, of one connection or all; return how many."""
+    found = _failed_deliveries(services, cause, connection)
     for delivery in found:
         replay_delivery(services, delivery.id)
     return len(found)

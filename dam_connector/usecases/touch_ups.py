@@ -72,6 +72,19 @@ def touch_up(
     return run
 
 
+def masked_pictures(services: Services, version: Version) -> list[Version]:
+    """Return the newest pictures of the product that show the masks of a version's photos, one for each photo.
+
+    A model has no mask of its own: its photos' masks are corrected there.
+    """
+    photos = {str(sha256) for key, sha256 in version.provenance.items() if key.startswith("source_")}
+    found: dict[str, Version] = {}
+    for each in sorted(services.assets.of_product(version.asset.sku), key=lambda v: v.number):
+        if each.masked_sha256 in photos:
+            found[str(each.masked_sha256)] = each
+    return list(found.values())
+
+
 def of_version(services: Services, version: Version) -> list[TouchUp]:
     """Return the touch-ups of the photo that a version is made from, the oldest first."""
     return services.touch_ups.of_photo(version.masked_sha256) if version.masked_sha256 else []

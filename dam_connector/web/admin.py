@@ -124,8 +124,8 @@ def deliveries() -> ResponseReturnValue:
         deliveries=found,
         links=RecordLinks(services(), [d.summary for d in found]),
         state=state,
-        causes=retries.delivery_causes(services()) if state == "failed" else [],
-        by_state=services().inbox.counts(),
+        causes=retries.delivery_causes(services(), connection) if state == "failed" else [],
+        by_state=services().inbox.counts(connection=connection),
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
 
@@ -134,7 +134,8 @@ def deliveries() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def replay_deliveries() -> ResponseReturnValue:
     """Handle the newest failed deliveries with one cause again."""
-    count = retries.replay_deliveries(services(), request.form.get("cause", ""))
+    cause, connection = request.form.get("cause", ""), request.form.get("connection", "")
+    count = retries.replay_deliveries(services(), cause, connection=connection)
     return _deliveries_were(count, "handled again")
 
 
@@ -142,7 +143,9 @@ def replay_deliveries() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def dismiss_deliveries() -> ResponseReturnValue:
     """Dismiss the newest failed deliveries with one cause."""
-    count = retries.dismiss_deliveries(services(), request.form.get("cause", ""), by=signed_in_user().name)
+    cause, connection = request.form.get("cause", ""), request.form.get("connection", "")
+    by = signed_in_user().name
+    count = retries.dismiss_deliveries(services(), cause, by=by, connection=connection)
     return _deliveries_were(count, "dismissed")
 
 
@@ -154,7 +157,9 @@ def _deliveries_were(count: int, done: str) -> ResponseReturnValue:
         flash("No failed delivery has this cause any more: somebody was faster.", "info")
     if request.form.get("from") == "needs":
         return redirect(url_for("needs.index"))
-    return redirect(url_for("admin.deliveries", state="failed"))
+    return redirect(
+        url_for("admin.deliveries", state="failed", connection=request.form.get("connection") or None)
+    )
 
 
 @bp.get("/deliveries/<delivery_id>")
@@ -189,7 +194,8 @@ def dismiss_delivery(delivery_id: str) -> ResponseReturnValue:
     else:
         now = (services().inbox.get(found.id) or found).state
         flash(f"The delivery is {now} meanwhile. Only failed deliveries can be dismissed.", "info")
-    return redirect(url_for("admin.deliveries", state=request.form.get("state", "")))
+    connection = request.form.get("connection") or None
+    return redirect(url_for("admin.deliveries", state=request.form.get("state", ""), connection=connection))
 
 
 @bp.get("/spend")

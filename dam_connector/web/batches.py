@@ -217,6 +217,11 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
     progress = s.batches.progress(found.id)
     failed_rows = s.batches.rows(found.id, state=RowState.FAILED, limit=MAX_FAILED_SHOWN)
     failed_skus = s.batches.failed_skus(found.id, limit=MAX_FAILED_SHOWN)
+    listed = len(failed_rows) + len(failed_skus)
+    blocked_skus = (
+        s.batches.blocked_skus(found.id, limit=MAX_FAILED_SHOWN) if progress.failed > listed else []
+    )
+    made = s.gallery.manifest_versions(blocked_skus)
     recent = s.gallery.recent(found.id, now - PACE_WINDOW)
     pace = (
         len({sku for sku, _ in recent}) / max(30.0, (now - min(at for _, at in recent)).total_seconds())
@@ -227,12 +232,15 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed_rows": failed_rows,
         "failed_skus": failed_skus,
-        "lines": s.batches.lines_of(found.id, failed_skus),
+        "blocked_skus": {
+            sku: batch_exports.blocked_reason(made.get(sku, ()), with_codes=False) for sku in blocked_skus
+        },
+        "lines": s.batches.lines_of(found.id, [*failed_skus, *blocked_skus]),
         "retryable": bulk.count_retryable(s, found),
         "blocked": s.gallery.page_and_count(
             GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
         )[1],
-        "product_ids": s.products.ids_by_sku([*(r.sku for r in failed_rows), *failed_skus]),
+        "product_ids": s.products.ids_by_sku([*(r.sku for r in failed_rows), *failed_skus, *blocked_skus]),
         "idle_rows": s.batches.rows(found.id, state=RowState.MAKES_NOTHING, limit=MAX_FAILED_SHOWN),
         "pace": pace,
         "left_s": progress.in_progress / pace if pace else None,

@@ -107,6 +107,7 @@ def version_page(found: Version, draft: object = None) -> str:
         draft=draft,
         touch_ups=touch_ups.of_version(s, found),
         least_share=MIN_CHANGED_SHARE,
+        masked_pictures=_masked_pictures(found),
         stages=stages.progress(s, found),
         is_asked=stages.may_decide(
             s, found, name=signed_in_user().name, roles=signed_in_user().role.included
@@ -128,6 +129,12 @@ def version_page(found: Version, draft: object = None) -> str:
         answers=checklist_answers(found.report),
         profiles=report_text.profile_matrix(found.report.rows),
     )
+
+
+def _masked_pictures(version: Version) -> list[Version]:
+    """Return where the masks of a version without one are corrected, if its report speaks of them."""
+    is_doubted = any(found.code.startswith("cutout.") for found in version.report.issues)
+    return touch_ups.masked_pictures(services(), version) if is_doubted and not version.mask else []
 
 
 def _understood_words(version: Version) -> tuple[str, ...]:

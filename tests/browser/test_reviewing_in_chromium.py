@@ -294,7 +294,9 @@ def test_strokes_that_were_not_sent_are_asked_about_and_outlast_leaving(
     page.wait_for_url("**/gallery**")
     assert asked == ["beforeunload"]
     page.go_back()
+    expect(page.locator("[data-show-mask]")).to_contain_text("1 not sent")
     page.keyboard.press("t")
+    expect(page.locator("[data-show-mask]")).not_to_contain_text("not sent")
     expect(canvas).to_have_attribute("data-strokes", "1")
     expect(page.locator("[data-touch-up-text]")).to_have_text("1 stroke")
     page.get_by_role("button", name="Undo stroke").click()

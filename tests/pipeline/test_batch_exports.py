@@ -5,18 +5,24 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner
 
 from dam_connector.cli import batches as batch_commands
 from dam_connector.domain.event import Decision, Verdict
+from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import SourceImage, View
 from dam_connector.domain.roles import UserRole
-from dam_connector.domain.version import VersionState
+from dam_connector.domain.version import Role, VersionState
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.batch_records import Batch
-from dam_connector.store.gallery import GalleryFilter
+from dam_connector.store.gallery import GalleryFilter, ManifestVersion, VersionCard
+from dam_connector.store.tables import runs
 from dam_connector.usecases import batch_exports, batches, bulk_review, intake, review
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, versions
@@ -121,15 +127,15 @@ def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path:
     for _ in range(2):
         summary = batch_commands.export(services, batch, "folder", out, follow=False)
     version = versions(services, "A1")["packshot"]
-    wanted = {f"seating/A1/{f.name}" for f in version.channel_files}
+    wanted = {f"seating/A1/{f.name}" for f in version.channel_files if f.role is not Role.PREVIEW}
+    assert len(wanted) == len(version.channel_files) - 1  # the page's own preview is no asset
     assert summary["files"] == len(wanted)
     assert {str(p.relative_to(out)) for p in out.rglob("*") if p.is_file()} == wanted | {"manifest.jsonl"}
     batch_commands.export(services, batch, "zip", tmp_path / "out.zip", follow=False)
     with zipfile.ZipFile(tmp_path / "out.zip") as package:
         assert package.testzip() is None and set(package.namelist()) == wanted | {"manifest.jsonl"}
-        assert package.read(f"seating/A1/{version.channel_files[0].name}") == services.blobs.get(
-            version.channel_files[0].sha256
-        )
+        main = version.ordered_files[0]
+        assert package.read(f"seating/A1/{main.name}") == services.blobs.get(main.sha256)
     with pytest.raises(ConfigError, match="--out"):
         batch_commands.export(services, batch, "zip", None, follow=False)
 
@@ -255,3 +261,31 @@ def test_an_edit_makes_the_next_version_of_what_it_changes(
         "nothing",
     ]
     assert batches.find(services, "autumn").id == batch.id
+
+
+def test_the_cause_of_a_blocked_row_is_told_in_words_without_mere_warnings() -> None:
+    codes = ("rendition.enlarged", "cutout.uncertain", "uv.overlap")
+    made = [ManifestVersion(card=cast(VersionCard, None), run_id="r", provenance={}, codes=codes)]
+    meaning = CODES["cutout.uncertain"].meaning.rstrip(".")
+    assert batch_exports.blocked_reason(made) == f"blocked: {meaning} (cutout.uncertain)"
+    assert batch_exports.blocked_reason(made, with_codes=False) == f"blocked: {meaning}"
+    assert batch_exports.blocked_reason([]) == "nothing could be made"
+    only = [replace(made[0], codes=("rendition.enlarged",))]  # an error by plugin.json
+    assert "rendition.enlarged" in batch_exports.blocked_reason(only)
+
+
+def test_the_list_of_batches_calls_one_running_until_its_last_row_is_made(
+    batch: Batch, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch_commands, "open_services", lambda folder: services)
+
+    def listed() -> list[str]:
+        ran = CliRunner().invoke(batch_commands.batch_list, [])
+        assert ran.exit_code == 0, ran.output
+        return ran.output.strip().split("\t")
+
+    assert listed()[:2] == ["autumn", "done"]
+    with services.db.write() as c:  # its product is made again
+        c.execute(sa.update(runs).where(runs.c.sku == "A1").values(state="queued"))
+    name, state, counts = listed()
+    assert (name, state) == ("autumn", "running") and "1 generating" in counts

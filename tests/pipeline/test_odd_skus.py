@@ -11,7 +11,7 @@ from dam_connector.adapters.folder import FolderChannel
 from dam_connector.domain.file_names import product_folder
 from dam_connector.domain.listing import Listing, Placement
 from dam_connector.domain.sku_tokens import sku_of_token
-from dam_connector.domain.version import ApprovedVersion, VersionState
+from dam_connector.domain.version import ApprovedVersion, Role, VersionState
 from dam_connector.ports import InboundWebhook
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.usecases import batch_exports, intake
@@ -45,6 +45,8 @@ def test_two_skus_that_differ_in_case_are_exported_apart(
     paths: dict[str, set[str]] = {"AB1": set(), "ab1": set()}
     for path, file in batch_exports.exported_files(services, cards):
         paths[file.name[:3]].add(str(path).lower())
+        assert file.role not in (Role.PREVIEW, Role.EVIDENCE)  # they are for our pages
+    assert any(f.role is Role.PREVIEW for card in cards for f in card.files)
     assert paths["AB1"] and paths["ab1"] and not paths["AB1"] & paths["ab1"]
 
 

@@ -17,6 +17,7 @@ from dam_connector.domain.rules import ProductRules
 from dam_connector.domain.run import TRANSITIONS as RUN_TRANSITIONS
 from dam_connector.domain.run import RunState
 from dam_connector.domain.version import TRANSITIONS, VersionState
+from dam_connector.domain.version_marks import version_marks
 from dam_connector.errors import ConfigError
 from schemas.product import dump_product, load_product
 from schemas.rules_loader import load_rules
@@ -184,6 +185,20 @@ def test_severities_are_the_admins_and_the_worst_comes_first() -> None:
         ("file.bytes", Severity.ERROR),
     ]
     assert Report(issues=found).blocked
+
+
+def test_causes_come_before_what_follows_from_them() -> None:
+    found = apply_severities(
+        [
+            issue("likeness.mirrored", "d"),
+            issue("geometry.normals", "c"),
+            issue("source.same_picture", "a"),
+            issue("model.low_confidence", "b"),
+        ],
+        {},
+    )
+    assert "".join(i.message for i in found) == "abcd"
+    assert version_marks(found).text == "one photo as two views"
 
 
 @pytest.mark.parametrize(("table", "states"), [(TRANSITIONS, VersionState), (RUN_TRANSITIONS, RunState)])

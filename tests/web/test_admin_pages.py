@@ -182,6 +182,9 @@ def test_pages_of_admins_lead_to_the_records_and_the_documents(
     assert link in page and "Show all connections" in page and link in client.get("/deliveries").text
     page = client.get("/deliveries?connection=other").text
     assert link not in page and "No such delivery of other." in page
+    chip = '<a href="/deliveries?state=handled&amp;connection={}" >handled <span class="dim">{}</span></a>'
+    assert chip.format("other", 0) in page and ">all</a>" in page
+    assert chip.format("main", 1) in client.get("/deliveries?connection=main").text
     for name, ids in (("main", [delivery.id]), ("other", [])):
         listed = client.get(f"/api/v1/deliveries?connection={name}").get_json()
         assert [each["id"] for each in listed["items"]] == ids
@@ -342,6 +345,10 @@ def test_failed_deliveries_are_replayed_and_dismissed_by_their_cause(
         page = admin.get(address).text
         assert "Replay 2" in page and "Dismiss 2" in page and "&lt;b&gt;down" in page
         assert "no cause was recorded" in page
+    assert "Replay 2" not in admin.get("/deliveries?state=failed&connection=other").text
+    of_other = {"cause": "<b>down", "connection": "other"}
+    answer = admin.post("/deliveries/replay", data=of_other)
+    assert answer.location == "/deliveries?state=failed&connection=other"
     assert "Dismiss" not in viewer.get("/deliveries?state=failed").text
     assert viewer.post("/deliveries/dismiss", data={"cause": "odd"}).status_code == 403
     cause = {"cause": "<b>down", "from": "needs"}

@@ -294,6 +294,9 @@ def test_a_batch_offers_to_try_again_what_can_be_tried_and_names_blocked_version
     blocked = client.get(where).text
     assert "1 version is blocked by an error" in blocked
     assert f"/gallery?batch={batch.id}&amp;state=blocked" in blocked
+    assert "2 failed" in blocked  # and so many are listed
+    listed = blocked.partition("<h2>Failed rows")[2].partition("</table>")[0]
+    assert listed.count("<tr>") == 1 + 2 and "No usable version: blocked" in listed
 
 
 def test_a_batch_says_how_many_of_its_rows_failed_instead_of_done(

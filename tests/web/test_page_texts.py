@@ -155,6 +155,7 @@ def test_the_page_of_a_version_has_no_internal_names(
             {"scale": 1.72, "texture_px": 2048},
             [("Product enlarged", "1.72 ×"), ("Largest texture", "2,048 px")],
         ),
+        ({"scale": 0.87}, [("Product reduced to", "0.87 ×")]),
         ({"photo_px": "1000 x 800"}, [("Size of the photo", "1000 × 800 px")]),
         ({"of_a_plugin": True}, [("Of a plugin", "yes")]),
         ({"odd": math.inf, "none": None}, [("Odd", "inf"), ("None", "")]),

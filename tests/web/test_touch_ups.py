@@ -123,6 +123,33 @@ def test_one_dot_lifts_no_doubt_but_a_look_at_the_whole_mask_does_on_each_produc
         assert "before it was corrected" in client.get(f"/versions/{version.id}").text
 
 
+def test_the_page_of_a_model_leads_to_the_mask_of_its_photo(
+    services: Services,
+    photos: PhotoServer,
+    drain: Callable[[], int],
+    write_rules: Callable,
+    browser_like: Callable[[str], FlaskClient],
+) -> None:
+    packshot = rules_json()["deliverables"][0]
+    model = {"name": "model", "kind": "model", "max_triangles": 500, "texture_px": 512}
+    photos.files["a.jpg"] = picture()
+    write_rules(deliverables=[model], imaging={"min_probability": 1.0})
+    intake.add_product(services, product("A1", images={"front": photos.url("a.jpg")}), by="test")
+    drain()
+    (made,) = services.assets.of_product("A1")
+    address, client = f"/versions/{made.id}", browser_like("reviewer")
+    assert "cutout.uncertain" in codes(made) and made.mask is None
+    assert "No picture of this product shows this photo's mask" in client.get(address).text
+    write_rules(deliverables=[model, packshot], imaging={"min_probability": 1.0})
+    intake.add_product(
+        services, product("A1", images={"front": photos.url("a.jpg")}, name="Other"), by="test"
+    )
+    drain()
+    (shown,) = [v for v in services.assets.of_product("A1") if v.asset.deliverable == "packshot"]
+    link = f'<a href="/versions/{shown.id}">Mask of the front photo: packshot V1</a>'
+    assert link in client.get(address).text
+
+
 def test_the_api_takes_strokes_and_lists_them(
     version: Version, api: Callable[[str], FlaskClient], services: Services
 ) -> None:

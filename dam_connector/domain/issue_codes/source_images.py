@@ -114,9 +114,10 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "Supply a photo on a plain background, or a transparent PNG.",
     ),
     "source.same_picture": IssueSpec(
-        "info",
+        "warning",
         "Two views have the same picture.",
-        "Give each view its own photo, unless the product is round.",
+        "Give each view its own photo, unless the product looks alike from both sides. What else differs from "
+        "the photos may follow from it.",
     ),
     "source.wrong_view": IssueSpec(
         "warning",

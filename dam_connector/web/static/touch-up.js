@@ -19,6 +19,10 @@ export function showMask(page) {
   const form = page.querySelector("[data-touch-up]");
   const frame = canvas.parentElement;
   let opening = null;
+  const waiting = form ? draftOf(canvas).read().length : 0;
+  const note = document.createElement("span");
+  note.textContent = waiting ? ` · ${waiting} not sent` : "";
+  button.append(note);
   button.hidden = false;
   button.addEventListener("click", async () => {
     const isShown = button.getAttribute("aria-pressed") !== "true";
@@ -28,6 +32,7 @@ export function showMask(page) {
     if (form) form.hidden = !isShown;
     if (!isShown) return;
     opening ??= open(canvas, form);
+    note.remove();
     await opening;
     frame.style.setProperty("--shape", canvas.width / canvas.height);
     canvas.focus();
