@@ -1,4 +1,4 @@
-"""Folders of a spin or a walk: which of their files are its pictures, and what is said of the others."""
+"""Folders of a spin or a walk: which of their files are its pictures, and a note about the others."""
 
 import posixpath
 import re
@@ -27,7 +27,7 @@ class CaptureFolder:
 
     @property
     def note(self) -> str:
-        """Return what is said of the files that do not count; nothing where all do."""
+        """Return a note about the files that do not count; nothing where all do."""
         if not self.left_out:
             return ""
         reasons: dict[str, list[str]] = {}
@@ -39,8 +39,8 @@ class CaptureFolder:
 def sort_folder(kind: Capture, paths: Iterable[str]) -> CaptureFolder:
     """Return which files of a folder are the pictures of a spin or a walk.
 
-    What no decoder of ours reads is left out, and what names say is no frame: masks beside frames double a
-    frame. A spin whose frames are of two formats is refused, since one of them is probably no frame.
+    Files that no decoder of ours reads are left out, and those that are no frames by their names: masks beside
+    frames double a frame. A spin whose frames are of two formats is refused, since one of them is probably no frame.
     """
     listed = sorted(paths, key=natural_order)
     pictures = [path for path in listed if is_picture_name(path)]

@@ -71,8 +71,8 @@ def effect_lines(effect: RulesEffect) -> Iterator[str]:
         yield f"Changed: {', '.join(effect.changed[:MAX_CHANGED])}{more}"
     if LEAST_PROBABILITY in effect.changed and effect.anew:
         yield (
-            f"{LEAST_PROBABILITY} decides which versions are blocked, and counts as a change of all that is made "
-            "from photos: they are made and reviewed anew, not only judged again"
+            f"{LEAST_PROBABILITY} decides which versions are blocked, and counts as a change of all that is "
+            "made from photos: they are made and reviewed anew, not only judged again"
         )
     if effect.products < effect.all_products:
         yield f"Of the newest {effect.products} of {effect.all_products} products:"

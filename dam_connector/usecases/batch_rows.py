@@ -205,7 +205,7 @@ def _resolve_file_names(
 ) -> tuple[Product, list[Issue]]:
     """Replace file names by the addresses of the uploaded files; return issues for those that are missing.
 
-    What is said of files that are left out is added to `notes`.
+    Notes about files that are left out are added to `notes`.
     """
     images, issues = [], []
     for image in product.images:
