@@ -237,7 +237,7 @@ class _FairWorker:
         raise NotImplementedError
 
     def _hand_over(self, pid: int, error: str = "") -> None:
-        """Give back the runs of a process that has just ended, or is about to; `error` says what it did."""
+        """Give back the runs of a process that has just ended, or is about to; `error` is its fault."""
         with suppress(StorageUnavailable):  # then their leases run out
             log.warning("job_cut_off", runs=self._runs.hand_over(_owner(pid), error))
 

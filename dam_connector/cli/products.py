@@ -76,7 +76,7 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
 
 
 def _files_in_folder(kind: Capture, product: Product, folder: Path, problems: list[str]) -> tuple[str, ...]:
-    """Return the paths of the pictures in the folder that a spin or a walk names; else what it names.
+    """Return the paths of the pictures in the folder that a spin or a walk names; else the names.
 
     Why a folder cannot be used is added to `problems`; files that are left out are named on standard error.
     """

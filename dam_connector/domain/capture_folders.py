@@ -39,8 +39,8 @@ class CaptureFolder:
 def sort_folder(kind: Capture, paths: Iterable[str]) -> CaptureFolder:
     """Return which files of a folder are the pictures of a spin or a walk.
 
-    Files that no decoder of ours reads are left out, and those that are no frames by their names: masks beside
-    frames double a frame. A spin whose frames are of two formats is refused, since one of them is probably no frame.
+    Files that no decoder of ours reads are left out, and those that are no frames by their names: masks
+    beside frames double a frame. A spin of two formats is refused, since one of them is probably no frame.
     """
     listed = sorted(paths, key=natural_order)
     pictures = [path for path in listed if is_picture_name(path)]

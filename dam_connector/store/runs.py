@@ -282,7 +282,7 @@ class Runs(RunQueries):
 
         Args:
             owner: The process, as it named itself when it leased them. It writes no more.
-            error: Why the process was ended for what it did: this counts as a failed try. Empty: it does not.
+            error: Why the process was ended, if it was at fault: this counts as a failed try.
         """
         values = {"state": RunState.PARKED.value, "fence": t.c.fence + 1, "due_at": self._clock.now()}
         if error:

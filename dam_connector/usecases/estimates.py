@@ -26,9 +26,9 @@ def capture_seconds(deliverable: Deliverable, generator: str, pictures: Iterable
     """Return how many CPU-seconds a version takes longer than usual, since it is made of a spin or a walk.
 
     Args:
-        deliverable: what is made.
+        deliverable: one of the rules.
         generator: who makes it; only our own code builds from such pictures.
-        pictures: the keys of what it is made from.
+        pictures: the keys of the pictures that it is made from.
     """
     if deliverable.kind is not RunKind.MODEL or generator != LOCAL:
         return 0.0

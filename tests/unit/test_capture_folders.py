@@ -1,4 +1,4 @@
-"""Folders of spins and walks: what is no picture of the product is left out, and named."""
+"""Folders of spins and walks: files that are no pictures of the product are left out, and named."""
 
 from pathlib import Path
 
