@@ -28,6 +28,7 @@ from dam_connector.domain.brought_model import (
     may_be_model,
     model_format,
 )
+from dam_connector.domain.capture_folders import named, no_frames
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
@@ -172,6 +173,9 @@ def _whole_capture(
     pictures = {name: each for name, each in found.items() if capture_of_key(name) is kind}
     wrong = [each for each in pictures.values() if isinstance(each, Issue)]
     count, code = len(product.captured(kind)), CAPTURE_CODES[kind]
+    if masks := no_frames(product.captured(kind)):
+        message = f"{len(masks)} of {count} {CAPTURED[kind]} are no frames by their names: {named(masks)}."
+        return {}, [issue(code, message, pointer=f"/{kind.field_name}", measured=masks[0])]
     if wrong:
         message = f"{len(wrong)} of {count} {CAPTURED[kind]} cannot be used; the first: {wrong[0].message}"
         return {}, [issue(code, message, pointer=wrong[0].pointer, measured=wrong[0].measured)]
