@@ -217,7 +217,8 @@ class Runs(RunQueries):
         Raises:
             StateConflict: The lease was lost.
         """
-        self._set(run, step=step, next_step=next_step, work=dict(work), timings=dict(timings), attempts=0)
+        reached = {"step": step, "next_step": next_step, "work": dict(work), "timings": dict(timings)}
+        self._set(run, **reached, attempts=0, error="")
 
     def park(self, run: RunRecord, until: datetime, error: str = "", *, failed_try: bool = False) -> None:
         """Park a run.
