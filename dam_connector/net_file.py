@@ -1,4 +1,4 @@
-"""The file of the net that takes part in cut-outs: where it is looked for, and what is said if it is missing."""
+"""The file of the net that takes part in cut-outs: its places, and the remark where it is missing."""
 
 from pathlib import Path
 

@@ -265,7 +265,8 @@ class DeliverableSchema(Schema):
         validate=validate.Range(0, 1),
         metadata={
             "description": "A local model with less confidence goes to the next generator; "
-            "if there is none, it is flagged."
+            "if there is none, it is flagged. docs/providers.md#forecast has the rules for our own code only "
+            "where a model will probably be approved."
         },
     )
 

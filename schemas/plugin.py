@@ -195,9 +195,9 @@ class ImagingSchema(Schema):
     min_probability = StrictFloat(
         validate=validate.Range(0, 1),
         metadata={
-            "description": "Versions are blocked when their cut-out is usable with a lower probability. Where no net "
-            "takes part (`none`, or its file is missing), this is not used: the limit is 0.72 then, of a "
-            "confidence on another scale."
+            "description": "Versions are blocked when their cut-out is usable with a lower probability. "
+            "Where no net takes part (`none`, or its file is missing), this is not used: the limit is 0.72 "
+            "then, of a confidence on another scale."
         },
     )
 

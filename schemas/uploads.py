@@ -72,8 +72,8 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
 
     A name whose encoding the ZIP does not mark is there in each that it may have.
 
-    Of other files the paths are listed; pictures larger than `max_picture_bytes`, and models larger than `MAX_MODEL_BYTES` are
-    left out.
+    Of other files the paths are listed. Pictures larger than `max_picture_bytes`, and models larger than
+    `MAX_MODEL_BYTES` are left out.
 
     Raises:
         InputError: sheet.unreadable: the ZIP cannot be read, or has or unpacks to too much.

@@ -237,7 +237,7 @@ class _FairWorker:
         raise NotImplementedError
 
     def _hand_over(self, pid: int, error: str = "") -> None:
-        """Give back the runs of a process that has just ended, or is about to; `error` says what it did."""
+        """Give back the runs of a process that has just ended, or is about to; `error` is its fault."""
         with suppress(StorageUnavailable):  # then their leases run out
             log.warning("job_cut_off", runs=self._runs.hand_over(_owner(pid), error))
 
@@ -258,7 +258,6 @@ class MakeWorker(_FairWorker, Worker):
     execution: Execution | None
     _is_horse: bool
     _process: WorkProcess | None = None
-    _too_large = ""  # why the job under way was ended for its memory
     _is_unwanted = False  # the job under way was ended because its run was cancelled
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
@@ -275,7 +274,7 @@ class MakeWorker(_FairWorker, Worker):
                 CHECK_PROCESS.warm()
             self._runs.close()
             self._process = WorkProcess(self._perform)
-        self._too_large, self._is_unwanted = "", False
+        self._is_unwanted = False
         assert self.execution is not None
         self._process.start({"job": job.id, "queue": queue.name, "execution": self.execution.id})
         self._horse_pid = self._process.pid
@@ -296,8 +295,6 @@ class MakeWorker(_FairWorker, Worker):
         if status and os.WIFSIGNALED(status) and not self._is_unwanted:
             self.counters.add("jobs_killed", queue=queue)
             log.error("job_killed", signal=os.WTERMSIG(status))
-            if pid and self._too_large:
-                self._hand_over(pid, self._too_large)
         self.counters.send()
         return pid, status, usage
 
@@ -310,8 +307,8 @@ class MakeWorker(_FairWorker, Worker):
         run_id = str(job.args[0]) if job.args else ""
         if limit and (used := _bytes_of_tree(self.horse_pid)) > limit:
             log.error("job_too_large", job=run_id, bytes=used, limit=limit)
-            self._too_large = too_large_text(limit)
             self.kill_horse()
+            self._hand_over(self.horse_pid, too_large_text(limit))
         elif self._was_cancelled(run_id):
             log.info("job_unwanted", job=run_id)
             self._is_unwanted = True

@@ -186,7 +186,9 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
         if found.note or found.problem:
             note = found.problem or found.note
             log.warning("capture_files", connection=self._name, folder=named[0], note=note)
-        paths = [folder / name for name in found.pictures[: kind.counts[1] + 1]]
+        # of a folder without any picture that is read, the other files: their issue says why
+        names = found.pictures or [name for name, _ in found.left_out]
+        paths = [folder / name for name in names[: kind.counts[1] + 1]]
         return tuple(self._image_url(path.relative_to(self._root).as_posix()) for path in paths)
 
     def _image_url(self, url: str) -> str:

@@ -42,7 +42,7 @@ def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -
 
 
 def _list_folder(path: Path) -> PictureList:
-    """Return the pictures in a folder and in those below it, and what else is there."""
+    """Return the pictures in a folder and in those below it, and the paths of other files."""
     found = PictureList(files={}, damage={})
     unread = []
     for p in sorted(path.rglob("*")):

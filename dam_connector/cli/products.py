@@ -76,9 +76,9 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
 
 
 def _files_in_folder(kind: Capture, product: Product, folder: Path, problems: list[str]) -> tuple[str, ...]:
-    """Return the paths of the pictures in the folder that a spin or a walk names; else what it names.
+    """Return the paths of the pictures in the folder that a spin or a walk names; else the names.
 
-    Why a folder cannot be used is added to `problems`; what is left out is said on standard error.
+    Why a folder cannot be used is added to `problems`; files that are left out are named on standard error.
     """
     named = product.captured(kind)
     if len(named) != 1 or is_image_url(named[0]) or not (folder / named[0]).is_dir():

@@ -52,9 +52,9 @@ def is_picture_name(path: str) -> bool:
 
 
 def unread_reason(path: str) -> str:
-    """Return why a file is not read and what to do, e.g. `is HEIC, which is not read; save it as JPEG`.
+    """Return why a file is not read, with the remedy, e.g. `is HEIC, which is not read; save it as JPEG`.
 
-    Return nothing for a picture that is read, and for what systems put beside files unasked.
+    Return nothing for a picture that is read, and for files that systems add unasked.
     """
     name = posixpath.basename(clean_path(path))
     if is_picture_name(path) or name.startswith(".") or name.casefold() in _OF_SYSTEMS or "__MACOSX" in path:
@@ -69,7 +69,7 @@ def unread_reason(path: str) -> str:
 
 
 def unread_text(kind: str) -> str:
-    """Return what is said of a file of a kind that is not read, e.g. `HEIC`."""
+    """Return the reason and the remedy for a file of a kind that is not read, e.g. `HEIC`."""
     remedy = "take photos, or save its frames as JPEG" if kind == "a video" else "save it as JPEG"
     return f"is {kind}, which is not read; {remedy}"
 

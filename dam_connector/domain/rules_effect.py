@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+LEAST_PROBABILITY = "/imaging/min_probability"
 MAX_CHANGED = 12  # differences that are shown
 
 
@@ -34,6 +35,8 @@ class RulesEffect:
     usd: float = 0.0
     # Providers whose prices are not known, since they are not in the rules in force.
     unpriced: set[str] = field(default_factory=set)
+    # CPU-seconds that models from spins and walks take longer than others.
+    capture_s: float = 0.0
     # Until all is made, on the workers that run.
     seconds: float = 0.0
 
@@ -66,6 +69,11 @@ def effect_lines(effect: RulesEffect) -> Iterator[str]:
     if effect.changed:
         more = ", ..." if len(effect.changed) > MAX_CHANGED else ""
         yield f"Changed: {', '.join(effect.changed[:MAX_CHANGED])}{more}"
+    if LEAST_PROBABILITY in effect.changed and effect.anew:
+        yield (
+            f"{LEAST_PROBABILITY} decides which versions are blocked, and counts as a change of all that is "
+            "made from photos: they are made and reviewed anew, not only judged again"
+        )
     if effect.products < effect.all_products:
         yield f"Of the newest {effect.products} of {effect.all_products} products:"
     if effect.is_nothing:

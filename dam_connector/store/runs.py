@@ -217,7 +217,8 @@ class Runs(RunQueries):
         Raises:
             StateConflict: The lease was lost.
         """
-        self._set(run, step=step, next_step=next_step, work=dict(work), timings=dict(timings), attempts=0)
+        reached = {"step": step, "next_step": next_step, "work": dict(work), "timings": dict(timings)}
+        self._set(run, **reached, attempts=0, error="")
 
     def park(self, run: RunRecord, until: datetime, error: str = "", *, failed_try: bool = False) -> None:
         """Park a run.
@@ -282,7 +283,7 @@ class Runs(RunQueries):
 
         Args:
             owner: The process, as it named itself when it leased them. It writes no more.
-            error: Why the process was ended for what it did: this counts as a failed try. Empty: it does not.
+            error: Why the process was ended, if it was at fault: this counts as a failed try.
         """
         values = {"state": RunState.PARKED.value, "fence": t.c.fence + 1, "due_at": self._clock.now()}
         if error:

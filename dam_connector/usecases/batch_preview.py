@@ -9,11 +9,18 @@ from itertools import islice
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.model_forecast import FORECASTS, ModelForecast
-from dam_connector.domain.product import INSPIRATION, Capture, Product
+from dam_connector.domain.product import INSPIRATION, Capture, Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
+from dam_connector.domain.run import RunKind
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
-from dam_connector.usecases.estimates import NOBODY, estimate_seconds, first_generator, own_forecast
+from dam_connector.usecases.estimates import (
+    NOBODY,
+    capture_seconds,
+    estimate_seconds,
+    first_generator,
+    own_forecast,
+)
 from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
@@ -60,8 +67,12 @@ class BatchPreview:
     forecasts: dict[int, ModelForecast] = field(default_factory=dict)
     # Good rows whose images were not checked, since there were too many.
     unchecked_rows: int = 0
+    # The lines of good rows of which a model is made though they have no size.
+    sizeless: list[int] = field(default_factory=list)
     # Rows with notes of their own; the first ones are among `notes`.
     noted_rows: int = 0
+    # CPU-seconds that models from spins and walks take longer than others.
+    capture_s: float = 0.0
     # Estimated seconds until all versions are generated.
     generation_s: float = 0.0
 
@@ -138,8 +149,10 @@ def preview_batch(
                 preview.add_row(row)
     if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
         preview.notes += (f"{more} more rows have such notes.",)
+    if preview.sizeless:
+        preview.notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
-    preview.generation_s = estimate_seconds(services, preview.version_counts)
+    preview.generation_s = estimate_seconds(services, preview.version_counts, capture_s=preview.capture_s)
     return preview
 
 
@@ -149,12 +162,23 @@ def _add_good_row(
     """Count a good row, and the versions that it makes; nothing is rendered from a model that is not made."""
     pictures = expected_images(product)
     made, _ = what_is_made(services, product, pictures, rules)
+    if product.dimensions == Dimensions() and any(d.kind is RunKind.MODEL and not d.is_joined for d in made):
+        preview.sizeless.append(row.line)
     preview.add_row(row, own_forecast(made, product, pictures))
     first = [(each, *first_generator(services, each, product, pictures)) for each in made]
     absent = {each.name for each, generator, _ in first if generator == NOBODY}
     absent -= current_models(services, product, rules).keys() if absent else set()
+    preview.capture_s += sum(capture_seconds(each, generator, pictures) for each, generator, _ in first)
     for each, generator, usd in first:
         preview.add_versions(each, NOBODY if each.made_from in absent else generator, usd)
+
+
+def _sizeless_note(lines: list[int]) -> str:
+    """Return a note about rows that make a model of a size that has to be guessed."""
+    named = ", ".join(map(str, lines[:MAX_NAMED_COLUMNS]))
+    more = f" and {len(lines) - MAX_NAMED_COLUMNS} more" if len(lines) > MAX_NAMED_COLUMNS else ""
+    which = f"Row {named} has" if len(lines) == 1 else f"Rows {named}{more} have"
+    return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
 
 
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:

@@ -13,6 +13,7 @@ from dam_connector.domain.issue import Issue, Severity, issue
 from dam_connector.domain.picture_names import PictureFinder, unread_reason
 from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
+from dam_connector.domain.size_doubts import doubtful_size
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.row_texts import row_text
@@ -161,6 +162,7 @@ def _check_row(
         found = list(product_issues(product, services.rules.current().products))
         product, missing = _resolve_file_names(product, beside, notes)
         issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
+        notes += _size_notes(product, cells, mapping)
     if sku and sku in first_lines:
         message = f"{sku} is in row {first_lines[sku]} too."
         issues.append(issue("row.duplicate", message, pointer="/sku", measured=sku))
@@ -169,6 +171,16 @@ def _check_row(
         line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING, notes=tuple(notes)
     )
     return replace(fail_row(row, issues, mapping), product=None) if issues else row
+
+
+def _size_notes(product: Product, cells: Mapping[str, str], mapping: Mapping[str, str]) -> Iterator[str]:
+    """Yield a note about a size that is probably of another unit than was meant."""
+    axis, reason = doubtful_size(product)
+    if axis:
+        column = mapping.get(axis) or mapping.get("dimensions") or axis
+        written = cells.get(column, "").strip()
+        place = f"{column} {written[:40]}" if written else column
+        yield f"{place}: read as {reason}. Is the unit right?"
 
 
 def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewBatchRow:
@@ -193,7 +205,7 @@ def _resolve_file_names(
 ) -> tuple[Product, list[Issue]]:
     """Replace file names by the addresses of the uploaded files; return issues for those that are missing.
 
-    What is said of files that are left out is added to `notes`.
+    Notes about files that are left out are added to `notes`.
     """
     images, issues = [], []
     for image in product.images:

@@ -6,7 +6,7 @@ from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.generator_choice import choose_generators
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.model_forecast import ModelForecast, forecast_model
-from dam_connector.domain.product import Product
+from dam_connector.domain.product import Capture, Product, capture_of_key
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, claim_rank
@@ -18,16 +18,37 @@ from dam_connector.wiring import Services
 NOBODY = ""  # in place of a generator: none makes it
 # CPU-seconds of a run (docs/lab/bulk.md), while there are no measurements of this installation.
 DEFAULT_RUN_S = {RunKind.IMAGE: 1.8, RunKind.MODEL: 6.5}
+# CPU-seconds for each picture of a spin or a walk (docs/modeling.md): cut-outs, cameras and carving.
+PICTURE_S = {Capture.SPIN: 1.5, Capture.WALK: 3.0}
+
+
+def capture_seconds(deliverable: Deliverable, generator: str, pictures: Iterable[str]) -> float:
+    """Return how many CPU-seconds a version takes longer than usual, since it is made of a spin or a walk.
+
+    Args:
+        deliverable: one of the rules.
+        generator: who makes it; only our own code builds from such pictures.
+        pictures: the keys of the pictures that it is made from.
+    """
+    if deliverable.kind is not RunKind.MODEL or generator != LOCAL:
+        return 0.0
+    kinds = [kind for key in pictures if (kind := capture_of_key(key))]
+    used = Capture.SPIN if Capture.SPIN in kinds else Capture.WALK
+    return max(0.0, kinds.count(used) * PICTURE_S[used] - DEFAULT_RUN_S[RunKind.MODEL])
 
 
 def estimate_seconds(
-    services: Services, version_counts: Mapping[str, int], deliverables: Iterable[Deliverable] | None = None
+    services: Services,
+    version_counts: Mapping[str, int],
+    deliverables: Iterable[Deliverable] | None = None,
+    capture_s: float = 0.0,
 ) -> float:
     """Estimate how long generation takes on the workers that are running, by the average of recent runs.
 
     Args:
         version_counts: the number of versions by deliverable.
         deliverables: those that the counts name; None: the ones of the rules in force.
+        capture_s: CPU-seconds that spins and walks among them take longer, see `capture_seconds`.
 
     Returns:
         Seconds.
@@ -36,7 +57,7 @@ def estimate_seconds(
         d.name: services.runs.average_cpu_seconds(d.name) or DEFAULT_RUN_S[d.kind]
         for d in (services.rules.current().deliverables if deliverables is None else deliverables)
     }
-    total_s = sum(count * run_s[name] for name, count in version_counts.items())
+    total_s = capture_s + sum(count * run_s[name] for name, count in version_counts.items())
     return total_s / max(1, services.queue.workers("advance_bulk_run"))
 
 

@@ -24,7 +24,7 @@ from dam_connector.usecases.changed_channels import (
     send_changed_texts,
 )
 from dam_connector.usecases.consistency_checks import check_records, repair_records
-from dam_connector.usecases.estimates import NOBODY, estimate_seconds, first_generator
+from dam_connector.usecases.estimates import NOBODY, capture_seconds, estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import can_be_made, needed_runs, plan_runs
 from dam_connector.wiring import Services
 
@@ -60,7 +60,9 @@ def _planned_change(services: Services, most_products: int) -> RulesEffect:
         _add_page(services, effect, records, rules)
         if most_products and effect.products >= most_products:
             break
-    effect.seconds = estimate_seconds(services, effect.new + effect.anew, rules.deliverables)
+    effect.seconds = estimate_seconds(
+        services, effect.new + effect.anew, rules.deliverables, effect.capture_s
+    )
     return effect
 
 
@@ -106,9 +108,11 @@ def _add_runs(
         same = (run.input_hash, *run.former_hashes, known_input_hash(services, product, run, rules))
         if known in same and deliverable.made_from not in remade:
             continue
-        if _add_price(services, effect, deliverable, product, run.inputs) == NOBODY:
+        generator = _add_price(services, effect, deliverable, product, run.inputs)
+        if generator == NOBODY:
             effect.not_made[deliverable.name] += 1
             continue
+        effect.capture_s += capture_seconds(deliverable, generator, run.inputs)
         remade.add(deliverable.name)
         (effect.anew if known else effect.new)[deliverable.name] += 1
 

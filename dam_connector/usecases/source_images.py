@@ -28,10 +28,12 @@ from dam_connector.domain.brought_model import (
     may_be_model,
     model_format,
 )
+from dam_connector.domain.capture_folders import named, no_frames
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.photo_sources import read_photo_sources
+from dam_connector.domain.picture_names import unread_text
 from dam_connector.domain.product import (
     INSPIRATION,
     SIGNATURE_BYTES,
@@ -42,6 +44,7 @@ from dam_connector.domain.product import (
     capture_of_key,
     named_photos,
     picture_mime,
+    unread_kind,
 )
 from dam_connector.errors import (
     RETRYABLE,
@@ -170,6 +173,9 @@ def _whole_capture(
     pictures = {name: each for name, each in found.items() if capture_of_key(name) is kind}
     wrong = [each for each in pictures.values() if isinstance(each, Issue)]
     count, code = len(product.captured(kind)), CAPTURE_CODES[kind]
+    if masks := no_frames(product.captured(kind)):
+        message = f"{len(masks)} of {count} {CAPTURED[kind]} are no frames by their names: {named(masks)}."
+        return {}, [issue(code, message, pointer=f"/{kind.field_name}", measured=masks[0])]
     if wrong:
         message = f"{len(wrong)} of {count} {CAPTURED[kind]} cannot be used; the first: {wrong[0].message}"
         return {}, [issue(code, message, pointer=wrong[0].pointer, measured=wrong[0].measured)]
@@ -223,7 +229,7 @@ def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
         return _url_issue(error, url, pointer, services.settings.max_picture_bytes)
     if pointer == MODEL_POINTER:
         return None if may_be_model(head) else _not_a_model(url)
-    return None if picture_mime(head) else _not_a_picture(url, pointer)
+    return None if picture_mime(head) else _not_a_picture(url, pointer, head)
 
 
 def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256 | Issue:
@@ -241,7 +247,7 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
             if services.blobs.has(held):
                 head = services.blobs.first_bytes(held, SIGNATURE_BYTES)
                 is_usable = pointer == MODEL_POINTER or picture_mime(head)
-                return held if is_usable else _not_a_picture("", pointer)
+                return held if is_usable else _not_a_picture("", pointer, head)
         message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes
@@ -261,7 +267,7 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
     if pointer == MODEL_POINTER and not model_format(data):
         return _not_a_model(url)
     if pointer != MODEL_POINTER and not picture_mime(data[:SIGNATURE_BYTES]):
-        return _not_a_picture(url, pointer)
+        return _not_a_picture(url, pointer, data[:SIGNATURE_BYTES])
     return services.blobs.put(data)
 
 
@@ -282,8 +288,10 @@ def _not_a_model(url: str) -> Issue:
     return issue("source.not_a_model", message, pointer=MODEL_POINTER, measured=url[:200], limit=FORMATS_TEXT)
 
 
-def _not_a_picture(url: str, pointer: str) -> Issue:
-    message = f"{_field_name(pointer)}: the file at this address is not a picture."
+def _not_a_picture(url: str, pointer: str, head: bytes) -> Issue:
+    kind = unread_kind(head)
+    reason = unread_text(kind) if kind else "is not a picture"
+    message = f"{_field_name(pointer)}: the file at this address {reason}."
     return issue("source.not_an_image", message, pointer=pointer, measured=url[:200])
 
 

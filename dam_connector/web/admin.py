@@ -6,6 +6,7 @@ from datetime import timedelta
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.rules import Rules
 from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
@@ -226,12 +227,20 @@ def rules() -> ResponseReturnValue:
         problem=services().rules.problem,
         text=services().rules_archive.get(current.fingerprint) or "",
         pending=services().rules.pending,
-        notes=rules_check.remarks(services(), current, services().users.all()) if is_admin else (),
+        notes=_notes(current) if is_admin else (),
         effect=list(effect_lines(_effect())) if is_admin and "effect" in request.args else None,
         fingerprint=(services().rules.pending or current).fingerprint,
         progress=rules_change.progress(services()),
         mode=current.changes.apply,
     )
+
+
+def _notes(current: Rules) -> list[str]:
+    """Return remarks on the rules in force and on those that wait, each once."""
+    users = services().users.all()
+    waiting = services().rules.pending
+    both = (current, waiting) if waiting else (current,)
+    return list(dict.fromkeys(n for rules in both for n in rules_check.remarks(services(), rules, users)))
 
 
 def _effect() -> RulesEffect:

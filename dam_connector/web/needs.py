@@ -33,7 +33,7 @@ def index() -> ResponseReturnValue:
         failed_runs=failures.of_products,
         differences=differences,
         problem=s.rules.problem,
-        missing_net=missing_net_here(s.rules.current(), s.settings),
+        missing_net=missing_net_here(s.rules.pending or s.rules.current(), s.settings),
         pending=s.rules.pending,
         shortage=s.disk.shortage(),
         paused={

@@ -15,7 +15,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from dam_connector.adapters.http import HttpClient
-from dam_connector.domain.run import MEMORY_TRIES, RunState
+from dam_connector.domain.run import MEMORY_TRIES, RunState, too_large_text
 from dam_connector.errors import Busy, ConfigError
 from dam_connector.fleet_pace import FleetPace, read_limits
 from dam_connector.queue import connect
@@ -128,6 +128,17 @@ def test_a_run_that_needs_too_much_memory_is_tried_once_more_and_then_fails_with
     failed = services.runs.get(run_id)
     assert failed.state is RunState.FAILED
     assert "GB. Give fewer or smaller pictures" in failed.error
+
+
+def test_a_try_that_was_too_large_counts_for_its_step_alone(services: Services, photos: PhotoServer) -> None:
+    run_id = planned_run(services, photos)
+    services.runs.lease(run_id, "host:7", 20)
+    services.runs.hand_over("host:7", too_large_text(4_000_000_000))
+    run = services.runs.lease(run_id, "host:8", 20)
+    assert run.attempts == 1 and "over 4.0 GB" in run.error
+    services.runs.checkpoint(run, step="a", next_step="b", work={}, timings={})
+    after = services.runs.get(run_id)
+    assert (after.attempts, after.error) == (0, "")
 
 
 @pytest.mark.usefixtures("without_check_process")

@@ -11,11 +11,15 @@ from click.testing import CliRunner
 
 from dam_connector.cli import main
 from dam_connector.cli import rules as rules_commands
+from dam_connector.domain.product import Capture
+from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.domain.rules_effect import effect_lines
+from dam_connector.domain.run import RunKind
 from dam_connector.errors import StateConflict
 from dam_connector.rules_file import RulesFile
 from dam_connector.store.runs import Runs
 from dam_connector.usecases import rules_change
+from dam_connector.usecases.estimates import capture_seconds, estimate_seconds
 from dam_connector.usecases.rules_change import apply_rules, continue_change, plan_change
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, approve, chair, in_channel, made, newest, send
@@ -245,3 +249,31 @@ def test_a_path_that_is_set_must_exist(
     monkeypatch.setenv("DAM_CONNECTOR_DATA_DIR", str(tmp_path / "data"))
     found = CliRunner().invoke(main, command)
     assert found.exit_code == 1 and "none.json: the file does not exist" in found.output
+
+
+def test_the_plan_says_why_another_least_probability_makes_pictures_anew(
+    live: Services, write_rules: Rules
+) -> None:
+    live.clock.forward(5)  # type: ignore[attr-defined]
+    write_rules(**{**written(live), "imaging": {"min_probability": 0.8}})
+    effect = plan_change(live)
+    assert effect.anew == {"packshot": 1}
+    assert any("made and reviewed anew, not only judged again" in line for line in effect_lines(effect))
+
+
+def test_spins_and_walks_take_longer_in_estimates(shop: Services) -> None:
+    model = Deliverable(name="model", kind=RunKind.MODEL)
+    spin = [Capture.SPIN.key(number) for number in range(1, 25)]
+    walk = [Capture.WALK.key(number) for number in range(1, 33)]
+    extra = {
+        "photos": capture_seconds(model, LOCAL, ["front"]),
+        "spin": capture_seconds(model, LOCAL, spin),
+        "both": capture_seconds(model, LOCAL, [*spin, *walk]),
+        "walk": capture_seconds(model, LOCAL, walk),
+        "provider": capture_seconds(model, "tripo", walk),
+        "picture": capture_seconds(Deliverable(name="packshot", kind=RunKind.IMAGE), LOCAL, walk),
+    }
+    assert extra["photos"] == extra["provider"] == extra["picture"] == 0
+    assert 0 < extra["spin"] == extra["both"] < extra["walk"]
+    usual = estimate_seconds(shop, {"model": 1}, [model])
+    assert estimate_seconds(shop, {"model": 1}, [model], extra["walk"]) == usual + extra["walk"]

@@ -141,6 +141,24 @@ def test_a_spin_counts_only_as_a_whole(services: Services, photos: PhotoServer) 
     assert not sources and issues[0].code == "source.spin" and issues[0].limit == "8 to 72"
 
 
+def test_photos_that_are_not_read_are_named_by_their_kind(services: Services, photos: PhotoServer) -> None:
+    heic = b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic" + bytes(400)
+    product = Product(sku=Sku("A1"), walk_images=tuple(served(photos, [heic] * 12)))
+    _, issues = store_source_images(services, product, connection="main", last_try=True)
+    assert (
+        issues[0].code == "source.walk" and "is HEIC, which is not read; save it as JPEG" in issues[0].message
+    )
+
+
+def test_masks_among_the_addresses_of_a_spin_are_named(services: Services, photos: PhotoServer) -> None:
+    urls = served(photos, [PLAIN] * 9)
+    photos.files["spin/0_mask.png"] = PLAIN
+    product = Product(sku=Sku("A1"), spin_images=(*urls, photos.url("spin/0_mask.png")))
+    sources, issues = store_source_images(services, product, connection="main", last_try=True)
+    assert not captured_pictures(sources, Capture.SPIN)
+    assert issues[0].code == "source.spin" and "no frames by their names: 0_mask.png" in issues[0].message
+
+
 def test_the_same_frame_twice_is_two_frames(services: Services, photos: PhotoServer) -> None:
     product = Product(sku=Sku("A1"), spin_images=tuple(served(photos, [PLAIN] * 8)))
     sources, issues = store_source_images(services, product, connection="main", last_try=True)

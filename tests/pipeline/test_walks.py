@@ -12,13 +12,16 @@ from dam_connector.cli import products as product_commands
 from dam_connector.cli.batches import run_import
 from dam_connector.domain.ids import Sku
 from dam_connector.domain.product import Capture, Product, captured_pictures, named_photos
+from dam_connector.errors import InputError
 from dam_connector.store.batches import RowState
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, Rules, chair, send, versions
+from tests.spins import as_png, spin_frames
 from tests.support import MODEL, PhotoServer, picture
 from tests.unit.shapes import as_model
 from tests.unit.true_shapes import chair as seat
+from tests.unit.true_shapes import cup
 from tests.walks import placed_photos, walk_cameras, walk_photos, walk_pictures
 from worker.capture import build_walk, captured_model, photo_placing
 from worker.steps import make_model as make_model_step
@@ -68,6 +71,28 @@ def test_a_product_with_nothing_but_a_walk(
     facts = model.report.facts or {}
     assert facts["family"] == "walk" and facts["walk_photos"] == COUNT and "spin_frames" not in facts
     assert model.provenance["source_walk-01"] == record.walk["walk-01"] == record.photos["front"]
+
+
+@pytest.mark.usefixtures("few_cells")
+def test_frames_of_a_turntable_may_be_given_as_a_walk(
+    services: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    write_rules: Rules,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_rules(deliverables=[MODEL_ONLY])
+
+    def refuse(given: object) -> None:
+        raise InputError("capture.no_ground", "The photos show too little of one level ground.")
+
+    monkeypatch.setattr(build_walk, "place_photos", refuse)
+    monkeypatch.setattr(make_model_step, "require_library", lambda: None)
+    frames = [as_png(frame.picture) for frame in spin_frames(cup(), 12)]
+    send(services, chair(photos, images={}, walk_images=served(photos, frames), category="cup"))
+    drain()
+    facts = versions(services)["model"].report.facts or {}
+    assert facts["family"] == "spin" and facts["walk_photos"] == 12
 
 
 @pytest.mark.issue("model.walk_unused")

@@ -1,4 +1,4 @@
-"""Folders of spins and walks: what is no picture of the product is left out, and named."""
+"""Folders of spins and walks: files that are no pictures of the product are left out, and named."""
 
 from pathlib import Path
 
@@ -71,3 +71,11 @@ def test_build_says_which_files_of_a_folder_are_not_read(option: str, tmp_path: 
     (tmp_path / "2_mask.png").write_bytes(b"")
     ran = CliRunner().invoke(build, [option, str(tmp_path), "--out", str(tmp_path / "out.glb")])
     assert ran.exit_code != 0 and "HEIC, which is not read; save it as JPEG" in ran.output
+
+
+def test_build_says_that_a_video_is_no_folder_of_photos(tmp_path: Path) -> None:
+    (tmp_path / "clip.mp4").write_bytes(VIDEO)
+    ran = CliRunner().invoke(
+        build, ["--walk", str(tmp_path / "clip.mp4"), "--out", str(tmp_path / "out.glb")]
+    )
+    assert ran.exit_code == 2 and "clip.mp4 is a video, which is not read" in ran.output

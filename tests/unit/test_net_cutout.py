@@ -74,6 +74,16 @@ def test_without_a_net_the_classical_cut_out_answers_and_says_so() -> None:
     assert "cutout.no_net" not in codes
 
 
+def test_the_limit_without_a_net_is_said_to_be_another_where_an_admin_set_one() -> None:
+    photo = ball()
+    found = replace(cut_out_product(photo, None), confidence=0.65)
+    for least, is_said in ((0.6, False), (0.3, True)):
+        imaging = ImagingRules(net=NO_NET, min_probability=least)
+        issues = source_issues(photo, found, "front", imaging)
+        (doubt,) = [i for i in issues if i.code == "cutout.uncertain"]
+        assert doubt.limit == "0.72" and ("not imaging/min_probability" in doubt.message) == is_said
+
+
 def test_a_picture_without_a_product_is_refused_or_doubted(net: SalientNet) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (400, 400, 3), np.uint8)
     photo = Photo(rgb=cv2.GaussianBlur(noise, (0, 0), 12), alpha=None, format="PNG")

@@ -6,11 +6,11 @@ import pytest
 
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.scene_words import COLOUR_WORDS, THEME_WORDS, SceneWish, read_scene_words
+from dam_connector.domain.usual_products import USUAL, usual_product
 from worker.imaging.cutout import Cutout
 from worker.imaging.poses import Pose
 from worker.imaging.scene_choice import GUESSED_M, NEUTRAL, SceneFacts, ScenePlan, plan_scene
 from worker.imaging.scene_sets import SETS
-from worker.imaging.usual_products import USUAL, usual_product
 
 
 def product(*touched: str) -> Cutout:

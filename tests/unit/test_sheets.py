@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dam_connector.domain.product import View
+from dam_connector.domain.ids import Sku
+from dam_connector.domain.product import Dimensions, Product, View
 from dam_connector.domain.row_request import RowRequest, apply_request, request_type_of
+from dam_connector.domain.size_doubts import doubtful_size
 from dam_connector.errors import InputError
 from schemas.sheet_headers import COLUMNS, guess_columns
 from schemas.sheet_language_columns import translation_columns
@@ -321,3 +323,26 @@ def test_a_spoiled_text_in_another_language_is_told_with_its_column() -> None:
 def test_the_explanation_in_the_template_is_no_sheet_of_products() -> None:
     sheet = read_sheet(sheet_template("xlsx"))
     assert sheet.notes == () and len(list(sheet.rows)) == 1 and "sku" in sheet.header
+
+
+@pytest.mark.parametrize(
+    ("facts", "axis", "words"),
+    [
+        ({"name": "Cactus", "height_m": 0.003}, "height", "3 mm; such products usually have about 22 cm"),
+        ({"name": "Cactus", "height_m": 30.0}, "height", "30 m; such products usually have about 22 cm"),
+        ({"name": "Kaktus", "height_m": 0.3, "width_m": 0.18}, "", ""),
+        (
+            {"name": "Chair", "width_m": 45.0, "height_m": 85.0},
+            "height",
+            "85 m; such products usually have about 85 cm",
+        ),
+        ({"name": "Xyzzy", "depth_m": 40.0}, "depth", "40 m; hardly any has"),
+        ({"name": "Xyzzy", "depth_m": 4.0}, "", ""),
+        ({"name": "Floor lamp", "height_m": 2.1}, "", ""),
+        ({"name": "Chair"}, "", ""),
+    ],
+)
+def test_a_size_of_another_unit_is_doubted(facts: dict[str, object], axis: str, words: str) -> None:
+    sizes = {key: facts[key] for key in ("width_m", "height_m", "depth_m") if key in facts}
+    product = Product(sku=Sku("A1"), name=str(facts["name"]), dimensions=Dimensions(**sizes))
+    assert doubtful_size(product) == (axis, words)

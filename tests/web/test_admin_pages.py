@@ -256,6 +256,18 @@ def test_notes_of_valid_rules_are_on_the_page_for_admins(
     assert "may be meant otherwise" not in browser_like("viewer").get("/rules").text
 
 
+def test_a_net_whose_file_is_missing_is_said_on_both_pages_of_an_admin(
+    browser_like: Visitor, write_rules: Callable[..., None], services: Services
+) -> None:
+    write_rules(imaging={"net": "isnet.onnx"})
+    client = browser_like("admin")
+    assert "there is no file" in client.get("/rules").text
+    assert "Products are cut out without a net." in client.get("/needs").text
+    (services.settings.data_dir / "nets").mkdir()
+    (services.settings.data_dir / "nets" / "isnet.onnx").write_bytes(b"x")
+    assert "without a net" not in client.get("/rules").text + client.get("/needs").text
+
+
 def test_a_cause_that_lasts_has_a_remedy_and_no_retry(
     failed: list[str], browser_like: Visitor, services: Services
 ) -> None:

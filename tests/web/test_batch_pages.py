@@ -1,5 +1,6 @@
 """Bulk pages: a merchandiser's way without JavaScript: template, check, begin, watch, failed rows back."""
 
+import html
 import io
 import re
 import zipfile
@@ -13,7 +14,7 @@ from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
-from tests.support import PhotoServer, picture, product, rules_json
+from tests.support import MODEL, PhotoServer, picture, product, rules_json
 
 Visitor = Callable[[str], FlaskClient]
 
@@ -118,6 +119,25 @@ def test_pictures_come_as_a_zip(browser_like: Visitor) -> None:
         pictures=(package, "p.zip"),
     )
     assert "1 good" in page and "No such file beside the sheet" in page
+
+
+SIZES_CM = ("0,30", "30", "", "3000")
+
+
+def test_the_check_doubts_sizes_of_another_unit_and_names_rows_without_any(
+    browser_like: Visitor, write_rules: Callable[..., None]
+) -> None:
+    write_rules(deliverables=[MODEL])
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("a.jpg", picture())
+    package.seek(0)
+    rows = "".join(f"A{number};Kaktus;a.jpg;garden;{size}\n" for number, size in enumerate(SIZES_CM))
+    sheet = f"sku;name;image_url;category;Höhe (cm)\n{rows}"
+    page = html.unescape(checked(browser_like("merchandiser"), sheet, pictures=(package, "p.zip")))
+    assert "Row 2: Höhe (cm) 0,30: read as 3 mm; such products usually have about 22 cm" in page
+    assert "Row 5: Höhe (cm) 3000: read as 30 m" in page and "Row 3:" not in page
+    assert "Row 4 has no width, height or depth: the size of the model is guessed" in page
 
 
 def test_a_damaged_picture_in_a_zip_fails_its_row_before_anything_is_made(browser_like: Visitor) -> None:

@@ -112,6 +112,8 @@ def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRule
     limit = imaging.min_probability if cutout.net else MIN_CONFIDENCE
     if cutout.confidence < limit:
         seen = "; ".join(cutout.doubts) or "the outline is not clear everywhere"
+        if not cutout.net and imaging.min_probability != ImagingRules().min_probability:
+            seen = f"{seen} (judged without a net: the limit is not imaging/min_probability)"
         yield issue(
             "cutout.uncertain",
             f"{view}: {seen}.",

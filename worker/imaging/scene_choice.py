@@ -8,12 +8,12 @@ import numpy as np
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.scene_words import NO_WISH, SceneWish
+from dam_connector.domain.usual_products import UsualProduct, usual_product
 from worker.imaging.backdrop_colour import Colour, linear_of, suiting_colour
 from worker.imaging.cutout import Cutout
 from worker.imaging.palette import Palette
 from worker.imaging.poses import Pose, PoseFinding, PoseHints, find_pose
 from worker.imaging.scene_sets import SETS, SceneSet
-from worker.imaging.usual_products import UsualProduct, usual_product
 
 NEUTRAL = (
     "studio",

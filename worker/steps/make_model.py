@@ -28,7 +28,12 @@ from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
 
-NO_SPIN = ("capture.not_a_spin", "capture.frame_size")  # a walk has such frames
+# Why pictures may be of the other kind: a walk has such frames, and a turntable such photos.
+OTHER_KIND: Mapping[Capture, tuple[IssueCode, ...]] = {
+    Capture.SPIN: ("capture.not_a_spin", "capture.frame_size"),
+    Capture.WALK: ("capture.not_placed", "capture.no_ground", "capture.no_outline"),
+}
+AS_OTHER_KIND = {Capture.SPIN: "As photos of a walk", Capture.WALK: "As frames of a turntable"}
 CAPTURED = {Capture.SPIN: "frames of the spin", Capture.WALK: "photos of the walk"}
 FRAME_NAMES = {Capture.SPIN: "frame of the spin", Capture.WALK: "photo of the walk"}
 COUNT_FACTS = {Capture.SPIN: "spin_frames", Capture.WALK: "walk_photos"}
@@ -134,26 +139,28 @@ def _with_unused(work: Work, unused: Iterable[Issue], made_from: str) -> Work:
 def _make_from_capture(work: Work, services: Services, kind: Capture) -> Work:
     """Return the work with a GLB from a spin or a walk.
 
-    Where no turntable explains a spin, its frames are taken for photos of a walk.
+    Where no turntable explains a spin, its frames are taken for photos of a walk; and the other way round,
+    since people give the frames of a turntable as a walk.
 
     Raises:
         InputError: The pictures cannot be used, or no cameras explain them.
     """
+    is_walk = kind is Capture.WALK
     try:
-        return _make_from_pictures(work, services, kind, is_walk=kind is Capture.WALK)
+        return _make_from_pictures(work, services, kind, is_walk=is_walk)
     except InputError as error:
-        if error.issue_code not in NO_SPIN or kind is Capture.WALK or not can_place():
+        if error.issue_code not in OTHER_KIND[kind] or not (is_walk or can_place()):
             raise
         try:
-            return _make_from_pictures(work, services, kind, is_walk=True)
-        except InputError as as_walk:
+            return _make_from_pictures(work, services, kind, is_walk=not is_walk)
+        except InputError as as_other:
             raise InputError(
                 error.issue_code,
-                f"{error} As photos of a walk: {as_walk}",
+                f"{error} {AS_OTHER_KIND[kind]}: {as_other}",
                 pointer=error.pointer,
                 measured=error.measured,
                 limit=error.limit,
-            ) from as_walk
+            ) from as_other
 
 
 def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_walk: bool) -> Work:

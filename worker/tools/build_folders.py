@@ -102,7 +102,7 @@ def _captured(
 
 
 def _pictures(folder: Path) -> list[str]:
-    """Return the names of the pictures in a folder, in order of the numbers in them; say what is not read."""
+    """Return the pictures in a folder by name, in order of their numbers; name those that are not read."""
     names = sorted((path.name for path in folder.iterdir() if path.is_file()), key=natural_order)
     for name in names:
         if reason := unread_reason(name):

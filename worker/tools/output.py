@@ -12,6 +12,7 @@ import click
 from marshmallow import ValidationError
 
 from dam_connector.domain.issue import Issue
+from dam_connector.domain.picture_names import unread_reason
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import ImagingRules, Rules
 from dam_connector.errors import ConfigError, InputError
@@ -26,7 +27,20 @@ from worker.imaging.salient_net import KINDS, SHIPPED, SalientNet, find_net
 EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all
 MAX_PIXELS = 200_000_000  # of a photo: by hand, photos may be larger than those that a PIM sends
-INPUT_DIR = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+class _InputFolder(click.Path):
+    """A folder; a file in its place is refused with the reason why it is not read, e.g. a video."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the folder. Raises: click.BadParameter."""
+        path = Path(value)
+        if path.is_file() and (reason := unread_reason(path.name)):
+            self.fail(f"{path.name} {reason}. Give a folder of pictures.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+INPUT_DIR = _InputFolder(exists=True, file_okay=False, path_type=Path)
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 OUTPUT_DIR = click.Path(file_okay=False, path_type=Path)

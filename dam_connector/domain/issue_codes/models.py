@@ -39,7 +39,8 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     "capture.no_ground": IssueSpec(
         "error",
         "The ground below the product was not found.",
-        "Put the product on a level floor or table with a pattern, and take the photos from above its edge.",
+        "Put the product on a level floor or table with a pattern, and take the photos from above its edge. "
+        "Frames of a turntable belong into `spin_images`.",
     ),
     "capture.no_outline": IssueSpec(
         "error",

@@ -152,9 +152,10 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "cutout.uncertain": IssueSpec(
         "error",
-        "The product could not be separated from the background with confidence.",
-        "Look at the mask on the page of a picture that is made from this photo: accept the error if its "
-        "edges are right, else correct it by strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
+        "The product could not be separated from the background with confidence, or the photo shows none.",
+        "Look at the mask on the page of a picture of this photo: accept the error if its edges are right, "
+        "else correct it by strokes. Or supply a photo on a plain, contrasting background, or a transparent "
+        "PNG. A photo that shows no single product, e.g. a room, is to be replaced.",
     ),
     "cutout.corrected": IssueSpec(
         "info",
