@@ -120,7 +120,7 @@ def _without_foreign_parts(alpha: U8, seen: F32) -> U8:
 
 
 def _without_glints(alpha: U8, seen: F32) -> U8:
-    """Return the opacity with narrow gaps filled that the net sees as product: glints as white as the ground."""
+    """Return the opacity with narrow gaps filled that the net sees as product: white glints."""
     return np.where(seen > 0.5, cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, disc_kernel(GLINT_PX)), alpha)
 
 
@@ -133,7 +133,7 @@ def _filled_share(alpha: U8, seen: F32) -> float:
 
 
 def clean_alpha(rgb: U8) -> U8 | None:
-    """Return the opacity (h, w) of all that differs from a background of one colour; None where it is unclear."""
+    """Return the opacity (h, w) of all that differs from a background of one colour; None if it is unclear."""
     border = _border(rgb).astype(np.int16)
     colour = np.median(border, 0)
     if (np.abs(border - colour).max(1) <= MAX_BORDER_STEP).mean() < MIN_BORDER_SHARE:
