@@ -88,7 +88,7 @@ def test_a_model_from_a_spin_has_the_product_s_form_and_size() -> None:
 
 
 def test_a_flat_top_stays_flat() -> None:
-    built = build_from_spin(spin_frames(cup()), Dimensions(), "", max_triangles=4000, texture_px=512)
+    built = build_from_spin(spin_frames(cup(), 16), Dimensions(), "", max_triangles=4000, texture_px=512)
     width, height = built.model.extent[2], built.model.extent[1]
     true = cup().whole.extents
     assert height / width == pytest.approx(true[1] / true[2], rel=0.06)  # the bare hull is 30 % too high

@@ -1,5 +1,7 @@
 """Mattes of a walk: lost rods come back, other things go, a product like its ground stays."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from tests.walks import walk_cameras, walk_photos
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.ground_plate import ground_share
 from worker.capture.known_box import limit_to_box
+from worker.capture.outline_agreement import held_out_agreement
 from worker.capture.outline_stack import stack_outlines
 from worker.capture.thin_parts import find_thin_parts, with_thin_parts
 from worker.capture.walk_mattes import without_other_things
@@ -87,3 +90,18 @@ def test_a_tip_of_specks_counts_as_height_and_is_one_piece() -> None:
     assert rows[0] == 5 and rows[-1] == 79 and len(rows) == 75 and len(columns) == 30
     without = limit_to_box(field, Dimensions(width_m=0.30, height_m=0.55, depth_m=0.30))
     assert np.flatnonzero((without > 0).any((0, 2)))[-1] == 59
+
+
+def test_outlines_agree_less_with_a_hull_without_them_where_they_contradict_each_other(walk: Walk) -> None:
+    true, cameras = walk
+    wrong = {n: np.roll(matte, 9 * (n % 3 - 1), 1) for n, matte in true.items()}
+    listed = list(cameras.values())
+    good, bad = (
+        held_out_agreement(BOUNDS, listed, stack_outlines(list(mattes.values()), 256))
+        for mattes in (true, wrong)
+    )
+    assert 1 > good > bad + 0.1
+    few = replace(stack_outlines(list(true.values()), 256), numbers=(0, 3, 7, 10))
+    assert held_out_agreement(BOUNDS, listed, few) < good - 0.05
+    nothing = [np.zeros_like(matte) for matte in true.values()]
+    assert held_out_agreement(BOUNDS, listed, stack_outlines(nothing, 256)) == 0

@@ -20,6 +20,7 @@ from worker.capture.captured_model import (
 from worker.capture.carving import spin_bounds
 from worker.capture.direction import colour_disagreement
 from worker.capture.frames import CapturedFrame
+from worker.capture.outline_agreement import held_out_agreement
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.rig_fitting import (
     FittedRig,
@@ -72,10 +73,9 @@ def build_from_spin(
     if coverage < MIN_COVERAGE:
         raise _not_a_spin(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
     evidence = CaptureEvidence(
-        camera_doubt=fitted.error / MAX_RIG_ERROR,
         coverage=coverage,
-        frame_count=len(usable.numbers),
         intricacy=median_intricacy([alphas[n] for n in usable.numbers]),
+        held_out=held_out_agreement(bounds, cameras, outlines),
     )
     used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in usable.numbers]
     mesh, placement = textured_product(points, faces, used, dimensions, description, texture_px)

@@ -22,7 +22,7 @@ from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.ground import faced
-from worker.capture.outline_agreement import agreeing_outlines
+from worker.capture.outline_agreement import agreeing_outlines, held_out_agreement
 from worker.capture.outline_stack import stack_outlines
 from worker.capture.photo_placing import place_photos
 from worker.capture.placed_photos import PlacedPhotos
@@ -36,7 +36,6 @@ F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-MAX_PLACING_ERROR_PX = 2.0  # of photos of MAX_FRAME_PX
 MIN_USABLE = 8  # outlines that agree
 MIN_USABLE_SHARE = 0.65  # of the placed photos
 MAX_STRETCH = 0.3  # between the axes, to reach the record's dimensions: more is another form
@@ -167,10 +166,9 @@ def _build(
     if stretch > MAX_STRETCH:
         raise _no_outline(f"proportions off by {stretch * 100:.0f} %", f"{MAX_STRETCH * 100:.0f} %")
     evidence = CaptureEvidence(
-        camera_doubt=scene.placed.error_px / MAX_PLACING_ERROR_PX,
         coverage=coverage,
-        frame_count=len(used),
         intricacy=median_intricacy([photo.alpha for photo in used]),
+        held_out=held_out_agreement(around_axis(bounds), listed, fine),
     )
     coloured = sharp_photos([(photo_rows[row], listed[row]) for row in agreeing.numbers])
     mesh, placement = textured_product(

@@ -33,11 +33,10 @@ Faces = NDArray[np.uint32]
 CARVING_PX = 512  # longer side of the outlines
 CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
-ENOUGH_FRAMES = 16  # fewer leave much between the outlines
 GOOD_COVERAGE = 0.97
-# Of the usual outline, and what share of the confidence more intricate ones leave: of eight measured spins,
-# four were below the first and had an envelope IoU of .89 or more, four above it had .77 or less.
-INTRICACIES, THIN_CONFIDENCE = (4.35, 4.7), 0.2
+# How far outlines and a hull without them agree, and the confidence in that.
+HELD_OUT, CONFIDENCES = (0.87, 0.97), (0.1, 0.95)
+INTRICATE = 4.5  # of the usual outline: from there on a product is thin or open
 THIN_OR_OPEN = "The product is thin or open. A provider would help; more photos would not."
 MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 
@@ -46,10 +45,9 @@ MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 class CaptureEvidence:
     """The evidence for the confidence in a captured model."""
 
-    camera_doubt: float  # the error of the cameras, of the largest that is accepted
     coverage: float  # of the outlines by the hull
-    frame_count: int  # that were used
     intricacy: float  # of the outlines, in the median
+    held_out: float  # how far outlines and a hull that was carved without them agree
 
 
 def captured_surface(
@@ -76,11 +74,11 @@ def captured_surface(
     """
     low, high = outline_box(outlines, cameras, bounds)
     grid = grid_of_box(low, high, CELLS, MARGIN_CELLS)
-    hull = carve(grid, cameras, outlines)
+    hull, tight = carve(grid, cameras, outlines)
     if is_on_ground:
         hull = above_ground(hull, grid)
     coverage = float(np.mean(frame_coverage(hull, grid, cameras, outlines)))
-    field = limit_to_box(level_rims(hull, grid, cameras, outlines), dimensions)
+    field = limit_to_box(level_rims(hull, tight, grid, cameras, outlines), dimensions)
     points, faces = closed_surface(field, grid.step, max_triangles)
     return points + grid.low, faces, coverage
 
@@ -163,11 +161,9 @@ def judge(evidence: CaptureEvidence, placement: Placement, why: str) -> tuple[fl
         why: The reason of a low confidence where the product is not too thin or open.
     """
     issues = []
-    confidence = min(1.0, evidence.coverage / GOOD_COVERAGE) * (1 - min(0.5, evidence.camera_doubt / 2))
-    confidence *= min(1.0, evidence.frame_count / ENOUGH_FRAMES) ** 0.5
-    left = float(np.interp(evidence.intricacy, INTRICACIES, (1.0, THIN_CONFIDENCE)))
-    why = why if confidence < left else THIN_OR_OPEN
-    confidence *= left
+    confidence = float(np.interp(evidence.held_out, HELD_OUT, CONFIDENCES))
+    confidence *= min(1.0, evidence.coverage / GOOD_COVERAGE)
+    why = THIN_OR_OPEN if evidence.intricacy >= INTRICATE else why
     if placement.size.guessed:
         issues.append(
             issue(

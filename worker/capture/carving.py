@@ -66,10 +66,12 @@ def outline_box(outlines: OutlineStack, cameras: Cameras, bounds: Box) -> Box:
     return grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
 
 
-def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
-    """Return the signed distance to the hull in cells, positive inside, of the grid's shape.
+def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> tuple[F32, F32]:
+    """Return the signed distance to the hull in cells, positive inside, of the grid's shape, in two ways.
 
-    Cells farther than a few cells from the surface get the distance of a coarse cell.
+    The first one tolerates that one outline lacks a part. The second one does not, so that it bulges less
+    where few frames see a side edge-on. Cells farther than a few cells from the surface get the distance of
+    a coarse cell.
     """
     counts = tuple(-(-n // COARSE_FACTOR) for n in grid.shape)
     coarse_grid = CellGrid(
@@ -77,13 +79,15 @@ def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> F32:
         step=grid.step * COARSE_FACTOR,
         shape=(counts[0], counts[1], counts[2]),
     )
-    coarse = hull_distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines).reshape(counts)
-    near = _with_neighbours(np.abs(coarse) < 1.5)
-    blown = coarse * COARSE_FACTOR
-    field = np.asarray(_repeat(blown, grid.shape), np.float32)
-    close = np.flatnonzero(_repeat(near, grid.shape))
-    field.ravel()[close] = hull_distances(grid, close, cameras, outlines)
-    return field
+    coarse = _distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines)
+    is_near = np.asarray((np.abs(coarse) < 1.5).any(0)).reshape(counts)
+    close = np.flatnonzero(_repeat(_with_neighbours(is_near), grid.shape))
+    fine = _distances(grid, close, cameras, outlines)
+    tight, tolerant = (
+        np.asarray(_repeat(level.reshape(counts) * COARSE_FACTOR, grid.shape), np.float32) for level in coarse
+    )
+    tight.ravel()[close], tolerant.ravel()[close] = fine
+    return tolerant, tight
 
 
 def _repeat(values: NDArray, shape: tuple[int, int, int]) -> NDArray:  # type: ignore[type-arg]
@@ -108,7 +112,15 @@ def hull_distances(
     grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack
 ) -> F32:
     """Return the signed distances to the hull, in cells, at some cells of a grid."""
-    least = np.empty(len(indices), np.float32)
+    return np.asarray(_distances(grid, indices, cameras, outlines)[1], np.float32)
+
+
+def _distances(grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack) -> F32:
+    """Return the least of the signed distances to the outlines, in cells, and what counts, (2, n).
+
+    What counts is the second least where there are enough outlines.
+    """
+    least = np.empty((2, len(indices)), np.float32)
     for first in range(0, len(indices), CHUNK_CELLS):
         chunk = slice(first, first + CHUNK_CELLS)
         points = grid.centres(indices[chunk])
@@ -123,5 +135,5 @@ def hull_distances(
             distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
             second = np.minimum(second, np.maximum(found, distance))
             np.minimum(found, distance, out=found)
-        least[chunk] = second if len(outlines.numbers) >= MIN_VOTED_FRAMES else found
+        least[:, chunk] = found, second if len(outlines.numbers) >= MIN_VOTED_FRAMES else found
     return least

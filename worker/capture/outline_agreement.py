@@ -7,10 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.capture.carving import BOX_CELLS, Box, Cameras, CellGrid, grid_of_box
+from worker.capture.frame_camera import FrameCamera
 from worker.capture.outline_stack import OutlineStack
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 MIN_VOTES = 0.85  # of the photos that must show product at a cell
 AGREEING_VOTES = 0.95  # of those that agree
@@ -22,6 +24,8 @@ MAX_BELOW_MEDIAN = 0.04  # of the agreement: thin products have a lower one
 LEAST_AGREEMENT = 0.6
 ROUNDS = 3
 TOUCHING_CELLS = -0.6  # from this distance on a cell counts as inside
+ALL_VOTES = 1.0  # of the outlines: none may be wrong
+HELD_OUT_STEP, HELD_OUT_FIRST = 4, (0, 2)  # every fourth outline, from the first and from the third one on
 
 
 def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack, votes: float = MIN_VOTES) -> F32:
@@ -54,14 +58,9 @@ def agreements(
         pixels = camera.to_pixels(points)
         far = FAR_SHARE * max(distance.shape) / outlines.scale
         missed = float((outlines.sample(number, pixels) < -far).mean())
-        depth = max(float(np.median(camera.to_camera(points)[:, 2])), 1e-6)
-        radius = max(1, round(0.6 * step / depth * camera.focal_px * outlines.scale))
-        at = np.rint(pixels * np.float32(outlines.scale) - np.float32(0.5)).astype(int)
-        at = at[((at >= 0) & (at < inside.shape[::-1])).all(1)]
-        covered = np.zeros(inside.shape, np.uint8)
-        covered[at[:, 1], at[:, 0]] = 1
-        covered = cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8))
-        share = float(((covered > 0) & inside).sum() / max(1, inside.sum()))
+        radius = max(1, round(0.6 * _cell_px(points, step, camera, outlines)))
+        covered = _cells_in_outline(points, radius, camera, outlines, inside.shape)
+        share = float((covered & inside).sum() / max(1, inside.sum()))
         found[number] = min(1 - missed, share if is_excess_wrong else 1.0)
     return found
 
@@ -106,3 +105,48 @@ def tighter_box(bounds: Box, cameras: Cameras, outlines: OutlineStack, votes: fl
         return bounds
     low, high = grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
     return np.maximum(low, bounds[0]), np.minimum(high, bounds[1])
+
+
+def held_out_agreement(bounds: Box, cameras: Cameras, outlines: OutlineStack) -> float:
+    """Return how far outlines and a hull that was carved without them agree, 0 to 1.
+
+    Twice, every fourth outline is held out. What counts is the intersection of an outline and the hull in its
+    photo, as a share of their union, in the mean. Thin and open products, few frames, wrong cameras and
+    outlines that contradict each other all lower it.
+
+    Args:
+        bounds: A box around the product.
+        cameras: The cameras, by the number of the photo.
+        outlines: The outlines.
+    """
+    grid = grid_of_box(*tighter_box(bounds, cameras, outlines, ALL_VOTES), CELLS, MARGIN_CELLS)
+    found = []
+    for first in HELD_OUT_FIRST:
+        held_out = outlines.numbers[first::HELD_OUT_STEP]
+        hull = common_hull(grid, cameras, outlines.without(held_out), ALL_VOTES)
+        points = grid.centres(np.flatnonzero(hull > 0))
+        if not len(points):
+            return 0.0
+        for number in held_out:
+            inside = outlines.frame(number) > 0
+            radius = round(_cell_px(points, grid.step, cameras[number], outlines) / 2)
+            covered = _cells_in_outline(points, radius, cameras[number], outlines, inside.shape)
+            found.append(float((covered & inside).sum() / max(1, (covered | inside).sum())))
+    return float(np.mean(found))
+
+
+def _cell_px(points: F32, step: float, camera: FrameCamera, outlines: OutlineStack) -> float:
+    """Return the side of the cells (n, 3) in pixels of a reduced frame."""
+    depth = float(np.median(camera.to_camera(points)[:, 2]))
+    return step / max(depth, 1e-6) * camera.focal_px * outlines.scale
+
+
+def _cells_in_outline(
+    points: F32, radius: int, camera: FrameCamera, outlines: OutlineStack, shape: tuple[int, ...]
+) -> Mask:
+    """Return where cells (n, 3) are in a reduced frame, (h, w), each as a square of so many pixels around."""
+    at = np.rint(camera.to_pixels(points) * np.float32(outlines.scale) - np.float32(0.5)).astype(int)
+    at = at[((at >= 0) & (at < shape[::-1])).all(1)]
+    covered = np.zeros(shape, np.uint8)
+    covered[at[:, 1], at[:, 0]] = 1
+    return np.asarray(cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8)) > 0)

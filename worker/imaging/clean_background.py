@@ -133,7 +133,7 @@ def _filled_share(alpha: U8, seen: F32) -> float:
 
 
 def clean_alpha(rgb: U8) -> U8 | None:
-    """Return the opacity (h, w) of all that differs from a background of one colour; None if it is unclear."""
+    """Return the opacity (h, w) of all that differs from a background of one colour; None if unclear."""
     border = _border(rgb).astype(np.int16)
     colour = np.median(border, 0)
     if (np.abs(border - colour).max(1) <= MAX_BORDER_STEP).mean() < MIN_BORDER_SHARE:

@@ -1,0 +1,48 @@
+"""Rims of a capture: a level top and its underside are where the frames show them."""
+
+import cv2
+import numpy as np
+
+from worker.capture.carving import carve, grid_of_box
+from worker.capture.frame_camera import FrameCamera, SpinRig
+from worker.capture.outline_stack import OutlineStack, stack_outlines
+from worker.capture.rims import level_rims
+
+PX = 400
+RADIUS, UNDERSIDE, TOP = 0.25, -0.32, -0.29  # of a disc in the coordinates of a spin
+COUNT = 24
+
+
+def disc_outlines(cameras: list[FrameCamera]) -> OutlineStack:
+    angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
+    rim = np.column_stack([RADIUS * np.sin(angles), np.zeros(400), RADIUS * np.cos(angles)])
+    points = np.vstack([rim + np.array([0, height, 0]) for height in (UNDERSIDE, TOP)]).astype(np.float32)
+    mattes = []
+    for camera in cameras:
+        at = np.rint((camera.to_pixels(points) - 0.5) * 256).astype(np.int32)
+        matte = np.zeros((PX, PX), np.uint8)
+        cv2.fillConvexPoly(matte, cv2.convexHull(at), 255, cv2.LINE_AA, 8)
+        mattes.append(matte)
+    return stack_outlines(mattes, PX)
+
+
+def test_a_thin_top_is_as_thick_as_it_is() -> None:
+    rig = SpinRig(
+        focal=1.6, elevation=0.5, yaw=0.0, roll=0.0, direction=1, frame_count=COUNT, size_px=(PX, PX)
+    )
+    cameras = rig.cameras()
+    outlines = disc_outlines(cameras)
+    grid = grid_of_box(np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27]), 500_000, 2)
+    field = level_rims(*carve(grid, cameras, outlines), grid, cameras, outlines)
+    heights = grid.low[1] + grid.step * np.arange(grid.shape[1])
+    thickness = []
+    for right, along in ((0.1, 0.05), (-0.12, 0.1), (0.05, 0.12), (-0.15, -0.03)):
+        column = field[round((right - grid.low[0]) / grid.step), :, round((along - grid.low[2]) / grid.step)]
+        inside = np.flatnonzero(column > 0)
+        low, high = inside[0] - 1, inside[-1]
+        ends = [
+            np.interp(0, column[[low, low + 1]], heights[[low, low + 1]]),
+            np.interp(0, -column[[high, high + 1]], heights[[high, high + 1]]),
+        ]
+        thickness.append(ends[1] - ends[0])
+    assert np.abs(np.array(thickness) - (TOP - UNDERSIDE)).max() < 0.45 * grid.step
