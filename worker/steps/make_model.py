@@ -125,7 +125,7 @@ def _make_locally(work: Work, services: Services) -> Work:
 
 
 def _with_unused(work: Work, unused: Iterable[Issue], made_from: str) -> Work:
-    """Return the work with the issues of captures that could not be used, and what was used instead of them."""
+    """Return the work with the issues of unused captures. Each names the pictures used instead."""
     return work.with_issues(
         *(replace(i, message=f"{i.message} The model was made from: {made_from}.") for i in unused)
     )
@@ -209,7 +209,7 @@ def _frame_names(work: Work) -> dict[str, str]:
 
 
 def _of_capture(issues: Iterable[Issue], kind: Capture) -> Iterator[Issue]:
-    """Yield issues of a model; a low confidence gets the pointer of its capture, since it is no probability."""
+    """Yield issues of a model. A low confidence gets the pointer of its capture: it is no probability."""
     for found in issues:
         is_confidence = found.code == "model.low_confidence" and not found.pointer
         yield replace(found, pointer=f"/{kind.field_name}") if is_confidence else found

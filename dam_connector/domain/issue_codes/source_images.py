@@ -116,8 +116,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.same_picture": IssueSpec(
         "warning",
         "Two views have the same picture.",
-        "Give each view its own photo, unless the product looks alike from both sides. What else differs from "
-        "the photos may follow from it.",
+        "Give each view its own photo, unless the product looks alike from both sides. Other differences "
+        "from the photos may follow from it.",
     ),
     "source.wrong_view": IssueSpec(
         "warning",
@@ -154,7 +154,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "error",
         "The product could not be separated from the background with confidence.",
         "Look at the mask on the page of a picture that is made from this photo: accept the error if its "
-        "edges are right, else correct it by strokes. Or supply a photo on a plain, contrasting background, or a transparent PNG.",
+        "edges are right, else correct it by strokes. Or supply a photo on a plain, contrasting background, "
+        "or a transparent PNG.",
     ),
     "cutout.corrected": IssueSpec(
         "info",
@@ -171,8 +172,9 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.print_lost": IssueSpec(
         "warning",
         "Letters on the photo are not in the cut-out, or only without the paper around them.",
-        "Look at the mask on the page of a picture that is made from this photo: keep the white parts with print by strokes, or the whole "
-        "package. If the text does not belong to the product, nothing needs to be done.",
+        "Look at the mask on the page of a picture that is made from this photo: keep the white parts with "
+        "print by strokes, or the whole package. "
+        "If the text does not belong to the product, nothing needs to be done.",
     ),
     "cutout.cropped": IssueSpec(
         "warning",
