@@ -113,7 +113,7 @@ def _size_rows(report: Report) -> list[ReportRow]:
 
 
 def _nothing_compared(report: Report) -> str:
-    """Return what was not compared with the model, for an answer without evidence."""
+    """Return that nothing was compared with the model, for an answer without evidence."""
     facts = report.facts or {}
     made_from = [f"the {facts[key]} {text}" for key, text in _CAPTURES.items() if facts.get(key)]
     if not made_from:
@@ -132,9 +132,9 @@ def _answer(
 
     Args:
         question: The question.
-        rows: What was measured.
-        issues: What speaks against it: the answer is no, as with a failed row.
-        doubts: What makes a good measure no proof: the answer is open then, and a person looks.
+        rows: The measures.
+        issues: Findings that speak against it: the answer is no, as with a failed row.
+        doubts: Findings that make a good measure no proof: the answer is open then, and a person looks.
         unseen: The evidence where nothing was tested.
     """
     tested = [r for r in rows if r.outcome is not CheckOutcome.NOT_TESTED]
@@ -147,8 +147,8 @@ def _answer(
     failed = [r for r in tested if r.outcome is CheckOutcome.FAIL]
     if not tested or (doubts and not failed):
         reasons = dict.fromkeys(_doubt_text(i) for i in doubts or ())
-        told = "; ".join(_row_texts(tested)) if tested else unseen.rstrip(".")
-        evidence = ". ".join([*reasons, told])
+        seen = "; ".join(_row_texts(tested)) if tested else unseen.rstrip(".")
+        evidence = ". ".join([*reasons, seen])
         return ChecklistAnswer(
             question=question,
             outcome=CheckOutcome.NOT_TESTED,

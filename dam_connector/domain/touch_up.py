@@ -14,8 +14,8 @@ MAX_STROKES = 200  # of one touch-up
 MAX_POINTS = 400  # of a stroke
 MAX_RADIUS = 0.25
 MAX_PHOTO_STROKES = 1000  # of all touch-ups of a photo
-# Of the product's area. Strokes that change less lift no doubt by themselves: that a person looked at one place
-# says nothing of the others.
+# Of the product's area. Strokes that change less lift no doubt by themselves: that a person looked at one
+# place says nothing of the others.
 MIN_CHANGED_SHARE = 0.002
 
 

@@ -341,9 +341,16 @@ class Assets:
         with self._db.read() as c:
             return [version_from_row(row) for row in c.execute(query)]
 
-    def counts(self, *states: str) -> dict[str, int]:
-        """Return the number of versions by state, of these states or of all, each counted up to MAX_COUNT."""
-        return self._db.counts(t.c.state, states or [s.value for s in VersionState])
+    def counts(self, *states: str, deliverable: str = "") -> dict[str, int]:
+        """Return the number of versions by state, of these states or of all, each counted up to MAX_COUNT.
+
+        Args:
+            states: The states.
+            deliverable: Only versions of this deliverable; empty: of any.
+        """
+        its_assets = sa.select(assets.c.id).where(assets.c.deliverable == deliverable)
+        only = (t.c.asset_id.in_(its_assets),) if deliverable else ()
+        return self._db.counts(t.c.state, states or [s.value for s in VersionState], *only)
 
     def versions(self, asset_id: str) -> list[Version]:
         """Return all versions of an asset, the newest first."""

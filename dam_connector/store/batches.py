@@ -279,7 +279,7 @@ class Batches:
             }
 
     def blocked_skus(self, batch_id: str, *, limit: int) -> list[str]:
-        """Return SKUs of taken rows that count as failed because all versions of their product are blocked."""
+        """Return SKUs of taken rows that failed because all versions of their product are blocked."""
 
         def has_run(*states: str) -> sa.Exists:
             kinds = [k.value for k in COMPUTE_KINDS]

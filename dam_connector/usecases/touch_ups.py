@@ -73,7 +73,7 @@ def touch_up(
 
 
 def masked_pictures(services: Services, version: Version) -> list[Version]:
-    """Return the newest pictures of the product that show the masks of a version's photos, one for each photo.
+    """Return the newest pictures of the product that show masks of a version's photos, one for each photo.
 
     A model has no mask of its own: its photos' masks are corrected there.
     """

@@ -55,7 +55,7 @@ def queue() -> ResponseReturnValue:
         welcome=services().notes.get(_welcome_note()) == "open",
         has_stages=bool(services().rules.current().review.stages),
         states=list(VersionState),
-        by_state=services().assets.counts(),
+        by_state=services().assets.counts(deliverable=deliverable),
         deliverables=[d.name for d in services().rules.current().deliverables],
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )

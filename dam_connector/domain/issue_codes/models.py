@@ -52,13 +52,13 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     "model.spin_unused": IssueSpec(
         "warning",
         "No model could be made from the spin, so it was made from other photos.",
-        "Read the reason, and from which, in the message. Take the frames with one fixed camera, all around in equal steps, "
-        "and regenerate.",
+        "Read in the message why, and from which. Take the frames with one fixed camera, all around in equal "
+        "steps, and regenerate.",
     ),
     "model.walk_unused": IssueSpec(
         "warning",
         "No model could be made from the walk, so it was made from other photos.",
-        "Read the reason, and from which, in the message. Take the photos as docs/photos.md says, and regenerate.",
+        "Read in the message why, and from which. Take the photos as docs/photos.md says, and regenerate.",
     ),
     "model.dimensions_missing": IssueSpec(
         "warning",

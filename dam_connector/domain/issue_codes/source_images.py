@@ -116,8 +116,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.same_picture": IssueSpec(
         "warning",
         "Two views have the same picture.",
-        "Give each view its own photo, unless the product looks alike from both sides. What else differs from "
-        "the photos may follow from it.",
+        "Give each view its own photo, unless the product looks alike from both sides. Other differences "
+        "from the photos may follow from it.",
     ),
     "source.wrong_view": IssueSpec(
         "warning",
@@ -172,8 +172,9 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "cutout.print_lost": IssueSpec(
         "warning",
         "Letters on the photo are not in the cut-out, or only without the paper around them.",
-        "Look at the mask on the page of a picture that is made from this photo: keep the white parts with print by strokes, or the whole "
-        "package. If the text does not belong to the product, nothing needs to be done.",
+        "Look at the mask on the page of a picture that is made from this photo: keep the white parts with "
+        "print by strokes, or the whole package. "
+        "If the text does not belong to the product, nothing needs to be done.",
     ),
     "cutout.cropped": IssueSpec(
         "warning",
