@@ -5,6 +5,7 @@ import shutil
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -18,7 +19,7 @@ from dam_connector.store.batches import RowState
 from dam_connector.usecases.source_images import store_source_images
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, chair, send, versions
-from tests.spins import FRAMES, spin_pictures
+from tests.spins import FRAMES, as_png, spin_frames, spin_pictures
 from tests.support import MODEL, PhotoServer, picture
 from tests.unit.shapes import as_model
 from tests.unit.true_shapes import chair as seat
@@ -125,6 +126,29 @@ def test_a_model_of_the_first_frame_of_a_refused_spin_says_so(
     issue = next(i for i in model.report.issues if i.code == "model.spin_unused")
     assert issue.message.endswith("The model was made from: first frame of the spin.")
     assert (model.report.facts or {})["views"] == "first frame of the spin"
+
+
+def test_masks_among_frames_are_named_and_not_taken_for_photos_of_a_walk(
+    services: Services,
+    photos: PhotoServer,
+    drain: Drain,
+    write_rules: Rules,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_rules(deliverables=[MODEL_ONLY])
+    frames = spin_frames(cup())
+    masks = [as_png(np.repeat(frame.alpha[..., None], 3, axis=2)) for frame in frames[:2]]
+    pictures = [as_png(frame.picture) for frame in frames]
+    monkeypatch.setattr(make_model_step, "can_place", lambda: True)
+    monkeypatch.setattr(
+        make_model_step, "build_from_walk", lambda *_, **__: pytest.fail("masks are no photos")
+    )
+    mixed = [pictures[0], masks[0], *pictures[1:4], masks[1], *pictures[4:]]
+    send(services, chair(photos, spin_images=served(photos, mixed)))
+    drain()
+    model = versions(services)["model"]
+    (unused,) = [i for i in model.report.issues if i.code == "model.spin_unused"]
+    assert "2 of 10 pictures are black and white, as masks are, counted from 1: 2, 6." in unused.message
 
 
 @pytest.mark.issue("source.spin")

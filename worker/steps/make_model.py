@@ -20,8 +20,9 @@ from worker.capture.build_walk import build_from_walk
 from worker.capture.frames import read_frames, read_walk
 from worker.capture.photo_placing import can_place, require_library
 from worker.generators import await_result, first_good, photos_for_provider, provider_prompt
+from worker.imaging.black_and_white import is_black_and_white
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo
+from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo, decode
 from worker.imaging.metadata import read_metadata
 from worker.imaging.photo_quality import same_picture_issues, wrong_view_issues
 from worker.modeling.build import ModelBuild, build_model
@@ -33,6 +34,8 @@ OTHER_KIND: Mapping[Capture, tuple[IssueCode, ...]] = {
     Capture.SPIN: ("capture.not_a_spin", "capture.frame_size"),
     Capture.WALK: ("capture.not_placed", "capture.no_ground", "capture.no_outline"),
 }
+MASK_LOOK_PX = 256  # longer side at which pictures are looked at for masks
+MAX_NAMED_MASKS = 6
 AS_OTHER_KIND = {Capture.SPIN: "As photos of a walk", Capture.WALK: "As frames of a turntable"}
 CAPTURED = {Capture.SPIN: "frames of the spin", Capture.WALK: "photos of the walk"}
 FRAME_NAMES = {Capture.SPIN: "frame of the spin", Capture.WALK: "photo of the walk"}
@@ -146,6 +149,7 @@ def _make_from_capture(work: Work, services: Services, kind: Capture) -> Work:
         InputError: The pictures cannot be used, or no cameras explain them.
     """
     is_walk = kind is Capture.WALK
+    _refuse_masks(work, services, kind)
     try:
         return _make_from_pictures(work, services, kind, is_walk=is_walk)
     except InputError as error:
@@ -161,6 +165,34 @@ def _make_from_capture(work: Work, services: Services, kind: Capture) -> Work:
                 measured=error.measured,
                 limit=error.limit,
             ) from as_other
+
+
+def _refuse_masks(work: Work, services: Services, kind: Capture) -> None:
+    """Refuse a spin or a walk with masks among its pictures: each would count as one more frame.
+
+    Raises:
+        InputError: Up to half of the pictures are nothing but black and white.
+    """
+    found, hashes = [], list(captured_pictures(work.sources, kind).values())
+    for number, sha256 in enumerate(hashes, 1):
+        photo = decode(
+            services.blobs.get(sha256),
+            max_pixels=services.settings.max_picture_pixels,
+            pointer=f"/{kind.field_name}/{number - 1}",
+            max_side_px=MASK_LOOK_PX,
+            min_side_px=1,
+        )
+        found += [number] if is_black_and_white(photo.rgb) else []
+    if not 0 < 2 * len(found) <= len(hashes):
+        return
+    named = ", ".join(map(str, found[:MAX_NAMED_MASKS])) + (", ..." if found[MAX_NAMED_MASKS:] else "")
+    raise InputError(
+        "capture.not_a_spin" if kind is Capture.SPIN else "capture.no_outline",
+        f"{len(found)} of {len(hashes)} pictures are black and white, as masks are, counted from 1: {named}.",
+        pointer=f"/{kind.field_name}/{found[0] - 1}",
+        measured=f"{len(found)} masks",
+        limit="0",
+    )
 
 
 def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_walk: bool) -> Work:
