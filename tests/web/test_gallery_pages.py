@@ -329,3 +329,13 @@ def test_a_product_offers_to_make_what_is_missing_and_nothing_else(
     photos.files["none.jpg"] = picture()
     client.post(f"/products/{services.products.get('N2').id}/run")
     assert not services.products.get("N2").flagged
+
+
+def test_the_states_of_the_queue_and_their_counts_keep_the_deliverable(
+    made: dict[str, str], browser_like: Visitor, services: Services
+) -> None:
+    client, count = browser_like("reviewer"), len(services.gallery.page(GalleryFilter()))
+    chip = '<a href="/review?state=in_review&amp;deliverable={}" aria-current="true">in review {}</a>'
+    for name, number in (("packshot", count), ("other", 0)):
+        page = client.get(f"/review?deliverable={name}").text
+        assert chip.format(name, f'<span class="dim">{number}</span>') in page
