@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXTREME = 6  # of 255: so near to black or to white; black products have highlights
-MIN_SHARE = 0.97  # of the pixels; a mask has grey ones along its outline
+MIN_SHARE = 0.85  # of the pixels; a mask has grey ones along its outline, a thin product many
 MIN_OF_EACH = 0.01  # of black and of white
 
 
