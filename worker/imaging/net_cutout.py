@@ -62,7 +62,7 @@ MAX_DISPUTED_SHARE = 0.1  # of the product: more that the classical mask alone h
 MAX_FRAME_SHARE = 0.2  # of the frame that the rectangle may cover
 MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where the rectangle ends
 SURE = 0.6  # probability from which a mask is left as it is
-MAX_FOR_CLASSICAL = 0.4  # probability up to which the classical mask may correct the net's
+MAX_FOR_CLASSICAL = 0.5  # probability up to which the classical mask may correct the net's
 MAX_LOST_BY_FINE = 0.25  # of a large net's area: more that the classical mask has is something else
 MAX_FOR_OPENINGS = 0.3  # probability up to which openings are sought: white labels look like some
 
