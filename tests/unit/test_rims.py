@@ -1,5 +1,7 @@
 """Rims of a capture: a level top and its underside are where the frames show them."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -24,6 +26,20 @@ def disc_outlines(cameras: list[FrameCamera]) -> OutlineStack:
         cv2.fillConvexPoly(matte, cv2.convexHull(at), 255, cv2.LINE_AA, 8)
         mattes.append(matte)
     return stack_outlines(mattes, PX)
+
+
+def test_a_frame_whose_camera_is_in_the_hull_takes_no_part() -> None:
+    """It would see the hull from no distance: a picture of terabytes."""
+    rig = SpinRig(
+        focal=1.6, elevation=0.5, yaw=0.0, roll=0.0, direction=1, frame_count=COUNT, size_px=(PX, PX)
+    )
+    cameras = rig.cameras()
+    outlines = disc_outlines(cameras)
+    grid = grid_of_box(np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27]), 20_000, 2)
+    hull, tight = carve(grid, cameras, outlines)
+    inside = replace(cameras[3], eye=np.array([0.0, -0.3, 0.0]))
+    found = level_rims(hull, tight, grid, [*cameras[:3], inside, *cameras[4:]], outlines)
+    assert (found > 0).any() and np.isfinite(found).all()
 
 
 def test_a_thin_top_is_as_thick_as_it_is() -> None:

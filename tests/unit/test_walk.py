@@ -84,6 +84,17 @@ def test_settled_cameras_see_the_ground_at_zero(walk: tuple[list[CapturedFrame],
     assert np.ptp(ratios) < 1e-9  # moved, turned and scaled, and nothing else
 
 
+def test_a_camera_that_sees_no_point_says_nothing_about_the_ground(
+    walk: tuple[list[CapturedFrame], PlacedPhotos],
+) -> None:
+    photos, placed = walk
+    mattes = mattes_of(photos)
+    blind = replace(placed, sightings=placed.sightings[placed.sightings[:, 1] != 0])
+    ground = find_ground(placed, mattes, product_middle(placed.cameras, mattes))
+    found = find_ground(blind, mattes, product_middle(placed.cameras, mattes))
+    assert found.normal @ ground.normal > np.cos(np.radians(0.5))
+
+
 @pytest.mark.issue("capture.no_ground")
 def test_points_on_the_product_alone_are_no_ground(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
     photos, placed = walk

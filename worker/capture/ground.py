@@ -108,6 +108,8 @@ def _seen_as_product(placed: PlacedPhotos, mattes: Mapping[int, U8]) -> Mask:
     inside, seen = np.zeros(len(placed.points)), np.zeros(len(placed.points))
     for number, camera in placed.cameras.items():
         own = placed.sightings[placed.sightings[:, 1] == number, 0]
+        if not len(own):  # a camera that sees none of the points
+            continue
         pixels = camera.to_pixels(placed.points[own].astype(np.float32)) - np.float32(0.5)
         inside[own] += sample_bilinear(mattes[number], pixels)[:, 0] > 127
         seen[own] += 1

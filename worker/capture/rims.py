@@ -34,6 +34,7 @@ MIN_THICKNESS_CELLS = np.float32(3.0)  # between a top and an underside: both ar
 TOUCHING_CELLS = -2.5  # from this distance on, a line of sight counts as in the hull
 LEAST_CELLS = 2.0  # that a surface would rise: less is left, so that thin parts stay whole
 LINES_AT_ONCE = 512  # lines of sight, so that memory stays bounded
+NEAREST_SHARE = 0.1  # of the mean distance of the hull: a camera with nearer points is in it, or beside it
 UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -63,10 +64,11 @@ def level_rims(field: F32, tight: F32, grid: CellGrid, cameras: Cameras, outline
     """
     inside = np.flatnonzero(field.ravel() > TOUCHING_CELLS)
     points = grid.centres(inside)
-    votes = max(MIN_VOTES, round(VOTES_SHARE * len(outlines.numbers)))
+    numbers = [n for n in outlines.numbers if _is_apart(points, cameras[n])]
+    votes = max(MIN_VOTES, round(VOTES_SHARE * len(numbers)))
     tops = np.full((votes, len(points)), np.inf, np.float32)
     bottoms = np.full((votes, len(points)), -np.inf, np.float32)
-    for number in outlines.numbers:
+    for number in numbers:
         view = _upright_view(points, cameras[number], outlines, number, grid.step)
         top, bottom = _rim_heights(points, view, tight, grid)
         tops = _keep_least(tops, top)
@@ -78,11 +80,27 @@ def level_rims(field: F32, tight: F32, grid: CellGrid, cameras: Cameras, outline
     before = field.ravel()[inside]
     after = np.minimum(before, allowed)
     after = np.where(
-        _is_missed(points, before, after, [cameras[n] for n in outlines.numbers], grid.step), before, after
+        _is_missed(points, before, after, [cameras[n] for n in numbers], grid.step), before, after
     )
     out = field.copy()
     out.ravel()[inside] = after
     return out
+
+
+def _is_apart(points: F32, camera: FrameCamera) -> bool:
+    """Return whether a camera looks at all points, (n, 3), from outside: a wrongly placed one may not."""
+    level = _level(camera.rotation[2])
+    for forward in (camera.rotation[2], level):
+        depth = (points - camera.eye.astype(np.float32)) @ forward.astype(np.float32)
+        if float(depth.min()) < NEAREST_SHARE * float(depth.mean()) or depth.mean() <= 0:
+            return False
+    return True
+
+
+def _level(direction: F64) -> F64:
+    """Return the level unit vector below a direction."""
+    flat = direction * (1 - UP)
+    return np.asarray(flat / max(float(np.linalg.norm(flat)), 1e-9), np.float64)
 
 
 def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera], step: float) -> Mask:
@@ -118,8 +136,7 @@ def _keep_least(least: F32, value: F32) -> F32:
 def _upright_view(
     points: F32, camera: FrameCamera, outlines: OutlineStack, number: int, step: float
 ) -> _UprightView:
-    forward = camera.rotation[2] * (1 - UP)
-    forward = forward / np.linalg.norm(forward)
+    forward = _level(camera.rotation[2])
     right = np.cross(forward, UP)
     across, up, depth = _picture_places(points, camera.eye, forward, right)
     unit = max(step / float(np.median(depth)), 1.0 / (camera.focal_px * outlines.scale))
