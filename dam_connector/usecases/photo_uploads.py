@@ -5,7 +5,14 @@ from dataclasses import replace
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_damage import picture_damage
-from dam_connector.domain.product import SIGNATURE_BYTES, Product, SourceImage, View, picture_mime
+from dam_connector.domain.product import (
+    SIGNATURE_BYTES,
+    Product,
+    SourceImage,
+    View,
+    picture_mime,
+    unread_kind,
+)
 from dam_connector.errors import InputError, Refused
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
@@ -14,8 +21,7 @@ from dam_connector.usecases.product_intake import IntakeResult
 from dam_connector.usecases.source_images import HELD_PREFIX
 from dam_connector.wiring import Services
 
-HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
-_HEIC_REMEDY = "JPEG; on an iPhone: Settings, Camera, Formats, Most Compatible"
+_REMEDIES = {"HEIC": "JPEG; on an iPhone: Settings, Camera, Formats, Most Compatible"}
 
 
 def upload_photo(
@@ -75,9 +81,11 @@ def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:
         message, measured = "The photo is too large.", f"{len(data)} bytes"
         limit = f"{max_bytes} bytes"
         raise InputError("source.too_large", message, pointer=pointer, measured=measured, limit=limit)
-    if is_heic(data):
-        message = "The photo is a HEIC file, which cannot be read here."
-        raise InputError("source.not_an_image", message, pointer=pointer, limit=_HEIC_REMEDY)
+    if kind := unread_kind(data[:SIGNATURE_BYTES]):
+        limit = _REMEDIES.get(kind, "JPEG, PNG, WebP")
+        raise InputError(
+            "source.not_an_image", f"The file is {kind}, which is not read.", pointer=pointer, limit=limit
+        )
     if damage := picture_damage(data):
         is_picture = not data or picture_mime(data[:SIGNATURE_BYTES])
         raise InputError(
@@ -85,14 +93,6 @@ def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:
             f"The file {damage}.",
             pointer=pointer,
         )
-
-
-def is_heic(data: bytes) -> bool:
-    """Return whether a file is a HEIC photo: of its container, but without the brand of AVIF."""
-    if data[4:8] != b"ftyp":
-        return False
-    brands = data[8 : int.from_bytes(data[:4], "big")][:256]
-    return brands[:4] in HEIF_BRANDS and b"avif" not in brands
 
 
 def held_address(sha256: Sha256) -> str:
