@@ -13,6 +13,8 @@ from worker.capture.rims import level_rims
 PX = 400
 RADIUS, UNDERSIDE, TOP = 0.25, -0.32, -0.29  # of a disc in the coordinates of a spin
 COUNT = 24
+RIG = SpinRig(focal=1.6, elevation=0.5, yaw=0.0, roll=0.0, direction=1, frame_count=COUNT, size_px=(PX, PX))
+BOX = np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27])
 
 
 def disc_outlines(cameras: list[FrameCamera]) -> OutlineStack:
@@ -30,12 +32,9 @@ def disc_outlines(cameras: list[FrameCamera]) -> OutlineStack:
 
 def test_a_frame_whose_camera_is_in_the_hull_takes_no_part() -> None:
     """It would see the hull from no distance: a picture of terabytes."""
-    rig = SpinRig(
-        focal=1.6, elevation=0.5, yaw=0.0, roll=0.0, direction=1, frame_count=COUNT, size_px=(PX, PX)
-    )
-    cameras = rig.cameras()
+    cameras = RIG.cameras()
     outlines = disc_outlines(cameras)
-    grid = grid_of_box(np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27]), 20_000, 2)
+    grid = grid_of_box(*BOX, 20_000, 2)
     hull, tight = carve(grid, cameras, outlines)
     inside = replace(cameras[3], eye=np.array([0.0, -0.3, 0.0]))
     found = level_rims(hull, tight, grid, [*cameras[:3], inside, *cameras[4:]], outlines)
@@ -43,12 +42,9 @@ def test_a_frame_whose_camera_is_in_the_hull_takes_no_part() -> None:
 
 
 def test_a_thin_top_is_as_thick_as_it_is() -> None:
-    rig = SpinRig(
-        focal=1.6, elevation=0.5, yaw=0.0, roll=0.0, direction=1, frame_count=COUNT, size_px=(PX, PX)
-    )
-    cameras = rig.cameras()
+    cameras = RIG.cameras()
     outlines = disc_outlines(cameras)
-    grid = grid_of_box(np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27]), 500_000, 2)
+    grid = grid_of_box(*BOX, 500_000, 2)
     field = level_rims(*carve(grid, cameras, outlines), grid, cameras, outlines)
     heights = grid.low[1] + grid.step * np.arange(grid.shape[1])
     thickness = []
