@@ -227,6 +227,29 @@ def test_what_cannot_be_read_is_refused_in_words(page: Page, services: Services)
     assert photo_count(services) == 0 and segments(page, "waits") == []
 
 
+def test_files_that_are_left_out_are_named_and_leave_no_hole(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a walk")
+    heic = {"name": "2.HEIC", "mimeType": "image/heic", "buffer": b"x"}
+    video = {"name": "4.mp4", "mimeType": "video/mp4", "buffer": b"x"}
+    page.locator("[data-files]").set_input_files([file(1), heic, file(3), video])
+    expect(page.locator("[data-legend]")).to_contain_text("Low round: 2 of 16")
+    advice = page.locator("[data-advice]")
+    expect(advice).to_contain_text("Left out: 2.HEIC.")
+    expect(advice).to_contain_text("4.mp4.")
+    expect(page.locator("[data-advice-keep]")).to_have_text("OK")
+    assert segments(page, "there") == [0, 1]
+
+
+def test_frames_of_a_spin_that_are_chosen_without_a_connection_wait(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a spin")
+    page.context.set_offline(True)
+    page.locator("[data-files]").set_input_files([file(1), file(2), file(3)])
+    expect(page.locator("[data-place].waits")).to_have_count(3)
+    page.context.set_offline(False)
+    expect(page.locator("[data-legend]")).to_contain_text("3 of 24", timeout=20_000)
+    assert photo_count(services) == 3
+
+
 def test_another_device_may_take_the_place(page: Page, services: Services) -> None:
     begin(page, services, "Begin a walk")
     captures.add_photo(services, SKU, jpeg(7), by="ann", place=0)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.imaging.cutout import Cutout, checked_cutout, remove_background_colour
+from worker.imaging.cutout_evidence import DISPUTED_FACTOR
 from worker.imaging.decode import Photo
 from worker.imaging.segmentation import disc_kernel
 
@@ -42,7 +43,8 @@ MAX_FOREIGN_SEEN = (
 MAX_FOREIGN_SHARE = 0.1  # if it has less than this share of the product's area
 EXACT_PROBABILITY = 0.95  # that such a cut-out is usable: 94 of 99 renders
 FILLED_FACTOR = 0.7  # on it, where the net sees product in openings (a white label looks like one), or
-MAX_FILLED_SHARE = 0.02  # nothing in separate parts; of the product's area, that both may have
+MAX_FILLED_SHARE, MAX_LEFT_OUT_SHARE = 0.02, 0.003  # nothing in separate parts; of the product's area
+LARGE_PIECE_SHARE = 0.05  # of the area: with more than one such piece, a white band may be lost between them
 _SQUARE = np.ones((3, 3), np.uint8)
 
 
@@ -87,9 +89,12 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
         whole, alpha = alpha, _without_glints(_without_foreign_parts(alpha, seen), seen)
         if _filled_share(alpha, seen) > MAX_FILLED_SHARE:
             doubts = ("what has exactly the background's colour inside the product was taken for openings",)
-        if np.count_nonzero(whole) - np.count_nonzero(alpha) > MAX_FILLED_SHARE * np.count_nonzero(alpha):
+        if np.count_nonzero(whole) - np.count_nonzero(alpha) > MAX_LEFT_OUT_SHARE * np.count_nonzero(alpha):
             doubts = (*doubts, "something small beside the product was left out")
         probability *= FILLED_FACTOR if doubts else 1.0
+    if _large_pieces(alpha) > 1:
+        doubts = ("the product is in pieces; a white part between them may be lost", *doubts)
+        probability *= DISPUTED_FACTOR
     background = np.full_like(photo.rgb, np.median(_border(photo.rgb), 0).astype(np.uint8))
     colours = remove_background_colour(photo.rgb, alpha, background)
     return replace(checked_cutout(colours, alpha, probability, 0.0, pointer), doubts=doubts)
@@ -117,6 +122,14 @@ def _without_foreign_parts(alpha: U8, seen: F32) -> U8:
     foreign = (means < MAX_FOREIGN_SEEN) & (areas < MAX_FOREIGN_SHARE * areas.sum())
     foreign[0] = False
     return np.where(foreign[labels], 0, alpha).astype(np.uint8) if foreign.any() else alpha
+
+
+def _large_pieces(alpha: U8) -> int:
+    """Return the number of pieces that have LARGE_PIECE_SHARE of the product's area."""
+    areas = cv2.connectedComponentsWithStats((alpha > 0).astype(np.uint8), connectivity=8)[2][
+        1:, cv2.CC_STAT_AREA
+    ]
+    return int((areas >= LARGE_PIECE_SHARE * areas.sum()).sum())
 
 
 def _without_glints(alpha: U8, seen: F32) -> U8:

@@ -43,6 +43,7 @@ function say(text, place = null) {
   find("advice-text").textContent = text;
   find("advice-again").hidden = place === null;
   find("advice-again").dataset.at = place ?? "";
+  find("advice-keep").textContent = place === null ? "OK" : "Keep";
 }
 
 let looking = Promise.resolve();
@@ -201,14 +202,18 @@ async function removePhoto(place, form) {
   return undefined;
 }
 
-// Take in files that were chosen, in the order of their names. A spin without photos is planned with their number.
+// Take in files that were chosen, in the order of their names. A spin without photos is planned with their number;
+// without a connection they wait in the places that it has.
 async function addFiles(files) {
-  const sorted = [...files].sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
+  const refused = [...files].filter(unusable);
+  const sorted = [...files].filter((file) => !unusable(file))
+    .sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
   const isNew = !capture.state.photos.length && !capture.waiting.length;
   if (kind === "spin" && isNew && sorted.length > 1 && sorted.length !== capture.state.planned) {
-    if (!await planFrames(sorted.length)) return;
+    if (await planFrames(sorted.length) === "refused") return;
   }
   for (const file of sorted) await add(file);
+  if (refused.length) say(`Left out: ${refused.map((file) => `${file.name}. ${unusable(file)}`).join(" ")}`);
 }
 
 async function planFrames(count) {
@@ -217,16 +222,17 @@ async function planFrames(count) {
   const sent = fetch(address, { method: "POST", body, headers: { Accept: "application/json" } });
   const answer = await sent.catch(() => null);
   const state = await answer?.json().catch(() => null);
-  if (!answer?.ok) {
+  if (!answer) return "unanswered";
+  if (!answer.ok) {
     say(state?.error?.message ?? "There was no answer. Try again.");
-    return false;
+    return "refused";
   }
   const fresh = await (await fetch(address)).text();
   const ring = new DOMParser().parseFromString(fresh, "text/html").querySelector("[data-ring]");
   find("ring").replaceWith(document.adoptNode(ring));
   capture.places = count;
   setState(state);
-  return true;
+  return "planned";
 }
 
 function takeFrom(field, use) {
