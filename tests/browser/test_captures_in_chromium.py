@@ -230,12 +230,12 @@ def test_what_cannot_be_read_is_refused_in_words(page: Page, services: Services)
 def test_files_that_are_left_out_are_named_and_leave_no_hole(page: Page, services: Services) -> None:
     begin(page, services, "Begin a walk")
     heic = {"name": "2.HEIC", "mimeType": "image/heic", "buffer": b"x"}
-    video = {"name": "4.mp4", "mimeType": "video/mp4", "buffer": b"x"}
-    page.locator("[data-files]").set_input_files([file(1), heic, file(3), video])
+    mask = {**file(4), "name": "003_mask.jpg"}
+    page.locator("[data-files]").set_input_files([file(1), heic, file(3), mask])
     expect(page.locator("[data-legend]")).to_contain_text("Low round: 2 of 16")
     advice = page.locator("[data-advice]")
     expect(advice).to_contain_text("Left out: 2.HEIC.")
-    expect(advice).to_contain_text("4.mp4.")
+    expect(advice).to_contain_text("003_mask.jpg. Its name says")
     expect(page.locator("[data-advice-keep]")).to_have_text("OK")
     assert segments(page, "there") == [0, 1]
 

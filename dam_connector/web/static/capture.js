@@ -6,6 +6,7 @@ import { sendWaiting } from "./capture-send.js";
 import { openStore } from "./capture-store.js";
 
 const PICTURES = ["image/jpeg", "image/png", "image/webp"];
+const LEAST_FRAMES = 8;  // of a spin: fewer files are a part of one
 const page = document.querySelector("[data-capture]");
 const find = (name) => page.querySelector(`[data-${name}]`);
 const { address, kind, csrf } = page.dataset;
@@ -66,7 +67,11 @@ async function add(file, place = capture.again ?? nextPlace()) {
   return undefined;
 }
 
+// The words that domain/capture_folders.py knows in names of files beside frames.
+const NO_FRAME = /(^|[^a-z])(masks?|masken?|mattes?|alpha|depth|thumb(nail)?)([^a-z]|$)/i;
+
 function unusable(file) {
+  if (NO_FRAME.test((file.name ?? "").replace(/\.[a-z]+$/i, ""))) return "Its name says that it is a mask, a depth or a thumbnail.";
   if (/hei[cf]/i.test(file.type) || /\.hei[cf]$/i.test(file.name ?? "")) {
     return "This is a HEIC photo, which cannot be read here. On an iPhone: Settings, Camera, Formats, Most Compatible.";
   }
@@ -209,11 +214,16 @@ async function addFiles(files) {
   const sorted = [...files].filter((file) => !unusable(file))
     .sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true }));
   const isNew = !capture.state.photos.length && !capture.waiting.length;
-  if (kind === "spin" && isNew && sorted.length > 1 && sorted.length !== capture.state.planned) {
-    if (await planFrames(sorted.length) === "refused") return;
+  const before = capture.state.planned;
+  let word = "";
+  if (kind === "spin" && isNew && sorted.length >= LEAST_FRAMES && sorted.length !== before) {
+    const answer = await planFrames(sorted.length);
+    if (answer === "refused") return;
+    if (answer === "planned") word = `These are taken for a full turn of ${sorted.length} frames, not of ${before}.`;
   }
   for (const file of sorted) await add(file);
-  if (refused.length) say(`Left out: ${refused.map((file) => `${file.name}. ${unusable(file)}`).join(" ")}`);
+  if (refused.length) word += ` Left out: ${refused.map((file) => `${file.name}. ${unusable(file)}`).join(" ")}`;
+  if (word) say(word.trim());
 }
 
 async function planFrames(count) {
