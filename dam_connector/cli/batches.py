@@ -14,7 +14,13 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.cli.common import (
+    data_dir_option,
+    json_option,
+    open_services,
+    report_errors,
+    require_rules,
+)
 from dam_connector.cli.picture_files import list_picture_files, store_pictures
 from dam_connector.cli.preview_text import preview_facts, preview_lines
 from dam_connector.cli.worker_watch import WorkerWatch
@@ -246,6 +252,7 @@ def import_command(
     cannot be used.
     """
     services = open_services(data_dir)
+    require_rules(services)
     try:
         columns = read_pairs(pairs)
         batch, preview = run_import(

@@ -10,6 +10,7 @@ import click
 
 from dam_connector import logs
 from dam_connector.errors import ConfigError, ConnectorError
+from dam_connector.ops.doctor import disappeared_rules
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.wiring import Services, build_services
 
@@ -37,6 +38,16 @@ def report_errors(command: Command) -> Command:
         sys.exit(1)
 
     return guarded
+
+
+def require_rules(services: Services) -> None:
+    """Raise ConfigError where a command would plan by the shipped rules, while the service has others.
+
+    A command in another folder does not see the service's plugin.json.
+    """
+    if gone := disappeared_rules(services.settings):
+        way = "run the command in the folder of plugin.json, or name the file by DAM_CONNECTOR_PLUGIN_JSON"
+        raise ConfigError(f"{gone}; {way}")
 
 
 def load_settings(data_dir: Path | None = None, **options: Any) -> Settings:

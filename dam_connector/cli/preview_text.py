@@ -28,7 +28,10 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
             else "no cost: the connector makes everything itself"
         )
         lines += [f"  about {max(1, round(preview.generation_s / 60))} min; {bills}"]
-    lines += [f"  {name}: {count} not made" for name, count in preview.not_made_counts.items()]
+    lines += [
+        f"  {name}: {count} not made, since the rules leave no generator"
+        for name, count in preview.not_made_counts.items()
+    ]
     lines += _forecast_lines(preview)
     if preview.unchecked_rows:
         lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]

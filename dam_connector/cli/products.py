@@ -8,7 +8,13 @@ from pathlib import Path
 import click
 from marshmallow import ValidationError
 
-from dam_connector.cli.common import data_dir_option, json_option, open_services, report_errors
+from dam_connector.cli.common import (
+    data_dir_option,
+    json_option,
+    open_services,
+    report_errors,
+    require_rules,
+)
 from dam_connector.domain.brought_model import FORMATS_TEXT, model_format
 from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.picture_names import unread_reason
@@ -131,6 +137,7 @@ def product_add(file: Path, model: Path | None, data_dir: Path | None, json_outp
     if mistyped:
         raise ConfigError(*(f"{file}: {line}" for line in mistyped))
     services = open_services(data_dir)
+    require_rules(services)
     if model:
         record = replace(record, model_url=str(model.resolve()))
     taken = intake.add_product(services, store_local_photos(services, record, file.parent), by="command line")

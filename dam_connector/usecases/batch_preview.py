@@ -232,7 +232,9 @@ class _ImageCheck:
     def _damage(self, row: NewBatchRow) -> list[Issue]:
         """Return an issue for each damaged picture that came with the sheet and that a row needs."""
         return [
-            issue("source.damaged", message, pointer=pointer, limit=WHOLE_FILE)
+            issue(
+                "source.damaged", message, pointer=pointer, limit="" if "not read" in message else WHOLE_FILE
+            )
             for url, pointer in _required_images(row)
             if (message := self._uploaded.get(url))
         ]

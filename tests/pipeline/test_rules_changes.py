@@ -235,9 +235,13 @@ def test_the_commands_say_that_the_file_has_disappeared_too(
     settings = replace(services.settings, plugin_json=Path("plugin.json"))
     monkeypatch.setattr("dam_connector.cli.service.load_settings", lambda *_: settings)
     assert CliRunner().invoke(main, ["check-config"]).exit_code == 0
+    monkeypatch.setattr("dam_connector.cli.common.load_settings", lambda *_: settings)
     Path("plugin.json").unlink()
-    for command in ("check-config", "doctor"):
-        ran = CliRunner().invoke(main, [command])
+    Path("sheet.csv").write_text("sku\nA1\n")
+    Path("product.json").write_text('{"sku": "A1", "name": "Chair"}')
+    others = (["import", "sheet.csv", "--name", "x", "--dry-run"], ["product", "add", "product.json"])
+    for command in (["check-config"], ["doctor"], *others):
+        ran = CliRunner().invoke(main, command)
         assert ran.exit_code == 1 and "plugin.json: the file has disappeared" in ran.output
 
 
