@@ -233,10 +233,8 @@ def test_files_that_are_left_out_are_named_and_leave_no_hole(page: Page, service
     mask = {**file(4), "name": "003_mask.jpg"}
     page.locator("[data-files]").set_input_files([file(1), heic, file(3), mask])
     expect(page.locator("[data-legend]")).to_contain_text("Low round: 2 of 16")
-    advice = page.locator("[data-advice]")
-    expect(advice).to_contain_text("Left out: 2.HEIC.")
-    expect(advice).to_contain_text("003_mask.jpg. Its name says")
-    expect(page.locator("[data-advice-keep]")).to_have_text("OK")
+    said = re.compile(r"Left out: 2\.HEIC\..*003_mask\.jpg\. Its name says.*OK", re.DOTALL)
+    expect(page.locator("[data-advice]")).to_have_text(said)
     assert segments(page, "there") == [0, 1]
 
 
@@ -247,7 +245,6 @@ def test_frames_of_a_spin_that_are_chosen_without_a_connection_wait(page: Page, 
     expect(page.locator("[data-place].waits")).to_have_count(3)
     page.context.set_offline(False)
     expect(page.locator("[data-legend]")).to_contain_text("3 of 24", timeout=20_000)
-    assert photo_count(services) == 3
 
 
 def test_another_device_may_take_the_place(page: Page, services: Services) -> None:
@@ -273,6 +270,13 @@ def test_a_spin_from_files_has_as_many_frames_in_the_order_of_their_names(
     expect(page.get_by_role("heading", name="Spin of 12 frames")).to_be_visible()
     spin = services.products.get(SKU).spin
     assert [services.blobs.get(sha256) for sha256 in spin.values()] == [jpeg(number) for number in range(12)]
+
+
+def test_waiting_photos_of_an_ended_draft_are_named(page: Page, services: Services) -> None:
+    begin(page, services, "Begin a walk")
+    captures.cancel(services, SKU, by="ann")
+    camera(page).set_input_files(file(1))
+    expect(page.locator("[data-sending-text]")).to_contain_text("on another device, and 1 photo was not sent")
 
 
 def test_a_draft_is_cancelled(page: Page, services: Services) -> None:

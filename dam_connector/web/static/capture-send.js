@@ -28,8 +28,11 @@ export async function sendWaiting(capture) {
       return;
     } else if (status === 409) {
       await findOtherPlace(capture, entry);
-    } else if (status === 404) {  // finished or cancelled on another device
-      location.reload();
+    } else if (status === 404) {
+      const count = capture.waiting.length;
+      const photos = count === 1 ? "1 photo was" : `${count} photos were`;
+      report(find, `This was finished or cancelled on another device, and ${photos} not sent. Reload the page to begin again.`);
+      isSending = false;
       return;
     } else {
       await discard(capture, entry);
