@@ -13,6 +13,7 @@ from typing import Generic, TypeVar
 from urllib.parse import unquote
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".avif", ".tif", ".tiff")
+_NOT_READ = ", which is not read; "
 HEIC_SUFFIXES = (".heic", ".heif", ".hif")  # what phones write unless they are told otherwise
 VIDEO_SUFFIXES = (".mp4", ".mov", ".m4v", ".avi", ".webm", ".mkv", ".3gp", ".mpg", ".mpeg")
 OTHER_PICTURE_SUFFIXES = [
@@ -71,7 +72,12 @@ def unread_reason(path: str) -> str:
 def unread_text(kind: str) -> str:
     """Return the reason and the remedy for a file of a kind that is not read, e.g. `HEIC`."""
     remedy = "take photos, or save its frames as JPEG" if kind == "a video" else "save it as JPEG"
-    return f"is {kind}, which is not read; {remedy}"
+    return f"is {kind}{_NOT_READ}{remedy}"
+
+
+def is_unread_text(text: str) -> bool:
+    """Return whether a text is one of `unread_text`, which names its own remedy."""
+    return _NOT_READ in text
 
 
 def zip_names(name: str, *, marked: bool) -> tuple[str, ...]:

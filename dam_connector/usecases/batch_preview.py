@@ -9,6 +9,7 @@ from itertools import islice
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.model_forecast import FORECASTS, ModelForecast
+from dam_connector.domain.picture_names import is_unread_text
 from dam_connector.domain.product import INSPIRATION, Capture, Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
@@ -233,7 +234,10 @@ class _ImageCheck:
         """Return an issue for each damaged picture that came with the sheet and that a row needs."""
         return [
             issue(
-                "source.damaged", message, pointer=pointer, limit="" if "not read" in message else WHOLE_FILE
+                "source.damaged",
+                message,
+                pointer=pointer,
+                limit="" if is_unread_text(message) else WHOLE_FILE,
             )
             for url, pointer in _required_images(row)
             if (message := self._uploaded.get(url))

@@ -5,8 +5,8 @@ the record tightest gives the scale, and along the others the hull is cut to the
 the fullest slices stay; sideways, the middle ones, because a side bulges like its opposite.
 
 Tried and lost: only scaling each axis to the record; bulges then made all else of a cabinet too narrow. The
-fullest slices sideways too; a chair's back outweighed its seat. Sideways, the end
-more whose cells differ more in height; knobs on a front are higher than its bulge.
+fullest slices sideways too; a chair's back outweighed its seat. Sideways, more from the
+end whose cells differ more in height: knobs on a front do more than its bulge.
 """
 
 import numpy as np

@@ -37,13 +37,12 @@ MAX_REMOVED = 0.02  # of the cut-out found otherwise; more is white that stood o
 RING_PX = (3, 12)  # from the outline: there a picture that was compressed with loss is uneven
 MIN_LOSSLESS_SHARE = 0.998  # of this ring that has exactly the background's colour
 GLINT_PX = 2  # half the width of a glint; the gaps of slats and strings are wider
-MAX_FOREIGN_SEEN = (
-    0.1  # mean of the net's look at a separate part, below which it may be a mark or a measure,
-)
-MAX_FOREIGN_SHARE = 0.1  # if it has less than this share of the product's area
+# A separate part is a mark or a measure if the mean of the net's look and its share of the area are less.
+MAX_FOREIGN_SEEN, MAX_FOREIGN_SHARE = 0.1, 0.1
 EXACT_PROBABILITY = 0.95  # that such a cut-out is usable: 94 of 99 renders
-FILLED_FACTOR = 0.7  # on it, where the net sees product in openings (a white label looks like one), or
-MAX_FILLED_SHARE, MAX_LEFT_OUT_SHARE = 0.02, 0.003  # nothing in separate parts; of the product's area
+FILLED_FACTOR = 0.7  # on it, where the net disagrees by more than these shares of the product's area:
+MAX_FILLED_SHARE = 0.02  # it sees product in openings; a white label looks like one
+MAX_LEFT_OUT_SHARE = 0.003  # it sees nothing in separate parts
 LARGE_PIECE_SHARE = 0.05  # of the area: with more than one such piece, a white band may be lost between them
 _SQUARE = np.ones((3, 3), np.uint8)
 
@@ -61,8 +60,7 @@ def refine_on_clean_background(rgb: U8, found: Cutout) -> Cutout:
     shared = (mine & other).sum()
     if shared < MIN_OVERLAP * mine.sum() or shared < (1 - MAX_REMOVED) * other.sum():
         return found
-    background = np.full_like(rgb, np.median(_border(rgb), 0).astype(np.uint8))
-    colours = remove_background_colour(rgb, alpha, background)
+    colours = _without_ground(rgb, alpha)
     refined = checked_cutout(colours, alpha, found.confidence, found.busy_share, "")
     return replace(refined, net=found.net, doubts=found.doubts)
 
@@ -95,8 +93,7 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
     if _large_pieces(alpha) > 1:
         doubts = ("the product is in pieces; a white part between them may be lost", *doubts)
         probability *= DISPUTED_FACTOR
-    background = np.full_like(photo.rgb, np.median(_border(photo.rgb), 0).astype(np.uint8))
-    colours = remove_background_colour(photo.rgb, alpha, background)
+    colours = _without_ground(photo.rgb, alpha)
     return replace(checked_cutout(colours, alpha, probability, 0.0, pointer), doubts=doubts)
 
 
@@ -109,7 +106,7 @@ def _is_lossless(rgb: U8, alpha: U8) -> bool:
     """Return whether the ground has exactly the background's colour right up to the product."""
     near, far = (cv2.dilate(alpha, disc_kernel(radius)) > 0 for radius in RING_PX)
     ring = far & ~near
-    exact = (rgb == np.median(_border(rgb), 0).astype(np.uint8)).all(2)
+    exact = (rgb == _ground_colour(rgb)).all(2)
     return bool(ring.any()) and float(exact[ring].mean()) >= MIN_LOSSLESS_SHARE
 
 
@@ -157,6 +154,15 @@ def clean_alpha(rgb: U8) -> U8 | None:
         if mask.any() and _soft_share(difference, mask, threshold) <= MAX_SOFT_SHARE:
             return _opacity(difference, mask)
     return None
+
+
+def _without_ground(rgb: U8, alpha: U8) -> U8:
+    """Return the product's own colours in a soft edge."""
+    return remove_background_colour(rgb, alpha, np.full_like(rgb, _ground_colour(rgb)))
+
+
+def _ground_colour(rgb: U8) -> U8:
+    return np.asarray(np.median(_border(rgb), 0), np.uint8)
 
 
 def _border(rgb: U8) -> U8:

@@ -157,11 +157,11 @@ def reach_box(points: NDArray[np.float64], size: ProductSize) -> NDArray[np.floa
     """
     sides = size.as_array().astype(np.float64)
     low = np.array([-sides[0] / 2, 0.0, -sides[2] / 2])
-    for end, sign in ((low, -1.0), (low + sides, 1.0)):
-        missing = np.maximum(sign * (end - (points * sign).max(0) * sign), 0.0)
-        inward = (points * sign).max(0) - points * sign
-        share = np.clip(1 - inward / np.maximum(TIP_FACTOR * missing, 1e-9), 0, 1)
-        points = points + sign * missing * share**2
+    for end, outermost, outwards in ((low, np.min, np.minimum), (low + sides, np.max, np.maximum)):
+        reached = outermost(points, axis=0)
+        missing = outwards(end - reached, 0)
+        share = np.clip(1 - np.abs(points - reached) / np.maximum(TIP_FACTOR * np.abs(missing), 1e-9), 0, 1)
+        points = points + missing * share**2
     return points
 
 
