@@ -11,7 +11,7 @@ from dam_connector.domain.picture_names import is_picture_name, natural_order, u
 from dam_connector.domain.product import Capture
 
 # Words in names of what renderers and scanners write beside frames.
-_MASK_WORDS = {"mask", "masks", "maske", "masken", "matte", "mattes", "alpha", "depth", "thumb", "thumbnail"}
+MASK_WORDS = {"mask", "masks", "maske", "masken", "matte", "mattes", "alpha", "depth", "thumb", "thumbnail"}
 _FORMATS = {".jpeg": ".jpg", ".tiff": ".tif"}  # other endings of a format by the one that counts
 MAX_NAMED = 4  # files that a text names
 NO_FRAME = "its name says that it is no frame but a mask, a depth or a thumbnail"
@@ -46,7 +46,7 @@ def sort_folder(kind: Capture, paths: Iterable[str]) -> CaptureFolder:
     listed = sorted(paths, key=natural_order)
     pictures = [path for path in listed if is_picture_name(path)]
     left_out = [(path, f"it {reason}") for path in listed if (reason := unread_reason(path))]
-    frames = [path for path in pictures if not _MASK_WORDS & _words(path)]
+    frames = [path for path in pictures if not MASK_WORDS & _words(path)]
     if frames:
         left_out += [(path, NO_FRAME) for path in pictures if path not in frames]
         pictures = frames

@@ -11,6 +11,7 @@ from flask import Blueprint, Response, abort, flash, redirect, render_template, 
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.capture_draft import MAX_PLACES, ROUND_PHOTOS, SPIN_FRAMES, CaptureDraft
+from dam_connector.domain.capture_folders import MASK_WORDS
 from dam_connector.domain.product import Capture
 from dam_connector.errors import InputError, NotFound, Refused, StateConflict
 from dam_connector.store.products import ProductRecord
@@ -51,6 +52,7 @@ def capture(product_id: str) -> ResponseReturnValue:
         spin_frames=SPIN_FRAMES,
         max_places=MAX_PLACES,
         max_bytes=MAX_CAPTURED_BYTES,
+        mask_words=sorted(MASK_WORDS),
         phone_code=_phone_code(),
     )
 

@@ -6,11 +6,10 @@ import { sendWaiting } from "./capture-send.js";
 import { openStore } from "./capture-store.js";
 
 const PICTURES = ["image/jpeg", "image/png", "image/webp"];
-const LEAST_FRAMES = 8;  // of a spin: fewer files are a part of one
 const page = document.querySelector("[data-capture]");
 const find = (name) => page.querySelector(`[data-${name}]`);
 const { address, kind, csrf } = page.dataset;
-const [round, places, maxBytes] = [page.dataset.round, page.dataset.places, page.dataset.maxBytes].map(Number);
+const [round, places, maxBytes, least] = ["round", "places", "maxBytes", "least"].map((name) => Number(page.dataset[name]));
 
 const capture = {
   page, address, kind, csrf, round, places,
@@ -67,8 +66,8 @@ async function add(file, place = capture.again ?? nextPlace()) {
   return undefined;
 }
 
-// The words that domain/capture_folders.py knows in names of files beside frames.
-const NO_FRAME = /(^|[^a-z])(masks?|masken?|mattes?|alpha|depth|thumb(nail)?)([^a-z]|$)/i;
+// Words in names of files beside frames: masks, depths, thumbnails.
+const NO_FRAME = new RegExp(`(^|[^a-z])(${page.dataset.maskWords})([^a-z]|$)`, "i");
 
 function unusable(file) {
   if (NO_FRAME.test((file.name ?? "").replace(/\.[a-z]+$/i, ""))) return "Its name says that it is a mask, a depth or a thumbnail.";
@@ -216,7 +215,7 @@ async function addFiles(files) {
   const isNew = !capture.state.photos.length && !capture.waiting.length;
   const before = capture.state.planned;
   let word = "";
-  if (kind === "spin" && isNew && sorted.length >= LEAST_FRAMES && sorted.length !== before) {
+  if (kind === "spin" && isNew && sorted.length >= least && sorted.length !== before) {
     const answer = await planFrames(sorted.length);
     if (answer === "refused") return;
     if (answer === "planned") word = `These are taken for a full turn of ${sorted.length} frames, not of ${before}.`;
