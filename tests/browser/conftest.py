@@ -96,6 +96,19 @@ def logged_in_page(chromium: Browser, site: str, link: str) -> Iterator[tuple[Pa
     context.close()
 
 
+def press(page: Page, *keys: str) -> None:
+    """Press keys on a page that has loaded: its text is there a moment before its keys work."""
+    page.wait_for_load_state("load")
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def send(page: Page, *keys: str) -> None:
+    """Press keys that send a form, and wait until the page that answers it has loaded."""
+    with page.expect_event("load"):
+        press(page, *keys)
+
+
 def assert_no_console_messages(messages: list[str]) -> None:
     assert [m for m in messages if not any(known in m for known in KNOWN_MESSAGES)] == []
 

@@ -14,6 +14,7 @@ from tests.browser.conftest import (
     WITH_3D,
     model_is_shown,
     needs_chromium,
+    press,
     quiet_page,
     serious_violations,
     served,
@@ -56,7 +57,7 @@ def upload_and_open(page: Page, file: Any, drain: Callable[[], int]) -> None:
 
 def approve_and_publish(page: Page, services: Services, drain: Callable[[], int]) -> None:
     """Approve the version that is shown by its key, and let its publication run."""
-    page.keyboard.press("a")
+    press(page, "a")
     page.get_by_text("approved").first.wait_for()
     services.clock.forward(60)  # type: ignore[attr-defined]
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])

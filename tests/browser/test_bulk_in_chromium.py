@@ -17,7 +17,7 @@ from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.users import UserRole
 from dam_connector.web import batches
 from dam_connector.wiring import Services
-from tests.browser.conftest import needs_chromium, quiet_page, served
+from tests.browser.conftest import needs_chromium, press, quiet_page, served
 from tests.support import SAMPLES, PhotoServer, rules_json
 
 pytestmark = needs_chromium
@@ -119,7 +119,7 @@ def two_are_found_and_compared(page: Page) -> None:
     page.locator(".tick input").first.click()
     page.locator(".card").nth(1).click(modifiers=["Shift"])
     expect(page.get_by_text("2 selected")).to_be_visible()
-    page.keyboard.press("c")
+    press(page, "c")
     page.wait_for_url("**/compare?**")
     expect(page.locator("figure.pane")).to_have_count(2)
     page.get_by_role("button", name="Over each other").click()
@@ -133,19 +133,19 @@ def two_are_found_and_compared(page: Page) -> None:
 def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> None:
     page.go_back()
     page.locator(".card").first.focus()
-    page.keyboard.press("x")
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Shift+X")
-    page.keyboard.press("a")
+    press(page, "x")
+    press(page, "ArrowRight")
+    press(page, "Shift+X")
+    press(page, "a")
     expect(page.get_by_text("2 approved.")).to_be_visible()
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("2 in review again")).to_be_visible()
-    page.keyboard.press("Control+a")
-    page.keyboard.press("a")
+    press(page, "Control+a")
+    press(page, "a")
     expect(page.get_by_text("2 approved.")).to_be_visible()
     page.goto("/gallery?text=brass")
     page.locator(".tick input").first.check()
-    page.keyboard.press("r")
+    press(page, "r")
     page.get_by_label("colour").check()
     page.locator("[formaction$=reject]").click()
     expect(page.get_by_text("1 rejected.")).to_be_visible()
@@ -155,7 +155,7 @@ def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> Non
 
 def all_are_downloaded(page: Page) -> None:
     page.goto("/gallery")
-    page.keyboard.press("Control+a")
+    press(page, "Control+a")
     with page.expect_download() as package:
         page.get_by_role("button", name="Download").click()
     with zipfile.ZipFile(package.value.path()) as made:

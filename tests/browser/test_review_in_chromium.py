@@ -18,6 +18,7 @@ from tests.browser.conftest import (
     add_chair_and_flagged_product,
     model_is_shown,
     needs_chromium,
+    press,
     quiet_page,
     serious_violations,
     served,
@@ -99,19 +100,19 @@ def test_from_the_queue_to_the_ar_page(
     two_clicks_measure_and_the_surface_changes(page)
     a_pin_on_the_model_keeps_its_camera(page)
     assert serious_violations(page) == []
-    page.keyboard.press("?")
+    press(page, "?")
     expect(page.locator("dialog[open]")).to_be_visible()
-    page.keyboard.press("Escape")
-    page.keyboard.press("a")
+    press(page, "Escape")
+    press(page, "a")
     page.get_by_text("approved").wait_for()
     page.get_by_role("button", name="Undo").click()
     page.get_by_text("in review again").wait_for()
-    page.keyboard.press("a")
+    press(page, "a")
     page.get_by_text("approved").wait_for()
-    page.keyboard.press("r")
-    page.keyboard.press("2")
+    press(page, "r")
+    press(page, "2")
     expect(page.locator("[name=reasons]").nth(1)).to_be_checked()
-    page.keyboard.press("Control+Enter")
+    press(page, "Control+Enter")
     page.wait_for_url("**/review*")
     services.clock.forward(60)  # type: ignore[attr-defined]
     services.queue.wake("finish_run", [r.id for r in services.runs.page(state="queued")])
@@ -127,31 +128,31 @@ def test_from_the_queue_to_the_ar_page(
 def photo_model_and_difference_by_one_key(page: Page) -> None:
     compared = page.locator("[data-compared]")
     for name in ("Photo", "Model", "Difference"):
-        page.keyboard.press("d")
+        press(page, "d")
         expect(compared).to_have_attribute("aria-label", f"{name}, right")
         expect(compared).to_be_visible()
     page.locator("[data-show-photo=front]").click()
     expect(compared).to_have_attribute("aria-label", "Difference, front")
     page.locator("[data-show-photo=right]").click()
-    page.keyboard.press("d")
+    press(page, "d")
     expect(compared).to_be_hidden()
     expect(page.locator("model-viewer")).to_be_visible()
 
 
 def two_clicks_measure_and_the_surface_changes(page: Page) -> None:
     viewer = page.locator("model-viewer")
-    page.keyboard.press("x")
+    press(page, "x")
     expect(page.locator(".length")).to_have_text(["460 mm", "852 mm", "489 mm"])
     expect(page.locator(".lines line")).to_have_count(12)
-    page.keyboard.press("x")
+    press(page, "x")
     expect(page.locator(".length")).to_have_count(0)
-    page.keyboard.press("m")
+    press(page, "m")
     box = viewer.bounding_box()
     assert box
     for share in (0.47, 0.53):  # on the seat
         page.mouse.click(box["x"] + box["width"] * share, box["y"] + box["height"] * 0.5)
     expect(page.locator("[data-measured]")).to_have_text(re.compile(r"^\d+ mm$"))
-    page.keyboard.press("m")
+    press(page, "m")
     for kind in ("clay", "wireframe", "uv", ""):
         page.locator("select[data-surface]").select_option(kind)
         expect(viewer).to_have_attribute("data-surface", kind)
@@ -159,11 +160,11 @@ def two_clicks_measure_and_the_surface_changes(page: Page) -> None:
 
 
 def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
-    page.keyboard.press("p")
+    press(page, "p")
     page.locator("model-viewer").click()
     expect(page.get_by_text("Pinned to the model, with this view.")).to_be_visible()
     page.keyboard.type("a scratch, @ann")
-    page.keyboard.press("Control+Enter")
+    press(page, "Control+Enter")
     expect(page.locator(".comment")).to_contain_text("cm above the ground")
     assert model_is_shown(page, "model-viewer")
     expect(page.locator("model-viewer .pin")).to_have_text("1")
@@ -177,12 +178,12 @@ def a_pin_on_the_model_keeps_its_camera(page: Page) -> None:
         arg=kept,
     )
     page.get_by_role("link", name="Mentions 1").wait_for()
-    page.keyboard.press("p")
+    press(page, "p")
     for key in ["ArrowLeft"] * 25 + ["Enter"]:  # beside the model
-        page.keyboard.press(key)
+        press(page, key)
     expect(page.get_by_text("The model is not there.")).to_be_visible()
     for key in ["ArrowRight"] * 25 + ["Enter"]:
-        page.keyboard.press(key)
+        press(page, key)
     expect(page.get_by_text("Pinned to the model, with this view.")).to_be_visible()
     assert "point" in json.loads(page.locator("[data-pin-form] [name=anchor]").input_value())
     page.locator("body").click(position={"x": 5, "y": 300})

@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 from dam_connector.domain.comment import PictureAnchor
 from dam_connector.domain.issue import issue
 from dam_connector.wiring import Services
-from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
+from tests.browser.conftest import assert_no_console_messages, needs_chromium, press, serious_violations
 from tests.browser.sites import page_of_ann, shared_site
 from tests.support import rules_json
 
@@ -83,7 +83,7 @@ def test_a_sentence_in_any_field_of_any_page_is_only_typed(page: Page, services:
     for address in addresses(services):
         page.goto(address)
         if address == "/gallery":
-            page.keyboard.press("Control+a")
+            press(page, "Control+a")
         here = page.url
         for field in page.locator(f"main :is({FIELDS})").all():
             kind = field.get_attribute("type")
@@ -96,7 +96,7 @@ def test_a_sentence_in_any_field_of_any_page_is_only_typed(page: Page, services:
             page.keyboard.type(SENTENCE)
             assert SENTENCE in field.input_value() or kind == "number"
             typed += 1
-            page.keyboard.press("Escape")
+            press(page, "Escape")
             assert page.url == here
     assert typed >= 12 and changes == [] and states(services) == before
 
@@ -105,28 +105,28 @@ def test_a_sentence_in_any_field_of_any_page_is_only_typed(page: Page, services:
 def test_an_opened_form_takes_the_focus_and_keys_go_into_it(page: Page, services: Services, key: str) -> None:
     version_page(page, services)
     here = page.url
-    page.keyboard.press(key)
+    press(page, key)
     page.keyboard.type("all black, and again better")
     if key == "g":
         expect(page.locator("details[open] textarea")).to_have_value("all black, and again better")
-    page.keyboard.press("Escape")
+    press(page, "Escape")
     expect(page.locator("details[data-form][open]")).to_have_count(0)
     assert page.url == here and set(states(services)) == {"in_review"}
 
 
 def test_a_rejection_needs_a_reason_and_is_undone_by_key(page: Page, services: Services) -> None:
     found = version_page(page, services)
-    page.keyboard.press("r")
-    page.keyboard.press("Control+Enter")
+    press(page, "r")
+    press(page, "Control+Enter")
     assert services.assets.get(found).state == "in_review"
-    page.keyboard.press("2")
+    press(page, "2")
     page.get_by_label("Note, if it helps").focus()
     page.keyboard.type("2 shades darker, and again")
-    page.keyboard.press("Control+Enter")
+    press(page, "Control+Enter")
     page.get_by_text("V1 rejected.").wait_for()
     decision = services.decisions.of_version(found)[0].decision
     assert (len(decision.reasons), decision.note) == (1, "2 shades darker, and again")
-    page.keyboard.press("z")
+    press(page, "z")
     page.get_by_text("in review again").wait_for()
     assert services.assets.get(found).state == "in_review"
 
@@ -139,15 +139,15 @@ def test_a_key_held_down_decides_once(page: Page, services: Services) -> None:
     page.wait_for_load_state("networkidle")
     assert sorted(states(services)) == ["approved", "in_review"]
     page.keyboard.up("a")
-    page.keyboard.press("z")
+    press(page, "z")
     page.get_by_text("in review again").wait_for()
 
 
 def test_enter_on_a_ticked_card_of_the_gallery_does_not_approve(page: Page, services: Services) -> None:
     page.goto("/gallery")
     page.locator(".tick input").first.check()
-    page.keyboard.press("Enter")
-    page.keyboard.press("r")
+    press(page, "Enter")
+    press(page, "r")
     page.get_by_label("Note").first.focus()
     page.wait_for_load_state("networkidle")
     assert set(states(services)) == {"in_review"}
@@ -157,11 +157,11 @@ def test_the_list_keeps_its_filter_and_place(page: Page, services: Services) -> 
     page.goto("/review?deliverable=packshot")
     page.locator(".card").first.click()
     expect(page.locator(".place")).to_contain_text("1 of 1")
-    page.keyboard.press("a")
+    press(page, "a")
     page.wait_for_url("**/review?deliverable=packshot*")
-    page.keyboard.press("z")
+    press(page, "z")
     page.get_by_text("in review again").wait_for()
-    page.keyboard.press("b")
+    press(page, "b")
     page.wait_for_url("**/review*")
 
 
@@ -211,7 +211,7 @@ def test_only_a_picture_with_alpha_has_a_checkerboard(page: Page) -> None:
 
 def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Services) -> None:
     found = version_page(page, services)
-    page.keyboard.press("p")
+    press(page, "p")
     box = page.locator("[data-pins]").bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.25, box["y"] + box["height"] * 0.5)
@@ -220,7 +220,7 @@ def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Se
     page.mouse.up()
     expect(page.get_by_text("Pinned to this rectangle.")).to_be_visible()
     page.keyboard.type(SENTENCE)
-    page.keyboard.press("Control+Enter")
+    press(page, "Control+Enter")
     mark = page.locator("[data-pins] button.pin")
     expect(mark).to_have_text("1")
     anchor = services.comments.of_version(services.assets.get(found))[0].anchor
@@ -231,8 +231,8 @@ def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Se
     expect(page.locator(".comment")).to_be_focused()
     page.get_by_role("button", name="Resolve").click()
     expect(page.locator("[data-pins] button.pin")).to_have_count(0)
-    page.keyboard.press("p")
-    page.keyboard.press("Escape")
+    press(page, "p")
+    press(page, "Escape")
     expect(page.locator("[data-placing]")).to_have_count(0)
     assert set(states(services)) == {"in_review"}
 
@@ -240,26 +240,26 @@ def test_a_rectangle_is_pinned_found_again_and_resolved(page: Page, services: Se
 def test_a_place_is_pinned_by_keys_alone(page: Page, services: Services) -> None:
     found = version_page(page, services)
     here = page.url
-    page.keyboard.press("p")
+    press(page, "p")
     expect(page.get_by_label("Place of the comment")).to_be_focused()
     for key in ["ArrowLeft"] * 5 + ["ArrowUp"] * 10:
-        page.keyboard.press(key)
+        press(page, key)
     expect(page.locator("[data-pin-text]")).to_have_text("40 % from the left, 30 % from the top")
-    page.keyboard.press("Shift+ArrowRight")
-    page.keyboard.press("Enter")
+    press(page, "Shift+ArrowRight")
+    press(page, "Enter")
     expect(page.get_by_text("Pinned to this place.")).to_be_visible()
     page.keyboard.type(SENTENCE)
-    page.keyboard.press("Control+Enter")
+    press(page, "Control+Enter")
     expect(page.locator("[data-pins] button.pin")).to_have_count(1)
-    page.keyboard.press("p")
+    press(page, "p")
     for key in ["Space"] + ["ArrowRight"] * 10 + ["ArrowDown"] * 5:
-        page.keyboard.press(key)
-    page.keyboard.press("Enter")
+        press(page, key)
+    press(page, "Enter")
     expect(page.get_by_text("Pinned to this rectangle.")).to_be_visible()
-    page.keyboard.press("Escape")  # leaves the field; the place stays chosen
-    page.keyboard.press("p")
-    page.keyboard.press("ArrowLeft")
-    page.keyboard.press("Escape")
+    press(page, "Escape")  # leaves the field; the place stays chosen
+    press(page, "p")
+    press(page, "ArrowLeft")
+    press(page, "Escape")
     expect(page.get_by_label("Place of the comment")).to_be_hidden()
     assert page.url.split("#")[0] == here and set(states(services)) == {"in_review"}
     comment = next(c for c in services.comments.of_version(services.assets.get(found)) if c.is_open)
@@ -282,7 +282,7 @@ def test_strokes_that_were_not_sent_are_asked_about_and_outlast_leaving(
     page: Page, services: Services
 ) -> None:
     version_page(page, services)
-    page.keyboard.press("t")
+    press(page, "t")
     canvas = page.locator("canvas[data-mask]")
     expect(canvas).to_have_attribute("data-strokes", "0")
     painted(page, 0.3, 0.2)
@@ -294,7 +294,7 @@ def test_strokes_that_were_not_sent_are_asked_about_and_outlast_leaving(
     assert asked == ["beforeunload"]
     page.go_back()
     expect(page.locator("[data-show-mask]")).to_contain_text("1 not sent")
-    page.keyboard.press("t")
+    press(page, "t")
     expect(page.locator("[data-show-mask]")).not_to_contain_text("not sent")
     expect(canvas).to_have_attribute("data-strokes", "1")
     expect(page.locator("[data-touch-up-text]")).to_have_text("1 stroke")
@@ -368,7 +368,7 @@ def test_a_stroke_on_the_mask_follows_at_once_and_makes_the_next_version(
     page: Page, services: Services
 ) -> None:
     found = version_page(page, services)
-    page.keyboard.press("t")
+    press(page, "t")
     canvas = page.locator("canvas[data-mask]")
     expect(canvas).to_have_attribute("data-strokes", "0")
     expect(canvas).to_be_focused()
@@ -388,7 +388,7 @@ def test_a_stroke_on_the_mask_follows_at_once_and_makes_the_next_version(
     expect(canvas).to_have_attribute("data-strokes", "0")
     canvas.focus()
     for key in (" ", "ArrowLeft", "a", "ArrowUp", " "):  # no key decides while somebody paints
-        page.keyboard.press(key)
+        press(page, key)
     expect(page.locator("[data-touch-up-text]")).to_have_text("1 stroke")
     page.get_by_role("button", name="Make the next version with this mask").click()
     page.get_by_text("The next version is being made with this mask.").wait_for()

@@ -12,7 +12,7 @@ from dam_connector.domain.version import Version, VersionState
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import comments, guests, intake
 from dam_connector.wiring import Services
-from tests.browser.conftest import assert_no_console_messages, needs_chromium, serious_violations
+from tests.browser.conftest import assert_no_console_messages, needs_chromium, press, send, serious_violations
 from tests.browser.sites import shared_site
 from tests.support import PhotoServer, picture, product, rules_json
 
@@ -97,16 +97,11 @@ def sku_of(page: Page) -> str:
     return page.locator(".title p").first.inner_text().split(" · ")[0]
 
 
-def press(page: Page, *keys: str) -> None:
-    for key in keys:
-        page.keyboard.press(key)
-
-
 def next_item(page: Page, *keys: str) -> None:
     """Press keys that decide, and wait for the page of the next version."""
     before = page.url
-    press(page, *keys)
-    page.wait_for_url(lambda address: address != before)
+    send(page, *keys)
+    assert page.url != before
 
 
 def test_a_reviewer_works_through_thirty_items_by_keyboard_alone(
@@ -156,9 +151,9 @@ def test_a_reviewer_works_through_thirty_items_by_keyboard_alone(
 def a_place_gets_a_comment(page: Page) -> None:
     press(page, "p", "ArrowUp", "ArrowUp", "Enter")
     page.keyboard.type("a scratch here, zip 12")
-    press(page, "Control+Enter")
+    send(page, "Control+Enter")
     expect(page.locator(".comment")).to_contain_text("50 % from the left and 46 % from the top")
-    page.keyboard.press("Escape")
+    press(page, "Escape")
 
 
 def a_decision_is_taken_back(page: Page, sku: str) -> None:
@@ -171,7 +166,7 @@ def a_decision_is_taken_back(page: Page, sku: str) -> None:
 def the_next_version_is_ordered(page: Page) -> None:
     press(page, "g")
     page.keyboard.type("brighter, and a bit larger")
-    press(page, "Control+Enter")
+    send(page, "Control+Enter")
     expect(page.locator(".message")).to_be_visible()
 
 
