@@ -10,7 +10,6 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.product import INSPIRATION, SWATCH, Product, capture_of_key, named_photos
 from dam_connector.domain.row_request import apply_request
 from dam_connector.domain.rules import (
-    LOCAL,
     PHOTO,
     Deliverable,
     GeneratorCondition,
@@ -22,6 +21,7 @@ from dam_connector.domain.rules import (
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.scene_words import read_scene_words
 from dam_connector.domain.shapes import OF_ITS_OWN, SHAPE, Shapes, colour_inputs
+from dam_connector.domain.used_photos import unused_views
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
@@ -61,6 +61,8 @@ class PlannedRun:
     inputs: Mapping[str, Sha256]  # the pictures by view, or the model by its deliverable
     input_hash: str  # the same input is not made twice
     former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
+    # The same run by all photos, where `inputs` has only those that are used; None where all are used.
+    by_all_photos: "PlannedRun | None" = None
 
 
 def planned_runs(
@@ -83,22 +85,40 @@ def planned_runs(
         shapes: What its models share with those of other products.
     """
     for deliverable, made_from in makeable_deliverables(product, sources, models, rules, shapes):
+        is_of_photos = deliverable.made_from == PHOTO and SHAPE not in made_from
+        unused = unused_views(deliverable, named_photos(made_from)) if is_of_photos else set()
+        used = {key: sha256 for key, sha256 in made_from.items() if key not in unused}
         for slot in range(1, deliverable.count + 1):
-            hashed = input_hash(product, made_from, deliverable, slot, rules)
-            former = {
-                input_hash(product, made_from, deliverable, slot, rules, naming) for naming in former_namings
-            }
-            if product.description and set(deliverable.generator) == {LOCAL}:
-                # Our own code reads no description: one that is new makes nothing again.
-                plain = replace(product, description="")
-                former.add(input_hash(plain, made_from, deliverable, slot, rules))
-            yield PlannedRun(
-                deliverable=deliverable,
-                slot=slot,
-                inputs=made_from,
-                input_hash=hashed,
-                former_hashes=tuple(sorted(former - {hashed})),
-            )
+            whole = _planned_run(product, made_from, deliverable, slot, rules, former_namings)
+            if not unused:
+                yield whole
+                continue
+            run = _planned_run(product, used, deliverable, slot, rules, former_namings)
+            former = {*run.former_hashes, whole.input_hash, *whole.former_hashes}
+            yield replace(run, former_hashes=tuple(sorted(former)), by_all_photos=whole)
+
+
+def _planned_run(
+    product: Product,
+    made_from: Mapping[str, Sha256],
+    deliverable: Deliverable,
+    slot: int,
+    rules: Rules,
+    former_namings: Iterable[NamingRules],
+) -> PlannedRun:
+    hashed = input_hash(product, made_from, deliverable, slot, rules)
+    former = {input_hash(product, made_from, deliverable, slot, rules, naming) for naming in former_namings}
+    if product.description and deliverable.is_local_only:
+        # Our own code reads no description: one that is new makes nothing again.
+        plain = replace(product, description="")
+        former.add(input_hash(plain, made_from, deliverable, slot, rules))
+    return PlannedRun(
+        deliverable=deliverable,
+        slot=slot,
+        inputs=made_from,
+        input_hash=hashed,
+        former_hashes=tuple(sorted(former - {hashed})),
+    )
 
 
 def makeable_deliverables(
@@ -175,7 +195,7 @@ def _budget_in_hash(budget: WebBudget) -> dict[str, object]:
 
 def _reads_prompt(deliverable: Deliverable, prompt: str) -> bool:
     """Return whether a prompt can change a deliverable; our own code reads it for lifestyle pictures only."""
-    if set(deliverable.generator) != {LOCAL}:
+    if not deliverable.is_local_only:
         return True
     return deliverable.style == "lifestyle" and bool(read_scene_words(prompt))
 

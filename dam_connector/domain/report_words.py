@@ -6,6 +6,7 @@ from math import isfinite
 
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.issue_codes import IssueCode
+from dam_connector.domain.version import SOURCE_MARK
 
 Fact = str | int | float | bool | None
 
@@ -222,8 +223,8 @@ def provenance_text(key: str) -> str:
     """Return the name of a line of a provenance, e.g. `front photo (SHA-256)` for `source_front`."""
     if key in PROVENANCE_TEXTS:
         return PROVENANCE_TEXTS[key]
-    if key.startswith("source_"):
-        return f"{key.removeprefix('source_')} photo (SHA-256)"
+    if key.startswith(SOURCE_MARK):
+        return f"{key.removeprefix(SOURCE_MARK)} photo (SHA-256)"
     return key.replace("_", " ")
 
 

@@ -138,6 +138,11 @@ class Deliverable:
         """Return whether it is one model of the colours of several products, made from their models."""
         return self.kind is RunKind.MODEL and self.made_from != PHOTO
 
+    @property
+    def is_local_only(self) -> bool:
+        """Return whether our own code alone makes it."""
+        return set(self.generator) == {LOCAL}
+
     def is_for_category(self, category: str) -> bool:
         """Return True if it is made for products of a category."""
         return not self.categories or is_among(category, self.categories)

@@ -11,6 +11,7 @@ from dam_connector.domain.version_marks import VersionMarks, version_marks
 
 ORIGINAL_MODEL = "original_model"  # in provenance: the hash of the model as its maker sent it
 CONVERTED_MODEL = "converted_model"  # in provenance: of its GLB, where it was of another format
+SOURCE_MARK = "source_"  # in provenance, followed by a view: the hash of a photo that was used
 
 # views of evidence files, followed by the view of the photo
 CUTOUT_PHOTO, CUTOUT_MASK, LIKENESS_PICTURE = "cutout-", "mask-", "likeness-"
@@ -181,7 +182,7 @@ class Version:
     def masked_sha256(self) -> Sha256 | None:
         """Return the hash of the photo to which `mask` belongs, or None."""
         view = self.mask.view.removeprefix(CUTOUT_MASK) if self.mask else ""
-        found = self.provenance.get(f"source_{view}")
+        found = self.provenance.get(SOURCE_MARK + view)
         return Sha256(str(found)) if found else None
 
     @property

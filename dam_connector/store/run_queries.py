@@ -6,7 +6,14 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import first_id
-from dam_connector.domain.run import COMPUTE_KINDS, MAKING_KINDS, OPEN_STATES, RunKind, RunState
+from dam_connector.domain.run import (
+    COMPUTE_KINDS,
+    GENERATION_KINDS,
+    MAKING_KINDS,
+    OPEN_STATES,
+    RunKind,
+    RunState,
+)
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
 from dam_connector.store.run_records import RunRecord, is_dismissed, run_from_row
@@ -82,6 +89,13 @@ class RunQueries:
         query = sa.select(t).where(planned, t.c.origin == origin).order_by(t.c.id).limit(limit)
         with self._db.read() as c:
             return [run_from_row(row) for row in c.execute(query)]
+
+    def newest_of_slots(self, sku: str) -> dict[tuple[str, int], RunRecord]:
+        """Return the newest run that makes a version, by deliverable and slot."""
+        kinds = [kind.value for kind in GENERATION_KINDS]
+        query = sa.select(t).where(t.c.sku == sku, t.c.kind.in_(kinds)).order_by(t.c.created_at, t.c.id)
+        with self._db.read() as c:
+            return {(row.deliverable, row.slot): run_from_row(row) for row in c.execute(query)}
 
     def average_cpu_seconds(self, deliverable: str) -> float | None:
         """Return the average CPU time of a deliverable's newest RECENT_RUNS runs; None if it has none."""

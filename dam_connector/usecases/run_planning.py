@@ -9,10 +9,11 @@ from dam_connector.domain.planning import PlannedRun, planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.run import MAKING_KINDS, RunState
-from dam_connector.domain.version import VersionFile
+from dam_connector.domain.used_photos import preferred_view
+from dam_connector.domain.version import SOURCE_MARK, Version, VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import NewRun, base_input_hash
+from dam_connector.store.run_records import NEWER_FACTS, NewRun, RunRecord, base_input_hash
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
 from dam_connector.usecases.shared_shapes import join_shapes, joined_from, restore_joined, shapes_of
 from dam_connector.wiring import Services
@@ -156,7 +157,32 @@ def needed_runs(
     """Yield the runs that a product needs by some rules, whether or not they were planned before."""
     models = current_models(services, product, rules)
     shapes = shapes_of(services, product, rules)
-    yield from planned_runs(product, sources, models, rules, services.rules.former_namings(), shapes)
+    planned = list(planned_runs(product, sources, models, rules, services.rules.former_namings(), shapes))
+    if not any(run.by_all_photos for run in planned):
+        yield from planned
+        return
+    newest = services.runs.newest_of_slots(product.sku)
+    versions = {version.run_id: version for version in services.assets.of_product(product.sku)}
+    for run in planned:
+        last = newest.get((run.deliverable.name, run.slot))
+        was_in_vain = last and not _could_use_photo(run, last, versions.get(last.id))
+        yield run.by_all_photos if was_in_vain and run.by_all_photos else run
+
+
+def _could_use_photo(planned: PlannedRun, last: RunRecord, version: Version | None) -> bool:
+    """Return False if the newest run of a slot was made for the same photo, and could not use it.
+
+    Then another photo was used, or none: each other photo may help.
+    """
+    if base_input_hash(last.input_hash) != planned.input_hash:
+        return True
+    if last.state == RunState.FAILED or (last.state, last.error) == (RunState.CANCELLED, NEWER_FACTS):
+        return False
+    if version is None:
+        return True
+    view = preferred_view(planned.deliverable, planned.inputs)
+    used = {key for key in version.provenance if key.startswith(SOURCE_MARK)}
+    return not used or SOURCE_MARK + view in used
 
 
 def can_be_made(record: ProductRecord, rules: Rules) -> bool:

@@ -4,10 +4,11 @@ from dataclasses import replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.product import INSPIRATION, View, capture_of_key
+from dam_connector.domain.product import INSPIRATION, capture_of_key
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
+from dam_connector.domain.used_photos import views_of
 from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
 from dam_connector.usecases.shared_shapes import approved_shape, connection_of
@@ -15,10 +16,6 @@ from dam_connector.wiring import Services
 from worker.cache import cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
 from worker.work import Work
-
-# In order of preference: our own code makes a rendition from the first usable view.
-MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
-RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View.TOP)
 
 
 def collect_sources(work: Work, services: Services) -> Work:
@@ -48,7 +45,7 @@ def collect_sources(work: Work, services: Services) -> Work:
     if _brings_model(work):
         usable[BROUGHT_MODEL] = work.sources[BROUGHT_MODEL]
     if not usable:
-        views = ", ".join(v.value for v in _views(work))
+        views = ", ".join(v.value for v in views_of(work.deliverable))
         message = f"{work.deliverable.name} needs one of: {views}."
         raise errors[0] if errors else InputError("source.missing_view", message, pointer="/images")
     if errors:
@@ -113,7 +110,7 @@ def _usable_photos(work: Work, services: Services) -> tuple[dict[str, Sha256], l
     generators = {*work.deliverable.generator, work.generator}
     needs_one = is_picture and generators <= {LOCAL, ""}  # our own code makes a rendition from one photo
     max_side_px = MAX_SIDE_PX if is_picture else MODEL_PHOTO_MAX_PX
-    for view in _views(work):
+    for view in views_of(work.deliverable):
         sha256 = work.sources.get(view.value)
         if sha256 is None:
             continue
@@ -146,10 +143,3 @@ def _with_model(work: Work, services: Services) -> Work:
         raw_model=glb.sha256,
         provenance={**work.provenance, **origin},
     )
-
-
-def _views(work: Work) -> tuple[View, ...]:
-    """Return the views that this deliverable can be made from, the preferred first."""
-    if work.deliverable.views:
-        return tuple(View(v) for v in work.deliverable.views)
-    return RENDITION_VIEWS if work.deliverable.kind is RunKind.IMAGE else MODEL_VIEWS

@@ -11,7 +11,7 @@ from dam_connector.domain.issue import issue
 from dam_connector.domain.product import INSPIRATION
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.version import VersionFile
+from dam_connector.domain.version import SOURCE_MARK, VersionFile
 from dam_connector.wiring import Services
 from worker.gltf.container import read_json, replace_json
 from worker.imaging.content_credentials import (
@@ -104,7 +104,7 @@ def _provenance(work: Work, labels: dict[str, str]) -> dict[str, str]:
         "digital_source_type": labels["source_type"],
         "facts_sha256": hashlib.sha256(facts.encode()).hexdigest(),
         "note": work.note,
-        **{f"source_{view}": sha256 for view, sha256 in work.sources.items()},  # views, and a spin's frames
+        **{SOURCE_MARK + view: sha256 for view, sha256 in work.sources.items()},  # views, and a spin's frames
     }
 
 

@@ -1,0 +1,43 @@
+"""Which of a product's photos our own code makes a deliverable from."""
+
+from collections.abc import Mapping
+
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.product import View
+from dam_connector.domain.rules import Deliverable
+from dam_connector.domain.run import RunKind
+
+# In order of preference: our own code makes a rendition from the first usable view.
+MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
+RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View.TOP)
+
+
+def views_of(deliverable: Deliverable) -> tuple[View, ...]:
+    """Return the views that a deliverable can be made from, the preferred first."""
+    if deliverable.views:
+        return tuple(View(v) for v in deliverable.views)
+    return RENDITION_VIEWS if deliverable.kind is RunKind.IMAGE else MODEL_VIEWS
+
+
+def preferred_view(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> str:
+    """Return the view of the photo that a rendition is made from, if it is usable; empty if there is none."""
+    return next((view.value for view in views_of(deliverable) if view in photos), "")
+
+
+def unused_views(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> set[str]:
+    """Return the views of photos without which our own code makes the same files.
+
+    A rendition is made from one photo, a model from all but details. Providers see all photos.
+
+    Args:
+        deliverable: The deliverable.
+        photos: The product's photos, by view.
+    """
+    if not deliverable.is_local_only or deliverable.is_joined:
+        return set()
+    first = preferred_view(deliverable, photos)
+    if not first:
+        return set()
+    if deliverable.kind is RunKind.IMAGE:
+        return set(photos) - {first}
+    return set(photos) - {view.value for view in views_of(deliverable)}
