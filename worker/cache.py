@@ -22,6 +22,7 @@ from dam_connector.domain import issue_codes
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue
+from dam_connector.domain.picture_size import MIN_SIDE_PX
 from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import InputError
 from dam_connector.net_file import NETS, NO_NET
@@ -51,7 +52,7 @@ from worker.imaging import (
     touch_up,
 )
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import MAX_SIDE_PX, MIN_SIDE_PX, Photo, decode
+from worker.imaging.decode import MAX_SIDE_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import SalientNet, find_net

@@ -11,7 +11,7 @@ from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime, unread_k
 
 MAX_PARTS = 10_000  # segments, chunks or boxes that are looked at; pictures have fewer than a hundred
 _JPEG_END, _JPEG_SCAN = b"\xff\xd9", b"\xda"
-_JPEG_BARE = [bytes([number]) for number in (0x01, *range(0xD0, 0xD8))]  # markers without a segment
+_JPEG_BARE = (0x01, *range(0xD0, 0xD8))  # markers without a segment
 _CUT_OFF = "is cut off before its end"
 
 
@@ -37,16 +37,25 @@ def picture_damage(data: bytes) -> str:
 def _is_whole_jpeg(data: bytes) -> bool:
     """Return whether the end marker follows the picture; that of a thumbnail in a segment does not count."""
     place = 2
+    for _, _, end in jpeg_segments(data):
+        place = end
+    return data.find(_JPEG_END, place) >= 0
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker, the start of the content and the end of each segment of a JPEG before its pixels."""
+    place = 2
     for _ in range(MAX_PARTS):
         marker = data[place + 1 : place + 2]
         if data[place : place + 1] != b"\xff" or marker in (b"", _JPEG_SCAN):
-            break  # also at bytes between segments, which decoders skip
+            return  # also at bytes between segments, which decoders skip
         if marker == b"\xff":  # filled up
             place += 1
-        else:
-            place += 2
-            place += int.from_bytes(data[place : place + 2], "big") if marker not in _JPEG_BARE else 0
-    return data.find(_JPEG_END, place) >= 0
+            continue
+        start = place + 2
+        is_bare = marker[0] in _JPEG_BARE
+        place = start if is_bare else start + int.from_bytes(data[start : start + 2], "big")
+        yield marker[0], start, place
 
 
 def _is_whole_png(data: bytes) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.picture_damage import picture_damage
+from dam_connector.domain.picture_size import MIN_SIDE_PX, picture_size
 from dam_connector.domain.product import (
     SIGNATURE_BYTES,
     Product,
@@ -70,7 +71,7 @@ def _shown_images(product: Product) -> tuple[SourceImage, ...]:
 
 
 def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:
-    """Raise InputError when a file is no picture that can be read, or is too large.
+    """Raise InputError when a file is no picture that can be read, is too large or has too few pixels.
 
     Args:
         data: the file.
@@ -92,6 +93,15 @@ def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:
             "source.damaged" if is_picture else "source.not_an_image",
             f"The file {damage}.",
             pointer=pointer,
+        )
+    size = picture_size(data)
+    if size and min(size) < MIN_SIDE_PX:
+        raise InputError(
+            "source.too_small",
+            f"The picture has {size[0]} x {size[1]} pixels.",
+            pointer=pointer,
+            measured=f"{min(size)} px",
+            limit=f"{MIN_SIDE_PX} px",
         )
 
 

@@ -33,7 +33,7 @@ def stored(services: Services) -> ProductRecord:
 
 
 def photo(number: int) -> bytes:
-    return picture(ground=150 + number, size=(60, 60))
+    return picture(ground=150 + number, size=(200, 200))
 
 
 def take(services: Services, kind: Capture, count: int, by: str = "ann") -> None:
@@ -171,6 +171,7 @@ def test_a_photo_is_taken_once_and_never_lost_to_another_device(services: Servic
         (b"", "source.damaged"),
         (photo(1)[:-90], "source.damaged"),
         (HEIC, "source.not_an_image"),
+        (picture(size=(150, 150)), "source.too_small"),
         (b"GIF89a" + bytes(200), "source.not_an_image"),
         (b"II*\x00" + bytes(200), "source.damaged"),
         (b"\xff\xd8\xff" + bytes(MAX_CAPTURED_BYTES), "source.too_large"),

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from dam_connector.domain.picture_names import unread_text
+from dam_connector.domain.picture_size import MIN_SIDE_PX
 from dam_connector.domain.product import SIGNATURE_BYTES, unread_kind
 from dam_connector.errors import InputError
 from worker.imaging.metadata import INHERITED, image_metadata
 
-MIN_SIDE_PX = 200
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "AVIF")
 MODEL_PHOTO_MAX_PX = (
     2048  # longer side of a photo that a model is made from; more would not show in a texture
