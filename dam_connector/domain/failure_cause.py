@@ -17,6 +17,19 @@ class FailureCause:
         """Return whether the run would fail again: its input has to change, which makes a new run."""
         return self.code is not None
 
+    @property
+    def group(self) -> str:
+        """Return the same text for causes that people handle together.
+
+        Inputs that cannot be used are grouped by their code: each text has the product's own figures.
+        """
+        return self.code or self.text
+
+    @property
+    def meaning(self) -> str:
+        """Return the cause without the figures of one product."""
+        return CODES[self.code].meaning if self.code else self.text
+
     def remedy_for(self, *, is_admin: bool) -> str:
         """Return the remedy for a person; empty if only a retry can help."""
         if self.code is None:

@@ -1,8 +1,9 @@
 """Retries: a product's failed and missing runs, a run, or a delivery are begun again by people."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.issue_codes import IssueCode
@@ -82,17 +83,39 @@ def retry_run(services: Services, run: RunRecord) -> bool:
     return is_queued
 
 
-def failure_causes(services: Services) -> list[tuple[str, int]]:
-    """Return the causes of the newest failed runs and how many runs each has, the most frequent first."""
-    failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
-    return Counter(run.error for run in failed).most_common()
+class FailureGroup(NamedTuple):
+    """Failed runs that people handle together."""
+
+    cause: str  # the error of the newest one
+    number: int  # of runs
+    text: str  # for people: their cause; without figures, where these differ
+
+
+def failure_causes(services: Services) -> list[FailureGroup]:
+    """Return the groups of the newest failed runs, the largest first."""
+    return _grouped(run.error for run in services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED))
+
+
+def _grouped(errors: Iterable[str]) -> list[FailureGroup]:
+    groups: dict[str, list[str]] = {}
+    for error in errors:
+        groups.setdefault(failure_cause(error).group, []).append(error)
+    found = [failure_group(errors) for errors in groups.values()]
+    return sorted(found, key=lambda group: -group.number)
+
+
+def failure_group(errors: list[str]) -> FailureGroup:
+    """Return the group of runs with these errors, the newest first."""
+    cause = failure_cause(errors[0])
+    text = cause.text if len(set(errors)) == 1 else cause.meaning
+    return FailureGroup(errors[0], len(errors), text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFailures:
     """The newest failed runs, each counted at one place: at its product's error, or at its own cause."""
 
-    by_cause: list[tuple[str, int]]  # causes of runs and their counts, the most frequent first
+    by_cause: list[FailureGroup]  # the largest first
     of_products: Mapping[IssueCode, int]  # runs that failed by an error for which their product is flagged
 
 
@@ -100,21 +123,27 @@ def open_failures(services: Services) -> OpenFailures:
     """Return the newest failed runs, apart from those that a flagged product explains."""
     failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
     errors = services.products.error_codes({run.sku for run in failed})
-    by_cause: Counter[str] = Counter()
+    of_runs: list[str] = []
     of_products: Counter[IssueCode] = Counter()
     for run in failed:
-        code = failure_cause(run.error).code
-        if code is not None and code in errors.get(run.sku, ()):
-            of_products[code] += 1
+        cause = failure_cause(run.error)
+        if cause.code is not None and cause.code in errors.get(run.sku, ()):
+            of_products[cause.code] += 1
         else:
-            by_cause[run.error] += 1
-    return OpenFailures(by_cause=by_cause.most_common(), of_products=of_products)
+            of_runs.append(run.error)
+    return OpenFailures(by_cause=_grouped(of_runs), of_products=of_products)
 
 
 def retry_cause(services: Services, cause: str) -> int:
     """Queue the newest failed runs with one cause again; return how many."""
+    return sum(retry_run(services, run) for run in _failed_by(services, cause))
+
+
+def _failed_by(services: Services, cause: str) -> list[RunRecord]:
+    """Return the newest failed runs whose error is of the same group as this one."""
+    group = failure_cause(cause).group
     failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
-    return sum(retry_run(services, run) for run in failed if run.error == cause)
+    return [run for run in failed if failure_cause(run.error).group == group]
 
 
 def dismiss_run(services: Services, run: RunRecord, *, by: str) -> bool:
@@ -133,8 +162,7 @@ def dismiss_run(services: Services, run: RunRecord, *, by: str) -> bool:
 
 def dismiss_cause(services: Services, cause: str, *, by: str) -> int:
     """Dismiss the newest failed runs with one cause; return how many."""
-    failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
-    return sum(dismiss_run(services, run, by=by) for run in failed if run.error == cause)
+    return sum(dismiss_run(services, run, by=by) for run in _failed_by(services, cause))
 
 
 def dismiss_delivery(services: Services, delivery: DeliveryRecord, *, by: str) -> bool:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
@@ -49,16 +50,19 @@ def runs() -> ResponseReturnValue:
     )
 
 
-def _failed_groups(page: list[RunRecord]) -> list[tuple[str, int, list[RunRecord]]]:
-    """Return each cause of failed runs with its count and with those of its runs that are on the page.
+def _failed_groups(page: list[RunRecord]) -> list[tuple[retries.FailureGroup, list[RunRecord]]]:
+    """Return the groups of failed runs, each with those of its runs that are on the page.
 
     Runs that are older than those counted come last, with the count of the page.
     """
-    counts = dict(retries.failure_causes(services()))
-    own: dict[str, list[RunRecord]] = {cause: [] for cause in counts}
+    causes = {failure_cause(group.cause).group: group for group in retries.failure_causes(services())}
+    own: dict[str, list[RunRecord]] = {key: [] for key in causes}
     for run in page:
-        own.setdefault(run.error, []).append(run)
-    return [(cause, counts.get(cause, len(runs)), runs) for cause, runs in own.items()]
+        own.setdefault(failure_cause(run.error).group, []).append(run)
+    return [
+        (causes.get(key) or retries.failure_group([run.error for run in runs]), runs)
+        for key, runs in own.items()
+    ]
 
 
 @bp.post("/runs/retry")

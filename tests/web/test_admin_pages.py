@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.domain.issue import issue
+from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
 from dam_connector.store.tables import runs
@@ -58,6 +59,29 @@ def test_failed_runs_are_grouped_by_cause_and_retried_together(
     assert {run.error for run in services.runs.page(state="failed")} == {"<b>no credit</b>"}
     again = client.post("/runs/retry", data={"cause": "no photo"}, follow_redirects=True)
     assert "No failed run has this cause" in again.text
+
+
+def test_inputs_that_cannot_be_used_are_one_cause_whatever_their_figures(
+    browser_like: Visitor, services: Services, photos: PhotoServer
+) -> None:
+    photos.files["front.jpg"] = picture()
+    images = {"front": photos.url("front.jpg")}
+    for number in range(3):
+        intake.add_product(services, product(f"P{number}", images=images), by="t")
+        for run in services.runs.page(sku=f"P{number}"):
+            leased = services.runs.lease(run.id, "test", 60)
+            assert leased
+            error = (
+                f"model.forecast: The forecast of our own model is 0.{number}1, and the rules ask for 0.5."
+            )
+            services.runs.finish(leased, RunState.FAILED, error=error)
+    count = len(services.runs.page(state="failed"))
+    for address in ("/needs", "/runs?state=failed"):
+        page = browser_like("admin").get(address).text
+        assert page.count(CODES["model.forecast"].meaning) == 1 and page.count(f"Dismiss {count}") == 1
+    assert all(f"is 0.{number}1" in page for number in range(3))
+    answer = browser_like("merchandiser").post("/runs/dismiss", data={"cause": error}, follow_redirects=True)
+    assert answer.status_code == 200 and not services.runs.page(state="failed")
 
 
 def test_viewers_cannot_retry(failed: list[str], browser_like: Visitor) -> None:

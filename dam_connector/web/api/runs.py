@@ -35,7 +35,7 @@ def runs(args: dict[str, Any]) -> dict[str, Any]:
 @bp.response(200, s.CausesOut(many=True))
 def failure_causes() -> list[dict[str, Any]]:
     """List the causes of the newest failed runs, the most frequent first."""
-    return [{"cause": cause, "runs": count} for cause, count in retries.failure_causes(services())]
+    return [{"cause": group.cause, "runs": group.number} for group in retries.failure_causes(services())]
 
 
 @bp.post("/runs/retry")
