@@ -34,6 +34,7 @@ from worker.imaging.guided_filter import guide_mask
 from worker.imaging.lost_parts import restore_lost_parts
 from worker.imaging.lost_print import lost_letters
 from worker.imaging.mask_repair import open_agreed, repair_mask, settle_opacity
+from worker.imaging.open_mesh import open_mesh
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -138,10 +139,15 @@ def doubt_lost_print(photo: Photo, found: Cutout) -> Cutout:
 
 
 def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
-    """Return a cut-out with the parts that the net lost.
+    """Return a cut-out with the parts that the net lost, and with its mesh open.
 
     One that is doubted gets openings before and, on a background of one colour, exact colours.
     """
+    finished = _with_lost_parts(photo, found, evidence)
+    return open_mesh(photo.rgb, finished) if evidence.is_filled else finished
+
+
+def _with_lost_parts(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
     if evidence.source in (Source.CLASSICAL, Source.FINE):  # openings took more than they gave
         return found if evidence.source is Source.FINE else restore_lost_parts(photo.rgb, found)
     if found.confidence < SURE:
