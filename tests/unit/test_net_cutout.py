@@ -105,18 +105,61 @@ def test_a_clear_thing_that_was_left_out_is_doubted(net: SalientNet) -> None:
     assert disputed.probability < ImagingRules().min_probability and "left out" in disputed.doubts[0]
 
 
-def test_the_look_of_a_large_net_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither a closer look nor the classical mask, both of which took from it on real photos."""
+def large_net(monkeypatch: pytest.MonkeyPatch, seen: U8) -> SalientNet:
+    """A net of 1024 px that sees this mask, whatever it looks at. Only one look is allowed."""
     looks = []
 
     def look(self: SalientNet, rgb: U8) -> NDArray[np.float32]:
         looks.append(rgb.shape)
-        return cv2.resize(np.roll(DISC, 40, 1).astype(np.float32), (1024, 1024))
+        assert len(looks) == 1
+        return np.asarray(cv2.resize(seen.astype(np.float32), (1024, 1024)), np.float32)
 
     monkeypatch.setattr(SalientNet, "look", look)
-    found, evidence = cut_out_with_evidence(ball(), SalientNet(Path("isnet.onnx")))
-    assert len(looks) == 1 and evidence.source is Source.FINE
-    assert overlap(found.alpha > 127, np.roll(DISC, 40, 1) > 0) > 0.95
+    return SalientNet(Path("isnet.onnx"))
+
+
+def test_the_look_of_a_large_net_is_taken_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither a closer look nor the classical mask takes from it: both did on real photos."""
+    seen = DISC | np.roll(DISC, 40, 1)
+    found, evidence = cut_out_with_evidence(ball(), large_net(monkeypatch, seen))
+    assert evidence.source is Source.FINE
+    assert overlap(found.alpha > 127, seen > 0) > 0.97
+
+
+def test_a_large_nets_own_detail_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Faint slats of 2 px, 1 px apart, are one area at the working size, and the photo's edges lead nowhere."""
+    slats = np.zeros((1024, 1024), np.uint8)
+    slats[300:700, 300:700:3] = slats[300:700, 301:700:3] = slats[290:310, 300:700] = 1
+    rgb = np.asarray(225 - 6 * np.repeat(slats[..., None], 3, 2), np.uint8)
+    photo = Photo(rgb=rgb, alpha=None, format="PNG")
+    found, _ = cut_out_with_evidence(photo, large_net(monkeypatch, slats))
+    assert overlap(found.alpha > 127, slats > 0) > 0.9
+
+
+def test_holes_that_a_large_net_leaves_in_the_product_are_filled(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = DISC | np.roll(DISC, 40, 1)  # more than the classical mask has, which is not taken then
+    seen = whole.copy()
+    cv2.circle(seen, (300, 250), 40, 0, -1)
+    found, evidence = cut_out_with_evidence(ball(), large_net(monkeypatch, seen))
+    assert evidence.source is Source.FINE
+    assert overlap(found.alpha > 127, whole > 0) > 0.97
+
+
+@pytest.mark.parametrize("is_plain", [True, False])
+def test_parts_that_a_large_net_lost_come_back_on_a_plain_ground(
+    monkeypatch: pytest.MonkeyPatch, is_plain: bool
+) -> None:
+    """More than a quarter: the classical mask is not taken whole, but what is joined and sharp is product."""
+    photo, seen = ball(), DISC.copy()
+    seen[:, :240] = 0
+    rgb = np.ascontiguousarray(photo.rgb[..., ::-1])  # blue: red is taken for skin
+    if not is_plain:  # a room: a dark skirting along the wall
+        rgb[500:560] = (90, 80, 70)
+    net = large_net(monkeypatch, seen)
+    found, evidence = cut_out_with_evidence(replace(photo, rgb=rgb), net)
+    assert evidence.source is Source.FINE
+    assert (overlap(found.alpha > 127, DISC > 0) > 0.97) == is_plain
+    assert evidence.is_disputed != is_plain
 
 
 @pytest.mark.parametrize(("length", "source"), [(130, Source.CLASSICAL), (290, Source.FINE)])

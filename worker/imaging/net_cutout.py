@@ -34,6 +34,7 @@ from worker.imaging.guided_filter import guide_mask
 from worker.imaging.lost_parts import restore_lost_parts
 from worker.imaging.lost_print import lost_letters
 from worker.imaging.mask_repair import open_agreed, repair_mask, settle_opacity
+from worker.imaging.open_mesh import open_mesh
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -73,6 +74,37 @@ class _Looks:
 
     first: F32
     second: F32  # the same as the first where there was no second look
+    seen: F32  # the first at the net's own size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Views:
+    """A photo and what both ways of cutting out say of it."""
+
+    photo: Photo
+    small: U8  # at working size, (h, w, 3)
+    classical: Cutout | None
+    own: F32  # its mask at working size, 0 to 1
+    looks: _Looks
+
+    @property
+    def confidence(self) -> float:
+        """Of the classical mask."""
+        return self.classical.confidence if self.classical else 0.0
+
+    @property
+    def busy_share(self) -> float:
+        """Of the photo's border that is unlike a plain background."""
+        return self.classical.busy_share if self.classical else 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Made:
+    """A cut-out with its evidence and the mask at working size that it was made by."""
+
+    found: Cutout
+    evidence: CutoutEvidence
+    mask: F32
 
 
 def cut_out_product(photo: Photo, net: SalientNet | None, pointer: str = "") -> Cutout:
@@ -107,10 +139,15 @@ def doubt_lost_print(photo: Photo, found: Cutout) -> Cutout:
 
 
 def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
-    """Return a cut-out with the parts that the net lost.
+    """Return a cut-out with the parts that the net lost, and with its mesh open.
 
     One that is doubted gets openings before and, on a background of one colour, exact colours.
     """
+    finished = _with_lost_parts(photo, found, evidence)
+    return open_mesh(photo.rgb, finished) if evidence.is_filled else finished
+
+
+def _with_lost_parts(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
     if evidence.source in (Source.CLASSICAL, Source.FINE):  # openings took more than they gave
         return found if evidence.source is Source.FINE else restore_lost_parts(photo.rgb, found)
     if found.confidence < SURE:
@@ -140,26 +177,64 @@ def cut_out_with_evidence(photo: Photo, net: SalientNet, pointer: str = "") -> t
     source, mask = _choose(looks, own, confidence, busy)
     if is_fine and source is not Source.RECTANGLE:
         source, mask = Source.FINE, looks.first
+    views = _Views(photo=photo, small=small, classical=classical, own=own, looks=looks)
     if source in (Source.FIRST_LOOK, Source.SECOND_LOOK):
-        looked = {"first": looks.first, "second": looks.second}
-        mask = repair_mask(small, mask, own=own, confidence=confidence, busy_share=busy, **looked)
-
-    def made(source: Source, mask: F32) -> tuple[Cutout, CutoutEvidence]:
-        found = classical
-        if source is not Source.CLASSICAL or found is None:
-            alpha = _full_size(photo.rgb, mask, source)
-            rgb = remove_background_colour(photo.rgb, alpha, background_behind(small, mask, photo.size))
-            found = checked_cutout(rgb, alpha, 0.0, busy, pointer)
-        return found, gather_evidence(small, mask, source, alpha=found.alpha, second=looks.second, own=own)
-
-    found, evidence = made(source, mask)
-    if evidence.probability < MAX_FOR_CLASSICAL:
+        mask = _repaired(views, mask, confidence)
+    made = _make(views, source, mask, pointer)
+    if made.evidence.probability < MAX_FOR_CLASSICAL:
         better = _reconsidered(small, source, mask, own=own, confidence=confidence, busy_share=busy)
         if better[1] is not mask:
-            source, mask = better
-            found, evidence = made(source, mask)
-    is_disputed = _is_disputed(mask > 0.5, own > 0.5, confidence, busy)
-    return found, replace(evidence, is_disputed=is_disputed)
+            made = _make(views, *better, pointer)
+    if made.evidence.source is Source.FINE:  # last: what it lacks is a reason to take the classical mask
+        made = _completed(views, made, pointer)
+    is_disputed = _is_disputed(made.mask > 0.5, own > 0.5, confidence, busy)
+    return made.found, replace(made.evidence, is_disputed=is_disputed)
+
+
+def _repaired(views: _Views, mask: F32, confidence: float) -> F32:
+    looked = {"own": views.own, "first": views.looks.first, "second": views.looks.second}
+    return repair_mask(views.small, mask, confidence=confidence, busy_share=views.busy_share, **looked)
+
+
+def _make(views: _Views, source: Source, mask: F32, pointer: str) -> _Made:
+    """Return the cut-out by a mask at working size.
+
+    Raises:
+        InputError: `cutout.empty`.
+    """
+    photo, found = views.photo, views.classical
+    if source is not Source.CLASSICAL or found is None:
+        coarse = _resized(mask, photo.size)
+        if source is Source.FINE:
+            coarse = _with_fine_detail(coarse, views.looks, mask)
+        alpha = _full_size(photo.rgb, coarse, source)
+        rgb = remove_background_colour(photo.rgb, alpha, background_behind(views.small, mask, photo.size))
+        found = checked_cutout(rgb, alpha, 0.0, views.busy_share, pointer)
+    looked = {"second": views.looks.second, "own": views.own}
+    evidence = gather_evidence(views.small, mask, source, alpha=found.alpha, **looked)
+    return _Made(found=found, evidence=evidence, mask=mask)
+
+
+def _completed(views: _Views, made: _Made, pointer: str) -> _Made:
+    """Return a large net's cut-out with its holes filled, and with the parts that it lost.
+
+    Lost parts are sought where the classical mask is clear, on a plain background: a room has edges too.
+
+    Raises:
+        InputError: `cutout.empty`.
+    """
+    whole = _repaired(views, made.mask, 0.0)  # no openings: a large net sees them itself
+    if (whole != made.mask).any():
+        made = _make(views, Source.FINE, whole, pointer)
+    if not _is_clear(views.confidence, views.busy_share):
+        return made
+    restored = restore_lost_parts(views.photo.rgb, made.found)
+    if restored is made.found:
+        return made
+    mask = np.maximum(made.mask, _reduced(restored.alpha, (views.small.shape[1], views.small.shape[0])))
+    looked = {"second": views.looks.second, "own": views.own}
+    evidence = gather_evidence(views.small, mask, Source.FINE, alpha=restored.alpha, **looked)
+    return _Made(found=restored, evidence=evidence, mask=mask)
 
 
 def _reduced(alpha: U8, size: tuple[int, int]) -> F32:
@@ -176,14 +251,14 @@ def _look(rgb: U8, net: SalientNet, size: tuple[int, int], is_settled: Callable[
     first = _resized(seen, size)
     box = _product_box(seen, rgb.shape[1], rgb.shape[0])
     if box is None or is_settled(first):
-        return _Looks(first=first, second=first)
+        return _Looks(first=first, second=first, seen=seen)
     left, top, right, bottom = box
     part = net.look(np.ascontiguousarray(rgb[top:bottom, left:right]))
     x, y = size[0] / rgb.shape[1], size[1] / rgb.shape[0]
     x0, x1, y0, y1 = (round(v) for v in (left * x, right * x, top * y, bottom * y))
     second = np.zeros_like(first)
     second[y0:y1, x0:x1] = _resized(part, (x1 - x0, y1 - y0))
-    return _Looks(first=first, second=second)
+    return _Looks(first=first, second=second, seen=seen)
 
 
 def _product_box(seen: F32, width: int, height: int) -> Box | None:
@@ -229,8 +304,12 @@ def _agrees(first: F32, own: F32, confidence: float) -> bool:
 def _is_disputed(product: Mask, mine: Mask, confidence: float, busy_share: float) -> bool:
     """Return whether the classical mask is clear, on a plain background, and has much that is left out."""
     extra = (mine & ~product).sum() / max(1, product.sum())
-    is_clear = confidence >= MIN_CLASSICAL_CONFIDENCE and busy_share < MAX_PRINT_BUSY_SHARE
-    return bool(is_clear and extra > MAX_DISPUTED_SHARE)
+    return bool(_is_clear(confidence, busy_share) and extra > MAX_DISPUTED_SHARE)
+
+
+def _is_clear(confidence: float, busy_share: float) -> bool:
+    """Return whether the classical mask is clear, on a plain background."""
+    return confidence >= MIN_CLASSICAL_CONFIDENCE and busy_share < MAX_PRINT_BUSY_SHARE
 
 
 def _reconsidered(
@@ -242,7 +321,7 @@ def _reconsidered(
     seen, mine = mask > 0.5, own > 0.5
     area = max(1, int(seen.sum()))
     holds = (seen & ~mine).sum() <= MAX_MISSING_SHARE * area
-    is_clear = confidence >= MIN_CLASSICAL_CONFIDENCE and busy_share < MAX_PRINT_BUSY_SHARE
+    is_clear = _is_clear(confidence, busy_share)
     if source is Source.FINE and is_clear and holds and (mine & ~seen).sum() <= MAX_LOST_BY_FINE * area:
         return Source.CLASSICAL, own
     return source, mask
@@ -263,10 +342,30 @@ def _rectangle(mine: Mask) -> Mask | None:
     return filled > 0 if frame.mean() < MAX_FRAME_SHARE else None  # the whole picture is no product
 
 
-def _full_size(rgb: U8, mask: F32, source: Source) -> U8:
-    """Return the alpha matte at the photo's size."""
+def _with_fine_detail(coarse: F32, looks: _Looks, mask: F32) -> F32:
+    """Return a large net's mask at the photo's size: in its own detail, where it was not repaired.
+
+    Args:
+        coarse: The mask, enlarged from the working size.
+        looks: The net's maps.
+        mask: The mask at working size.
+    """
+    size = (coarse.shape[1], coarse.shape[0])
+    fine, repaired = _resized(looks.seen, size), (np.abs(mask - looks.first) > 0).astype(np.uint8)
+    if not repaired.any():
+        return fine
+    return np.where(cv2.resize(repaired, size, interpolation=cv2.INTER_NEAREST) > 0, coarse, fine)
+
+
+def _full_size(rgb: U8, coarse: F32, source: Source) -> U8:
+    """Return the alpha matte at the photo's size.
+
+    Args:
+        rgb: The photo, (h, w, 3).
+        coarse: The mask at that size, (h, w), 0 to 1.
+        source: Where the mask comes from: it sets how far edges may move.
+    """
     height, width = rgb.shape[:2]
-    coarse = _resized(mask, (width, height))
     if source is Source.RECTANGLE:
         return np.asarray(coarse * 255 + 0.5, np.uint8)
     shares = {Source.FIRST_LOOK: FIRST_RADIUS, Source.SECOND_LOOK: SECOND_RADIUS, Source.FINE: FINE_RADIUS}
