@@ -35,7 +35,7 @@ def test_a_frame_whose_camera_is_in_the_hull_takes_no_part() -> None:
     cameras = RIG.cameras()
     outlines = disc_outlines(cameras)
     grid = grid_of_box(*BOX, 20_000, 2)
-    hull, tight = carve(grid, cameras, outlines)
+    tight, hull = carve(grid, cameras, outlines, (0, 1))
     inside = replace(cameras[3], eye=np.array([0.0, -0.3, 0.0]))
     found = level_rims(hull, tight, grid, [*cameras[:3], inside, *cameras[4:]], outlines)
     assert (found > 0).any() and np.isfinite(found).all()
@@ -45,7 +45,8 @@ def test_a_thin_top_is_as_thick_as_it_is() -> None:
     cameras = RIG.cameras()
     outlines = disc_outlines(cameras)
     grid = grid_of_box(*BOX, 500_000, 2)
-    field = level_rims(*carve(grid, cameras, outlines), grid, cameras, outlines)
+    tight, hull = carve(grid, cameras, outlines, (0, 1))
+    field = level_rims(hull, tight, grid, cameras, outlines)
     heights = grid.low[1] + grid.step * np.arange(grid.shape[1])
     thickness = []
     for right, along in ((0.1, 0.05), (-0.12, 0.1), (0.05, 0.12), (-0.15, -0.03)):

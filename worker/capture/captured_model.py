@@ -8,11 +8,21 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions
-from worker.capture.carving import Box, Cameras, CellGrid, carve, grid_of_box, outline_box
+from worker.capture.carving import (
+    Box,
+    Cameras,
+    CellGrid,
+    carve,
+    doubted_outlines,
+    grid_of_box,
+    outline_box,
+    tolerated_outlines,
+)
 from worker.capture.coverage import frame_coverage
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.known_box import limit_to_box
+from worker.capture.missed_parts import with_missed_parts
 from worker.capture.outline_stack import OutlineStack
 from worker.capture.placing import PlacedCamera, Placement, place
 from worker.capture.rims import level_rims
@@ -33,6 +43,7 @@ Faces = NDArray[np.uint32]
 CARVING_PX = 512  # longer side of the outlines
 CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
+LONE_CELLS = 0.75  # that one outline alone may cut off at most
 GOOD_COVERAGE = 0.97
 # How far outlines and a hull without them agree, and the confidence in that.
 HELD_OUT, CONFIDENCES = (0.87, 0.97), (0.1, 0.95)
@@ -74,13 +85,27 @@ def captured_surface(
     """
     low, high = outline_box(outlines, cameras, bounds)
     grid = grid_of_box(low, high, CELLS, MARGIN_CELLS)
-    hull, tight = carve(grid, cameras, outlines)
+    hull, tight = product_hull(grid, cameras, outlines)
     if is_on_ground:
         hull = above_ground(hull, grid)
     coverage = float(np.mean(frame_coverage(hull, grid, cameras, outlines)))
     field = limit_to_box(level_rims(hull, tight, grid, cameras, outlines), dimensions)
     points, faces = closed_surface(field, grid.step, max_triangles)
     return points + grid.low, faces, coverage
+
+
+def product_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> tuple[F32, F32]:
+    """Return the signed distances to the hull and to the tight one, in cells, of the grid's shape.
+
+    The tight one has what all outlines have. Flat sides, which one or two frames see edge-on, bulge in a hull
+    that tolerates a wrong outline; so the hull may exceed the tight one by little, but for parts that many
+    outlines show and nothing else explains.
+    """
+    tight, tolerant, possible = carve(
+        grid, cameras, outlines, (0, tolerated_outlines(outlines), doubted_outlines(outlines))
+    )
+    hull = np.minimum(tolerant, tight + np.float32(LONE_CELLS))
+    return with_missed_parts(hull, possible, grid, cameras, outlines), tight
 
 
 def above_ground(field: F32, grid: CellGrid) -> F32:

@@ -21,6 +21,7 @@ Box = tuple[NDArray[np.float64], NDArray[np.float64]]  # its lower and its upper
 COARSE_FACTOR = 4  # fine cells to a coarse one, along each side
 BOX_CELLS = 60_000  # of the grid that finds the product's box
 MIN_VOTED_FRAMES = 16  # from so many on, two frames must agree that a cell is outside
+MAX_DOUBTED = 0.25  # of the outlines, which may lack a part that many others show
 CHUNK_CELLS = 1 << 18  # computed at once, so that memory stays bounded
 
 
@@ -53,25 +54,31 @@ def spin_bounds(reach: float) -> Box:
 
 
 def outline_box(outlines: OutlineStack, cameras: Cameras, bounds: Box) -> Box:
-    """Return the corners of a box around the hull, within a larger box.
+    """Return the corners of a box around what outlines can show, within a larger box.
 
     Raises:
         InputError: cutout.empty, the outlines have nothing in common.
     """
     grid = grid_of_box(*bounds, BOX_CELLS, 0)
-    field = hull_distances(grid, np.arange(np.prod(grid.shape)), cameras, outlines).reshape(grid.shape)
-    found = np.argwhere(field > -1)  # a thin part may lie between cells
+    cells = np.arange(np.prod(grid.shape))
+    possible = _distances(grid, cells, cameras, outlines, (doubted_outlines(outlines),))[0]
+    found = np.argwhere(possible.reshape(grid.shape) > -1)  # a thin part may lie between cells
     if not len(found):
         raise InputError("cutout.empty", "The outlines of the frames have nothing in common.")
     return grid.low + (found.min(0) - 0.5) * grid.step, grid.low + (found.max(0) + 0.5) * grid.step
 
 
-def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> tuple[F32, F32]:
-    """Return the signed distance to the hull in cells, positive inside, of the grid's shape, in two ways.
+def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack, tolerated: Sequence[int]) -> list[F32]:
+    """Return the signed distance to the hull in cells, positive inside, of the grid's shape, in some ways.
 
-    The first one tolerates that one outline lacks a part. The second one does not, so that it bulges less
-    where few frames see a side edge-on. Cells farther than a few cells from the surface get the distance of
-    a coarse cell.
+    Cells farther than a few cells from the surface get the distance of a coarse cell.
+
+    Args:
+        grid: The cells.
+        cameras: The cameras.
+        outlines: The outlines.
+        tolerated: How many outlines may lack a part, for each hull. The fewer, the less it bulges where few
+            frames see a side edge-on.
     """
     counts = tuple(-(-n // COARSE_FACTOR) for n in grid.shape)
     coarse_grid = CellGrid(
@@ -79,15 +86,26 @@ def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack) -> tuple[F32
         step=grid.step * COARSE_FACTOR,
         shape=(counts[0], counts[1], counts[2]),
     )
-    coarse = _distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines)
+    coarse = _distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines, tolerated)
     is_near = np.asarray((np.abs(coarse) < 1.5).any(0)).reshape(counts)
     close = np.flatnonzero(_repeat(_with_neighbours(is_near), grid.shape))
-    fine = _distances(grid, close, cameras, outlines)
-    tight, tolerant = (
+    fine = _distances(grid, close, cameras, outlines, tolerated)
+    levels = [
         np.asarray(_repeat(level.reshape(counts) * COARSE_FACTOR, grid.shape), np.float32) for level in coarse
-    )
-    tight.ravel()[close], tolerant.ravel()[close] = fine
-    return tolerant, tight
+    ]
+    for level, near in zip(levels, fine, strict=True):
+        level.ravel()[close] = near
+    return levels
+
+
+def tolerated_outlines(outlines: OutlineStack) -> int:
+    """Return how many outlines may lack a part: one where there are enough."""
+    return int(len(outlines.numbers) >= MIN_VOTED_FRAMES)
+
+
+def doubted_outlines(outlines: OutlineStack) -> int:
+    """Return how many outlines may lack a part that many others show."""
+    return round(MAX_DOUBTED * len(outlines.numbers)) if tolerated_outlines(outlines) else 0
 
 
 def _repeat(values: NDArray, shape: tuple[int, int, int]) -> NDArray:  # type: ignore[type-arg]
@@ -112,19 +130,22 @@ def hull_distances(
     grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack
 ) -> F32:
     """Return the signed distances to the hull, in cells, at some cells of a grid."""
-    return np.asarray(_distances(grid, indices, cameras, outlines)[1], np.float32)
+    return _distances(grid, indices, cameras, outlines, (tolerated_outlines(outlines),))[0]
 
 
-def _distances(grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack) -> F32:
-    """Return the least of the signed distances to the outlines, in cells, and what counts, (2, n).
-
-    What counts is the second least where there are enough outlines.
-    """
-    least = np.empty((2, len(indices)), np.float32)
+def _distances(
+    grid: CellGrid,
+    indices: NDArray[np.integer],
+    cameras: Cameras,
+    outlines: OutlineStack,
+    tolerated: Sequence[int],
+) -> F32:
+    """Return in cells the least of the signed distances to the outlines after the tolerated ones, (k, n)."""
+    least = np.empty((len(tolerated), len(indices)), np.float32)
     for first in range(0, len(indices), CHUNK_CELLS):
         chunk = slice(first, first + CHUNK_CELLS)
         points = grid.centres(indices[chunk])
-        found, second = (np.full(len(points), np.inf, np.float32) for _ in range(2))
+        found = np.full((max(tolerated) + 1, len(points)), np.inf, np.float32)
         for number in outlines.numbers:
             camera = cameras[number]
             seen = camera.to_camera(points)
@@ -133,7 +154,7 @@ def _distances(grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, o
                 seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32
             )
             distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
-            second = np.minimum(second, np.maximum(found, distance))
-            np.minimum(found, distance, out=found)
-        least[:, chunk] = found, second if len(outlines.numbers) >= MIN_VOTED_FRAMES else found
+            for row in found:
+                distance, row[:] = np.maximum(row, distance), np.minimum(row, distance)
+        least[:, chunk] = found[list(tolerated)]
     return least

@@ -28,6 +28,8 @@ class FrameCamera:
 
     def to_camera(self, points: F32) -> F32:
         """Return points (n, 3) in the camera's axes: right, down and forwards, (n, 3)."""
+        if not len(points):  # the library makes nothing of no points
+            return np.zeros((0, 3), np.float32)
         pose = np.column_stack([self.rotation, -self.rotation @ self.eye])
         seen = cv2.transform(np.ascontiguousarray(points, np.float32)[None], pose)  # faster than a product of
         return np.asarray(seen[0], np.float32)  # matrices so narrow

@@ -26,6 +26,10 @@ MIN_SIGHTINGS = 5  # photos that show a place of the ground
 ROUNDS = 2  # of matching exposures
 LIKE_LEVELS = 12.0  # of a channel in the mean: less difference is the same colour
 TEXTURE_SHARE = 0.6  # of the ground's own variation, that a blurred or shifted photo may differ besides
+# Beyond the darkest and the brightest ground nearby: more is product. Photos differ by their spread besides.
+UNLIKE_LEVELS, SPREAD_FACTOR = 10.0, 3.0
+SHIFT_PX = 5  # side of the area that counts as nearby: cameras are not exact
+MAX_UNLIKE_SHARE = 0.5  # of the ground that a photo shows
 MAX_GAIN = 1.8  # between the exposures of two photos
 NARROW_PX = 9  # a matte so narrow is a leg rather than ground, whatever is behind it
 MATTE_ALPHA = 60  # from which on a place belongs to a matte
@@ -38,6 +42,7 @@ class GroundPlate:
 
     colours: F32  # (s, s, 3) the rows along Z, the columns along X
     known: Mask  # (s, s)
+    spread: F32  # (s, s) by how many levels the photos differ there, in the median
     reach: float  # of the plate from the origin
     gains: dict[int, F32]  # (3,) the exposure of each photo, by its number
 
@@ -89,9 +94,11 @@ def make_plate(
             if used.sum() > 200:
                 ratio = np.median((layer[used] + 8) / (plate[used] + 8), axis=0)
                 gains[row] = np.clip(ratio, 1 / MAX_GAIN, MAX_GAIN)
+    spread = np.nanmedian(np.abs(stack / gains[:, None, None] - plate).mean(3), axis=0)
     return GroundPlate(
         colours=np.asarray(plate, np.float32),
         known=known,
+        spread=np.asarray(spread, np.float32),
         reach=side,
         gains={number: gains[row] for row, number in enumerate(cameras)},
     )
@@ -99,6 +106,38 @@ def make_plate(
 
 def ground_in_photo(plate: GroundPlate, number: int, picture: U8, camera: FrameCamera) -> Mask:
     """Return where a photo looks like the ground that would be seen there, (h, w), reduced in size."""
+    seen, expected, known, _ = _beside_the_ground(plate, number, picture, camera)
+    variation = np.sqrt(np.maximum(cv2.blur(expected**2, (7, 7)) - cv2.blur(expected, (7, 7)) ** 2, 0)).mean(
+        2
+    )
+    difference = cv2.blur(np.abs(cv2.blur(seen, (3, 3)) - cv2.blur(expected, (3, 3))).mean(2), (5, 5))
+    like = (difference < LIKE_LEVELS + TEXTURE_SHARE * variation) & known
+    return np.asarray(cv2.medianBlur(like.astype(np.uint8), 5) > 0)
+
+
+def product_in_photo(plate: GroundPlate, number: int, picture: U8, camera: FrameCamera) -> Mask:
+    """Return where a photo cannot show the ground that it would show there, (h, w), reduced in size.
+
+    Shadows lie on the ground and are part of it. Empty where the photo differs from the ground nearly
+    everywhere: its camera is wrong, or its exposure.
+    """
+    seen, expected, known, spread = _beside_the_ground(plate, number, picture, camera)
+    near = np.ones((SHIFT_PX, SHIFT_PX), np.uint8)
+    seen = cv2.blur(seen, (2, 2))
+    beyond = np.maximum(seen - cv2.dilate(expected, near), cv2.erode(expected, near) - seen)
+    sure = cv2.erode(known.astype(np.uint8), near) > 0
+    unlike = (np.maximum(beyond, 0).mean(2) > UNLIKE_LEVELS + SPREAD_FACTOR * spread) & sure
+    is_usable = unlike.sum() < MAX_UNLIKE_SHARE * sure.sum()
+    return np.asarray(unlike & is_usable)
+
+
+def _beside_the_ground(
+    plate: GroundPlate, number: int, picture: U8, camera: FrameCamera
+) -> tuple[F32, F32, Mask, F32]:
+    """Return a photo without its exposure, the ground behind it, where that is known, and its spread.
+
+    All are of one size, (h, w), reduced.
+    """
     scale = min(1.0, COMPARED_PX / max(picture.shape[:2]))
     size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
     seen = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / plate.gains[number]
@@ -109,18 +148,14 @@ def ground_in_photo(plate: GroundPlate, number: int, picture: U8, camera: FrameC
     texels = plate.to_texels(camera.eye + rays * along[:, None])
     texels[~falls] = -9
     at = texels.reshape(size[1], size[0], 2)
-    expected = cv2.remap(
-        plate.colours, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0)
+    expected, spread = (
+        cv2.remap(layer, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(0, 0, 0))
+        for layer in (plate.colours, plate.spread)
     )
     known = cv2.remap(
         plate.known.astype(np.uint8), at, None, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT
     )
-    variation = np.sqrt(np.maximum(cv2.blur(expected**2, (7, 7)) - cv2.blur(expected, (7, 7)) ** 2, 0)).mean(
-        2
-    )
-    difference = cv2.blur(np.abs(cv2.blur(seen, (3, 3)) - cv2.blur(expected, (3, 3))).mean(2), (5, 5))
-    like = (difference < LIKE_LEVELS + TEXTURE_SHARE * variation) & (known > 0)
-    return np.asarray(cv2.medianBlur(like.astype(np.uint8), 5) > 0)
+    return seen, expected, known > 0, spread
 
 
 def ground_in_matte(matte: U8, ground: Mask, upper: Mask) -> Mask:

@@ -52,6 +52,8 @@ def require_library() -> None:
 def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
     """Return the cameras of photos of one place that stands still.
 
+    Where one kind of features takes too long, the other one counts alone.
+
     Raises:
         InputError: capture.walk_extra, the library is not installed; capture.not_placed, too few photos fit
             together.
@@ -61,10 +63,16 @@ def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
     with tempfile.TemporaryDirectory(prefix="dam-walk-") as folder:
         _write_photos(photos, Path(folder))
         found: list[PlacedPhotos] = []
+        failed: InputError | None = None
         for features in Features:
-            found += _place(Path(folder), features)
+            try:
+                found += _place(Path(folder), features)
+            except InputError as error:
+                failed = error
             if any(len(placed.cameras) >= ENOUGH_PLACED * len(photos) for placed in found):
                 break
+    if failed is not None and not found:
+        raise failed
     best = most_explaining(photos, found)
     check_placed([photo.name for photo in photos], best.cameras.keys())
     return best

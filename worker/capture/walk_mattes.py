@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.capture.carving import Box
+from worker.capture.carving import Box, grid_of_box
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.ground_plate import (
     cells_in_photo,
@@ -15,9 +15,17 @@ from worker.capture.ground_plate import (
     ground_in_photo,
     ground_share,
     make_plate,
+    product_in_photo,
     without_ground,
 )
-from worker.capture.outline_agreement import agreeing_outlines
+from worker.capture.outline_agreement import (
+    CELLS,
+    MARGIN_CELLS,
+    TOUCHING_CELLS,
+    agreeing_outlines,
+    common_hull,
+    tighter_box,
+)
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.thin_parts import find_thin_parts, with_thin_parts
 
@@ -31,6 +39,8 @@ PART_ALPHA = 20  # of a matte, from which on a place belongs to a part
 GROUND_ROUNDS = 2  # the less ground is in the mattes, the better is known what is in front of it
 LOW_SHARE = 0.2  # of the product's height, below which its mattes may have ground in them
 MIN_GROUND_SHARE = 0.6  # of the photos that see a low place: fewer that take it for ground are mistaken
+LOST_VOTES = 0.8  # of the photos that must show a lost part
+HULL_RIM_PX = 3  # of a reduced photo, around the hull
 UPPER_CELLS = 200_000  # in the product's box, from which the upper part is drawn
 
 
@@ -38,9 +48,10 @@ def mended_mattes(
     pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
 ) -> dict[int, U8]:
     """Return the mattes without ground and other things, and with the thin parts that they lost."""
-    clean, grounds = off_the_ground(pictures, cameras, mattes, bounds)
+    clean, grounds, unlike = off_the_ground(pictures, cameras, mattes, bounds)
     for _ in range(GROUND_ROUNDS - 1):
-        clean, grounds = off_the_ground(pictures, cameras, mattes, bounds, known=clean)
+        clean, grounds, unlike = off_the_ground(pictures, cameras, mattes, bounds, known=clean)
+    clean = with_lost_parts(clean, unlike, cameras, bounds)
     outlines = matte_stack(clean, [n for n, matte in clean.items() if (matte > 127).any()])
     parts = find_thin_parts(bounds, list(cameras.values()), outlines)
     return without_other_things(with_thin_parts(clean, cameras, grounds, parts), cameras, bounds)
@@ -51,7 +62,7 @@ def plain_mattes(
 ) -> dict[int, U8]:
     """Return the mattes without places that look like the ground in each photo by itself."""
     for _ in range(GROUND_ROUNDS):
-        mattes, _unused = off_the_ground(pictures, cameras, mattes, bounds, is_voted=False)
+        mattes, *_ = off_the_ground(pictures, cameras, mattes, bounds, is_voted=False)
     return mattes
 
 
@@ -63,8 +74,8 @@ def off_the_ground(
     *,
     known: dict[int, U8] | None = None,
     is_voted: bool = True,
-) -> tuple[dict[int, U8], dict[int, Mask]]:
-    """Return the mattes without rugs and shadows, which lie on the ground, and where photos look like it.
+) -> tuple[dict[int, U8], dict[int, Mask], dict[int, Mask]]:
+    """Return the mattes without rugs and shadows, which lie on the ground, and where photos are like it or not.
 
     With `is_voted`, what most photos show in front of the ground stays in all of them. `known` are mattes of
     an earlier round, which tell better what is in front of the ground. The ground is taken off the given ones
@@ -74,7 +85,8 @@ def off_the_ground(
     outlines = matte_stack(known, [n for n, matte in known.items() if (matte > 127).any()])
     _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
     if not len(points):
-        return mattes, {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
+        nothing = {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
+        return mattes, nothing, nothing
     upper = points[points[:, 1] > LOW_SHARE * float(points[:, 1].max())]
     step = _cell_size(points)
     in_front = {
@@ -92,7 +104,34 @@ def off_the_ground(
         )
         for n, camera in cameras.items()
     }
-    return clean, grounds
+    unlike = {n: product_in_photo(plate, n, pictures[n], camera) for n, camera in cameras.items()}
+    return clean, grounds, unlike
+
+
+def with_lost_parts(
+    mattes: dict[int, U8], unlike: dict[int, Mask], cameras: dict[int, FrameCamera], bounds: Box
+) -> dict[int, U8]:
+    """Return the mattes with the parts that they lack, where photos cannot show the ground.
+
+    What one photo alone has there is no product: only where the common hull of all such mattes is.
+    """
+    fuller = {n: with_parts(matte, unlike[n]) for n, matte in mattes.items()}
+    outlines = matte_stack(fuller, [n for n, matte in fuller.items() if (matte > 127).any()])
+    grid = grid_of_box(*tighter_box(bounds, list(cameras.values()), outlines), CELLS, MARGIN_CELLS)
+    hull = common_hull(grid, list(cameras.values()), outlines, LOST_VOTES)
+    points = grid.centres(np.flatnonzero(hull > TOUCHING_CELLS))
+    near = np.ones((2 * HULL_RIM_PX + 1,) * 2, np.uint8)
+    found = {}
+    for n, camera in cameras.items():
+        shown = cells_in_photo(points, grid.step, camera, mattes[n].shape[::-1]).astype(np.uint8)
+        found[n] = with_parts(mattes[n], unlike[n] & (cv2.dilate(shown, near) > 0))
+    return found
+
+
+def with_parts(matte: U8, parts: Mask) -> U8:
+    """Return a matte, (h, w), with parts of it that are reduced in size."""
+    add = parts.astype(np.uint8) * np.uint8(255)
+    return np.asarray(cv2.max(matte, cv2.resize(add, matte.shape[::-1], interpolation=cv2.INTER_LINEAR)))
 
 
 def without_other_things(
