@@ -210,8 +210,8 @@ class BodyPicture:
 
     def _radii(self, camera: PhotoCamera, pose: BodyPose) -> F32:
         """Return the radius of the body at each height, in metres."""
-        half, turn = self.half * pose.stretch, np.radians(pose.azimuth)
-        is_side = np.abs(self.rim[:, 0] * np.sin(turn) + self.rim[:, 1] * np.cos(turn)) < SIDE_SINE
+        half, angle = self.half * pose.stretch, np.radians(pose.azimuth)
+        is_side = np.abs(self.rim[:, 0] * np.sin(angle) + self.rim[:, 1] * np.cos(angle)) < SIDE_SINE
         step = half / RADII
         tried = np.broadcast_to(np.arange(1, RADII + 1, dtype=np.float32) * step, (ROWS, RADII))
         inside = self._are_inside(camera, pose, tried.astype(np.float32))
