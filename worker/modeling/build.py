@@ -21,6 +21,7 @@ from worker.modeling.shape import Shape, build_shape
 from worker.modeling.shared_camera import carve_by_photos
 from worker.modeling.texture import texture_mesh
 from worker.modeling.textured_mesh import TexturedMesh
+from worker.modeling.turned_fitting import TurnedBody, build_turned
 from worker.modeling.view_recognition import recognise_views
 from worker.modeling.voxel_grid import TOTAL_CELLS
 
@@ -127,12 +128,14 @@ def build_model(
 
 
 def _shape_of(views: RectifiedViews, size: ProductSize, description: str) -> Shape:
-    """Return the piece of furniture that was fitted to the photo, or the shape that the outlines show."""
-    if views.furniture is None:
+    """Return the furniture or body that was fitted to the photo, or the shape that the outlines show."""
+    if views.fitted is None:
         return build_shape(views.outlines, size, description)
-    if isinstance(views.furniture, OpenPiece):
-        return build_open_furniture(views.furniture, size, TOTAL_CELLS)
-    return build_furniture(views.furniture, size, TOTAL_CELLS)
+    if isinstance(views.fitted, TurnedBody):
+        return build_turned(views.fitted, size, description, TOTAL_CELLS)
+    if isinstance(views.fitted, OpenPiece):
+        return build_open_furniture(views.fitted, size, TOTAL_CELLS)
+    return build_furniture(views.fitted, size, TOTAL_CELLS)
 
 
 def _confidence_issues(confidence: float, doubts: list[_Doubt], evidence: ModelEvidence) -> Iterator[Issue]:

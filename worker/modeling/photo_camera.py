@@ -117,6 +117,23 @@ def fit_camera(camera: Camera, points: F32, width: float, height: float, reach: 
     )
 
 
+def points_on_plane(photo_camera: PhotoCamera, pixels: F32) -> F32:
+    """Return where lines of sight meet the upright plane through the product's middle, from its front.
+
+    Args:
+        photo_camera: The photo's camera.
+        pixels: (n, 2) to the right and down.
+
+    Returns:
+        (n, 2) metres: along the width, from the middle, and above the floor.
+    """
+    u = (pixels[:, 0] - photo_camera.origin_x) / photo_camera.scale
+    v = (photo_camera.origin_y - pixels[:, 1]) / photo_camera.scale
+    origins, directions = photo_camera.camera.rays(u.astype(np.float32), v.astype(np.float32))
+    along = np.where(np.abs(directions[:, 2]) < 1e-6, 1e-6, directions[:, 2])
+    return np.asarray(origins[:, :2] - directions[:, :2] * (origins[:, 2] / along)[:, None], np.float32)
+
+
 def rectify_onto_plane(
     outline: Outline, photo_camera: PhotoCamera, size: ProductSize, azimuth: float, pixels: int
 ) -> Outline:

@@ -49,6 +49,7 @@ from worker.modeling.shared_camera import (
     fit_shared_camera,
     posed_photos,
 )
+from worker.modeling.turned_fitting import TurnedBody, fit_turned
 
 F32 = NDArray[np.float32]
 
@@ -109,7 +110,7 @@ class RectifiedViews:
     outlines: dict[View, Outline]  # orthographic
     coverage: float  # 0 to 1: how well a coarse shape covers the photos; 1 if no camera had to be guessed
     posed_photos: dict[View, PosedPhoto]  # the photos as they are, with the guessed cameras
-    furniture: FurniturePiece | OpenPiece | None = None  # the fitted piece, if it explains the photo best
+    fitted: FurniturePiece | OpenPiece | TurnedBody | None = None  # to the photo, if it explains it best
     shared: SharedCamera | None = None  # that explains the photos of all sides
 
 
@@ -188,6 +189,14 @@ def _rectify_three_quarter(
         any(word in words.lower() for word in known_words) for known_words in (FURNITURE_WORDS, ROUND_WORDS)
     )  # a table lamp can be both
     is_round = is_round or abs(size.width / size.depth - 1) < SAME_SIDES
+    turned = fit_turned(photo, size) if (is_round or not is_furniture) and View.TOP not in small else None
+    if turned is not None:
+        return RectifiedViews(
+            outlines={View.FRONT: turned.front},
+            coverage=turned.overlap,
+            posed_photos={view: PosedPhoto(outline=photo, photo_camera=turned.photo_camera)},
+            fitted=turned.body,
+        )
     searches = (
         [_flat_guesses()]
         if is_furniture and not is_round
@@ -202,7 +211,7 @@ def _rectify_three_quarter(
             outlines={View.FRONT: rectified},
             coverage=share_covered,
             posed_photos={view: PosedPhoto(outline=photo, photo_camera=photo_camera)},
-            furniture=found,
+            fitted=found,
         )
     photo_camera = best.cameras[view].scaled(_scale_of(photo, small[view]))
     rectified = _rectify(view, photo, photo_camera, size, best.guess, max(photo.alpha.shape))

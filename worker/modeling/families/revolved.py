@@ -101,6 +101,29 @@ def propose(evidence: ShapeEvidence) -> ShapeProposal | None:
     )
 
 
+def turned_field(evidence: ShapeEvidence, parts: F32 | None, axis: float, radii: F32, squash: float) -> F32:
+    """Return the field of a body whose radii are known, with its parts and, of an open vessel, its recess.
+
+    Args:
+        evidence: The grid and the product's words.
+        parts: (nx, ny) signed distance to the outline of the parts, in cells; None: without parts.
+        axis: The position of the axis along the width, in cells.
+        radii: (ny,) cells of the width; 0: nothing there.
+        squash: Depth to width of the body.
+    """
+    grid = evidence.grid
+    across = np.arange(len(grid.x)) - axis
+    along = grid.z / grid.step[0] / squash
+    smooth = np.where(radii > 0, np.maximum(_smooth_radii(radii), MIN_HALF_CELLS), -1).astype(np.float32)
+    field = smooth[None, :, None] - np.hypot(across[:, None, None], along[None, None, :])
+    if parts is not None:
+        front = np.maximum(parts, smooth[None] - np.abs(across)[:, None]).astype(np.float32)
+        field = np.maximum(field, _parts(evidence, front, axis, smooth))
+    if evidence.mentions(*OPEN_WORDS) and not evidence.mentions("bottle", "lid"):
+        field = np.minimum(field, _cavity(evidence, across, along, smooth))
+    return np.asarray(field, np.float32)
+
+
 def _is_unlikely_from_one_view(
     evidence: ShapeEvidence, front: F32, squash: float, parts_share: float
 ) -> bool:
