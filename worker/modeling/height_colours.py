@@ -1,8 +1,8 @@
 """Colours by height: what photos show of a product at each height, for surface that no photo shows.
 
-Most parts go all the way around: a base, a seat, a shade. So the usual colour of a height is a better guess at
-an unseen side than a mirror image alone, or the rim of a photo, which the side would be stretched from. Next
-to what a photo shows, that counts instead.
+Most parts go all the way around: a base, a seat, a shade. So the usual colour of a height is a better guess
+at an unseen side than a mirror image alone, or the rim of a photo, which the side would be stretched from.
+Next to what a photo shows, that counts instead.
 """
 
 from dataclasses import dataclass, replace
