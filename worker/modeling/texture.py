@@ -3,7 +3,7 @@
 A photo counts where the surface faces it, nothing is in between, and the product's outline is not near.
 Surface that no photo sees takes the colour of the nearest surface that one sees, measured along the
 surface. A side without a photo takes a mirror image of the opposite side, blurred so that no lettering
-reads backwards.
+reads backwards. Both are mixed with the usual colour of the height (`height_colours.py`).
 """
 
 import io
@@ -18,13 +18,14 @@ from scipy import sparse
 from dam_connector.domain.product import View
 from worker.modeling.atlas import Atlas, unwrap_mesh
 from worker.modeling.delighting import dielectric_colours, metal_colours
+from worker.modeling.height_colours import with_height_colours
 from worker.modeling.material_estimate import MaterialEstimate
 from worker.modeling.normal_map import normal_map
 from worker.modeling.outlines import ProductSize
 from worker.modeling.photo_camera import PosedPhoto
 from worker.modeling.photo_projection import Projector, photo_projectors
 from worker.modeling.ray_casting import RayCaster, ray_caster
-from worker.modeling.texture_baking import MIN_LIGHT, VertexColours, bake_texture
+from worker.modeling.texture_baking import FILLED_WEIGHT, MIN_LIGHT, VertexColours, bake_texture
 from worker.modeling.textured_mesh import TexturedMesh, unit_vectors, vertex_normals
 
 F32 = NDArray[np.float32]
@@ -109,16 +110,15 @@ def texture_from_photos(
     seen_colours, seen_weights = _merged_corners(atlas, colours * gains[None], weights, len(vertices))
     filled = _fill_unseen(vertices, faces, seen_colours, seen_weights)
     margin = WEIGHT_MARGIN if len(photos) <= FEW_PHOTOS else MANY_PHOTOS_MARGIN
-    picture = bake_texture(
-        atlas,
-        VertexColours(
-            photos=[p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)],
-            positions=positions,
-            weights=np.maximum(weights - margin * weights.max(1, keepdims=True), 0),
-            filled=filled,
-            irradiance=irradiance,
-        ),
+    known = VertexColours(
+        photos=[p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)],
+        positions=positions,
+        weights=np.maximum(weights - margin * weights.max(1, keepdims=True), 0),
+        filled=filled,
+        filled_weights=np.full(len(weights), FILLED_WEIGHT, np.float32),
+        irradiance=irradiance,
     )
+    picture = bake_texture(atlas, with_height_colours(known, vertices, atlas, np.flatnonzero(is_photo)))
     return TexturedMesh(
         positions=vertices[atlas.source_vertex],
         normals=split_normals,

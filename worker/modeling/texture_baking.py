@@ -21,11 +21,12 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
 
-FILLED_WEIGHT = 0.0005  # of the filled-in colours beside the photos
+FILLED_WEIGHT = 0.0005  # the least of the filled-in colours beside the photos
 SURE_WEIGHT = 0.05  # of a photo; where one has more, nothing is filled in
 MIN_WEIGHT = 1e-6  # of a photo that a face uses
 MIN_LIGHT = 0.2  # planes go on beyond their face into the gutter, where they could reach 0
-FILLED_COLUMNS, PHOTO_COLUMNS = 3, 4  # of planes: the filled-in colour; x, y, weight and light of a photo
+FILLED_COLUMNS = 4  # of planes: the filled-in colour and its weight
+PHOTO_COLUMNS = 4  # of planes: x, y, weight and light of a photo
 SLIVER_TEXELS = 0.3  # narrower faces have no reliable gradient
 CHUNK_BLOCKS = 1 << 14  # baked at once, so that the arrays stay in the processor's cache
 
@@ -38,6 +39,7 @@ class VertexColours:
     positions: list[F32]  # for each photo (n, 2) pixels of the vertices in it
     weights: F32  # (s, k) trust in each photo at the atlas' split vertices
     filled: F32  # (n, 3) linear colours without light, for where no photo is trusted
+    filled_weights: F32  # (s,) trust in these
     irradiance: F32  # (s, k) light on the surface there, which each photo's colours are divided by
 
 
@@ -58,6 +60,7 @@ def bake_texture(atlas: Atlas, colours: VertexColours) -> U8:
         np.hstack(
             [
                 colours.filled[atlas.source_vertex],
+                colours.filled_weights[:, None],
                 *(
                     np.column_stack([at[atlas.source_vertex], weight, light])
                     for at, weight, light in zip(
@@ -69,7 +72,9 @@ def bake_texture(atlas: Atlas, colours: VertexColours) -> U8:
     )
     face_weights = colours.weights[atlas.faces].max(1)
     blocks = np.zeros((atlas.nearest_blocks.size, 4), np.uint32)
-    for group in _face_groups(atlas, face_weights > FILLED_WEIGHT, face_weights.max(1) < SURE_WEIGHT):
+    is_guessed = colours.filled_weights[atlas.faces].max(1) > FILLED_WEIGHT
+    is_filled = is_guessed | (face_weights.max(1) < SURE_WEIGHT)
+    for group in _face_groups(atlas, face_weights > FILLED_WEIGHT, is_filled):
         columns = (FILLED_COLUMNS + PHOTO_COLUMNS * group.photos)[:, None] + np.arange(PHOTO_COLUMNS)
         filled = range(FILLED_COLUMNS if group.is_filled else 0)
         group_planes = planes[group.faces][:, :, [*columns.ravel(), *filled]]
@@ -91,8 +96,8 @@ def _blend(values: F32, group: _FaceGroup, photos: list[Projector]) -> F32:
     """Return the linear colours and the alpha of texels, (t, 4).
 
     Args:
-        values: (t, c) for each photo of the group x, y, weight and light; then the filled-in colour, if it
-            counts.
+        values: (t, c) for each photo of the group x, y, weight and light; then the filled-in colour and its
+            weight, if it counts.
         group: The faces that the texels show.
         photos: All photos.
     """
@@ -101,7 +106,8 @@ def _blend(values: F32, group: _FaceGroup, photos: list[Projector]) -> F32:
         return np.asarray(sample / np.maximum(values[:, 3:4], MIN_LIGHT), np.float32)
     colour = np.zeros((len(values), 4), np.float32)  # the last column sums the weights
     if group.is_filled:
-        colour[:, :3], colour[:, 3] = values[:, -FILLED_COLUMNS:] * np.float32(FILLED_WEIGHT), FILLED_WEIGHT
+        colour[:, 3] = np.maximum(values[:, -1], MIN_WEIGHT)
+        colour[:, :3] = values[:, -FILLED_COLUMNS:-1] * colour[:, 3:]
     for column, number in enumerate(group.photos):
         of_photo = values[:, PHOTO_COLUMNS * column : PHOTO_COLUMNS * (column + 1)]
         sample, light = photos[number].sample(of_photo[:, :2]), of_photo[:, 3]
