@@ -1,4 +1,4 @@
-"""Walks that went wrong in part: cut-outs that lost what stands on the ground, features that take too long."""
+"""Walks that went wrong in part: cut-outs without what stands on the ground, features that take too long."""
 
 from pathlib import Path
 

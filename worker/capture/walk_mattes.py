@@ -75,7 +75,7 @@ def off_the_ground(
     known: dict[int, U8] | None = None,
     is_voted: bool = True,
 ) -> tuple[dict[int, U8], dict[int, Mask], dict[int, Mask]]:
-    """Return the mattes without rugs and shadows, which lie on the ground, and where photos are like it or not.
+    """Return the mattes without rugs and shadows, and where photos look like the ground and cannot be it.
 
     With `is_voted`, what most photos show in front of the ground stays in all of them. `known` are mattes of
     an earlier round, which tell better what is in front of the ground. The ground is taken off the given ones
