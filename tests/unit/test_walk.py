@@ -30,8 +30,7 @@ from worker.capture.ground import faced, find_ground, product_middle, settle_cam
 from worker.capture.photo_placing import check_placed, most_explaining, place_photos
 from worker.capture.placed_photos import PlacedPhotos, placed_from_plain, straightened
 from worker.capture.placing_process import Features
-from worker.capture.settled_walk import settle_walk
-from worker.capture.walk_mattes import is_cut_off, mended_mattes, off_the_ground
+from worker.capture.walk_mattes import is_cut_off, off_the_ground
 from worker.tools import build_folders
 from worker.tools.build_command import build
 
@@ -197,25 +196,6 @@ def test_photos_are_placed_by_all_they_show_where_surroundings_do_not_suffice(
     assert place_photos(photos) is placed and asked == [Features.SURROUNDINGS]
 
 
-def test_where_one_kind_of_features_fails_the_other_places_the_photos(
-    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photos, placed = walk
-    failing = {Features.SURROUNDINGS}
-    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
-
-    def place(folder: Path, features: Features) -> list[PlacedPhotos]:
-        if features in failing:
-            raise InputError("capture.not_placed", "The photos cannot be placed: it takes too long.")
-        return [placed]
-
-    monkeypatch.setattr(photo_placing, "_place", place)
-    assert place_photos(photos) is placed
-    failing.add(Features.WHOLE)
-    with pytest.raises(InputError, match="too long"):
-        place_photos(photos)
-
-
 def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
     photos, placed = walk
     random = np.random.default_rng(0)
@@ -225,41 +205,6 @@ def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], Pl
     with pytest.raises(InputError) as caught:
         build_from_placed(moved, placed, Dimensions(), "", max_triangles=4000, texture_px=512)
     assert caught.value.issue_code == "capture.no_outline"
-
-
-def test_mattes_that_end_far_above_the_ground_have_no_ground_in_them(
-    walk: tuple[list[CapturedFrame], PlacedPhotos],
-) -> None:
-    photos, placed = walk
-    settled = settle_walk(photos, placed)
-    upper = {}
-    for number, matte in settled.mattes.items():
-        rows = np.flatnonzero((matte > 127).any(1))
-        upper[number] = matte.copy()
-        upper[number][(rows[0] + rows[-1]) // 2 :] = 0
-    pictures = {n: photo.picture for n, photo in settled.cut.items()}
-    found, *_ = off_the_ground(pictures, settled.cameras, upper, settled.bounds)
-    assert all((found[n] > 127).any() for n in found)
-
-
-def test_legs_that_all_cut_outs_lost_come_back_where_photos_cannot_show_the_ground(
-    walk: tuple[list[CapturedFrame], PlacedPhotos],
-) -> None:
-    photos, placed = walk
-    settled = settle_walk(photos, placed)
-    pictures = {n: photo.picture for n, photo in settled.cut.items()}
-    lost = {}
-    for number, matte in settled.mattes.items():
-        rows = np.flatnonzero((matte > 127).any(1))
-        lost[number] = matte.copy()
-        lost[number][rows[-1] - len(rows) // 3 :] = 0
-    found = mended_mattes(pictures, settled.cameras, lost, settled.bounds)
-    shares, excess = [], []
-    for number, true in settled.mattes.items():
-        legs = (true > 127) & (lost[number] < 127)
-        shares.append(((found[number] > 127) & legs).sum() / legs.sum())
-        excess.append(((found[number] > 127) & (true < 127)).sum() / (true > 127).sum())
-    assert np.mean(shares) > 0.5 and np.mean(excess) < 0.1
 
 
 @pytest.mark.issue("capture.no_outline")

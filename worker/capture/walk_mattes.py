@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from worker.capture.carving import Box, grid_of_box
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.ground_plate import (
+    GroundPlate,
     cells_in_photo,
     ground_in_matte,
     ground_in_photo,
@@ -48,10 +49,12 @@ def mended_mattes(
     pictures: dict[int, U8], cameras: dict[int, FrameCamera], mattes: dict[int, U8], bounds: Box
 ) -> dict[int, U8]:
     """Return the mattes without ground and other things, and with the thin parts that they lost."""
-    clean, grounds, unlike = off_the_ground(pictures, cameras, mattes, bounds)
+    clean, grounds, plate = off_the_ground(pictures, cameras, mattes, bounds)
     for _ in range(GROUND_ROUNDS - 1):
-        clean, grounds, unlike = off_the_ground(pictures, cameras, mattes, bounds, known=clean)
-    clean = with_lost_parts(clean, unlike, cameras, bounds)
+        clean, grounds, plate = off_the_ground(pictures, cameras, mattes, bounds, known=clean)
+    if plate is not None:
+        unlike = {n: product_in_photo(plate, n, pictures[n], camera) for n, camera in cameras.items()}
+        clean = with_lost_parts(clean, unlike, cameras, bounds)
     outlines = matte_stack(clean, [n for n, matte in clean.items() if (matte > 127).any()])
     parts = find_thin_parts(bounds, list(cameras.values()), outlines)
     return without_other_things(with_thin_parts(clean, cameras, grounds, parts), cameras, bounds)
@@ -74,8 +77,8 @@ def off_the_ground(
     *,
     known: dict[int, U8] | None = None,
     is_voted: bool = True,
-) -> tuple[dict[int, U8], dict[int, Mask], dict[int, Mask]]:
-    """Return the mattes without rugs and shadows, which lie on the ground, and where photos are like it or not.
+) -> tuple[dict[int, U8], dict[int, Mask], GroundPlate | None]:
+    """Return the mattes without rugs and shadows, where photos look like the ground, and the ground.
 
     With `is_voted`, what most photos show in front of the ground stays in all of them. `known` are mattes of
     an earlier round, which tell better what is in front of the ground. The ground is taken off the given ones
@@ -86,7 +89,7 @@ def off_the_ground(
     _, _, points = agreeing_outlines(bounds, list(cameras.values()), outlines, is_excess_wrong=False)
     if not len(points):
         nothing = {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
-        return mattes, nothing, nothing
+        return mattes, nothing, None
     upper = points[points[:, 1] > LOW_SHARE * float(points[:, 1].max())]
     step = _cell_size(points)
     in_front = {
@@ -104,8 +107,7 @@ def off_the_ground(
         )
         for n, camera in cameras.items()
     }
-    unlike = {n: product_in_photo(plate, n, pictures[n], camera) for n, camera in cameras.items()}
-    return clean, grounds, unlike
+    return clean, grounds, plate
 
 
 def with_lost_parts(

@@ -1,0 +1,87 @@
+"""Walks that went wrong in part: cut-outs without what stands on the ground, features that take too long."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dam_connector.errors import InputError
+from tests.unit.true_shapes import chair
+from tests.walks import placed_photos, walk_cameras, walk_photos
+from worker.capture import ground_plate, photo_placing
+from worker.capture.frames import CapturedFrame
+from worker.capture.photo_placing import place_photos
+from worker.capture.placed_photos import PlacedPhotos
+from worker.capture.placing_process import Features
+from worker.capture.settled_walk import settle_walk
+from worker.capture.walk_mattes import mended_mattes, off_the_ground
+
+COUNT = 16
+
+
+@pytest.fixture(autouse=True)
+def small_plate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw the ground small: it costs most of the time."""
+    monkeypatch.setattr(ground_plate, "PLATE_PX", 220)
+
+
+@pytest.fixture(scope="module")
+def walk() -> tuple[list[CapturedFrame], PlacedPhotos]:
+    truth = chair()
+    cameras = walk_cameras(truth, COUNT)
+    photos = walk_photos(truth, cameras)
+    return photos, placed_photos(truth, photos, cameras)
+
+
+def test_where_one_kind_of_features_fails_the_other_places_the_photos(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, placed = walk
+    failing = {Features.SURROUNDINGS}
+    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
+
+    def place(folder: Path, features: Features) -> list[PlacedPhotos]:
+        if features in failing:
+            raise InputError("capture.not_placed", "The photos cannot be placed: it takes too long.")
+        return [placed]
+
+    monkeypatch.setattr(photo_placing, "_place", place)
+    assert place_photos(photos) is placed
+    failing.add(Features.WHOLE)
+    with pytest.raises(InputError, match="too long"):
+        place_photos(photos)
+
+
+def test_mattes_that_end_far_above_the_ground_have_no_ground_in_them(
+    walk: tuple[list[CapturedFrame], PlacedPhotos],
+) -> None:
+    photos, placed = walk
+    settled = settle_walk(photos, placed)
+    upper = {}
+    for number, matte in settled.mattes.items():
+        rows = np.flatnonzero((matte > 127).any(1))
+        upper[number] = matte.copy()
+        upper[number][(rows[0] + rows[-1]) // 2 :] = 0
+    pictures = {n: photo.picture for n, photo in settled.cut.items()}
+    found, *_ = off_the_ground(pictures, settled.cameras, upper, settled.bounds)
+    assert all((found[n] > 127).any() for n in found)
+
+
+def test_legs_that_all_cut_outs_lost_come_back_where_photos_cannot_show_the_ground(
+    walk: tuple[list[CapturedFrame], PlacedPhotos],
+) -> None:
+    photos, placed = walk
+    settled = settle_walk(photos, placed)
+    pictures = {n: photo.picture for n, photo in settled.cut.items()}
+    lost = {}
+    for number, matte in settled.mattes.items():
+        rows = np.flatnonzero((matte > 127).any(1))
+        lost[number] = matte.copy()
+        lost[number][rows[-1] - len(rows) // 3 :] = 0
+    found = mended_mattes(pictures, settled.cameras, lost, settled.bounds)
+    shares, excess = [], []
+    for number, true in settled.mattes.items():
+        legs = (true > 127) & (lost[number] < 127)
+        shares.append(((found[number] > 127) & legs).sum() / legs.sum())
+        excess.append(((found[number] > 127) & (true < 127)).sum() / (true > 127).sum())
+    assert np.mean(shares) > 0.5 and np.mean(excess) < 0.1
