@@ -24,7 +24,9 @@ def racquet(step: int, width: int = 4) -> tuple[U8, U8]:
 
 
 def cut(rgb: U8) -> Cutout:
-    return Cutout(rgb=rgb, alpha=np.asarray(DISC * 255, np.uint8), confidence=0.4, net="a.onnx", doubts=("b",))
+    return Cutout(
+        rgb=rgb, alpha=np.asarray(DISC * 255, np.uint8), confidence=0.4, net="a.onnx", doubts=("b",)
+    )
 
 
 def test_a_filled_mesh_is_opened_at_the_photos_own_size() -> None:
