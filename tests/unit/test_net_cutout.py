@@ -13,10 +13,10 @@ from dam_connector.errors import ConfigError, InputError
 from dam_connector.net_file import NO_NET
 from tests.support import picture
 from worker.imaging.cutout import Cutout, cut_out
-from worker.imaging.cutout_evidence import Source, outline_agreement, overlap
+from worker.imaging.cutout_evidence import CutoutEvidence, Source, outline_agreement, overlap
 from worker.imaging.decode import Photo, decode
 from worker.imaging.guided_filter import guide_mask
-from worker.imaging.net_cutout import cut_out_product, cut_out_with_evidence
+from worker.imaging.net_cutout import cut_out_product, cut_out_with_evidence, finish
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import SalientNet, find_net
 
@@ -127,7 +127,7 @@ def test_the_look_of_a_large_net_is_taken_as_it_is(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_large_nets_own_detail_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Faint slats of 2 px, 1 px apart, are one area at the working size, and the photo's edges lead nowhere."""
+    """Faint slats of 2 px, 1 px apart, are one area at working size; the photo's edges lead nowhere."""
     slats = np.zeros((1024, 1024), np.uint8)
     slats[300:700, 300:700:3] = slats[300:700, 301:700:3] = slats[290:310, 300:700] = 1
     rgb = np.asarray(225 - 6 * np.repeat(slats[..., None], 3, 2), np.uint8)
@@ -176,6 +176,18 @@ def test_the_clear_classical_mask_gives_back_what_a_large_net_lost(
     assert evidence.source is source
     whole = overlap(found.alpha > 127, DISC > 0) > 0.99
     assert whole == (source is Source.CLASSICAL)
+
+
+@pytest.mark.parametrize(("confidence", "is_opened"), [(0.4, True), (0.55, False)])
+def test_a_doubted_mask_is_opened_where_the_ground_shows(confidence: float, is_opened: bool) -> None:
+    opening = cv2.circle(np.zeros_like(DISC), (300, 300), 60, 1, -1)
+    photo = ball(ground=225)
+    rgb = np.where(opening[..., None] > 0, photo.rgb[5, 5], photo.rgb)
+    found = Cutout(rgb=rgb, alpha=np.asarray(DISC * 255, np.uint8), confidence=confidence, net="u2netp.onnx")
+    scores = {"own_outline": 2.0, "edge_share": 0.9, "unsure_px": 2.0, "narrow_gaps": -5.0}
+    evidence = CutoutEvidence(source=Source.SECOND_LOOK, **scores)
+    finished = finish(replace(photo, rgb=rgb), found, evidence)
+    assert (finished.alpha[opening > 0].mean() < 25) == is_opened
 
 
 def test_a_photos_own_transparency_needs_no_net(net: SalientNet) -> None:

@@ -66,7 +66,7 @@ MAX_PRINT_BUSY_SHARE = 0.1  # of the border: only a plain background shows where
 SURE = 0.6  # probability from which a mask is left as it is
 MAX_FOR_CLASSICAL = 0.5  # probability up to which the classical mask may correct the net's
 MAX_LOST_BY_FINE = 0.25  # of a large net's area: more that the classical mask has is something else
-MAX_FOR_OPENINGS = 0.3  # probability up to which openings are sought: white labels look like some
+MAX_FOR_OPENINGS = 0.5  # probability up to which openings are sought: white labels look like some
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
