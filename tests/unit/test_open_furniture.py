@@ -14,6 +14,7 @@ from worker.imaging.cutout import Cutout
 from worker.modeling import pose_search
 from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.camera import Camera
+from worker.modeling.furniture_fitting import fit_furniture
 from worker.modeling.open_furniture import OpenPiece, build_open_furniture, fit_open_furniture
 from worker.modeling.outlines import ProductSize, crop_outline
 from worker.modeling.render import Renderer
@@ -110,7 +111,7 @@ def test_parts_thinner_than_a_cell_are_kept() -> None:
 def test_thin_parts_must_cover_a_photo_clearly_better_than_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thin parts have more freedom than blocks, so a little more overlap says nothing."""
     photo, size = crop_outline(corner_photo(bench())), size_of(bench())
-    covered = pose_search.fit_furniture(pose_search._reduce(photo), size).coverage
+    covered = fit_furniture(pose_search._reduce(photo), size).coverage
     found = fit_open_furniture(photo, size)
     for gain, is_open in ((0.06, False), (0.1, True)):
         fit = replace(found, overlap=covered + gain)
