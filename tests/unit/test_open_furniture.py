@@ -1,5 +1,7 @@
 """Thin and open furniture from one three-quarter photo."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import trimesh
@@ -9,8 +11,10 @@ from samples.product_meshes import bar
 from tests.unit.shapes import as_model
 from tests.unit.true_shapes import Truth, cabinet
 from worker.imaging.cutout import Cutout
+from worker.modeling import pose_search
 from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.camera import Camera
+from worker.modeling.furniture_fitting import fit_furniture
 from worker.modeling.open_furniture import OpenPiece, build_open_furniture, fit_open_furniture
 from worker.modeling.outlines import ProductSize, crop_outline
 from worker.modeling.render import Renderer
@@ -102,3 +106,22 @@ def test_parts_thinner_than_a_cell_are_kept() -> None:
     size = ProductSize(width=1.0, height=0.7, depth=1.0)
     shape = build_open_furniture(OpenPiece(leg=0.001, slab=0.001), size, 30_000)
     assert (shape.field > 0).any(axis=(0, 2))[4:-4].all()
+
+
+def test_thin_parts_must_cover_a_photo_clearly_better_than_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thin parts have more freedom than blocks, so a little more overlap says nothing."""
+    photo, size = crop_outline(corner_photo(bench())), size_of(bench())
+    covered = fit_furniture(pose_search._reduce(photo), size).coverage
+    found = fit_open_furniture(photo, size)
+    for gain, is_open in ((0.06, False), (0.1, True)):
+        fit = replace(found, overlap=covered + gain)
+        monkeypatch.setattr(pose_search, "fit_open_furniture", lambda *_, fit=fit: fit)
+        assert made(bench()).family.endswith("on legs") is is_open
+
+
+def test_a_cushion_of_more_than_a_tenth_of_the_height_is_found_so() -> None:
+    posts = [bar((i * 0.2, 0.36, -0.25), (i * 0.2, 0.62, -0.25), 0.015) for i in (-1, 1)]
+    cushions = [box((0.6, 0.18, 0.57), (0, 0.33, 0)), box((0.6, 0.23, 0.05), (0, 0.685, -0.26))]
+    truth = Truth([*cushions, *posts, *legs(0.27, 0.25, 0.32, 0.015)])
+    found = fit_open_furniture(crop_outline(corner_photo(truth)), size_of(truth))
+    assert found.piece.slab * 0.8 == pytest.approx(0.18, abs=0.03)

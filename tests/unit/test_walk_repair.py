@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dam_connector.domain.product import Dimensions
 from dam_connector.errors import InputError
 from tests.unit.true_shapes import chair
 from tests.walks import placed_photos, walk_cameras, walk_photos
-from worker.capture import ground_plate, photo_placing
+from worker.capture import build_walk, captured_model, ground_plate, photo_placing
 from worker.capture.frames import CapturedFrame
 from worker.capture.photo_placing import place_photos
 from worker.capture.placed_photos import PlacedPhotos
@@ -50,6 +51,17 @@ def test_where_one_kind_of_features_fails_the_other_places_the_photos(
     failing.add(Features.WHOLE)
     with pytest.raises(InputError, match="too long"):
         place_photos(photos)
+
+
+@pytest.mark.issue("capture.no_outline")
+def test_outlines_that_do_not_foretell_each_other_are_refused(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(captured_model, "CELLS", 80_000)
+    monkeypatch.setattr(build_walk, "held_out_agreement", lambda *_: 0.73)
+    with pytest.raises(InputError) as caught:
+        build_walk.build_from_placed(*walk, Dimensions(), "", max_triangles=4000, texture_px=512)
+    assert caught.value.issue_code == "capture.no_outline" and "73 %" in caught.value.measured
 
 
 def test_mattes_that_end_far_above_the_ground_have_no_ground_in_them(

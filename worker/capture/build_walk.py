@@ -40,6 +40,7 @@ MIN_USABLE = 8  # outlines that agree
 MIN_USABLE_SHARE = 0.65  # of the placed photos
 MAX_STRETCH = 0.3  # between the axes, to reach the record's dimensions: more is another form
 MIN_COVERAGE = 0.75  # of the outlines by the hull
+MIN_HELD_OUT = 0.8  # of outlines with a hull without them: below it, thin parts are in pieces
 ENOUGH_EXPLAINED = 0.8  # of the photos by the mended mattes: then others are not tried
 BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
 CONTRADICTING = (
@@ -165,10 +166,12 @@ def _build(
     stretch = place(surface, dimensions).stretch
     if stretch > MAX_STRETCH:
         raise _no_outline(f"proportions off by {stretch * 100:.0f} %", f"{MAX_STRETCH * 100:.0f} %")
+    held_out = held_out_agreement(around_axis(bounds), listed, fine)
+    _check_held_out(held_out)
     evidence = CaptureEvidence(
         coverage=coverage,
         intricacy=median_intricacy([photo.alpha for photo in used]),
-        held_out=held_out_agreement(around_axis(bounds), listed, fine),
+        held_out=held_out,
     )
     coloured = sharp_photos([(photo_rows[row], listed[row]) for row in agreeing.numbers])
     mesh, placement = textured_product(
@@ -209,6 +212,13 @@ def _check_agreeing(agreeing: int, placed: int) -> None:
     least = max(MIN_USABLE, round(MIN_USABLE_SHARE * placed))
     if agreeing < least:
         raise _no_outline(f"{agreeing} of {placed} photos agree", str(least))
+
+
+def _check_held_out(held_out: float) -> None:
+    if held_out < MIN_HELD_OUT:
+        raise _no_outline(
+            f"outlines agree by {held_out * 100:.0f} % with the others", f"{MIN_HELD_OUT * 100:.0f} %"
+        )
 
 
 def _no_outline(measured: str, limit: str) -> InputError:

@@ -69,7 +69,7 @@ class OpenPiece:
 
 VALUES: Sequence[tuple[str, Sequence[float]]] = (
     ("body_top", (0.38, 0.42, 0.46, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75)),
-    ("slab", (0.02, 0.035, 0.05, 0.07, 0.1)),
+    ("slab", (0.02, 0.035, 0.05, 0.07, 0.1, 0.14, 0.2)),
     ("leg", (0.04, 0.06, 0.08, 0.11)),
     ("overhang", (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.35)),
     ("splay", (0.0, 0.15, 0.3, 0.45)),
@@ -77,7 +77,7 @@ VALUES: Sequence[tuple[str, Sequence[float]]] = (
     ("is_round", (False, True)),
     ("column", (0.06, 0.1, 0.16, 0.24)),
     ("back_gap", (0.0, 0.06, 0.12, 0.2)),
-    ("back_thickness", (0.04, 0.08, 0.14)),
+    ("back_thickness", (0.04, 0.08, 0.14, 0.2, 0.28)),
     ("back_lean", (0.0, 0.1, 0.2)),
     ("back_width", (0.7, 0.85, 1.0)),
     ("arms_top", (0.0, 0.65, 0.75)),
