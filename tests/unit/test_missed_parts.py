@@ -1,5 +1,7 @@
 """The hull of a capture: lone outlines cut off little, and parts that a few outlines lost are there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -63,3 +65,15 @@ def test_where_nothing_is_missed_the_hull_stays(spin: Spin) -> None:
     grid = grid_of_box(*outline_box(outlines, cameras, bounds), CELLS, 3)
     tight = carve(grid, cameras, outlines, (0,))[0]
     assert with_missed_parts(tight, tight, grid, cameras, outlines) is tight
+
+
+def test_a_camera_in_the_hull_is_left_out(spin: Spin) -> None:
+    mattes, cameras, bounds = spin
+    outlines = stack_outlines(without_legs(mattes), 256)
+    grid = grid_of_box(*outline_box(outlines, cameras, bounds), CELLS, 3)
+    tolerant, possible = carve(grid, cameras, outlines, (1, 6))
+    expected = with_missed_parts(tolerant, possible, grid, cameras, outlines) > 0
+    middle = grid.centres(np.flatnonzero(tolerant > 0)).mean(0)
+    wrong = [replace(cameras[0], eye=np.asarray(middle, float)), *cameras[1:]]
+    found = with_missed_parts(tolerant, possible, grid, wrong, outlines) > 0
+    assert (found != expected).sum() < 0.02 * expected.sum()

@@ -16,6 +16,8 @@ from worker.modeling.textured_mesh import unit_vectors
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 
+NEAREST_SHARE = 0.1  # of the mean depth: a camera with nearer points is in them, or beside them
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameCamera:
@@ -39,6 +41,15 @@ class FrameCamera:
         seen = self.to_camera(points)
         scale = np.float32(self.focal_px) / np.maximum(seen[:, 2:], np.float32(1e-6))
         return np.asarray(seen[:, :2] * scale + np.array(self.centre, np.float32), np.float32)
+
+    def is_apart(self, points: F32, forward: F64) -> bool:
+        """Return whether all points, (n, 3), lie well ahead in a direction, (3,).
+
+        A camera that was wrongly placed in or beside them does not: its pictures of them would be endless.
+        """
+        depth = (points - self.eye.astype(np.float32)) @ forward.astype(np.float32)
+        mean = float(depth.mean())
+        return mean > 0 and float(depth.min()) >= NEAREST_SHARE * mean
 
     def directions_to_camera(self, points: F32) -> F32:
         """Return unit directions from points (n, 3) to the camera, (n, 3)."""

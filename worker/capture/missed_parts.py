@@ -39,6 +39,8 @@ def with_missed_parts(
     count = np.zeros(len(parts), np.int32)
     for number in outlines.numbers:
         camera = cameras[number]
+        if not camera.is_apart(np.concatenate([points, parts]), camera.rotation[2]):
+            continue  # it was wrongly placed
         depth = float(np.linalg.norm(points.mean(0) - camera.eye))
         side = np.float32(PIXEL_CELLS * grid.step / depth * camera.focal_px)
         pixels = camera.to_pixels(parts)

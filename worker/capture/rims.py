@@ -34,7 +34,6 @@ MIN_THICKNESS_CELLS = np.float32(3.0)  # between a top and an underside: both ar
 TOUCHING_CELLS = -2.5  # from this distance on, a line of sight counts as in the hull
 LEAST_CELLS = 2.0  # that a surface would rise: less is left, so that thin parts stay whole
 LINES_AT_ONCE = 512  # lines of sight, so that memory stays bounded
-NEAREST_SHARE = 0.1  # of the mean distance of the hull: a camera with nearer points is in it, or beside it
 UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -88,13 +87,9 @@ def level_rims(field: F32, tight: F32, grid: CellGrid, cameras: Cameras, outline
 
 
 def _is_apart(points: F32, camera: FrameCamera) -> bool:
-    """Return whether a camera looks at all points, (n, 3), from outside: a wrongly placed one may not."""
-    level = _level(camera.rotation[2])
-    for forward in (camera.rotation[2], level):
-        depth = (points - camera.eye.astype(np.float32)) @ forward.astype(np.float32)
-        if float(depth.min()) < NEAREST_SHARE * float(depth.mean()) or depth.mean() <= 0:
-            return False
-    return True
+    """Return whether a camera looks at all points, (n, 3), from outside, along the ground too."""
+    forward = camera.rotation[2]
+    return camera.is_apart(points, forward) and camera.is_apart(points, _level(forward))
 
 
 def _level(direction: F64) -> F64:
