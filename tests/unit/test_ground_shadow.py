@@ -27,6 +27,25 @@ def table(*, oblique: bool) -> np.ndarray:
     return alpha
 
 
+def test_a_box_that_is_seen_steeply_touches_the_ground_along_both_sides() -> None:
+    """Its left side rises by .9 rows a column, the right one by .5."""
+    alpha = np.zeros((400, 400), np.float32)
+    corners = [(100, 270), (200, 360), (340, 290), (340, 200), (240, 120), (100, 180)]
+    cv2.fillPoly(alpha, [np.array(corners, np.int32)], 1.0)
+    line = ground_line(alpha, oblique=True)
+    for column, row in ((105, 275), (150, 315), (200, 360), (270, 325), (335, 293)):
+        assert abs(line[column] - row) < 4
+    shade = contact_shadow(alpha, line, oblique=True)
+    assert shade[275:280, 102:108].max() > 0.3
+
+
+def test_a_ball_that_is_seen_steeply_touches_the_ground_below_its_middle_alone() -> None:
+    alpha = np.zeros((400, 400), np.float32)
+    cv2.circle(alpha, (200, 200), 120, 1.0, -1)
+    line = ground_line(alpha, oblique=True)
+    assert line[85] > 260 and abs(line[200] - 321) < 2
+
+
 def test_seen_from_the_side_the_ground_is_one_row() -> None:
     assert (ground_line(table(oblique=False), oblique=False) == 300).all()
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from worker.imaging.lower_outline import LowerOutline, reduced_mask
 from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
 
 F32 = NDArray[np.float32]
@@ -40,11 +41,20 @@ def ground_line(alpha: F32, *, oblique: bool) -> F32:
     x = np.arange(alpha.shape[1])
     row = np.interp(x, lower[:, 0], lower[:, 1])
     lowest = int(row.argmax())
-    rise = MAX_BASE_SLOPE * np.abs(x - lowest)
+    rise = max(MAX_BASE_SLOPE, _base_slope(alpha)) * np.abs(x - lowest)
     # outwards from the lowest point, the line never rises faster than a base does
     for side in (slice(lowest, None), slice(lowest, None, -1)):
         row[side] = np.maximum.accumulate(row[side] + rise[side]) - rise[side]
     return (row + 1).astype(np.float32)
+
+
+def _base_slope(alpha: F32) -> float:
+    """Return how steeply the base rises where the outline shows both of its sides, e.g. of a box; else 0."""
+    rows, columns = (np.flatnonzero((alpha > 0.5).any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return 0.0
+    part = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return LowerOutline(reduced_mask(np.asarray(part * 255, np.uint8))).base_slope()
 
 
 def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:

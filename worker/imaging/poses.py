@@ -7,7 +7,6 @@ outline of a product with corners give the camera's elevation.
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -15,27 +14,25 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
 from worker.imaging.cutout import Cutout
+from worker.imaging.lower_outline import (
+    GROUND_GAP,
+    MAX_CORNER,
+    MIN_EDGE,
+    MIN_EDGE_SLOPE,
+    LowerOutline,
+    reduced_mask,
+)
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
-WORKING_PX = 320  # longer side of the outline that is looked at
 FRONT_DEG, HERO_DEG, MAX_DEG = 9.0, 20.0, 46.0  # elevations of the camera: usual ones, and the highest
 LOW_DEG, HERO_MAX_DEG = 12.0, 30.0  # its bounds where only one side of the product's base is seen
-OUTLINE_EPSILON = 0.008  # of the product's size or width: how far a straight edge may be from the outline
-MIN_EPSILON_PX = 0.75  # of the working size: the steps of pixels
-MIN_EDGE = 0.22  # of the product's width: a shorter edge of the lower outline is a rounding
-MIN_EDGE_SLOPE, MAX_EDGE_SLOPE = 0.05, 2.2  # rows a column: flatter is level, steeper is the product's side
-MAX_LEG_SLOPE = 0.42  # the same between feet; a steeper edge goes to a part that hangs over
-NEAR_LOWEST = 0.03  # of the product's size: how near to the lowest point a side of the base begins
-# The product of both slopes is the squared sine of the elevation: as steep, or with one very steep side, no
-# photo of a level product is.
-MAX_CORNER, STEEP_SIDE, MAX_CORNER_STEEP = 0.6, 1.6, 0.4
+STEEP_SIDE, MAX_CORNER_STEEP = 1.6, 0.4  # with one very steep side, `MAX_CORNER` is less
 TURNED_SLOPE = 0.7  # tangent of 35 degrees, by which a product with one visible side is taken to be turned
 # The steepest side of a base of which the other is not seen: turned so far, by the highest of these cameras.
 MAX_ONE_SIDE = TURNED_SLOPE * float(np.sin(np.radians(HERO_MAX_DEG)))
 THIN_SHARE = 0.004  # of a side of the frame: a cable that leaves the photo covers more
-GROUND_GAP = 0.035  # of the product's size: what is nearer to the ground line touches it
 BALANCE_MARGIN = 0.08  # of the product's width: how far the centre may be outside of what touches
 MIN_SUPPORT = 0.05  # of the product's width
 MIN_PIECE = 0.03  # of the product's area: a smaller piece is no part of a set
@@ -137,58 +134,12 @@ def _upright(mask: U8, hints: PoseHints) -> PoseFinding:
     return PoseFinding(pose=Pose.UPRIGHT, oblique=oblique, elevation_deg=elevation)
 
 
-class _Outline:
-    """The lower outline of a mask."""
-
-    def __init__(self, mask: U8) -> None:
-        self.mask = mask
-        self.columns = np.flatnonzero(mask.any(0))
-        self.bottom = mask.shape[0] - 1 - mask[::-1, self.columns].argmax(0)
-        rows = np.flatnonzero(mask.any(1))
-        self.width, self.height = len(self.columns), int(rows[-1] - rows[0]) + 1
-        self.size = float(self.width * self.height) ** 0.5
-        points = np.stack([self.columns, self.bottom], 1).astype(np.float32)
-        hull = cv2.convexHull(points)
-        epsilon = max(MIN_EPSILON_PX, OUTLINE_EPSILON * min(self.size, self.width))
-        corners = cv2.approxPolyDP(hull, epsilon, closed=True)[:, 0]
-        self.edges = self._lower_edges(corners)
-
-    def _lower_edges(self, corners: F32) -> list[tuple[float, float, float, float]]:
-        """Return the edges of the lower hull from left to right: x, row, x, row."""
-        left, right = corners[corners[:, 0].argmin()], corners[corners[:, 0].argmax()]
-        chord = left[1] + (corners[:, 0] - left[0]) / max(1.0, right[0] - left[0]) * (right[1] - left[1])
-        lower = corners[corners[:, 1] >= chord - 1e-3]
-        lower = lower[lower[:, 0].argsort(kind="stable")]
-        return [(float(a[0]), float(a[1]), float(b[0]), float(b[1])) for a, b in pairwise(lower)]
-
-    def _sides(self) -> tuple[float, float]:
-        """Return how steeply the base rises to the left and right of its nearest corner, 0 if it does not.
-
-        A side is a long straight edge that begins near the lowest point. The product follows it, as a box
-        does, or touches it at its end, as the back legs of a chair do.
-        """
-        found = {-1: 0.0, 1: 0.0}
-        lowest = max(y for edge in self.edges for y in (edge[1], edge[3])) if self.edges else 0.0
-        for x0, y0, x1, y1 in self.edges:
-            slope, length = (y1 - y0) / max(1.0, x1 - x0), x1 - x0
-            begins = max(y0, y1) >= lowest - NEAR_LOWEST * self.size
-            if length < MIN_EDGE * self.width or not begins or abs(slope) < MIN_EDGE_SLOPE:
-                continue
-            limit = MAX_EDGE_SLOPE if self._is_followed(x0, y0, x1, y1) else MAX_LEG_SLOPE
-            if abs(slope) <= limit:
-                side = 1 if slope < 0 else -1
-                found[side] = max(found[side], abs(slope))
-        return found[-1], found[1]
-
-    def _is_followed(self, x0: float, y0: float, x1: float, y1: float) -> bool:
-        """Return whether the product's lower outline lies along an edge of its hull."""
-        inside = (self.columns >= x0) & (self.columns <= x1)
-        rows = y0 + (self.columns[inside] - x0) * (y1 - y0) / max(1.0, x1 - x0)
-        return float(np.mean(rows - self.bottom[inside])) <= GROUND_GAP * self.size
+class _Outline(LowerOutline):
+    """The lower outline of a mask, and what it says of the pose."""
 
     def camera(self, hints: PoseHints) -> tuple[float, bool]:
         """Return the camera's elevation in degrees, and whether the product shows its depth."""
-        left, right = self._sides()
+        left, right = self.sides()
         is_hero = bool(hints.oblique) or hints.view in (View.HERO, View.DETAIL)
         if left and right:
             elevation = np.degrees(np.arcsin(min(1.0, (left * right) ** 0.5)))
@@ -200,7 +151,7 @@ class _Outline:
 
     def is_on_a_corner(self) -> bool:
         """Return whether the product balances on a corner: no camera sees a level base as steep as this."""
-        left, right = self._sides()
+        left, right = self.sides()
         return left * right > MAX_CORNER or (
             max(left, right) > STEEP_SIDE and left * right > MAX_CORNER_STEEP
         )
@@ -210,11 +161,11 @@ class _Outline:
 
         Its own lower outline rises; the hull of a mug rises too, from its level foot to its handle.
         """
-        left, right = self._sides()
+        left, right = self.sides()
         if min(left, right) > 0 or max(left, right) <= MAX_ONE_SIDE:
             return False
         long = [edge for edge in self.edges if edge[2] - edge[0] >= MIN_EDGE * self.width]
-        slopes = [(y1 - y0) / (x1 - x0) for x0, y0, x1, y1 in long if self._is_followed(x0, y0, x1, y1)]
+        slopes = [(y1 - y0) / (x1 - x0) for x0, y0, x1, y1 in long if self.is_followed(x0, y0, x1, y1)]
         has_level_foot = any(abs(slope) < MIN_EDGE_SLOPE for slope in slopes)
         return not has_level_foot and any(abs(slope) > MAX_ONE_SIDE for slope in slopes)
 
@@ -243,7 +194,7 @@ class _Outline:
 
     def _ends_round(self) -> bool:
         """Return whether a slim product has a rounded lower end, on which nothing stands."""
-        if self.height <= FLAT_ASPECT * self.width or all(self._sides()):
+        if self.height <= FLAT_ASPECT * self.width or all(self.sides()):
             return False
         level = self.bottom >= self.bottom.max() - SLIM_GAP * self.width
         return bool(level.sum() < MIN_SLIM_SUPPORT * self.width)
@@ -276,8 +227,4 @@ class _Outline:
 def _reduced(cutout: Cutout) -> U8:
     """Return the product's mask, 0 or 1, cropped and reduced."""
     left, top, right, bottom = cutout.box
-    alpha = cutout.alpha[max(0, top) : bottom, max(0, left) : right]
-    scale = min(1.0, WORKING_PX / max(alpha.shape))
-    size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
-    mask = (cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
-    return np.asarray(cv2.copyMakeBorder(mask, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0), np.uint8)
+    return reduced_mask(cutout.alpha[max(0, top) : bottom, max(0, left) : right])
