@@ -17,8 +17,8 @@ MIN_EDGE_SLOPE, MAX_EDGE_SLOPE = 0.05, 2.2  # rows a column: flatter is level, s
 MAX_LEG_SLOPE = 0.42  # the same between feet; a steeper edge goes to a part that hangs over
 NEAR_LOWEST = 0.03  # of the product's size: how near to the lowest point a side of the base begins
 GROUND_GAP = 0.035  # of the product's size: what is nearer to the ground line touches it
-# The product of the slopes of both sides is the squared sine of the camera's elevation: a steeper one no photo
-# of a level product has.
+# The product of the slopes of both sides is the squared sine of the camera's elevation: no photo of a level
+# product has a steeper one.
 MAX_CORNER = 0.6
 
 
