@@ -29,6 +29,7 @@ from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo, decode
 from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.outline_smoothing import with_smooth_outline
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.salient_net import SalientNet, find_net
 from worker.renditions import RenditionRequest
@@ -74,7 +75,7 @@ def make(label: Mapping[str, Any], data: bytes, net: SalientNet | None, *, with_
     photo = decode(data, max_pixels=MAX_PIXELS)
     entry = {"name": label["name"], "half": label["half"], "photo": _on_white(photo)}
     try:
-        cutout = cut_out_product(photo, net)
+        cutout = with_smooth_outline(photo, cut_out_product(photo, net))
     except InputError as error:
         return Entry(**entry, picture=None, facts="", flags=(str(error.issue_code),))
     picture, facts, flags = compose(photo, cutout, _request(label, with_kind=with_kind))

@@ -42,6 +42,7 @@ from worker.imaging import (
     mask_repair,
     mirror_image,
     net_cutout,
+    open_mesh,
     person,
     photo_quality,
     plane_arithmetic,
@@ -74,6 +75,7 @@ CUTOUT_MODULES = (
     lost_print,
     mask_repair,
     net_cutout,
+    open_mesh,
     person,
     plane_arithmetic,
     salient_net,
@@ -282,6 +284,7 @@ def _read(path: Path) -> Cutout | None:
             doubts=tuple(fields["doubts"]),
             lifted=fields["lifted"],
             lost_letters=fields["lost_letters"],
+            may_fray=fields["may_fray"],
         )
         path.touch()  # the oldest are evicted first
     except (OSError, ValueError, KeyError, TypeError):
@@ -298,6 +301,7 @@ def _write(path: Path, found: Cutout) -> None:
         "doubts": found.doubts,
         "lifted": found.lifted,
         "lost_letters": found.lost_letters,
+        "may_fray": found.may_fray,
     }
     with _replacing(path) as file:
         for array in (found.rgb, found.alpha):

@@ -17,6 +17,7 @@ from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import Photo, decode
 from worker.imaging.deliverable_styles import compose_for_deliverable, encode_preview, picture_size, slot_seed
 from worker.imaging.encode import encode, encode_clip, encode_within
+from worker.imaging.outline_smoothing import with_smooth_outline
 from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
@@ -181,6 +182,7 @@ def _render_photo(
     where = f"/images/{view}"
     cutout = cut_out(photo, where)
     issues = list(find_issues(photo, cutout, view, request.imaging))
+    cutout = with_smooth_outline(photo, cutout)
     has_person = any(found.code == "source.person" for found in issues)
     plan = request.plan_scene(cutout, view=view, has_person=has_person)
     picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS, plan=plan)

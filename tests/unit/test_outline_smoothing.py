@@ -2,9 +2,12 @@
 
 import cv2
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
-from worker.imaging.outline_smoothing import smooth_unclear_outline
+from worker.imaging.cutout import Cutout
+from worker.imaging.decode import Photo
+from worker.imaging.outline_smoothing import smooth_unclear_outline, with_smooth_outline
 
 U8 = NDArray[np.uint8]
 
@@ -55,3 +58,13 @@ def test_large_photos_are_smoothed_by_the_same_share() -> None:
 def test_an_empty_mask_stays_empty() -> None:
     rgb, truth = disc(product=246, ground=240)
     assert not smooth_unclear_outline(rgb, np.zeros_like(truth)).any()
+
+
+@pytest.mark.parametrize("may_fray", [True, False])
+def test_only_the_outline_of_a_net_is_smoothed(may_fray: bool) -> None:
+    rgb, truth = disc(product=246, ground=240)
+    photo = Photo(rgb=rgb, alpha=None, format="PNG")
+    found = Cutout(rgb=rgb, alpha=frayed(truth), confidence=0.9, may_fray=may_fray)
+    smooth = with_smooth_outline(photo, found)
+    assert (smooth is found) == (not may_fray)
+    assert smooth.confidence == 0.9 and (smooth.rgb == rgb).all()

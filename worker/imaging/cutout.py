@@ -49,6 +49,7 @@ class Cutout:
     doubts: tuple[str, ...] = ()  # what speaks against it, in words for the report
     lifted: float | None = None  # the confidence before strokes of a person lifted its doubt
     lost_letters: int | None = None  # of print that it lost, see `lost_print`; None: nobody has looked
+    may_fray: bool = False  # its outline is a net's, on a plain ground: see `outline_smoothing`
     busy_share: float = 0.0  # of the photo's border that is unlike a plain background
     touched_sides: tuple[str, ...] = ()  # of the frame that the product touches
     frame: tuple[int, int, int, int] | None = (

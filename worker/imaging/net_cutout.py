@@ -35,7 +35,6 @@ from worker.imaging.lost_parts import restore_lost_parts
 from worker.imaging.lost_print import lost_letters
 from worker.imaging.mask_repair import open_agreed, repair_mask, settle_opacity
 from worker.imaging.open_mesh import open_mesh
-from worker.imaging.outline_smoothing import smooth_unclear_outline
 from worker.imaging.salient_net import SalientNet
 from worker.imaging.see_through import open_see_through
 
@@ -140,18 +139,15 @@ def doubt_lost_print(photo: Photo, found: Cutout) -> Cutout:
 
 
 def finish(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:
-    """Return a cut-out with the parts that the net lost, with its mesh open and a smooth outline.
+    """Return a cut-out with the parts that the net lost, and with its mesh open.
 
     One that is doubted gets openings before and, on a background of one colour, exact colours.
     """
     finished = _with_lost_parts(photo, found, evidence)
     if evidence.is_filled:
         return open_mesh(photo.rgb, finished)
-    is_looked_at = evidence.source in (Source.FIRST_LOOK, Source.SECOND_LOOK)
-    if is_looked_at and found.busy_share < MAX_PRINT_BUSY_SHARE:
-        # Colours need no change: outlines are smoothed only where product and background are alike.
-        return replace(finished, alpha=smooth_unclear_outline(photo.rgb, finished.alpha))
-    return finished
+    is_of_net = evidence.source in (Source.FIRST_LOOK, Source.SECOND_LOOK)
+    return replace(finished, may_fray=is_of_net and found.busy_share < MAX_PRINT_BUSY_SHARE)
 
 
 def _with_lost_parts(photo: Photo, found: Cutout, evidence: CutoutEvidence) -> Cutout:

@@ -1,12 +1,18 @@
 """Smooth outlines where the photo shows no edge: white on white, where a net's outline frays.
 
 Where product and background have nearly one colour, the guided filter has nothing to follow, and the outline
-follows the grain. There it becomes a smooth line; where the photo has an edge, it stays.
+follows the grain. There it becomes a smooth line; where the photo has an edge, it stays. It is for pictures:
+models are made from the outline as it was found, since a tip that is rounded by two pixels moves their size.
 """
+
+from dataclasses import replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from worker.imaging.cutout import Cutout
+from worker.imaging.decode import Photo
 
 U8 = NDArray[np.uint8]
 F32 = NDArray[np.float32]
@@ -16,6 +22,16 @@ SIGMA_PX = 5.0  # of the smoothing
 MIN_SLOPE = 3.0  # Lab units a pixel: an edge that the outline can follow
 NO_EDGE_SHARE, EDGE_SHARE = 0.4, 0.75  # of the outline nearby that has an edge: smoothed in full, not at all
 SOFTNESS = 12.0  # how much steeper than the blurred mask the new outline is
+
+
+def with_smooth_outline(photo: Photo, found: Cutout) -> Cutout:
+    """Return a cut-out with a smooth outline where a net's frayed.
+
+    Colours need no change: outlines are smoothed only where product and background are alike.
+    """
+    if not found.may_fray:
+        return found
+    return replace(found, alpha=smooth_unclear_outline(photo.rgb, found.alpha))
 
 
 def smooth_unclear_outline(rgb: U8, alpha: U8) -> U8:
