@@ -58,6 +58,20 @@ def test_wooden_legs_come_back_although_wood_has_the_colours_of_skin() -> None:
     assert ((found.alpha > 127) & expected).sum() > 0.97 * expected.sum()
 
 
+@pytest.mark.parametrize(("blur", "comes_back"), [(0.8, True), (5.0, False)])
+def test_a_thin_short_leg_comes_back_if_its_edges_are_sharp(blur: float, comes_back: bool) -> None:
+    rgb, seat, leg = np.full((800, 800, 3), GROUND, np.float32), *np.zeros((2, 800, 800), np.uint8)
+    cv2.rectangle(seat, (80, 200), (720, 500), 1, -1)
+    cv2.line(leg, (600, 500), (620, 560), 1, 8)
+    soft = np.clip(cv2.GaussianBlur(leg.astype(np.float32), (0, 0), blur), 0, 1)[..., None]
+    rgb = rgb * (1 - soft) + 30 * soft
+    rgb[seat > 0] = (60, 90, 150)
+    assert leg.sum() < 0.005 * seat.sum()
+    found = restored(rgb.astype(np.uint8), seat * 255).alpha > 127
+    only_leg = (leg > 0) & (seat == 0)
+    assert (found & only_leg).sum() > 0.9 * only_leg.sum() if comes_back else (found == (seat > 0)).all()
+
+
 def test_a_busy_background_gives_nothing_back() -> None:
     rgb, body, _ = scene((30, 30, 32))
     noise = np.random.default_rng(2).integers(0, 255, (20, 20, 3)).astype(np.uint8)

@@ -37,6 +37,9 @@ PLAIN_LEVELS, MIN_PLAIN_SHARE = 10, 0.6  # of 255; of the background that deviat
 CLEAR_LEVELS = 60  # of 255, from the surface
 JOINED_PX = 4  # at working size: what is so near to the product is joined to it
 MIN_PART_SHARE = 0.005  # of the product's area
+# Of a smaller part that is long and sharp, e.g. a leg: its area, the diagonal of its box to the product's longer
+# side, and its sharpness.
+MIN_LONG_PART_SHARE, MIN_LONG_PART, MIN_LONG_SHARPNESS = 0.001, 0.06, 0.3
 MIN_SHARPNESS = 0.18  # slope along the edge, a pixel, over the part's mean deviation
 SHARPNESS_PERCENTILE = 30  # seven tenths of the edge are sharper
 MIN_EDGE_PX = 8
@@ -79,13 +82,17 @@ def _lost_parts(small: U8, product: Mask) -> Mask | None:
     )
     _, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=8)
     stats[0, cv2.CC_STAT_AREA] = 0
-    large = np.flatnonzero(stats[:, cv2.CC_STAT_AREA] >= MIN_PART_SHARE * product.sum())
+    across, down = cv2.boundingRect(product.astype(np.uint8))[2:]
+    large = stats[:, cv2.CC_STAT_AREA] >= MIN_PART_SHARE * product.sum()
+    long = np.hypot(*stats[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].T) >= MIN_LONG_PART * max(across, down)
+    long &= stats[:, cv2.CC_STAT_AREA] >= max(1, MIN_LONG_PART_SHARE * product.sum())
     near, skin, lost = _grown(product, JOINED_PX), skin_mask(small), np.zeros_like(product)
-    thin_px = THIN_SHARE * max(cv2.boundingRect(product.astype(np.uint8))[2:])
-    for label in large:
+    thin_px = THIN_SHARE * max(across, down)
+    for label in np.flatnonzero(large | long):
         part = labels == label
+        least = MIN_SHARPNESS if large[label] else MIN_LONG_SHARPNESS
         is_hand = skin[part].mean() >= MAX_SKIN_SHARE and _half_width(part) > thin_px
-        if (part & near).any() and not is_hand and _sharpness(deviation, part, near) >= MIN_SHARPNESS:
+        if (part & near).any() and not is_hand and _sharpness(deviation, part, near) >= least:
             lost |= part
     return lost if lost.any() else None
 
