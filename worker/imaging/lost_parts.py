@@ -37,8 +37,8 @@ PLAIN_LEVELS, MIN_PLAIN_SHARE = 10, 0.6  # of 255; of the background that deviat
 CLEAR_LEVELS = 60  # of 255, from the surface
 JOINED_PX = 4  # at working size: what is so near to the product is joined to it
 MIN_PART_SHARE = 0.005  # of the product's area
-# Of a smaller part that is long and sharp, e.g. a leg: its area, the diagonal of its box to the product's longer
-# side, and its sharpness.
+# Of a smaller part that is long and sharp, e.g. a leg: its area, the diagonal of its box to the product's
+# longer side, and its sharpness.
 MIN_LONG_PART_SHARE, MIN_LONG_PART, MIN_LONG_SHARPNESS = 0.001, 0.06, 0.3
 MIN_SHARPNESS = 0.18  # slope along the edge, a pixel, over the part's mean deviation
 SHARPNESS_PERCENTILE = 30  # seven tenths of the edge are sharper
