@@ -21,7 +21,7 @@ from dam_connector.domain.rules import (
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.scene_words import read_scene_words
 from dam_connector.domain.shapes import OF_ITS_OWN, SHAPE, Shapes, colour_inputs
-from dam_connector.domain.used_photos import unused_views
+from dam_connector.domain.used_photos import unused_photos
 
 # Fields that deliverables got in later releases. They are hashed only where they are set, so that an update
 # does not make existing assets again.
@@ -61,8 +61,8 @@ class PlannedRun:
     inputs: Mapping[str, Sha256]  # the pictures by view, or the model by its deliverable
     input_hash: str  # the same input is not made twice
     former_hashes: tuple[str, ...] = ()  # those that an earlier release gave to the same input
-    # The same run by all photos, where `inputs` has only those that are used; None where all are used.
-    by_all_photos: "PlannedRun | None" = None
+    # The same run by more of the photos, the last one by all: for where the photo in `inputs` cannot be used.
+    by_more_photos: tuple["PlannedRun", ...] = ()
 
 
 def planned_runs(
@@ -86,16 +86,19 @@ def planned_runs(
     """
     for deliverable, made_from in makeable_deliverables(product, sources, models, rules, shapes):
         is_of_photos = deliverable.made_from == PHOTO and SHAPE not in made_from
-        unused = unused_views(deliverable, named_photos(made_from)) if is_of_photos else set()
-        used = {key: sha256 for key, sha256 in made_from.items() if key not in unused}
+        unused = unused_photos(deliverable, named_photos(made_from)) if is_of_photos else [set()]
         for slot in range(1, deliverable.count + 1):
-            whole = _planned_run(product, made_from, deliverable, slot, rules, former_namings)
-            if not unused:
-                yield whole
-                continue
-            run = _planned_run(product, used, deliverable, slot, rules, former_namings)
-            former = {*run.former_hashes, whole.input_hash, *whole.former_hashes}
-            yield replace(run, former_hashes=tuple(sorted(former)), by_all_photos=whole)
+            wider: tuple[PlannedRun, ...] = ()
+            for left_out in unused[::-1]:
+                used = {key: sha256 for key, sha256 in made_from.items() if key not in left_out}
+                run = _planned_run(product, used, deliverable, slot, rules, former_namings)
+                former = {
+                    *run.former_hashes,
+                    *(h for w in wider[:1] for h in (w.input_hash, *w.former_hashes)),
+                }
+                run = replace(run, former_hashes=tuple(sorted(former)), by_more_photos=wider)
+                wider = (run, *wider)
+            yield run
 
 
 def _planned_run(

@@ -24,20 +24,20 @@ def preferred_view(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> st
     return next((view.value for view in views_of(deliverable) if view in photos), "")
 
 
-def unused_views(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> set[str]:
-    """Return the views of photos without which our own code makes the same files.
+def unused_photos(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> list[set[str]]:
+    """Return the views of photos without which our own code makes the same files, in the order of attempts.
 
-    A rendition is made from one photo, a model from all but details. Providers see all photos.
+    A rendition is made from one photo, or where it cannot be used from the next one; a model from all but
+    details. Providers see all photos. The last set is empty.
 
     Args:
         deliverable: The deliverable.
         photos: The product's photos, by view.
     """
-    if not deliverable.is_local_only or deliverable.is_joined:
-        return set()
-    first = preferred_view(deliverable, photos)
-    if not first:
-        return set()
-    if deliverable.kind is RunKind.IMAGE:
-        return set(photos) - {first}
-    return set(photos) - {view.value for view in views_of(deliverable)}
+    ordered = [view.value for view in views_of(deliverable) if view in photos]
+    if not deliverable.is_local_only or deliverable.is_joined or not ordered:
+        return [set()]
+    if deliverable.kind is not RunKind.IMAGE:
+        return [set(photos) - set(ordered), set()] if set(photos) - set(ordered) else [set()]
+    found = [set(photos) - set(ordered[: count + 1]) for count in range(len(ordered))]
+    return [*found, set()] if found[-1] else found

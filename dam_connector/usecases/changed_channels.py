@@ -33,10 +33,9 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
         return planned.input_hash
     as_before = replace(planned.deliverable, channels=placed.channels)
     base = base_input_hash(newest.input_hash)
-    by_all_photos = [planned.by_all_photos] if planned.by_all_photos else []
     same = (
         input_hash(product, each.inputs, as_before, planned.slot, rules, naming)
-        for each in (planned, *by_all_photos)
+        for each in (planned, *planned.by_more_photos)
         for naming in (None, *services.rules.former_namings())
     )
     return base if base in same else planned.input_hash

@@ -1,6 +1,7 @@
 """Planning: a run for each slot of each deliverable of a product, stored once for each input."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
@@ -158,31 +159,39 @@ def needed_runs(
     models = current_models(services, product, rules)
     shapes = shapes_of(services, product, rules)
     planned = list(planned_runs(product, sources, models, rules, services.rules.former_namings(), shapes))
-    if not any(run.by_all_photos for run in planned):
+    if not any(run.by_more_photos for run in planned):
         yield from planned
         return
     newest = services.runs.newest_of_slots(product.sku)
     versions = {version.run_id: version for version in services.assets.of_product(product.sku)}
     for run in planned:
         last = newest.get((run.deliverable.name, run.slot))
-        was_in_vain = last and not _could_use_photo(run, last, versions.get(last.id))
-        yield run.by_all_photos if was_in_vain and run.by_all_photos else run
+        yield _by_photos(run, last, versions.get(last.id)) if last and run.by_more_photos else run
 
 
-def _could_use_photo(planned: PlannedRun, last: RunRecord, version: Version | None) -> bool:
-    """Return False if the newest run of a slot was made for the same photo, and could not use it.
+def _by_photos(planned: PlannedRun, last: RunRecord, version: Version | None) -> PlannedRun:
+    """Return a planned run by as many photos as the newest run of its slot needed to find a usable one.
 
-    Then another photo was used, or none: each other photo may help.
+    Args:
+        planned: the run, by the photo that is preferred.
+        last: the newest run of its slot.
+        version: the version that it made; None: it made none.
     """
     if base_input_hash(last.input_hash) != planned.input_hash:
-        return True
+        return planned  # the preferred photo is another one, or what it needed is among the former hashes
     if last.state == RunState.FAILED or (last.state, last.error) == (RunState.CANCELLED, NEWER_FACTS):
-        return False
-    if version is None:
-        return True
-    view = preferred_view(planned.deliverable, planned.inputs)
-    used = {key for key in version.provenance if key.startswith(SOURCE_MARK)}
-    return not used or SOURCE_MARK + view in used
+        return planned.by_more_photos[-1]
+    facts = version.provenance if version else {}
+    used = {key.removeprefix(SOURCE_MARK): sha for key, sha in facts.items() if key.startswith(SOURCE_MARK)}
+    if not used or preferred_view(planned.deliverable, planned.inputs) in used:
+        return planned
+    for found in planned.by_more_photos:
+        added = set(found.inputs) - set(planned.inputs)
+        if added & set(used):
+            is_next = len(added) == 1 and all(found.inputs[view] == used[view] for view in added)
+            former = (planned.input_hash,) if is_next else ()  # it was made before anybody knew
+            return replace(found, former_hashes=(*found.former_hashes, *former))
+    return planned
 
 
 def can_be_made(record: ProductRecord, rules: Rules) -> bool:

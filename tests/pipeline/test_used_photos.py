@@ -86,8 +86,11 @@ def test_the_photo_that_stood_in_for_an_unusable_one_counts(
     assert bring(front=picture(size=TINY), hero=photo("red")) == {"packshot": 1}
     assert set(used(services)) == {"hero"}
     before = dict(used(services))
+    more = {"back": photo("green"), "detail": photo("red")}
+    assert bring(front=picture(size=TINY), hero=photo("red"), **more)["packshot"] == 1
     assert bring(front=picture(size=TINY), hero=photo("blue"))["packshot"] == 2
     assert set(used(services)) == {"hero"} and used(services) != before
+    assert bring(front=picture(size=TINY), hero=photo("blue"), **more)["packshot"] == 2
     assert bring(front=photo("green"), hero=photo("blue"))["packshot"] == 3
     assert set(used(services)) == {"front"}
     assert bring(front=photo("green"), hero=photo("red"))["packshot"] == 3
