@@ -74,11 +74,18 @@ def pids(tmp_path: Path) -> list[str]:
 @pytest.mark.usefixtures("without_check_process")
 @pytest.mark.parametrize(("jobs_per_process", "processes"), [(50, 1), (2, 2), (1, 4)])
 def test_jobs_share_a_process_until_it_is_used_up(
-    services: Services, queue_url: str, tmp_path: Path, jobs_per_process: int, processes: int
+    services: Services,
+    queue_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    jobs_per_process: int,
+    processes: int,
 ) -> None:
+    # The process begins with the memory of this one, which the tests before made large.
+    monkeypatch.setattr("worker.queue_workers.MAX_CACHED_MB", 1_000_000)
     for _ in range(4):
         enqueue(queue_url, "tests.greedy_process.note_pid", str(tmp_path / "pids"))
-    worker = make_worker(services, queue_url, jobs_per_process=jobs_per_process)
+    worker = make_worker(services, queue_url, jobs_per_process=jobs_per_process, job_memory_mb=0)
     assert isinstance(worker, MakeWorker)
     worker.work(burst=True, logging_level="CRITICAL")
     assert len(pids(tmp_path)) == 4 and len(set(pids(tmp_path))) == processes
