@@ -130,6 +130,20 @@ def test_a_glint_as_white_as_the_ground_is_no_gap() -> None:
     assert found is not None and np.array_equal(found.alpha[:, 110:] > 127, mask[:, 110:] > 0)
 
 
+def test_a_small_hole_is_a_glint_where_the_product_fades_into_it_and_else_an_opening() -> None:
+    rgb, mask = (np.repeat(np.repeat(each, 2, 0), 2, 1) for each in bag_on_white()[:2])
+    y, x = np.mgrid[:800, :800]
+    fade = np.clip((np.hypot(y - 560, x - 400) - 3) / 20, 0, 1)[..., None]
+    rgb = (255 - (255.0 - rgb) * fade).astype(np.uint8)
+    rgb[600:608, 280:288] = 255  # as punched
+    photo = Photo(rgb=rgb, alpha=None, format="PNG")
+    found = cut_out_exactly(photo, seeing(mask))
+    assert found is not None and found.alpha[560, 400] == 255 and found.alpha[604, 284] == 0
+    mask[500:620, 340:460] = 0  # for the net, it is open there
+    open_ = cut_out_exactly(photo, seeing(mask))
+    assert open_ is not None and open_.alpha[560, 400] == 0
+
+
 def test_exact_colours_say_nothing_after_compression_with_loss() -> None:
     file = io.BytesIO()
     Image.fromarray(bag_on_white()[0]).save(file, "JPEG", quality=90)

@@ -37,6 +37,10 @@ MAX_REMOVED = 0.02  # of the cut-out found otherwise; more is white that stood o
 RING_PX = (3, 12)  # from the outline: there a picture that was compressed with loss is uneven
 MIN_LOSSLESS_SHARE = 0.998  # of this ring that has exactly the background's colour
 GLINT_PX = 2  # half the width of a glint; the gaps of slats and strings are wider
+# Of the product's area: that of a glint, and that below which more than so many holes are a mesh.
+MAX_GLINT_SHARE, MIN_OPENING_SHARE, MAX_GLINTS = 0.0007, 0.01, 6
+# Around a glint's hole: between these pixels, and of 255. Eight glints: 12 to 145; four openings: 174 to 216.
+GLINT_RIM_PX, MAX_GLINT_STEP = (2, 4), 160
 # A separate part is a mark or a measure if the mean of the net's look and its share of the area are less.
 MAX_FOREIGN_SEEN, MAX_FOREIGN_SHARE = 0.1, 0.1
 EXACT_PROBABILITY = 0.95  # that such a cut-out is usable: 94 of 99 renders
@@ -84,7 +88,7 @@ def cut_out_exactly(photo: Photo, look: Callable[[U8], F32] | None, pointer: str
     probability = EXACT_PROBABILITY
     if look is not None:
         seen = cv2.resize(look(photo.rgb), alpha.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        whole, alpha = alpha, _without_glints(_without_foreign_parts(alpha, seen), seen)
+        whole, alpha = alpha, _without_glints(photo.rgb, _without_foreign_parts(alpha, seen), seen)
         if _filled_share(alpha, seen) > MAX_FILLED_SHARE:
             doubts = ("what has exactly the background's colour inside the product was taken for openings",)
         if np.count_nonzero(whole) - np.count_nonzero(alpha) > MAX_LEFT_OUT_SHARE * np.count_nonzero(alpha):
@@ -129,9 +133,37 @@ def _large_pieces(alpha: U8) -> int:
     return int((areas >= LARGE_PIECE_SHARE * areas.sum()).sum())
 
 
-def _without_glints(alpha: U8, seen: F32) -> U8:
-    """Return the opacity with narrow gaps filled that the net sees as product: white glints."""
-    return np.where(seen > 0.5, cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, disc_kernel(GLINT_PX)), alpha)
+def _without_glints(rgb: U8, alpha: U8, seen: F32) -> U8:
+    """Return the opacity without white glints: narrow gaps and a few small holes.
+
+    They are filled where the net sees product. A model would get a groove at the height of each hole. Around
+    a glint the product fades into it; around a true opening it has its own colour up to the edge.
+    """
+    closed = np.where(seen > 0.5, cv2.morphologyEx(alpha, cv2.MORPH_CLOSE, disc_kernel(GLINT_PX)), alpha)
+    open_places = (closed <= 127).astype(np.uint8)
+    labels, stats = cv2.connectedComponentsWithStats(open_places, connectivity=4)[1:3]
+    share = stats[:, cv2.CC_STAT_AREA] / max(1, closed.size - int(open_places.sum()))
+    small = [label for label in range(1, len(stats)) if share[label] < MAX_GLINT_SHARE]
+    if (share[1:] < MIN_OPENING_SHARE).sum() > MAX_GLINTS:
+        return closed
+    ground = _ground_colour(rgb).astype(np.int16)
+    filled = closed.copy()
+    for label in small:
+        region, hole = _surroundings(labels == label, stats[label])
+        near, far = (cv2.dilate(hole, disc_kernel(radius)) > 0 for radius in GLINT_RIM_PX)
+        step = np.abs(rgb[region].astype(np.int16) - ground).max(2)[far & ~near]
+        if step.size and np.median(step) < MAX_GLINT_STEP:
+            filled[region][near & (seen[region] > 0.5)] = 255
+    return filled
+
+
+def _surroundings(place: Mask, box: NDArray[np.int32]) -> tuple[tuple[slice, slice], U8]:
+    """Return the rows and columns around a place, and the place there."""
+    left, top, across, down = (int(v) for v in box[:4])
+    margin = GLINT_RIM_PX[1] + 1
+    rows = slice(max(0, top - margin), top + down + margin)
+    columns = slice(max(0, left - margin), left + across + margin)
+    return (rows, columns), place[rows, columns].astype(np.uint8)
 
 
 def _filled_share(alpha: U8, seen: F32) -> float:
