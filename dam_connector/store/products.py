@@ -236,13 +236,11 @@ class Products:
             row = c.execute(sa.select(t).where(t.c.sku == sku)).one_or_none()
         return _record(row) if row else None
 
-    def usable_products(self, skus: list[str]) -> dict[str, Product]:
-        """Return products by SKU, without those that are deleted or have errors."""
-        query = sa.select(t.c.sku, t.c.facts).where(
-            t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False)
-        )
+    def of_skus(self, skus: Iterable[str]) -> dict[str, ProductRecord]:
+        """Return the products that are known by SKU, deleted ones too."""
+        query = sa.select(t).where(t.c.sku.in_(list(skus)))
         with self._db.read() as c:
-            return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
+            return {row.sku: _record(row) for row in c.execute(query)}
 
     def error_codes(self, skus: Iterable[str]) -> dict[str, set[IssueCode]]:
         """Return the codes of the errors of flagged products, by SKU."""

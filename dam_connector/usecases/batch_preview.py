@@ -13,6 +13,7 @@ from dam_connector.domain.picture_names import is_unread_text
 from dam_connector.domain.product import INSPIRATION, Capture, Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.unnamed_pictures import REMOVE
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import (
@@ -30,6 +31,7 @@ from schemas.sheet_rows import SheetFacts, survey_sheet
 from schemas.sheet_table import Sheet
 
 CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
+TAKEN_IN_STATES = (RowState.WAITING, RowState.MAKES_NOTHING)  # rows whose products are stored
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_NAMED_COLUMNS = 12
 MAX_NOTED_ROWS = 20  # whose notes are shown
@@ -72,6 +74,13 @@ class BatchPreview:
     sizeless: list[int] = field(default_factory=list)
     # Rows with notes of their own; the first ones are among `notes`.
     noted_rows: int = 0
+    # Rows whose products lose pictures; those of the shown rows say which in `gone`.
+    losing_rows: int = 0
+    # The lines of rows with empty cells whose pictures stay.
+    keeping: list[int] = field(default_factory=list)
+    # The lines of rows that empty facts of their products, and these facts.
+    emptying: list[int] = field(default_factory=list)
+    emptied: set[str] = field(default_factory=set)
     # CPU-seconds that models from spins and walks take longer than others.
     capture_s: float = 0.0
     # Estimated seconds until all versions are generated.
@@ -87,6 +96,12 @@ class BatchPreview:
         """Return the number of rows."""
         return sum(self.counts.values())
 
+    @property
+    def losses(self) -> list[NewBatchRow]:
+        """Return the rows that are shown whose products lose pictures, in the sheet's order."""
+        shown = (row for state in TAKEN_IN_STATES for row in self.rows.get(state, ()) if row.gone)
+        return sorted(shown, key=lambda row: row.line)
+
     def add_row(self, row: NewBatchRow, forecast: ModelForecast | None = None) -> None:
         """Count a row, and keep it if it is among the first of its state; with the forecast of its model."""
         self.counts[row.state] += 1
@@ -94,6 +109,8 @@ class BatchPreview:
             self.noted_rows += 1
             if self.noted_rows <= MAX_NOTED_ROWS:
                 self.notes += tuple(f"Row {row.line}: {note}" for note in row.notes)
+        if row.state in TAKEN_IN_STATES:
+            self._add_changes(row)
         shown = self.rows.setdefault(row.state, [])
         if forecast:
             self.forecast_counts[forecast.verdict] += 1
@@ -101,6 +118,25 @@ class BatchPreview:
             shown.append(row)
             if forecast:
                 self.forecasts[row.line] = forecast
+
+    def _add_changes(self, row: NewBatchRow) -> None:
+        """Count what a row changes of a product that is known."""
+        self.losing_rows += bool(row.gone)
+        self.keeping += [row.line] if row.staying else []
+        self.emptying += [row.line] if row.emptied else []
+        self.emptied |= set(row.emptied)
+
+    def change_notes(self) -> Iterator[str]:
+        """Yield notes about pictures that stay, and about facts that are emptied."""
+        if self.keeping:
+            which = _rows_text(self.keeping, "has", "have")
+            yield (
+                f"{which} empty cells of pictures that the product has: these stay. "
+                f'Write "{REMOVE}" into the cell of a picture that is to go away.'
+            )
+        if self.emptying:
+            which = _rows_text(self.emptying, "empties", "empty")
+            yield f"{which} facts that the product has: {', '.join(sorted(self.emptied))}."
 
     def add_versions(self, deliverable: Deliverable, generator: str, usd: float) -> None:
         """Count the versions that a row makes of a deliverable; `usd` is the price of one."""
@@ -150,6 +186,7 @@ def preview_batch(
                 preview.add_row(row)
     if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
         preview.notes += (f"{more} more rows have such notes.",)
+    preview.notes += tuple(preview.change_notes())
     if preview.sizeless:
         preview.notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
@@ -176,10 +213,15 @@ def _add_good_row(
 
 def _sizeless_note(lines: list[int]) -> str:
     """Return a note about rows that make a model of a size that has to be guessed."""
+    which = _rows_text(lines, "has", "have")
+    return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
+
+
+def _rows_text(lines: list[int], one: str, many: str) -> str:
+    """Return the first of some rows with the verb for their number, e.g. `Rows 2, 5 have`."""
     named = ", ".join(map(str, lines[:MAX_NAMED_COLUMNS]))
     more = f" and {len(lines) - MAX_NAMED_COLUMNS} more" if len(lines) > MAX_NAMED_COLUMNS else ""
-    which = f"Row {named} has" if len(lines) == 1 else f"Rows {named}{more} have"
-    return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
+    return f"Row {named} {one}" if len(lines) == 1 else f"Rows {named}{more} {many}"
 
 
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:
