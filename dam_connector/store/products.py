@@ -1,6 +1,6 @@
 """Product records: the newest record of each SKU from its PIM."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -179,12 +179,15 @@ class Products:
                 )
             )
 
-    def drop_issues(self, sku: str, code: IssueCode) -> None:
-        """Remove the issues of a code from a product: what they say is no longer so."""
+    def drop_issues(self, sku: str, is_outdated: Callable[[Issue], bool]) -> None:
+        """Remove issues from a product that say what is no longer so."""
+        query = sa.select(t.c.issues).where(t.c.sku == sku)
+        with self._db.read() as c:
+            if not any(map(is_outdated, _issues(c.execute(query).scalar() or []))):
+                return
         with self._db.write() as c:
-            query = sa.select(t.c.issues).where(t.c.sku == sku)
             stored = c.execute(query if self._db.is_sqlite else query.with_for_update()).scalar()
-            left = tuple(found for found in _issues(stored or []) if found.code != code)
+            left = tuple(found for found in _issues(stored or []) if not is_outdated(found))
             if stored and len(left) < len(stored):
                 flagged = any(found.severity is Severity.ERROR for found in left)
                 values = {"issues": to_plain(left), "flagged": flagged, "updated_at": self._clock.now()}
