@@ -15,7 +15,7 @@ _CAPTURE_FIELDS = tuple(kind.field_name for kind in Capture)
 
 @dataclass(frozen=True, slots=True)
 class PictureChange:
-    """What newer facts do to a picture or a model that a product has."""
+    """The change of a picture or a model of a product by newer facts."""
 
     pointer: str  # the JSON pointer of its field, e.g. `/images/back`
     was: str  # its address, or the first of a spin or a walk

@@ -31,7 +31,7 @@ def is_other_side(deliverable: Deliverable, views: Collection[str]) -> bool:
 
 
 def lacking_deliverable(found: Issue) -> str:
-    """Return the deliverable that lacks what it is made from, as an issue of a product says; else nothing."""
+    """Return the deliverable whose sources are missing, as an issue of a product says; else nothing."""
     return found.message.partition(" ")[0] if found.code in _MISSING_CODES else ""
 
 

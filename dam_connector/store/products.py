@@ -180,7 +180,7 @@ class Products:
             )
 
     def drop_issues(self, sku: str, is_outdated: Callable[[Issue], bool]) -> None:
-        """Remove issues from a product that say what is no longer so."""
+        """Remove outdated issues from a product."""
         query = sa.select(t.c.issues).where(t.c.sku == sku)
         with self._db.read() as c:
             if not any(map(is_outdated, _issues(c.execute(query).scalar() or []))):

@@ -1,15 +1,14 @@
 """The preview of a batch: which rows are good, their assets, the cost and the time."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.model_forecast import FORECASTS, ModelForecast
-from dam_connector.domain.picture_names import is_unread_text
 from dam_connector.domain.product import INSPIRATION, Capture, Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
@@ -23,12 +22,14 @@ from dam_connector.usecases.estimates import (
     first_generator,
     own_forecast,
 )
+from dam_connector.usecases.picture_faults import damage_fault, size_fault
 from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
 from schemas.sheet_attributes import attribute_name
 from schemas.sheet_rows import SheetFacts, survey_sheet
 from schemas.sheet_table import Sheet
+from schemas.uploads import PictureList
 
 CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
 TAKEN_IN_STATES = (RowState.WAITING, RowState.MAKES_NOTHING)  # rows whose products are stored
@@ -39,7 +40,6 @@ MAX_CHECKED_IMAGES = 2000
 IMAGE_CHECK_TIME_S = 20.0  # after which no more images are checked
 IMAGE_CHECK_THREADS = 16
 OWN_GENERATORS = (LOCAL, BROUGHT, RECOLOURED, JOINED)  # nobody bills these
-WHOLE_FILE = "the whole file; copy it again from where it opens"
 
 
 @dataclass(kw_only=True)
@@ -120,7 +120,7 @@ class BatchPreview:
                 self.forecasts[row.line] = forecast
 
     def _add_changes(self, row: NewBatchRow) -> None:
-        """Count what a row changes of a product that is known."""
+        """Count the changes by a row of a product that is known."""
         self.losing_rows += bool(row.gone)
         self.keeping += [row.line] if row.staying else []
         self.emptying += [row.line] if row.emptied else []
@@ -154,30 +154,20 @@ def preview_batch(
     services: Services,
     sheet: Sheet,
     mapping: Mapping[str, str],
-    pictures: Mapping[str, Sha256],
-    *,
-    damage: Mapping[Sha256, str],
-    unread: Collection[str] = (),
+    listed: PictureList,
 ) -> BatchPreview:
     """Check a sheet and its images. Nothing is made, and no product is stored.
 
     Args:
         mapping: the sheet's column names by our column names.
-        pictures: the hashes of the pictures that were uploaded beside the sheet, by path; they need not
-            be stored yet.
-        damage: what is wrong with the damaged ones of them, see `picture_damage`.
-        unread: the paths of other files that were uploaded beside the sheet.
+        listed: the files beside the sheet; they need not be stored yet.
     """
     facts = survey_sheet(sheet, mapping)
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
     preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
-    uploaded = {
-        f"{HELD_PREFIX}{sha256}": f"{path} {damage[sha256]}." if sha256 in damage else ""
-        for path, sha256 in pictures.items()
-    }
-    image_check = _ImageCheck(services, uploaded, mapping)
+    image_check = _ImageCheck(services, listed, mapping)
     rules = services.rules.current()
-    rows = check_rows(services, sheet, mapping, pictures, facts, unread)
+    rows = check_rows(services, sheet, mapping, listed.files, facts, listed.unread)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
             if row.state is RowState.WAITING and row.product:
@@ -236,15 +226,16 @@ def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts)
 class _ImageCheck:
     """Checks the image addresses of good rows, many at a time, within limits of number and time."""
 
-    def __init__(self, services: Services, uploaded: Mapping[str, str], mapping: Mapping[str, str]) -> None:
+    def __init__(self, services: Services, listed: PictureList, mapping: Mapping[str, str]) -> None:
         """Start the time.
 
         Args:
-            uploaded: the damage of each picture that came with the sheet, by its address; empty if whole.
+            listed: the files beside the sheet.
             mapping: the sheet's column names by ours.
         """
         self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
-        self._uploaded, self._mapping = uploaded, mapping
+        self._listed, self._mapping = listed, mapping
+        self._uploaded = {f"{HELD_PREFIX}{sha256}": path for path, sha256 in listed.files.items()}
         self._issues: dict[str, Issue | None] = {}  # by address
         self.unchecked_rows = 0
 
@@ -269,21 +260,20 @@ class _ImageCheck:
 
     def _with_issues(self, row: NewBatchRow) -> NewBatchRow:
         issues = [found for url, _ in _required_images(row) if (found := self._issues.get(url))]
-        issues += self._damage(row)
+        issues += self._faults(row)
         return fail_row(row, issues, self._mapping) if issues else row
 
-    def _damage(self, row: NewBatchRow) -> list[Issue]:
-        """Return an issue for each damaged picture that came with the sheet and that a row needs."""
-        return [
-            issue(
-                "source.damaged",
-                message,
-                pointer=pointer,
-                limit="" if is_unread_text(message) else WHOLE_FILE,
-            )
-            for url, pointer in _required_images(row)
-            if (message := self._uploaded.get(url))
-        ]
+    def _faults(self, row: NewBatchRow) -> Iterator[Issue]:
+        """Yield an issue for each picture that came with the sheet, that a row needs and that is no good."""
+        for url, pointer in _required_images(row):
+            if url not in self._uploaded:
+                continue
+            path, sha256 = self._uploaded[url], Sha256(url.removeprefix(HELD_PREFIX))
+            size = self._listed.sizes.get(sha256)
+            if damage := self._listed.damage.get(sha256):
+                yield damage_fault(path, damage, pointer)
+            elif found := size_fault(self._services.settings, size, pointer):
+                yield found
 
 
 def _is_good(row: NewBatchRow) -> bool:

@@ -1,6 +1,6 @@
 """Rows of a sheet: its columns are matched with ours, and each row is checked before anything is made."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
@@ -10,7 +10,7 @@ from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
-from dam_connector.domain.picture_names import PictureFinder, unread_reason
+from dam_connector.domain.picture_names import PictureFinder
 from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.size_doubts import doubtful_size
@@ -81,9 +81,9 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
 class FilesBesideSheet:
     """The files that were uploaded beside a sheet: its pictures, its models, and those that nobody reads."""
 
-    def __init__(self, files: Mapping[str, Sha256], unread: Collection[str] = ()) -> None:
-        """Sort the stored files, by path; `unread` are the paths of the others."""
-        self.unread = PictureFinder({path: path for path in unread})
+    def __init__(self, files: Mapping[str, Sha256], unread: Mapping[str, str] | None = None) -> None:
+        """Sort the stored files, by path; `unread` says by path why others are not read."""
+        self.unread = PictureFinder(unread or {})
         models = {path: sha256 for path, sha256 in files.items() if is_model_name(path)}
         self.models = PictureFinder(models)
         self.pictures = PictureFinder({p: sha256 for p, sha256 in files.items() if p not in models})
@@ -113,7 +113,7 @@ def check_rows(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
     facts: SheetFacts | None = None,
-    unread: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
 ) -> Iterator[NewBatchRow]:
     """Check each row of a sheet, without looking at images behind URLs.
 
@@ -121,7 +121,7 @@ def check_rows(
         mapping: see `map_columns`.
         pictures: the stored pictures that were uploaded beside the sheet, by path.
         facts: those of the sheet; None: they are read first.
-        unread: the paths of other files beside the sheet.
+        unread: why other files beside the sheet are not read, by path.
 
     Yields:
         The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons,
@@ -290,8 +290,8 @@ def _resolve_capture(
         message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
     elif not files and not others.files:
         message = "No such folder of pictures beside the sheet, and no addresses."
-        if file := beside.unread.find(named[0]).file:
-            message = f"{measured} {unread_reason(file)}."
+        if reason := beside.unread.find(named[0]).file:
+            message = f"{measured} {reason}."
         limit = "the name of a folder in the ZIP or folder that comes with the sheet"
     elif sorted_files.problem:
         message, limit = sorted_files.problem, ""
@@ -316,8 +316,8 @@ def _resolve_file_name(
     if len(found.paths) > 1:
         message = f"{len(found.paths)} different files have this name."
         limit = f"one of {', '.join(found.paths[:4])}"
-    elif unread := beside.unread.find(name).file:
-        return issue("row.picture", f"{name[:80]} {unread_reason(unread)}.", pointer=pointer)
+    elif reason := beside.unread.find(name).file:
+        return issue("row.picture", f"{name[:80]} {reason}.", pointer=pointer)
     else:
         message = "No such file beside the sheet, and no address."
         limit = (

@@ -41,7 +41,7 @@ def start(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
     *,
-    unread: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
     record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
@@ -51,7 +51,7 @@ def start(
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
-        unread: the paths of other files beside the sheet.
+        unread: why other files beside the sheet are not read, by path.
 
     Raises:
         Refused: the name has invisible characters.

@@ -1,4 +1,4 @@
-"""What a row of a sheet changes of a product that is known: pictures that go away or stay, emptied facts."""
+"""Changes of a known product by a row of a sheet: pictures that go away or stay, emptied facts."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -34,7 +34,7 @@ _WORDS = {
 
 
 def with_known(row: NewBatchRow, known: ProductRecord | None, mapping: Mapping[str, str]) -> NewBatchRow:
-    """Return a row whose product has the pictures that stay, and which says what it changes.
+    """Return a row whose product has the pictures that stay, and which names its changes.
 
     Args:
         row: the row with the product as the row alone says it.

@@ -16,6 +16,12 @@ def issue_text(found: Issue) -> str:
     return f"{place}{found.message.rstrip('.')}{_measured_and_limit(found)}"
 
 
+def remedy_text(found: Issue) -> str:
+    """Return an issue without its place, with the limit, or else the remedy."""
+    text = f"{found.message.rstrip('.')}{_measured_and_limit(found)}"
+    return text if found.limit else f"{text}. {found.remedy_for(is_admin=False).rstrip('.')}"
+
+
 def row_text(found: Issue, mapping: Mapping[str, str]) -> str:
     """Return an issue of a row in the words of its sheet, with the remedy for the person who has the sheet.
 

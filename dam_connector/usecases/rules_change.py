@@ -221,7 +221,7 @@ def _apply_page(services: Services, note: dict[str, Any]) -> int:
 
 
 def _drop_outdated_issues(services: Services, record: ProductRecord, rules: Rules) -> None:
-    """Remove issues from a product that say what a deliverable lacks which the rules no longer name."""
+    """Remove issues from a product about sources of deliverables that the rules no longer name."""
     names = {"", *(d.name for d in rules.deliverables)}
     services.products.drop_issues(record.product.sku, lambda each: lacking_deliverable(each) not in names)
 
