@@ -34,7 +34,7 @@ from dam_connector.errors import (
 from dam_connector.private_files import use_private_umask
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.store.storage_probe import StorageProbe
-from dam_connector.usecases.row_texts import issue_text
+from dam_connector.usecases.row_texts import issue_text, remedy_text
 from dam_connector.usecases.storage_owner import require_own_storage
 from dam_connector.web import (
     admin,
@@ -67,7 +67,7 @@ from dam_connector.web import (
 from dam_connector.web.api.openapi import API_SETTINGS, TrueApi
 from dam_connector.web.checked_request import CheckedRequest, check_address
 from dam_connector.web.compression import compress_public
-from dam_connector.web.error_pages import error_page
+from dam_connector.web.error_pages import error_page, too_large_text
 from dam_connector.web.rate_limit import WINDOW_S, RateLimiter
 from dam_connector.web.request_context import (
     PAGE_BLUEPRINTS,
@@ -179,7 +179,9 @@ def _handle_errors(app: Flask) -> None:
         DeliveryError, lambda e: error_response(e.status, ERROR_NAMES.get(e.status, "refused"), str(e))
     )
     app.register_error_handler(StateConflict, lambda e: _respond_error(409, str(e)))
-    app.register_error_handler(InputError, lambda e: _respond_error(422, str(e), [_input_problem(e)]))
+    app.register_error_handler(
+        InputError, lambda e: _respond_error(422, remedy_text(e.to_issue()), [_input_problem(e)])
+    )
     app.register_error_handler(NotFound, lambda e: _respond_error(404, str(e)))
     app.register_error_handler(Refused, lambda e: _respond_error(422, str(e)))
     app.register_error_handler(Unavailable, lambda e: _respond_error(503, str(e)))
@@ -242,12 +244,15 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
         return error
     lines = _validation_problems(error)
     is_ours = error.description != type(error).description  # and says what to do
+    words = str(error.description) if is_ours else too_large_text() if code == 413 else ""
     response = make_response(
         _respond_error(
             code,
-            "the request is not valid; see problems" if lines else str(error.description or error.name),
+            "the request is not valid; see problems"
+            if lines
+            else words or str(error.description or error.name),
             lines,
-            page_text=str(error.description) if is_ours else "",
+            page_text=words,
         )
     )
     if code == 429:

@@ -83,6 +83,13 @@ class InputError(ConnectorError):
         self.measured = measured
         self.limit = limit
 
+    @classmethod
+    def of_issue(cls, found: Issue) -> "InputError":
+        """Return an issue as an error."""
+        return cls(
+            found.code, found.message, pointer=found.pointer, measured=found.measured, limit=found.limit
+        )
+
     def to_issue(self) -> Issue:
         """Return the error as an issue, for a report or a product."""
         return issue(

@@ -115,7 +115,7 @@ class Settings:
         "DAM_CONNECTOR_MAX_PICTURE_BYTES", 33_554_432, "The largest product photo fetched."
     )
     max_picture_pixels: int = _setting(
-        "DAM_CONNECTOR_MAX_PICTURE_PIXELS", 64_000_000, "The largest product photo decoded, in pixels."
+        "DAM_CONNECTOR_MAX_PICTURE_PIXELS", 64_000_000, "The largest product photo accepted, in pixels."
     )
     fetch_timeout_s: int = _setting(
         "DAM_CONNECTOR_FETCH_TIMEOUT_S", 30, "The most seconds one fetch may take from first to last byte."

@@ -62,6 +62,13 @@ class CheckedRowOut(BatchRowOut):
     """A row of a sheet that was checked."""
 
     codes = fields.List(fields.String(), metadata={"description": "Issue codes of the reasons."})
+    pictures_gone = fields.List(
+        fields.String(),
+        attribute="gone",
+        metadata={
+            "description": "Pictures of the product that the row removes, and uploads that it replaces."
+        },
+    )
     forecast = fields.Nested(
         ForecastOut,
         allow_none=True,
@@ -76,6 +83,10 @@ class PreviewOut(Schema):
     header = fields.List(fields.String())
     notes = fields.List(
         fields.String(), metadata={"description": "What was ignored or guessed in the sheet."}
+    )
+    rows_with_pictures_gone = fields.Integer(
+        attribute="losing_rows",
+        metadata={"description": "Rows that remove pictures of their products or replace uploaded ones."},
     )
     makes_skus = fields.Boolean()
     counts = fields.Dict(

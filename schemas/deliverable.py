@@ -146,7 +146,8 @@ class DeliverableSchema(Schema):
         fields.String(validate=validate.OneOf([v.value for v in View])),
         metadata={
             "description": "Views whose photo a rendition is made from, the most preferred first; "
-            "front, then hero, when absent."
+            "when absent: front, hero, right, left, back, top. A version from another view than front, hero "
+            "and the first that is named has the warning source.no_front."
         },
     )
     camera = text_field(

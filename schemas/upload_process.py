@@ -14,14 +14,13 @@ from contextlib import suppress
 from typing import IO
 
 from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
-from dam_connector.domain.picture_damage import picture_damage
 from dam_connector.domain.picture_names import is_picture_name, unread_reason, zip_names
 from dam_connector.errors import InputError
 from dam_connector.model_siblings import with_siblings
 from dam_connector.watched_process import DAMAGED_ARCHIVE, limit_this_process
 from schemas.numbers_and_units import NumberCell
 from schemas.sheet_reader import read_sheet
-from schemas.uploads import FRAME, INPUT_ERROR_CODE, SHEET_LIMITS, ZIP_LIMITS
+from schemas.uploads import FRAME, INPUT_ERROR_CODE, SHEET_LIMITS, ZIP_LIMITS, look_at, refused_size
 
 MAX_MEMBERS = 20_000
 UTF8_FLAG = 0x800  # of a member of a ZIP: its name is UTF-8
@@ -45,16 +44,15 @@ def _write_line(out: IO[bytes], values: object) -> None:
 
 
 def write_picture_list(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
-    """Write the paths, the SHA-256 and the damage of each picture in a ZIP as a line of JSON.
+    """Write the paths, the SHA-256, the damage and the size of each picture in a ZIP as a line of JSON.
 
-    A file of another kind has neither.
+    A file that is not read has the reason in place of the damage, and no SHA-256.
     """
-    for names in _unread_names(source):
-        _write_line(out, [names, "", ""])
+    for names, reason in _unread_files(source, max_picture_bytes):
+        _write_line(out, [names, "", reason, None])
     source.seek(0)
     for names, data in _pictures(source, max_picture_bytes):
-        damage = "" if is_model_name(names[0]) else picture_damage(data)
-        _write_line(out, [names, hashlib.sha256(data).hexdigest(), damage])
+        _write_line(out, [names, hashlib.sha256(data).hexdigest(), *look_at(names[0], data)])
 
 
 def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) -> None:
@@ -64,8 +62,8 @@ def write_pictures(source: IO[bytes], out: IO[bytes], max_picture_bytes: int) ->
         out.write(FRAME.pack(len(encoded), len(data)) + encoded + data)
 
 
-def _unread_names(source: IO[bytes]) -> Iterator[tuple[str, ...]]:
-    """Yield the paths that each file in a ZIP may have that is neither picture nor model.
+def _unread_files(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield the paths that each file in a ZIP may have that is not read, and the reason.
 
     A ZIP that cannot be read has none; `_pictures` refuses it.
     """
@@ -73,8 +71,11 @@ def _unread_names(source: IO[bytes]) -> Iterator[tuple[str, ...]]:
         members = package.infolist()
         for member in members[:MAX_MEMBERS]:
             name = member.filename
-            if not member.is_dir() and not is_model_name(name) and unread_reason(name):
-                yield zip_names(name, marked=bool(member.flag_bits & UTF8_FLAG))
+            reason = "" if is_model_name(name) else unread_reason(name)
+            if is_model_name(name) or is_picture_name(name):
+                reason = refused_size(name, member.file_size, max_picture_bytes)
+            if reason and not member.is_dir():
+                yield zip_names(name, marked=bool(member.flag_bits & UTF8_FLAG)), reason
 
 
 def _pictures(source: IO[bytes], max_picture_bytes: int) -> Iterator[tuple[tuple[str, ...], bytes]]:
@@ -119,9 +120,9 @@ def _sibling_reader(package: zipfile.ZipFile, model: str) -> Callable[[str, int]
 
 def _is_picture(member: zipfile.ZipInfo, max_bytes: int) -> bool:
     """Return whether a member is a picture or a model that is not too large."""
-    if is_model_name(member.filename):
-        return member.file_size <= MAX_MODEL_BYTES
-    return is_picture_name(member.filename) and member.file_size <= max_bytes
+    name = member.filename
+    is_read = is_model_name(name) or is_picture_name(name)
+    return is_read and not refused_size(name, member.file_size, max_bytes)
 
 
 def _check_count(count: int) -> None:

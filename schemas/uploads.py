@@ -4,11 +4,14 @@ import json
 import struct
 import tempfile
 import weakref
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import IO
 
+from dam_connector.domain.brought_model import MAX_MODEL_BYTES, is_model_name
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.picture_damage import picture_damage
+from dam_connector.domain.picture_size import picture_size
 from dam_connector.errors import Busy, InputError
 from dam_connector.watched_process import WAIT_S, ProcessFailed, ProcessLimits, TooManyProcesses, run_module
 from schemas.numbers_and_units import NumberCell
@@ -60,11 +63,33 @@ class _Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureList:
-    """The pictures and models in a ZIP."""
+    """The pictures and models in a ZIP or folder."""
 
-    files: dict[str, Sha256]  # hashes by path
-    damage: dict[Sha256, str]  # of the damaged pictures: a predicate, see `picture_damage`
-    unread: tuple[str, ...] = ()  # the paths of other files, such as HEIC pictures and videos
+    files: dict[str, Sha256] = field(default_factory=dict)  # hashes by path
+    # what is wrong with the damaged pictures: a predicate, see `picture_damage`
+    damage: dict[Sha256, str] = field(default_factory=dict)
+    sizes: dict[Sha256, tuple[int, int]] = field(default_factory=dict)  # in pixels, where they are known
+    # why other files are not read, by path: a predicate, e.g. of HEIC pictures and of too large files
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def add(self, names: Sequence[str], sha256: Sha256, damage: str, size: Sequence[int] | None) -> None:
+        """Add a picture or a model by the paths that it may have, with its damage and its size."""
+        self.files.update(dict.fromkeys(names, sha256))
+        if damage:
+            self.damage[sha256] = damage
+        if size:
+            self.sizes[sha256] = (size[0], size[1])
+
+
+def look_at(name: str, data: bytes) -> tuple[str, tuple[int, int] | None]:
+    """Return the damage and the size of a picture; nothing of a model."""
+    return ("", None) if is_model_name(name) else (picture_damage(data), picture_size(data))
+
+
+def refused_size(name: str, count: int, max_picture_bytes: int) -> str:
+    """Return why a picture or a model of so many bytes is not read, as a predicate; empty if it is."""
+    most = MAX_MODEL_BYTES if is_model_name(name) else max_picture_bytes
+    return f"has {count:,} bytes, more than the limit of {most:,}; save it smaller" if count > most else ""
 
 
 def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
@@ -72,8 +97,8 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
 
     A name whose encoding the ZIP does not mark is there in each that it may have.
 
-    Of other files the paths are listed. Pictures larger than `max_picture_bytes`, and models larger than
-    `MAX_MODEL_BYTES` are left out.
+    Other files are listed with the reason, and so are pictures larger than `max_picture_bytes` and models
+    larger than `MAX_MODEL_BYTES`.
 
     Raises:
         InputError: sheet.unreadable: the ZIP cannot be read, or has or unpacks to too much.
@@ -84,11 +109,13 @@ def list_pictures(data: bytes, max_picture_bytes: int) -> PictureList:
         _run(["list", str(max_picture_bytes)], source, ZIP_LIMITS, "ZIP") as output,
     ):
         listed = [json.loads(line) for line in output]
-    return PictureList(
-        files={name: Sha256(sha256) for names, sha256, _ in listed if sha256 for name in names},
-        damage={Sha256(sha256): damage for _, sha256, damage in listed if damage},
-        unread=tuple(name for names, sha256, _ in listed if not sha256 for name in names),
-    )
+    found = PictureList()
+    for names, sha256, text, size in listed:
+        if sha256:
+            found.add(names, Sha256(sha256), text, size)
+        else:
+            found.unread.update(dict.fromkeys(names, text))
+    return found
 
 
 def unpack_pictures(data: bytes, max_picture_bytes: int) -> Iterator[tuple[list[str], bytes]]:

@@ -23,6 +23,7 @@ from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.event import Event, EventKind
 from dam_connector.domain.picture_names import PictureFinder, is_picture_name
 from dam_connector.domain.product import Capture, Product
+from dam_connector.domain.unnamed_pictures import is_removal
 from dam_connector.errors import BadOutput, ConfigError, InputError, NotFound, Unavailable, Unsupported
 from dam_connector.ports import InboundWebhook, PimCapabilities
 from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
@@ -51,7 +52,7 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
     """A `Pim` that reads sheets from one folder; references are SKUs."""
 
     vendor = "csv"
-    capabilities = PimCapabilities(can_list_changes=True)
+    capabilities = PimCapabilities(can_list_changes=True, keeps_pictures=True)
 
     def __init__(self, name: str, root: Path, columns: Mapping[str, str]) -> None:
         """Create the adapter.
@@ -192,7 +193,7 @@ class SheetFolderPim(NoWebhooks, ReadOnlyPim):
         return tuple(self._image_url(path.relative_to(self._root).as_posix()) for path in paths)
 
     def _image_url(self, url: str) -> str:
-        if not url or "://" in url or url.startswith(("dam:", IMAGE_URL_PREFIX)):
+        if not url or "://" in url or url.startswith(("dam:", IMAGE_URL_PREFIX)) or is_removal(url):
             return url
         return f"{IMAGE_URL_PREFIX}{self._name}/{url}"
 

@@ -69,9 +69,7 @@ def run_import(
     sheet = read_uploaded_sheet(data)
     mapping = batch_rows.map_columns(sheet, columns)
     listed = list_picture_files(services, pictures)
-    preview = batch_preview.preview_batch(
-        services, sheet, mapping, listed.files, damage=listed.damage, unread=listed.unread
-    )
+    preview = batch_preview.preview_batch(services, sheet, mapping, listed)
     if dry_run or not preview.begins:
         return None, preview
     stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))

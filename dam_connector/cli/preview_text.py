@@ -35,6 +35,7 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
     lines += _forecast_lines(preview)
     if preview.unchecked_rows:
         lines += [f"  the pictures of {preview.unchecked_rows} rows are checked when the rows are made"]
+    lines += _loss_lines(preview)
     lines += [f"  note: {note}" for note in preview.notes]
     if preview.makes_skus:
         good = preview.rows.get(RowState.WAITING, [])[:SHOWN_MADE_SKUS]
@@ -45,6 +46,14 @@ def preview_lines(preview: batch_preview.BatchPreview) -> list[str]:
         for row in preview.rows.get(state, [])[:SHOWN_FAILED_ROWS]
     ]
     return lines
+
+
+def _loss_lines(preview: batch_preview.BatchPreview) -> Iterator[str]:
+    """Yield the pictures that go away, by row."""
+    for row in preview.losses:
+        yield f"  row {row.line} {row.sku}: {'; '.join(row.gone)}"
+    if more := preview.losing_rows - len(preview.losses):
+        yield f"  {more} more rows remove or replace pictures"
 
 
 def _forecast_lines(preview: batch_preview.BatchPreview) -> Iterator[str]:
@@ -71,6 +80,10 @@ def preview_facts(preview: batch_preview.BatchPreview) -> dict[str, Any]:
             for row in preview.rows.get(RowState.WAITING, [])
             if row.line in preview.forecasts
         ],
+        "pictures_gone": [
+            {"row": row.line, "sku": row.sku, "pictures": list(row.gone)} for row in preview.losses
+        ],
+        "rows_with_pictures_gone": preview.losing_rows,
         "notes": list(preview.notes),
         "columns": dict(preview.mapping),
         "failed": [

@@ -23,6 +23,8 @@ from dam_connector.errors import AdapterError, ConfigError
 from dam_connector.model_siblings import read_model
 from dam_connector.usecases import intake
 from dam_connector.usecases.name_preview import naming_notes, preview_names
+from dam_connector.usecases.picture_faults import picture_fault
+from dam_connector.usecases.row_texts import remedy_text
 from dam_connector.usecases.source_images import HELD_PREFIX, MODEL_POINTER, is_image_url
 from dam_connector.wiring import Services
 from schemas.common import problem_lines
@@ -34,7 +36,7 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
     """Store the photos and the model that a product names by their files; return it with their addresses.
 
     Raises:
-        ConfigError: a file does not exist, or is of a kind that is not read.
+        ConfigError: a file does not exist, or cannot be used.
     """
     problems = []
 
@@ -55,6 +57,8 @@ def store_local_photos(services: Services, product: Product, folder: Path) -> Pr
             return url
         if pointer == MODEL_POINTER and not model_format(data):
             problems.append(f"{pointer}: {path} is none of: {FORMATS_TEXT}")
+        if pointer != MODEL_POINTER and (found := picture_fault(services.settings, data, pointer)):
+            problems.append(f"{pointer}: {path}: {remedy_text(found)}")
         return f"{HELD_PREFIX}{services.blobs.put(data)}"
 
     images = tuple(replace(i, url=address(i.url, f"/images/{i.view}")) for i in product.images)

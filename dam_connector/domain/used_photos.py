@@ -1,8 +1,10 @@
 """Which of a product's photos our own code makes a deliverable from."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import View
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
@@ -11,12 +13,26 @@ from dam_connector.domain.run import RunKind
 MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
 RENDITION_VIEWS = (View.FRONT, View.HERO, View.RIGHT, View.LEFT, View.BACK, View.TOP)
 
+# Issues of a product that a failed run of a deliverable adds; their messages begin with its name.
+_MISSING_CODES: tuple[IssueCode, ...] = ("source.missing_view", "source.missing_model")
+
 
 def views_of(deliverable: Deliverable) -> tuple[View, ...]:
     """Return the views that a deliverable can be made from, the preferred first."""
     if deliverable.views:
         return tuple(View(v) for v in deliverable.views)
     return RENDITION_VIEWS if deliverable.kind is RunKind.IMAGE else MODEL_VIEWS
+
+
+def is_other_side(deliverable: Deliverable, views: Collection[str]) -> bool:
+    """Return whether none of these views is the front, the corner or the first that the rules name."""
+    wanted = {View.FRONT, View.HERO, views_of(deliverable)[0]}
+    return bool(views) and wanted.isdisjoint(views)
+
+
+def lacking_deliverable(found: Issue) -> str:
+    """Return the deliverable whose sources are missing, as an issue of a product says; else nothing."""
+    return found.message.partition(" ")[0] if found.code in _MISSING_CODES else ""
 
 
 def preferred_view(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> str:

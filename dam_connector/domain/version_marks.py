@@ -18,6 +18,7 @@ MARK_TEXTS: Mapping[IssueCode, str] = {
     "rendition.scene_unsure": "scene in doubt",
     "model.look_changed": "look changed",
     "source.same_picture": "one photo as two views",
+    "source.no_front": "not from the front",
     # before the guess that follows from it, since this can be corrected in the record
     "model.views_disagree": "size and photo contradict each other",
     "model.below_threshold": "shape is uncertain",

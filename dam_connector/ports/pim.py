@@ -20,6 +20,8 @@ class PimCapabilities:
     can_list_changes: bool = False
     # The PIM stores in its own records which assets are live.
     can_write_back: bool = False
+    # An empty field of a picture says nothing about it: the picture that the product has stays.
+    keeps_pictures: bool = False
 
 
 class Pim(Protocol):

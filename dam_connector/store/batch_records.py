@@ -36,11 +36,16 @@ class NewBatchRow:
     line: int  # its line in the sheet
     sku: str
     cells: Mapping[str, str]  # as uploaded, by column
-    product: Product | None  # None: the row is invalid, `error` says why
+    # With the pictures that stay although the row does not name them. None: the row is invalid, see `error`.
+    product: Product | None
     state: RowState
     error: str = ""
     codes: tuple[str, ...] = ()  # of the issues that `error` describes
     notes: tuple[str, ...] = ()  # what was left out or may be meant otherwise; not stored
+    as_read: Product | None = None  # the product as the row alone says it, which is stored; None: `product`
+    gone: tuple[str, ...] = ()  # the pictures that its product loses, for people; not stored
+    staying: tuple[str, ...] = ()  # the columns whose cells are empty, so that a picture stays; not stored
+    emptied: tuple[str, ...] = ()  # the facts that its product loses; not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,8 @@ class BatchRow:
     sku: str
     state: RowState
     cells: Mapping[str, str]  # as uploaded, by column
-    product: Product | None  # None: the row is invalid
+    # As the row alone says it, see `unnamed_pictures`. None: the row is invalid.
+    product: Product | None
     error: str
 
 

@@ -1,6 +1,6 @@
 """Product records: the newest record of each SKU from its PIM."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -179,12 +179,15 @@ class Products:
                 )
             )
 
-    def drop_issues(self, sku: str, code: IssueCode) -> None:
-        """Remove the issues of a code from a product: what they say is no longer so."""
+    def drop_issues(self, sku: str, is_outdated: Callable[[Issue], bool]) -> None:
+        """Remove outdated issues from a product."""
+        query = sa.select(t.c.issues).where(t.c.sku == sku)
+        with self._db.read() as c:
+            if not any(map(is_outdated, _issues(c.execute(query).scalar() or []))):
+                return
         with self._db.write() as c:
-            query = sa.select(t.c.issues).where(t.c.sku == sku)
             stored = c.execute(query if self._db.is_sqlite else query.with_for_update()).scalar()
-            left = tuple(found for found in _issues(stored or []) if found.code != code)
+            left = tuple(found for found in _issues(stored or []) if not is_outdated(found))
             if stored and len(left) < len(stored):
                 flagged = any(found.severity is Severity.ERROR for found in left)
                 values = {"issues": to_plain(left), "flagged": flagged, "updated_at": self._clock.now()}
@@ -236,13 +239,11 @@ class Products:
             row = c.execute(sa.select(t).where(t.c.sku == sku)).one_or_none()
         return _record(row) if row else None
 
-    def usable_products(self, skus: list[str]) -> dict[str, Product]:
-        """Return products by SKU, without those that are deleted or have errors."""
-        query = sa.select(t.c.sku, t.c.facts).where(
-            t.c.sku.in_(skus), t.c.flagged.is_(False), t.c.deleted.is_(False)
-        )
+    def of_skus(self, skus: Iterable[str]) -> dict[str, ProductRecord]:
+        """Return the products that are known by SKU, deleted ones too."""
+        query = sa.select(t).where(t.c.sku.in_(list(skus)))
         with self._db.read() as c:
-            return {row.sku: from_plain(Product, row.facts) for row in c.execute(query)}
+            return {row.sku: _record(row) for row in c.execute(query)}
 
     def error_codes(self, skus: Iterable[str]) -> dict[str, set[IssueCode]]:
         """Return the codes of the errors of flagged products, by SKU."""

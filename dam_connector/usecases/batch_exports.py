@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
@@ -18,7 +18,9 @@ from dam_connector.domain.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
 from dam_connector.store.batch_records import Batch, BatchRow, RowState
 from dam_connector.store.gallery import ManifestVersion, VersionCard
+from dam_connector.usecases.mending_texts import run_error_text, with_remedies
 from dam_connector.wiring import Services
+from schemas.sheet_headers import guess_columns
 from schemas.sheet_template import csv_text
 
 CHUNK_ROWS = 500  # rows whose versions are read with one query
@@ -181,13 +183,28 @@ def failed_csv(services: Services, batch: Batch) -> str:
     """
     columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
     failed = (each for each in row_results(services, batch) if each.status is RowStatus.FAILED)
+    mapping = guess_columns(batch.columns)
     return csv_text(
         chain(
             [[*columns, ERROR_COLUMN]],
-            ([*(each.row.cells.get(c, "") for c in columns), each.error] for each in failed),
+            (
+                [*(each.row.cells.get(c, "") for c in columns), _mending_text(services, each, mapping)]
+                for each in failed
+            ),
         ),
         batch.delimiter,
     )
+
+
+def _mending_text(services: Services, failed: RowResult, mapping: Mapping[str, str]) -> str:
+    """Return why a row failed, for the person who corrects its sheet."""
+    if failed.row.state is RowState.FAILED:
+        return failed.error  # the words of the sheet's check
+    if failed.versions and failed.error == blocked_reason(failed.versions):
+        codes = (code for version in failed.versions for code in version.codes)
+        return with_remedies(blocked_reason(failed.versions, with_codes=False), codes)
+    record = services.products.get(failed.row.sku)
+    return run_error_text(failed.error, record.issues if record else (), mapping)
 
 
 def _newest(made: Iterable[ManifestVersion]) -> Iterator[VersionCard]:

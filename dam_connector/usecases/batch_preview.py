@@ -1,18 +1,18 @@
 """The preview of a batch: which rows are good, their assets, the cost and the time."""
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Issue, issue
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.model_forecast import FORECASTS, ModelForecast
-from dam_connector.domain.picture_names import is_unread_text
 from dam_connector.domain.product import INSPIRATION, Capture, Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.unnamed_pictures import REMOVE
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.estimates import (
@@ -22,14 +22,17 @@ from dam_connector.usecases.estimates import (
     first_generator,
     own_forecast,
 )
+from dam_connector.usecases.picture_faults import damage_fault, size_fault
 from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
 from dam_connector.wiring import Services
 from schemas.sheet_attributes import attribute_name
 from schemas.sheet_rows import SheetFacts, survey_sheet
 from schemas.sheet_table import Sheet
+from schemas.uploads import PictureList
 
 CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
+TAKEN_IN_STATES = (RowState.WAITING, RowState.MAKES_NOTHING)  # rows whose products are stored
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_NAMED_COLUMNS = 12
 MAX_NOTED_ROWS = 20  # whose notes are shown
@@ -37,7 +40,6 @@ MAX_CHECKED_IMAGES = 2000
 IMAGE_CHECK_TIME_S = 20.0  # after which no more images are checked
 IMAGE_CHECK_THREADS = 16
 OWN_GENERATORS = (LOCAL, BROUGHT, RECOLOURED, JOINED)  # nobody bills these
-WHOLE_FILE = "the whole file; copy it again from where it opens"
 
 
 @dataclass(kw_only=True)
@@ -72,6 +74,13 @@ class BatchPreview:
     sizeless: list[int] = field(default_factory=list)
     # Rows with notes of their own; the first ones are among `notes`.
     noted_rows: int = 0
+    # Rows whose products lose pictures; those of the shown rows say which in `gone`.
+    losing_rows: int = 0
+    # The lines of rows with empty cells whose pictures stay.
+    keeping: list[int] = field(default_factory=list)
+    # The lines of rows that empty facts of their products, and these facts.
+    emptying: list[int] = field(default_factory=list)
+    emptied: set[str] = field(default_factory=set)
     # CPU-seconds that models from spins and walks take longer than others.
     capture_s: float = 0.0
     # Estimated seconds until all versions are generated.
@@ -87,6 +96,12 @@ class BatchPreview:
         """Return the number of rows."""
         return sum(self.counts.values())
 
+    @property
+    def losses(self) -> list[NewBatchRow]:
+        """Return the rows that are shown whose products lose pictures, in the sheet's order."""
+        shown = (row for state in TAKEN_IN_STATES for row in self.rows.get(state, ()) if row.gone)
+        return sorted(shown, key=lambda row: row.line)
+
     def add_row(self, row: NewBatchRow, forecast: ModelForecast | None = None) -> None:
         """Count a row, and keep it if it is among the first of its state; with the forecast of its model."""
         self.counts[row.state] += 1
@@ -94,6 +109,8 @@ class BatchPreview:
             self.noted_rows += 1
             if self.noted_rows <= MAX_NOTED_ROWS:
                 self.notes += tuple(f"Row {row.line}: {note}" for note in row.notes)
+        if row.state in TAKEN_IN_STATES:
+            self._add_changes(row)
         shown = self.rows.setdefault(row.state, [])
         if forecast:
             self.forecast_counts[forecast.verdict] += 1
@@ -101,6 +118,25 @@ class BatchPreview:
             shown.append(row)
             if forecast:
                 self.forecasts[row.line] = forecast
+
+    def _add_changes(self, row: NewBatchRow) -> None:
+        """Count the changes by a row of a product that is known."""
+        self.losing_rows += bool(row.gone)
+        self.keeping += [row.line] if row.staying else []
+        self.emptying += [row.line] if row.emptied else []
+        self.emptied |= set(row.emptied)
+
+    def change_notes(self) -> Iterator[str]:
+        """Yield notes about pictures that stay, and about facts that are emptied."""
+        if self.keeping:
+            which = _rows_text(self.keeping, "has", "have")
+            yield (
+                f"{which} empty cells of pictures that the product has: these stay. "
+                f'Write "{REMOVE}" into the cell of a picture that is to go away.'
+            )
+        if self.emptying:
+            which = _rows_text(self.emptying, "empties", "empty")
+            yield f"{which} facts that the product has: {', '.join(sorted(self.emptied))}."
 
     def add_versions(self, deliverable: Deliverable, generator: str, usd: float) -> None:
         """Count the versions that a row makes of a deliverable; `usd` is the price of one."""
@@ -118,30 +154,20 @@ def preview_batch(
     services: Services,
     sheet: Sheet,
     mapping: Mapping[str, str],
-    pictures: Mapping[str, Sha256],
-    *,
-    damage: Mapping[Sha256, str],
-    unread: Collection[str] = (),
+    listed: PictureList,
 ) -> BatchPreview:
     """Check a sheet and its images. Nothing is made, and no product is stored.
 
     Args:
         mapping: the sheet's column names by our column names.
-        pictures: the hashes of the pictures that were uploaded beside the sheet, by path; they need not
-            be stored yet.
-        damage: what is wrong with the damaged ones of them, see `picture_damage`.
-        unread: the paths of other files that were uploaded beside the sheet.
+        listed: the files beside the sheet; they need not be stored yet.
     """
     facts = survey_sheet(sheet, mapping)
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
     preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
-    uploaded = {
-        f"{HELD_PREFIX}{sha256}": f"{path} {damage[sha256]}." if sha256 in damage else ""
-        for path, sha256 in pictures.items()
-    }
-    image_check = _ImageCheck(services, uploaded, mapping)
+    image_check = _ImageCheck(services, listed, mapping)
     rules = services.rules.current()
-    rows = check_rows(services, sheet, mapping, pictures, facts, unread)
+    rows = check_rows(services, sheet, mapping, listed.files, facts, listed.unread)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in image_check.check(chunk):
             if row.state is RowState.WAITING and row.product:
@@ -150,6 +176,7 @@ def preview_batch(
                 preview.add_row(row)
     if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
         preview.notes += (f"{more} more rows have such notes.",)
+    preview.notes += tuple(preview.change_notes())
     if preview.sizeless:
         preview.notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
@@ -176,10 +203,15 @@ def _add_good_row(
 
 def _sizeless_note(lines: list[int]) -> str:
     """Return a note about rows that make a model of a size that has to be guessed."""
+    which = _rows_text(lines, "has", "have")
+    return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
+
+
+def _rows_text(lines: list[int], one: str, many: str) -> str:
+    """Return the first of some rows with the verb for their number, e.g. `Rows 2, 5 have`."""
     named = ", ".join(map(str, lines[:MAX_NAMED_COLUMNS]))
     more = f" and {len(lines) - MAX_NAMED_COLUMNS} more" if len(lines) > MAX_NAMED_COLUMNS else ""
-    which = f"Row {named} has" if len(lines) == 1 else f"Rows {named}{more} have"
-    return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
+    return f"Row {named} {one}" if len(lines) == 1 else f"Rows {named}{more} {many}"
 
 
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:
@@ -194,15 +226,16 @@ def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts)
 class _ImageCheck:
     """Checks the image addresses of good rows, many at a time, within limits of number and time."""
 
-    def __init__(self, services: Services, uploaded: Mapping[str, str], mapping: Mapping[str, str]) -> None:
+    def __init__(self, services: Services, listed: PictureList, mapping: Mapping[str, str]) -> None:
         """Start the time.
 
         Args:
-            uploaded: the damage of each picture that came with the sheet, by its address; empty if whole.
+            listed: the files beside the sheet.
             mapping: the sheet's column names by ours.
         """
         self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
-        self._uploaded, self._mapping = uploaded, mapping
+        self._listed, self._mapping = listed, mapping
+        self._uploaded = {f"{HELD_PREFIX}{sha256}": path for path, sha256 in listed.files.items()}
         self._issues: dict[str, Issue | None] = {}  # by address
         self.unchecked_rows = 0
 
@@ -227,21 +260,20 @@ class _ImageCheck:
 
     def _with_issues(self, row: NewBatchRow) -> NewBatchRow:
         issues = [found for url, _ in _required_images(row) if (found := self._issues.get(url))]
-        issues += self._damage(row)
+        issues += self._faults(row)
         return fail_row(row, issues, self._mapping) if issues else row
 
-    def _damage(self, row: NewBatchRow) -> list[Issue]:
-        """Return an issue for each damaged picture that came with the sheet and that a row needs."""
-        return [
-            issue(
-                "source.damaged",
-                message,
-                pointer=pointer,
-                limit="" if is_unread_text(message) else WHOLE_FILE,
-            )
-            for url, pointer in _required_images(row)
-            if (message := self._uploaded.get(url))
-        ]
+    def _faults(self, row: NewBatchRow) -> Iterator[Issue]:
+        """Yield an issue for each picture that came with the sheet, that a row needs and that is no good."""
+        for url, pointer in _required_images(row):
+            if url not in self._uploaded:
+                continue
+            path, sha256 = self._uploaded[url], Sha256(url.removeprefix(HELD_PREFIX))
+            size = self._listed.sizes.get(sha256)
+            if damage := self._listed.damage.get(sha256):
+                yield damage_fault(path, damage, pointer)
+            elif found := size_fault(self._services.settings, size, pointer):
+                yield found
 
 
 def _is_good(row: NewBatchRow) -> bool:

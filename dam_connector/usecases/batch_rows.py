@@ -1,6 +1,6 @@
 """Rows of a sheet: its columns are matched with ours, and each row is checked before anything is made."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
@@ -10,12 +10,14 @@ from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
-from dam_connector.domain.picture_names import PictureFinder, unread_reason
+from dam_connector.domain.picture_names import PictureFinder
 from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.size_doubts import doubtful_size
+from dam_connector.domain.unnamed_pictures import is_removal
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
+from dam_connector.usecases.row_changes import with_known
 from dam_connector.usecases.row_texts import row_text
 from dam_connector.usecases.run_planning import what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, expected_images, is_image_url
@@ -79,9 +81,9 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
 class FilesBesideSheet:
     """The files that were uploaded beside a sheet: its pictures, its models, and those that nobody reads."""
 
-    def __init__(self, files: Mapping[str, Sha256], unread: Collection[str] = ()) -> None:
-        """Sort the stored files, by path; `unread` are the paths of the others."""
-        self.unread = PictureFinder({path: path for path in unread})
+    def __init__(self, files: Mapping[str, Sha256], unread: Mapping[str, str] | None = None) -> None:
+        """Sort the stored files, by path; `unread` says by path why others are not read."""
+        self.unread = PictureFinder(unread or {})
         models = {path: sha256 for path, sha256 in files.items() if is_model_name(path)}
         self.models = PictureFinder(models)
         self.pictures = PictureFinder({p: sha256 for p, sha256 in files.items() if p not in models})
@@ -111,7 +113,7 @@ def check_rows(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
     facts: SheetFacts | None = None,
-    unread: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
 ) -> Iterator[NewBatchRow]:
     """Check each row of a sheet, without looking at images behind URLs.
 
@@ -119,7 +121,7 @@ def check_rows(
         mapping: see `map_columns`.
         pictures: the stored pictures that were uploaded beside the sheet, by path.
         facts: those of the sheet; None: they are read first.
-        unread: the paths of other files beside the sheet.
+        unread: why other files beside the sheet are not read, by path.
 
     Yields:
         The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons,
@@ -128,49 +130,66 @@ def check_rows(
     first_lines: dict[str, int] = {}
     rules = services.rules.current()
     facts, beside = facts or survey_sheet(sheet, mapping), FilesBesideSheet(pictures, unread)
-    rows = (
-        _check_row(line, cells, mapping, facts, beside, first_lines, services) for line, cells in sheet.rows
-    )
+    rows = (_read_row(line, cells, mapping, facts, beside) for line, cells in sheet.rows)
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
-        known = services.products.usable_products([r.sku for r in chunk if r.product])
-        for checked in chunk:
-            row = _makes_something(services, checked, rules)
+        known = services.products.of_skus([row.sku for row, _ in chunk if row.as_read])
+        for read, issues in chunk:
+            row = with_known(read, known.get(read.sku), mapping)
+            row = _checked(row, issues, mapping, first_lines, rules)
+            row = _makes_something(services, row, rules)
+            stored = known.get(row.sku)
             is_unchanged = (
                 row.state is RowState.WAITING
-                and row.product is not None
-                and known.get(row.sku) == row.product
+                and stored is not None
+                and not (stored.flagged or stored.deleted)
+                and stored.product == row.product
             )
             yield replace(row, state=RowState.UNCHANGED) if is_unchanged else row
 
 
-def _check_row(
+def _read_row(
     line: int,
     cells: Mapping[str, str],
     mapping: Mapping[str, str],
     facts: SheetFacts,
     beside: FilesBesideSheet,
-    first_lines: dict[str, int],
-    services: Services,
-) -> NewBatchRow:
-    """Check one row. `first_lines` has the line in which each SKU was first seen, and is updated."""
+) -> tuple[NewBatchRow, list[Issue]]:
+    """Return a row with the product that it describes, and its issues."""
     product, issues = read_row(cells, mapping, facts)
     notes: list[str] = []
     sku = cells.get(mapping.get("sku", ""), "")
     if facts.makes_skus:
         sku = sku_from_name(cells.get(mapping["product_name"], ""))
     if product is not None:
-        found = list(product_issues(product, services.rules.current().products))
-        product, missing = _resolve_file_names(product, beside, notes)
-        issues = [*missing, *(i for i in found if i.severity is Severity.ERROR)]
+        product, issues = _resolve_file_names(product, beside, notes)
         notes += _size_notes(product, cells, mapping)
-    if sku and sku in first_lines:
-        message = f"{sku} is in row {first_lines[sku]} too."
-        issues.append(issue("row.duplicate", message, pointer="/sku", measured=sku))
-    first_lines.setdefault(sku, line)
     row = NewBatchRow(
-        line=line, sku=sku, cells=cells, product=product, state=RowState.WAITING, notes=tuple(notes)
+        line=line,
+        sku=sku,
+        cells=cells,
+        product=product,
+        as_read=product,
+        state=RowState.WAITING,
+        notes=tuple(notes),
     )
-    return replace(fail_row(row, issues, mapping), product=None) if issues else row
+    return row, issues
+
+
+def _checked(
+    row: NewBatchRow,
+    issues: list[Issue],
+    mapping: Mapping[str, str],
+    first_lines: dict[str, int],
+    rules: Rules,
+) -> NewBatchRow:
+    """Return a row as good or failed. `first_lines` has the first line of each SKU, and is updated."""
+    found = product_issues(row.product, rules.products) if row.product else ()
+    issues = [*issues, *(each for each in found if each.severity is Severity.ERROR)]
+    if row.sku and row.sku in first_lines:
+        message = f"{row.sku} is in row {first_lines[row.sku]} too."
+        issues.append(issue("row.duplicate", message, pointer="/sku", measured=row.sku))
+    first_lines.setdefault(row.sku, row.line)
+    return replace(fail_row(row, issues, mapping), product=None, as_read=None) if issues else row
 
 
 def _size_notes(product: Product, cells: Mapping[str, str], mapping: Mapping[str, str]) -> Iterator[str]:
@@ -212,8 +231,7 @@ def _resolve_file_names(
         url = _resolve_file_name(image.url, f"/images/{image.view}", beside)
         if isinstance(url, Issue):
             issues.append(url)
-        else:
-            images.append(replace(image, url=url))
+        images.append(image if isinstance(url, Issue) else replace(image, url=url))
     inspiration = product.inspiration_image
     if inspiration:
         url = _resolve_file_name(inspiration, "/inspiration_image", beside)
@@ -256,6 +274,8 @@ def _resolve_capture(
     least, most = kind.counts
     of_what = "pictures of a full turn" if kind is Capture.SPIN else "photos of a walk around the product"
     limit, pointer = f"{least} to {most} {of_what}", f"/{kind.field_name}"
+    if len(named) == 1 and is_removal(named[0]):
+        return named
     if all(map(is_image_url, named)):
         if named and not least <= len(named) <= most:
             message = f"The {kind} has {len(named)} addresses."
@@ -270,8 +290,8 @@ def _resolve_capture(
         message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
     elif not files and not others.files:
         message = "No such folder of pictures beside the sheet, and no addresses."
-        if file := beside.unread.find(named[0]).file:
-            message = f"{measured} {unread_reason(file)}."
+        if reason := beside.unread.find(named[0]).file:
+            message = f"{measured} {reason}."
         limit = "the name of a folder in the ZIP or folder that comes with the sheet"
     elif sorted_files.problem:
         message, limit = sorted_files.problem, ""
@@ -288,7 +308,7 @@ def _resolve_file_name(
 ) -> str | Issue:
     """Return the address of the file that a cell names; that of a picture unless another finder is given."""
     name = cell.strip()
-    if is_image_url(name):
+    if is_image_url(name) or is_removal(name):
         return name
     found = (finder or beside.pictures).find(name)
     if found.file:
@@ -296,8 +316,8 @@ def _resolve_file_name(
     if len(found.paths) > 1:
         message = f"{len(found.paths)} different files have this name."
         limit = f"one of {', '.join(found.paths[:4])}"
-    elif unread := beside.unread.find(name).file:
-        return issue("row.picture", f"{name[:80]} {unread_reason(unread)}.", pointer=pointer)
+    elif reason := beside.unread.find(name).file:
+        return issue("row.picture", f"{name[:80]} {reason}.", pointer=pointer)
     else:
         message = "No such file beside the sheet, and no address."
         limit = (

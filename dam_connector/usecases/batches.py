@@ -22,6 +22,7 @@ from dam_connector.usecases.batch_rows import check_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
 from dam_connector.usecases.row_texts import row_text
+from dam_connector.usecases.stored_facts import Keep
 from dam_connector.wiring import Services
 from schemas.sheet_headers import guess_columns
 from schemas.sheet_table import Sheet
@@ -40,7 +41,7 @@ def start(
     mapping: Mapping[str, str],
     pictures: Mapping[str, Sha256],
     *,
-    unread: Collection[str] = (),
+    unread: Mapping[str, str] | None = None,
     record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
@@ -50,7 +51,7 @@ def start(
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
         pictures: the stored pictures that were uploaded beside the sheet, by file name.
-        unread: the paths of other files beside the sheet.
+        unread: why other files beside the sheet are not read, by path.
 
     Raises:
         Refused: the name has invisible characters.
@@ -87,7 +88,11 @@ def require_free_name(services: Services, name: str) -> None:
 
 
 def _to_be_stored(row: NewBatchRow) -> NewBatchRow:
-    """Return a checked row as it is stored: the product of one that makes nothing is taken in, too."""
+    """Return a checked row as it is stored: the product of one that makes nothing is taken in, too.
+
+    Its product is that of the row alone: the pictures that stay are those that it has when it is taken in.
+    """
+    row = replace(row, product=row.as_read or row.product)
     is_nothing = row.state is RowState.MAKES_NOTHING
     return replace(row, state=RowState.WAITING, error="", codes=()) if is_nothing else row
 
@@ -138,6 +143,7 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
         ref=row.sku,
         source_time=batch.created_at,
         batch_id=batch.id,
+        keep=Keep.ALL,
         record=lambda result: _finish_row(services, batch, row, result),
     )
 

@@ -16,9 +16,11 @@ from dam_connector.domain.capture_draft import (
 )
 from dam_connector.domain.product import SIGNATURE_BYTES, Capture, picture_mime
 from dam_connector.errors import InputError, NotFound, StateConflict
+from dam_connector.settings import Settings
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
-from dam_connector.usecases.photo_uploads import check_picture, held_address
+from dam_connector.usecases.photo_uploads import held_address
+from dam_connector.usecases.picture_faults import check_picture
 from dam_connector.usecases.product_intake import IntakeResult
 from dam_connector.usecases.source_images import CAPTURE_CODES, MAX_CAPTURED_BYTES
 from dam_connector.wiring import Services
@@ -89,7 +91,7 @@ def add_photo(
     """
     services.disk.require()
     get(services, sku, by=by)  # before anything is stored
-    _check_photo(data)
+    _check_photo(services.settings, data)
     sha256 = services.blobs.put(data)
     with services.transaction():
         draft = services.captures.lock(sku, by) or _no_draft()
@@ -167,8 +169,8 @@ def finish(
     return intake.edit_product(services, stored, product, by=by, record=end_draft)
 
 
-def _check_photo(data: bytes) -> None:
-    check_picture(data, "/file", MAX_CAPTURED_BYTES)
+def _check_photo(settings: Settings, data: bytes) -> None:
+    check_picture(settings, data, "/file", max_bytes=MAX_CAPTURED_BYTES)
     if (mime := picture_mime(data[:SIGNATURE_BYTES])) not in MIMES:
         message = "The photo is in a format that browsers of phones do not send."
         raise InputError(

@@ -37,6 +37,7 @@ from dam_connector.usecases.dam_sync.inbound import sync_from_dam
 from dam_connector.usecases.photo_sync import photo_supplier, sync_photo
 from dam_connector.usecases.product_intake import MAX_CAUSE_CHARACTERS, IntakeResult, ingest_product
 from dam_connector.usecases.provider_orders import poll_task_now
+from dam_connector.usecases.stored_facts import Keep
 from dam_connector.usecases.webhook_receipt import receive_webhook  # noqa: F401 - both halves are found here
 from dam_connector.wiring import Services
 
@@ -219,6 +220,7 @@ def _ingest(services: Services, connection: str, event: Event, **more: Any) -> s
         was_known = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
     services.products.mark_deleted(connection, event.ref, event.at, keep_skus=[p.sku for p in products])
+    keep = Keep.ALL if services.pim(connection).capabilities.keeps_pictures else Keep.UPLOADED
     results = [
         ingest_product(
             services,
@@ -226,6 +228,7 @@ def _ingest(services: Services, connection: str, event: Event, **more: Any) -> s
             connection=connection,
             ref=event.ref,
             source_time=event.at,
+            keep=keep,
             **more,
         )
         for product in products
@@ -311,7 +314,7 @@ def edit_product(
         product,
         connection=stored.connection,
         ref=stored.ref,
-        keep_model=False,
+        keep=Keep.NONE,
         source_time=max(services.clock.now(), stored.source_time),
         record=add_to_history,
     )

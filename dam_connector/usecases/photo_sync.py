@@ -4,6 +4,7 @@ A webhook and a poll are the same hint: the file is always read from the DAM. It
 record, then the product is taken in again; what a crash leaves undone is done by the next poll.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,6 +14,7 @@ import structlog
 
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.photo_sources import place_of
+from dam_connector.domain.picture_size import picture_size
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import RETRYABLE, AdapterError, ConfigError, NotFound, StorageUnavailable
 from dam_connector.ports import DamPhoto, SuppliesPhotos
@@ -136,6 +138,9 @@ def _store_bytes(services: Services, dam: str, photo: DamPhoto) -> Sha256:
         raise _Unusable("the file is not a picture that can be read")
     if len(data) > limit:
         raise _Unusable(f"the file has more than {limit} bytes (DAM_CONNECTOR_MAX_PICTURE_BYTES)")
+    size = picture_size(data)
+    if size and math.prod(size) > (most := services.settings.max_picture_pixels):
+        raise _Unusable(f"the file has more than {most:,} pixels (DAM_CONNECTOR_MAX_PICTURE_PIXELS)")
     sha256 = services.blobs.put(data)
     if own := services.assets.find_file(sha256, public=False):
         raise _Unusable(f"the file is {own[1]}, which the connector made")

@@ -21,7 +21,7 @@ from dam_connector.usecases.run_planning import (
 )
 from dam_connector.usecases.shared_shapes import shape_awaited
 from dam_connector.usecases.source_images import store_source_images
-from dam_connector.usecases.stored_facts import store_facts
+from dam_connector.usecases.stored_facts import Keep, store_facts
 from dam_connector.wiring import Services
 
 MAX_CAUSE_CHARACTERS = 400  # of an exception that nobody expected, and of errors in a summary
@@ -49,7 +49,7 @@ def ingest_product(
     batch_id: str = "",
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
-    keep_model: bool = True,
+    keep: Keep = Keep.UPLOADED,
     finished: FoundFiles | None = None,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
@@ -67,13 +67,13 @@ def ingest_product(
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
-        keep_model: a model, spin or walk that a person uploaded stays when these facts name none.
+        keep: which pictures and models stay that these facts do not name.
         finished: files that become the first versions of its assets, from `adoption.find_finished`.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    while stored := store_facts(services, product, connection, ref, source_time, keep_model=keep_model):
+    while stored := store_facts(services, product, connection, ref, source_time, keep=keep):
         urls = photo_urls(services, stored.sku)
         product = with_photos(stored, urls)
         issues = product_issues(product, services.rules.current().products)

@@ -16,6 +16,12 @@ def issue_text(found: Issue) -> str:
     return f"{place}{found.message.rstrip('.')}{_measured_and_limit(found)}"
 
 
+def remedy_text(found: Issue) -> str:
+    """Return an issue without its place, with the limit, or else the remedy."""
+    text = f"{found.message.rstrip('.')}{_measured_and_limit(found)}"
+    return text if found.limit else f"{text}. {found.remedy_for(is_admin=False).rstrip('.')}"
+
+
 def row_text(found: Issue, mapping: Mapping[str, str]) -> str:
     """Return an issue of a row in the words of its sheet, with the remedy for the person who has the sheet.
 
@@ -23,7 +29,7 @@ def row_text(found: Issue, mapping: Mapping[str, str]) -> str:
         found: the issue.
         mapping: the sheet's column names by ours.
     """
-    column = _column_at(found.pointer)
+    column = column_at(found.pointer)
     place = mapping.get(column) or (column.replace("_", " ") if column else place_text(found.pointer))
     message = found.message.rstrip(".").removeprefix(f"{found.pointer.rpartition('/')[2]}: ")
     if column and message.startswith(f"{column} "):
@@ -39,7 +45,7 @@ def _measured_and_limit(found: Issue) -> str:
     return f"{measured}, wanted: {found.limit}" if found.limit else measured
 
 
-def _column_at(pointer: str) -> str:
+def column_at(pointer: str) -> str:
     """Return our column at the place of an issue, e.g. `image_url_back` for `/images/back`, or nothing."""
     head, _, tail = pointer.strip("/").partition("/")
     if head == "images" and tail:

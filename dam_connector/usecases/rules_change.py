@@ -14,6 +14,7 @@ import structlog
 from dam_connector.domain.product import Product
 from dam_connector.domain.rules import LOCAL, Apply, Deliverable, Rules
 from dam_connector.domain.rules_effect import RulesEffect
+from dam_connector.domain.used_photos import lacking_deliverable
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.catalog_state import Slot
 from dam_connector.store.products import ProductRecord
@@ -208,6 +209,7 @@ def _apply_page(services: Services, note: dict[str, Any]) -> int:
     rules, planned, published = services.rules.current(), 0, 0
     with services.transaction():
         for record in records:
+            _drop_outdated_issues(services, record, rules)
             if can_be_made(record, rules):
                 planned += plan_runs(services, record.product, record.sources, bulk=True)
             if channels := note.get("channels"):
@@ -216,6 +218,12 @@ def _apply_page(services: Services, note: dict[str, Any]) -> int:
         note |= {"published": note["published"] + published}
         services.notes.set(NOTE, note)
     return len(records)
+
+
+def _drop_outdated_issues(services: Services, record: ProductRecord, rules: Rules) -> None:
+    """Remove issues from a product about sources of deliverables that the rules no longer name."""
+    names = {"", *(d.name for d in rules.deliverables)}
+    services.products.drop_issues(record.product.sku, lambda each: lacking_deliverable(each) not in names)
 
 
 def _apply_to_channels(services: Services, note: dict[str, Any]) -> int:

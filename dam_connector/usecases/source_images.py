@@ -56,6 +56,7 @@ from dam_connector.errors import (
     Unsupported,
 )
 from dam_connector.model_siblings import with_siblings
+from dam_connector.usecases.picture_faults import HEAD_BYTES, pixels_fault
 from dam_connector.wiring import Services
 
 HELD_PREFIX = "held:"
@@ -66,6 +67,7 @@ MODEL_POINTER = "/model_url"
 CAPTURE_CODES: Mapping[Capture, IssueCode] = {Capture.SPIN: "source.spin", Capture.WALK: "source.walk"}
 CAPTURED = {Capture.SPIN: "frames of the spin", Capture.WALK: "photos of the walk"}
 CHECK_TIMEOUT_S = 5.0
+CHECKED_BYTES = 16_384  # of a picture behind an address: most show their size in these
 IMAGES_AT_ONCE = 4  # of one product
 IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTES in memory
 # At once, in one process. A host that is slow then has so many threads of intake at most.
@@ -223,13 +225,13 @@ def check_image_url(services: Services, url: str, pointer: str) -> Issue | None:
             found = _store_image(services, "", url, pointer)
             return found if isinstance(found, Issue) else None
         head = services.http.get_first_bytes(
-            url, count=SIGNATURE_BYTES, vendor="picture", timeout_s=CHECK_TIMEOUT_S
+            url, count=CHECKED_BYTES, vendor="picture", timeout_s=CHECK_TIMEOUT_S
         )
     except AdapterError as error:
         return _url_issue(error, url, pointer, services.settings.max_picture_bytes)
     if pointer == MODEL_POINTER:
         return None if may_be_model(head) else _not_a_model(url)
-    return None if picture_mime(head) else _not_a_picture(url, pointer, head)
+    return _picture_issue(services, head, url, pointer)
 
 
 def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256 | Issue:
@@ -245,9 +247,10 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
         held = Sha256(url.removeprefix(HELD_PREFIX))
         with suppress(NotFound):  # it is no hash
             if services.blobs.has(held):
-                head = services.blobs.first_bytes(held, SIGNATURE_BYTES)
-                is_usable = pointer == MODEL_POINTER or picture_mime(head)
-                return held if is_usable else _not_a_picture("", pointer, head)
+                if pointer == MODEL_POINTER:
+                    return held
+                head = services.blobs.first_bytes(held, HEAD_BYTES)
+                return _picture_issue(services, head, "", pointer) or held
         message = f"{_field_name(pointer)}: the file is no longer stored."
         return issue("source.not_found", message, pointer=pointer)
     limit = MAX_MODEL_BYTES if pointer == MODEL_POINTER else services.settings.max_picture_bytes
@@ -266,9 +269,16 @@ def _store_image(services: Services, pim: str, url: str, pointer: str) -> Sha256
         return issue("source.damaged", message, pointer=pointer, measured=url)
     if pointer == MODEL_POINTER and not model_format(data):
         return _not_a_model(url)
-    if pointer != MODEL_POINTER and not picture_mime(data[:SIGNATURE_BYTES]):
-        return _not_a_picture(url, pointer, data[:SIGNATURE_BYTES])
+    if pointer != MODEL_POINTER and (found := _picture_issue(services, data, url, pointer)):
+        return found
     return services.blobs.put(data)
+
+
+def _picture_issue(services: Services, head: bytes, url: str, pointer: str) -> Issue | None:
+    """Return the issue of a file that is no picture, or has too many or too few pixels."""
+    if not picture_mime(head[:SIGNATURE_BYTES]):
+        return _not_a_picture(url, pointer, head[:SIGNATURE_BYTES])
+    return pixels_fault(services.settings, head, pointer)
 
 
 def _may_name(services: Services, pim: str, url: str) -> bool:
@@ -327,8 +337,8 @@ def _url_issue(error: Exception, url: str, pointer: str, max_bytes: int) -> Issu
     if isinstance(error, AddressBlocked):
         return issue("source.url_refused", f"{name}: {reason}.", pointer=pointer, measured=url)
     if isinstance(error, ResponseTooLarge):
-        message = f"{name}: more than {max_bytes} bytes."
-        return issue("source.too_large", message, pointer=pointer, limit=f"{max_bytes} bytes")
+        message = f"{name}: more than {max_bytes:,} bytes."
+        return issue("source.too_large", message, pointer=pointer, limit=f"at most {max_bytes:,} bytes")
     if isinstance(error, (NotFound, Refused, Unsupported, ConfigError)):
         return issue("source.not_found", f"{name}: {reason}.", pointer=pointer, measured=url)
     return issue("source.unreachable", f"{name}: {reason}.", pointer=pointer, measured=url)

@@ -1,11 +1,21 @@
-"""Facts of products as they are stored: what people uploaded outlives what a PIM sends."""
+"""Facts of products as they are stored: pictures that they do not name may outlive them."""
 
-from dataclasses import replace
 from datetime import datetime
+from enum import StrEnum
 
-from dam_connector.domain.product import Capture, Product
+from dam_connector.domain.product import Product
+from dam_connector.domain.unnamed_pictures import with_unnamed, without_removed
+from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.source_images import HELD_PREFIX
 from dam_connector.wiring import Services
+
+
+class Keep(StrEnum):
+    """Which of a product's pictures and models stay when newer facts name none in their place."""
+
+    NONE = "none"  # the facts say all, e.g. those of a form
+    UPLOADED = "uploaded"  # those that people uploaded, e.g. at an update of the PIM
+    ALL = "all"  # a row of a sheet: an empty cell says nothing
 
 
 def store_facts(
@@ -15,7 +25,7 @@ def store_facts(
     ref: str,
     source_time: datetime,
     *,
-    keep_model: bool,
+    keep: Keep,
 ) -> Product | None:
     """Store a product's facts; return them as stored, or None when newer ones are.
 
@@ -23,22 +33,24 @@ def store_facts(
         connection: the PIM's name in plugin.json; empty for products that people add.
         ref: the PIM's reference of the product.
         source_time: when the product changed at its source.
-        keep_model: a model, spin or walk that a person uploaded stays when these facts name none.
+        keep: which pictures and models stay that these facts do not name.
     """
     with services.transaction():
-        if keep_model and (known := services.products.lock(product.sku)):
-            product = _with_uploads(product, known.product)
+        known = services.products.lock(product.sku) if keep is not Keep.NONE else None
+        product = merged_facts(product, known, keep)
         done = services.products.upsert(product, connection=connection, ref=ref, source_time=source_time)
     return product if done else None
 
 
-def _with_uploads(product: Product, known: Product) -> Product:
-    """Return new facts of a product with the model, spin and walk that were uploaded and that they lack."""
-    names = ("model_url", *(kind.field_name for kind in Capture))
-    uploaded = {}
-    for name in names:
-        value = getattr(known, name)
-        first = value if isinstance(value, str) else next(iter(value), "")
-        if first.startswith(HELD_PREFIX) and not getattr(product, name):
-            uploaded[name] = value
-    return replace(product, **uploaded)
+def merged_facts(product: Product, known: ProductRecord | None, keep: Keep) -> Product:
+    """Return newer facts of a product with the pictures and models that stay.
+
+    Args:
+        product: the facts, with the word in place of pictures that go away.
+        known: the product as it is stored, or None.
+        keep: which ones stay. Of a deleted product only those that people uploaded do.
+    """
+    if known and keep is not Keep.NONE:
+        keeps_all = keep is Keep.ALL and not known.deleted
+        product = with_unnamed(product, known.product, lambda url: keeps_all or url.startswith(HELD_PREFIX))
+    return without_removed(product)

@@ -108,9 +108,7 @@ def check() -> ResponseReturnValue:
         page["sheet"] = services().blobs.put(sheet_data)
         page["pictures_id"] = services().blobs.put(package) if package else ""
         mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        preview = batch_preview.preview_batch(
-            services(), parsed_sheet, mapping, pictures.files, damage=pictures.damage, unread=pictures.unread
-        )
+        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
     except InputError as error:
         return render_template("batch_new.html", problem=error, **page), 422
     is_taken = services().batches.get(page["name"]) is not None
@@ -120,7 +118,7 @@ def check() -> ResponseReturnValue:
 def _list(package: bytes) -> PictureList:
     """Return the pictures in a ZIP that was uploaded; none where there is no ZIP."""
     if not package:
-        return PictureList(files={}, damage={})
+        return PictureList()
     return list_pictures(package, services().settings.max_picture_bytes)
 
 

@@ -26,6 +26,7 @@ _HAPPENED = {
     404: "There is nothing at this address.",
     405: "This address takes no such request.",
 }
+_FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 _OF_STRANGERS = (
     "You are not logged in, or not any more; nothing was changed. Log in, then do it once more.",
     "Log in",
@@ -42,8 +43,6 @@ def error_page(code: int, message: str, *, says_remedy: bool) -> str:
     """
     g.shows_error = True
     advice = "" if says_remedy else ADVICE.get(code, "")
-    if code == 413 and request.max_content_length:
-        message = f"At most {size(request.max_content_length)} can be sent here."
     message = message or _HAPPENED.get(code, "The request failed.")
     target, label = url_for("versions.home"), "To the review queue"
     if code == 401:
@@ -56,6 +55,16 @@ def error_page(code: int, message: str, *, says_remedy: bool) -> str:
     return render_template(
         "error.html", code=code, message=message, advice=advice, target=target, label=label
     )
+
+
+def too_large_text() -> str:
+    """Return the limit that a request exceeds, of the whole or of its texts, and the remedy."""
+    whole, text = request.max_content_length, request.max_form_memory_size
+    if whole is not None and (request.content_length is None or request.content_length > whole):
+        return f"At most {size(whole)} can be sent here. {ADVICE[413]}"
+    if text is not None and request.mimetype in _FORMS:
+        return f"The texts of a form may have at most {size(text)}. Shorten them."
+    return ""
 
 
 def _path_before() -> str:

@@ -120,6 +120,25 @@ def test_failed_rows_hold_those_that_could_not_be_made(batch: Batch, services: S
         and all(row["error"] for row in rows)
         and set(services.batches.failed_skus(batch.id)) == {"A3"}
     )
+    assert rows[1]["error"].startswith("image_url: No product was found")
+    assert rows[1]["error"].endswith("Supply a photo of the product on a plain background")
+
+
+def test_a_failed_row_whose_versions_are_blocked_says_what_helps(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, write_rules: Callable
+) -> None:
+    write_rules(deliverables=[rules_json()["deliverables"][0]], imaging={"min_probability": 1.0})
+    photos.files["a.jpg"] = picture()
+    sheet = tmp_path / "s.csv"
+    sheet.write_text(f"sku,title,image_url,category\nB1,Chair,{photos.url('a.jpg')},seating\n")
+    batch, _ = batch_commands.run_import(
+        services, sheet, name="blocked", owner="ada", columns={}, pictures=None, dry_run=False
+    )
+    assert batch
+    drain()
+    (row,) = csv.DictReader(io.StringIO(batch_exports.failed_csv(services, batch)))
+    assert row["error"].startswith("blocked: The product could not be separated")
+    assert "Or supply a photo on a plain, contrasting background" in row["error"]
 
 
 def test_files_go_into_their_folders(batch: Batch, services: Services, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from dam_connector.usecases.photo_sync import MAX_TRIES, poll_photos, sync_photo
 from dam_connector.wiring import Services
 from schemas.adapter_options import option_problems
 from tests.pipeline.helpers import PACKSHOT, Drain, newest, send, states
-from tests.support import PhotoServer, TestClock, picture, record
+from tests.support import PhotoServer, TestClock, huge_png, picture, record
 
 RED, BLUE = picture(), picture(size=(440, 400))
 
@@ -142,15 +142,22 @@ def test_what_is_no_photo_of_a_product_is_left_alone_with_the_reason(
     assert services.source_photos.get("shelf", name) is None
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<html>gateway</html>", "not a picture"),
+        (huge_png(), "more than 64,000,000 pixels (DAM_CONNECTOR_MAX_PICTURE_PIXELS)"),
+    ],
+)
 def test_a_file_that_cannot_be_read_does_not_take_the_place_of_a_photo(
-    services: Services, shelf: Any, drain: Drain
+    services: Services, shelf: Any, drain: Drain, data: bytes, reason: str
 ) -> None:
     take_in(services, drain)
     upload(shelf)
     poll_photos(services)
-    upload(shelf, b"<html>gateway</html>")
+    upload(shelf, data)
     found = sync_photo(services, "shelf", "CH123_front.jpg", shelf.photo("CH123_front.jpg"))
-    assert "not a picture" in found and "the earlier photo stays in use" in found
+    assert reason in found and "the earlier photo stays in use" in found
     assert services.blobs.get(services.products.get("CH123").sources["front"]) == RED
 
 

@@ -11,7 +11,10 @@ from tests.support import PhotoServer, picture, record
 
 PACKSHOT = {"name": "packshot", "kind": "rendition", "formats": ["jpeg"], "size_px": 400}
 MODEL = {"name": "model", "kind": "model", "formats": ["glb"], "texture_px": 512, "max_triangles": 5000}
-TINY, COLOURS = (64, 64), {"red": (170, 40, 40), "blue": (40, 60, 170), "green": (40, 140, 60)}
+COLOURS = {"red": (170, 40, 40), "blue": (40, 60, 170), "green": (40, 140, 60)}
+
+
+UNUSABLE = picture()[:4000]  # it cannot be decoded to its end
 
 
 def photo(colour: str) -> bytes:
@@ -83,14 +86,14 @@ def test_the_photo_that_stood_in_for_an_unusable_one_counts(
     bring: Callable[..., dict[str, int]], services: Services, write_rules: Callable[..., None]
 ) -> None:
     write_rules(deliverables=[PACKSHOT])
-    assert bring(front=picture(size=TINY), hero=photo("red")) == {"packshot": 1}
+    assert bring(front=UNUSABLE, hero=photo("red")) == {"packshot": 1}
     assert set(used(services)) == {"hero"}
     before = dict(used(services))
     more = {"back": photo("green"), "detail": photo("red")}
-    assert bring(front=picture(size=TINY), hero=photo("red"), **more)["packshot"] == 1
-    assert bring(front=picture(size=TINY), hero=photo("blue"))["packshot"] == 2
+    assert bring(front=UNUSABLE, hero=photo("red"), **more)["packshot"] == 1
+    assert bring(front=UNUSABLE, hero=photo("blue"))["packshot"] == 2
     assert set(used(services)) == {"hero"} and used(services) != before
-    assert bring(front=picture(size=TINY), hero=photo("blue"), **more)["packshot"] == 2
+    assert bring(front=UNUSABLE, hero=photo("blue"), **more)["packshot"] == 2
     assert bring(front=photo("green"), hero=photo("blue"))["packshot"] == 3
     assert set(used(services)) == {"front"}
     assert bring(front=photo("green"), hero=photo("red"))["packshot"] == 3
@@ -100,6 +103,6 @@ def test_a_photo_that_may_help_a_failed_picture_makes_it(
     bring: Callable[..., dict[str, int]], services: Services, write_rules: Callable[..., None]
 ) -> None:
     write_rules(deliverables=[PACKSHOT])
-    assert bring(front=picture(size=TINY)) == {}
-    assert bring(front=picture(size=TINY), hero=photo("red")) == {"packshot": 1}
+    assert bring(front=UNUSABLE) == {}
+    assert bring(front=UNUSABLE, hero=photo("red")) == {"packshot": 1}
     assert set(used(services)) == {"hero"}

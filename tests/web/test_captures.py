@@ -14,7 +14,7 @@ from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import captures, intake, maintenance, product_intake
 from dam_connector.usecases.source_images import MAX_CAPTURED_BYTES
 from dam_connector.wiring import Services
-from tests.support import TestClock, picture, product
+from tests.support import TestClock, huge_png, picture, product
 from tests.web.test_photo_uploads import HEIC, form
 from tests.web.test_uploads import send_large
 
@@ -172,6 +172,7 @@ def test_a_photo_is_taken_once_and_never_lost_to_another_device(services: Servic
         (photo(1)[:-90], "source.damaged"),
         (HEIC, "source.not_an_image"),
         (picture(size=(150, 150)), "source.too_small"),
+        (huge_png(), "source.too_large"),
         (b"GIF89a" + bytes(200), "source.not_an_image"),
         (b"II*\x00" + bytes(200), "source.damaged"),
         (b"\xff\xd8\xff" + bytes(MAX_CAPTURED_BYTES), "source.too_large"),

@@ -1,5 +1,6 @@
 """Errors that people meet on pages: each says what happened and what to do, with a way on."""
 
+import io
 import re
 from collections.abc import Callable
 from html import unescape
@@ -85,6 +86,36 @@ def test_what_is_too_large_names_the_limit(browser_like: Visitor) -> None:
     assert main_text(answer.text).startswith(
         "Too large At most 8.39 MB can be sent here. Send a smaller file"
     )
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"),
+    [
+        ("/api/v1/products", "At most 8.39 MB can be sent here."),
+        ("/api/v1/products/CH123/photos/front", "At most 33.65 MB can be sent here."),
+        ("/api/v1/products/CH123/capture/photos", "At most 16.10 MB can be sent here."),
+        ("/api/v1/products/CH123/model", "At most 200.10 MB can be sent here."),
+        ("/api/v1/uploads", "At most 500.00 MB can be sent here."),
+    ],
+)
+def test_the_api_names_the_limit_of_what_is_too_large(api: Visitor, path: str, limit: str) -> None:
+    kind = "application/json" if path.endswith("/products") else "multipart/form-data; boundary=x"
+    answer = api("merchandiser").post(
+        path,
+        input_stream=io.BytesIO(b"--x"),
+        content_type=kind,
+        environ_overrides={"CONTENT_LENGTH": "999999999"},
+    )
+    assert answer.status_code == 413 and answer.json["error"]["name"] == "too_large"
+    assert answer.json["error"]["message"] == f"{limit} Send a smaller file, or several smaller ones."
+
+
+def test_a_text_of_a_form_that_is_too_long_names_its_own_limit(api: Visitor) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="file"\r\n\r\n' + b"x" * 600_000 + b"\r\n--x--\r\n"
+    kind = "multipart/form-data; boundary=x"
+    answer = api("merchandiser").post("/api/v1/uploads", data=body, content_type=kind)
+    assert answer.status_code == 413
+    assert answer.json["error"]["message"] == "The texts of a form may have at most 500 kB. Shorten them."
 
 
 def test_a_wrong_password_and_a_used_link_say_how_to_get_in(client: FlaskClient) -> None:

@@ -13,7 +13,7 @@ from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
 from dam_connector.usecases.photo_sync import poll_photos
 from dam_connector.wiring import Services
-from tests.support import picture, product, rules_json
+from tests.support import huge_png, picture, product, rules_json
 from tests.web.test_uploads import send_large
 
 Visitor = Callable[[str], FlaskClient]
@@ -95,6 +95,7 @@ def test_the_api_takes_a_photo_of_each_view(address: str, services: Services, ap
         (HEIC, "HEIC", "source.not_an_image"),
         (picture()[:-300], "is cut off", "source.damaged"),
         (picture(size=(199, 800)), "has 199 x 800 pixels", "source.too_small"),
+        (huge_png(), "has 30000 x 30000 pixels", "source.too_large"),
     ],
 )
 def test_what_is_no_photo_is_refused_in_words(
@@ -105,6 +106,25 @@ def test_what_is_no_photo_is_refused_in_words(
     page = browser_like("reviewer").post(f"{address}/photos", data=form(data, view="front"))
     assert page.status_code == 422 and said in page.text
     assert stored(services).product.images == ()
+
+
+def test_the_message_names_the_limit_and_a_size_that_is_enough(address: str, api: Visitor) -> None:
+    client, url = api("merchandiser"), "/api/v1/products/CH123/photos/front"
+    said = client.post(url, data=form(huge_png())).json["error"]["message"]
+    assert said.endswith("wanted: at most 64,000,000 pixels, e.g. 4000 x 4000")
+    said = client.post(url, data=form(picture(size=(100, 100)))).json["error"]["message"]
+    assert said.endswith("wanted: at least 200 px on the shorter side")
+    said = client.post(url, data=form(HEIC)).json["error"]["message"]
+    assert "JPEG; on an iPhone" in said
+    said = client.post(url, data=form(b"")).json["error"]["message"]
+    assert said == "The file is empty. Upload the picture again at its source"
+
+
+def test_an_upload_of_the_api_has_the_limits_of_pictures_but_may_be_a_swatch(api: Visitor) -> None:
+    client, url = api("merchandiser"), "/api/v1/uploads"
+    refused = client.post(url, data=form(huge_png()))
+    assert refused.status_code == 422 and "at most 64,000,000 pixels" in refused.json["error"]["message"]
+    assert client.post(url, data=form(picture(size=(64, 64)))).status_code == 201
 
 
 def test_a_photo_may_be_larger_than_a_form_but_not_endless(

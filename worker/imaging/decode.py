@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, UnidentifiedImageError
 
 from dam_connector.domain.picture_names import unread_text
-from dam_connector.domain.picture_size import MIN_SIDE_PX
+from dam_connector.domain.picture_size import MIN_SIDE_PX, size_issue, too_many_pixels
 from dam_connector.domain.product import SIGNATURE_BYTES, unread_kind
 from dam_connector.errors import InputError
 from worker.imaging.metadata import INHERITED, image_metadata
@@ -99,21 +99,12 @@ def decode(
             image = Image.open(io.BytesIO(data), formats=FORMATS)
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError, SyntaxError) as error:
         if isinstance(error, Image.DecompressionBombError):
-            raise _too_large(pointer, max_pixels, "far too many") from error
+            raise InputError.of_issue(too_many_pixels("far too many", pointer, max_pixels)) from error
         kind = unread_kind(data[:SIGNATURE_BYTES])
         reason = unread_text(kind) if kind else "is not a JPEG, PNG, WebP, TIFF or AVIF picture"
         raise InputError("source.not_an_image", f"The file {reason}.", pointer=pointer) from error
-    width, height = image.size
-    if width * height > max_pixels:
-        raise _too_large(pointer, max_pixels, f"{width} x {height}")
-    if min(width, height) < min_side_px:
-        raise InputError(
-            "source.too_small",
-            f"The picture has {width} x {height} pixels.",
-            pointer=pointer,
-            measured=f"{min(width, height)} px",
-            limit=f"{min_side_px} px",
-        )
+    if found := size_issue(image.size, pointer, max_pixels=max_pixels, min_side_px=min_side_px):
+        raise InputError.of_issue(found)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # Pillow's about tags; the picture is used
@@ -126,16 +117,6 @@ def decode(
             "The picture is damaged: it cannot be decoded to its end.",
             pointer=pointer,
         ) from error
-
-
-def _too_large(pointer: str, max_pixels: int, size: str) -> InputError:
-    return InputError(
-        "source.too_large",
-        f"The picture has {size} pixels.",
-        pointer=pointer,
-        measured=size,
-        limit=f"{max_pixels} pixels",
-    )
 
 
 def _load(image: Image.Image, max_side_px: int) -> Photo:

@@ -1,14 +1,16 @@
 """Collect the sources of a run: the product's usable photos, or its model."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import INSPIRATION, capture_of_key
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
-from dam_connector.domain.used_photos import views_of
+from dam_connector.domain.used_photos import is_other_side, lacking_deliverable, views_of
 from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
 from dam_connector.usecases.shared_shapes import approved_shape, connection_of
@@ -21,7 +23,7 @@ from worker.work import Work
 def collect_sources(work: Work, services: Services) -> Work:
     """Keep the photos, the spin and the walk that this deliverable can use, or find its model or its shape.
 
-    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance.
+    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance, issue source.no_front.
 
     Raises:
         InputError: The first photo's own code when no photo can be used, source.missing_view when there is
@@ -30,6 +32,14 @@ def collect_sources(work: Work, services: Services) -> Work:
     """
     if work.deliverable.is_joined:
         return work  # join_colours finds its models
+    found = _found_sources(work, services)
+    name = work.deliverable.name
+    services.products.drop_issues(work.product.sku, lambda each: lacking_deliverable(each) == name)
+    return found
+
+
+def _found_sources(work: Work, services: Services) -> Work:
+    """Return the work with its sources; raises as `collect_sources` does."""
     if work.deliverable.made_from != PHOTO:
         return _with_model(work, services)
     if work.deliverable.colours is not None:
@@ -50,9 +60,23 @@ def collect_sources(work: Work, services: Services) -> Work:
         raise errors[0] if errors else InputError("source.missing_view", message, pointer="/images")
     if errors:
         services.products.add_issues(work.product.sku, tuple(e.to_issue() for e in errors))
+    work = work.with_issues(*_other_side_issues(work, usable))
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
         usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
+
+
+def _other_side_issues(work: Work, usable: Mapping[str, Sha256]) -> Iterator[Issue]:
+    """Yield source.no_front when the photos show another side of the product than the wanted one alone."""
+    if BROUGHT_MODEL in usable or any(map(capture_of_key, usable)):
+        return  # the model is made from something else
+    if is_other_side(work.deliverable, usable):
+        view, wanted = next(iter(usable)), views_of(work.deliverable)[0].value
+        why = f"the photo of the {wanted} cannot be used"
+        if wanted not in work.sources:
+            why = f"the product has no photo of the {wanted}"
+        message = f"{work.deliverable.name} is made from the photo of the {view}: {why}."
+        yield issue("source.no_front", message, pointer=f"/images/{view}")
 
 
 def _shared_shape(work: Work, services: Services) -> Version | None:

@@ -67,7 +67,7 @@ def make_model(work: Work, services: Services) -> Work:
         return _make_locally(work, services) if name == LOCAL else _make_remotely(work, services, name)
 
     work = first_good(work, make, is_good=_is_confident, has_result=work.raw_model is not None)
-    services.products.drop_issues(work.product.sku, "model.forecast")
+    services.products.drop_issues(work.product.sku, lambda found: found.code == "model.forecast")
     if _is_confident(work):
         return work
     capture = next((kind for kind, count in COUNT_FACTS.items() if count in work.facts), None)

@@ -33,6 +33,7 @@ IssueCode = Literal[
     "source.spin",
     "source.walk",
     "source.missing_view",
+    "source.no_front",
     "source.missing_model",
     "source.blurred",
     "source.overexposed",

@@ -71,6 +71,13 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
         "The deliverable needs a view for which the product has no usable picture.",
         "Add a photo of this view in the PIM.",
     ),
+    "source.no_front": IssueSpec(
+        "warning",
+        "No usable photo shows the product from the front or from a corner, so another side was taken.",
+        "Upload a photo of the front on the product's page, or add it in the PIM: the next version is made "
+        "from it. If this side is meant to be shown, nothing needs to be done.",
+        admin="A side that is meant is not warned of where it is the first of the deliverable's `views`.",
+    ),
     "source.missing_model": IssueSpec(
         "error",
         "The deliverable is rendered from a model of which the product has no usable version.",

@@ -45,7 +45,7 @@ def upload_photo(files: dict[str, Any], sku: str, view: str) -> dict[str, Any]:
     """Upload or replace the photo of a view, and make next versions of the assets that this changes.
 
     Views: front, back, left, right, top, hero, detail. JPEG, PNG, WebP, TIFF or AVIF. The same photo again
-    makes nothing new. A later change in the product's PIM replaces it.
+    makes nothing new. A later photo of this view in the product's PIM replaces it.
     """
     stored = _requested_product(sku)
     if view not in list(View):

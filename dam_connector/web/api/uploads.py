@@ -10,6 +10,7 @@ from marshmallow import Schema
 
 from dam_connector.domain.brought_model import MIME_BY_FORMAT, model_format
 from dam_connector.domain.ids import Sha256
+from dam_connector.domain.picture_size import picture_size, size_issue
 from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import InputError, NotFound
 from dam_connector.store.batch_records import Batch, BatchProgress, BatchState, RowState
@@ -60,6 +61,9 @@ def upload(files: dict[str, Any]) -> dict[str, Any]:
     mime = picture_mime(data[:SIGNATURE_BYTES]) or (MIME_BY_FORMAT.get(model_format(data), ""))
     if mime.startswith("image/") and len(data) > services().settings.max_picture_bytes:
         abort(413, f"a picture may have {services().settings.max_picture_bytes} bytes at most")
+    size, most = picture_size(data), services().settings.max_picture_pixels
+    if size and (found := size_issue(size, "/file", max_pixels=most, min_side_px=1)):  # it may be a swatch
+        raise InputError.of_issue(found)
     sha256 = services().blobs.put(data)
     return {"sha256": sha256, "bytes": len(data), "mime": mime, "address": f"{HELD_PREFIX}{sha256}"}
 
@@ -82,9 +86,7 @@ def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
     """Check each row of an uploaded sheet; nothing is made."""
     sheet, mapping, package = _read(data)
     pictures = _list(package)
-    preview = batch_preview.preview_batch(
-        services(), sheet, mapping, pictures.files, damage=pictures.damage, unread=pictures.unread
-    )
+    preview = batch_preview.preview_batch(services(), sheet, mapping, pictures)
     rows = [row for shown in preview.rows.values() for row in shown]
     return {
         **asdict(preview),
@@ -100,7 +102,7 @@ def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
 def _list(package: bytes) -> PictureList:
     """Return the pictures in a ZIP that was uploaded; none where there is no ZIP."""
     if not package:
-        return PictureList(files={}, damage={})
+        return PictureList()
     return list_pictures(package, services().settings.max_picture_bytes)
 
 
