@@ -46,8 +46,14 @@ def runs() -> ResponseReturnValue:
         by_state=services().runs.counts(),
         product_ids=ids,
         groups=_failed_groups(found) if state == RunState.FAILED else [],
+        retryable={r.id for r in found if _is_retryable(r)},
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
+
+
+def _is_retryable(run: RunRecord) -> bool:
+    is_over = run.state in (RunState.FAILED, RunState.CANCELLED)
+    return is_over and retries.can_retry_help(services(), run)
 
 
 def _failed_groups(page: list[RunRecord]) -> list[tuple[retries.FailureGroup, list[RunRecord]]]:
@@ -59,10 +65,7 @@ def _failed_groups(page: list[RunRecord]) -> list[tuple[retries.FailureGroup, li
     own: dict[str, list[RunRecord]] = {key: [] for key in causes}
     for run in page:
         own.setdefault(failure_cause(run.error).group, []).append(run)
-    return [
-        (causes.get(key) or retries.failure_group([run.error for run in runs]), runs)
-        for key, runs in own.items()
-    ]
+    return [(causes.get(key) or retries.failure_group(services(), runs), runs) for key, runs in own.items()]
 
 
 @bp.post("/runs/retry")
@@ -74,7 +77,10 @@ def retry_cause() -> ResponseReturnValue:
     if done:
         flash(f"{done} run{' is' if done == 1 else 's are'} tried again.", "info")
     else:
-        flash("No failed run has this cause any more: somebody was faster.", "info")
+        flash(
+            "No failed run has this cause any more: somebody was faster, or the rules in force do not ask for it.",
+            "info",
+        )
     return redirect(url_for("admin.runs", state=RunState.FAILED))
 
 
@@ -82,10 +88,17 @@ def retry_cause() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def retry(run_id: str) -> ResponseReturnValue:
     """Retry a failed or cancelled run."""
-    if retries.retry_run(services(), services().runs.get(run_id) or abort(404)):
+    try:
+        queued = retries.retry_run(services(), services().runs.get(run_id) or abort(404))
+    except StateConflict as error:
+        flash(f"Nothing is tried again: {error}.", "error")
+        return redirect(url_for("admin.runs", state=request.form.get("state", "")))
+    if queued is None:
+        flash("The run is being made already. Only failed and cancelled runs can be retried.", "info")
+    elif queued.id == run_id:
         flash("The run is tried again.", "info")
     else:
-        flash("The run is being made already. Only failed and cancelled runs can be retried.", "info")
+        flash("The rules have changed since. It is made by those in force, from the first step on.", "info")
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 
