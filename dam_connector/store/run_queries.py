@@ -1,6 +1,6 @@
 """Questions about runs that change nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -16,10 +16,11 @@ from dam_connector.domain.run import (
 )
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.run_records import RunRecord, is_dismissed, run_from_row
+from dam_connector.store.run_records import FailedRun, RunRecord, is_dismissed, run_from_row
 from dam_connector.store.tables import runs as t
 
 RECENT_RUNS = 50  # of them the average CPU time is taken
+CHUNK_SKUS = 2_000  # products whose runs are looked up in one statement
 
 
 class RunQueries:
@@ -126,6 +127,19 @@ class RunQueries:
                 has_failed = state == RunState.FAILED or is_dismissed(state, error)
                 found[sku] = (is_open or state in OPEN_STATES, error if has_failed else last_error)
         return found
+
+    def failed_of(self, skus: Collection[str]) -> list[FailedRun]:
+        """Return the failed computing runs of some products, the newest first."""
+        query = sa.select(t.c.sku, t.c.deliverable, t.c.kind, t.c.rules_fingerprint, t.c.error)
+        query = query.where(t.c.state == RunState.FAILED.value, t.c.kind.in_(COMPUTE_KINDS))
+        listed = list(skus)
+        chunks = (listed[start : start + CHUNK_SKUS] for start in range(0, len(listed), CHUNK_SKUS))
+        with self._db.read() as c:
+            return [
+                FailedRun(row.sku, row.deliverable, RunKind(row.kind), row.rules_fingerprint, row.error)
+                for chunk in chunks
+                for row in c.execute(query.where(t.c.sku.in_(chunk)).order_by(t.c.id.desc()))
+            ]
 
     def counts(self, *states: str) -> dict[str, int]:
         """Return the number of runs by state, of these states or of all, each counted up to MAX_COUNT."""

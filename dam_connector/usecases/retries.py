@@ -13,7 +13,7 @@ from dam_connector.domain.run import MAKING_KINDS, OPEN_STATES, RunState, job_na
 from dam_connector.errors import NotFound, StateConflict
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import RunRecord, base_input_hash, is_dismissed
+from dam_connector.store.run_records import FailedRun, RunRecord, base_input_hash, is_dismissed
 from dam_connector.usecases.product_intake import IntakeResult, ingest_again
 from dam_connector.usecases.run_planning import needed_runs, replan_run
 from dam_connector.wiring import Services
@@ -78,7 +78,7 @@ def count_missing(services: Services, record: ProductRecord) -> int:
     return len(failed | ({(run.deliverable.name, run.slot) for run in needed} - begun))
 
 
-def can_retry_help(services: Services, run: RunRecord) -> bool:
+def can_retry_help(services: Services, run: RunRecord | FailedRun) -> bool:
     """Return whether a failed or cancelled run can end otherwise.
 
     It cannot if its input is what cannot be used, unless the rules in force may ask for another input.
@@ -86,7 +86,7 @@ def can_retry_help(services: Services, run: RunRecord) -> bool:
     return not failure_cause(run.error).lasts or _have_rules_changed(services, run)
 
 
-def _have_rules_changed(services: Services, run: RunRecord) -> bool:
+def _have_rules_changed(services: Services, run: RunRecord | FailedRun) -> bool:
     """Return whether the rules for what a run makes are others by now, and still ask for it."""
     rules = services.rules.current()
     if run.rules_fingerprint == rules.fingerprint or run.kind not in MAKING_KINDS:

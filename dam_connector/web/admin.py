@@ -78,7 +78,7 @@ def retry_cause() -> ResponseReturnValue:
         flash(f"{done} run{' is' if done == 1 else 's are'} tried again.", "info")
     else:
         flash(
-            "No failed run has this cause any more: somebody was faster, or the rules in force do not ask for it.",
+            "No failed run has this cause any more: somebody was faster, or the rules do not ask for it now.",
             "info",
         )
     return redirect(url_for("admin.runs", state=RunState.FAILED))
