@@ -52,3 +52,16 @@ def choose_generators(
             others = tuple(name for name in names if name != LOCAL)
             return GeneratorChoice(names=others, left_out=forecast, min_forecast=least)
     return GeneratorChoice(names=names)
+
+
+def choice_key(
+    deliverable: Deliverable, product: Product, pictures: Collection[str]
+) -> tuple[tuple[str, float | None], ...]:
+    """Return the generators that may make a deliverable of a product, each with the price it may ask.
+
+    Arguments: see `choose_generators`.
+    """
+    names = choose_generators(deliverable, product, pictures).names
+    return tuple(
+        (name, deliverable.when[name].max_usd if name in deliverable.when else None) for name in names
+    )

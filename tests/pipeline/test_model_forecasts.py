@@ -270,6 +270,23 @@ def test_a_sheet_counts_what_nobody_makes_and_what_would_be_rendered_from_it(
     )
 
 
+@pytest.mark.parametrize("least", [0.001, 0.3, 0.6])
+def test_another_forecast_makes_nothing_again_that_it_does_not_change(
+    services: Services, photos: PhotoServer, rules: Callable, rounds: Callable, least: float
+) -> None:
+    send_chair(services, photos, rounds, name="Vase")
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    rules("local", "gen", least=least)
+    assert plan_change(services).is_nothing
+    record = services.products.get("CH123")
+    assert record and plan_runs(services, record.product, record.sources) == 0
+
+
+def test_what_a_lower_forecast_lets_through_is_made_for_the_first_time(refused: Services) -> None:
+    effect = plan_change(refused)
+    assert effect.new == {"model": 1} and not effect.anew and not effect.not_made
+
+
 def test_the_plan_of_changed_rules_counts_what_is_no_longer_made(
     services: Services, photos: PhotoServer, rules: Callable, rounds: Callable
 ) -> None:

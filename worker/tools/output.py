@@ -29,8 +29,8 @@ EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all
 # Where the usual remedy needs a page.
 TOOL_REMEDIES: Mapping[IssueCode, str] = {
-    "cutout.uncertain": "Look at the mask: dam-worker cutout PHOTO --out MASK.png. If its edges are wrong, give a "
-    "photo on a plain, contrasting background, or a transparent PNG.",
+    "cutout.uncertain": "Look at the mask: dam-worker cutout PHOTO --out MASK.png. If its edges are wrong, "
+    "give a photo on a plain, contrasting background, or a transparent PNG.",
 }
 MAX_PIXELS = 200_000_000  # of a photo: by hand, photos may be larger than those that a PIM sends
 
