@@ -19,7 +19,7 @@ from dam_connector.store.products import ProductRecord
 from dam_connector.usecases import intake
 from dam_connector.usecases.dam_photos import photo_urls
 from dam_connector.usecases.product_intake import IntakeResult
-from dam_connector.usecases.source_images import HELD_PREFIX
+from dam_connector.usecases.source_images import HELD_PREFIX, has_side
 from dam_connector.wiring import Services
 
 _REMEDIES = {"HEIC": "JPEG; on an iPhone: Settings, Camera, Formats, Most Compatible"}
@@ -65,9 +65,9 @@ def _shown_images(product: Product) -> tuple[SourceImage, ...]:
     It would be no photo any more as soon as there is one of another view.
     """
     captured = (*product.spin_images, *product.walk_images)
-    if product.images or not captured:
+    if not captured or has_side([image.view.value for image in product.images]):
         return product.images
-    return (SourceImage(view=View.FRONT, url=captured[0]),)
+    return (SourceImage(view=View.FRONT, url=captured[0]), *product.images)
 
 
 def check_picture(data: bytes, pointer: str, max_bytes: int) -> None:
