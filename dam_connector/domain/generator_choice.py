@@ -25,9 +25,11 @@ class GeneratorChoice:
         """Return why our own code makes no model, and what would help; empty: not for the forecast."""
         if not self.left_out:
             return ""
+        found = self.left_out
         return (
-            f"The forecast of our own model is {self.left_out.probability:.2f}, and the rules ask for "
-            f"{self.min_forecast:g}: {self.left_out.reason}. What would help: {self.left_out.remedy}."
+            f"The forecast of our own model is {found.probability:.2f}, and the rules ask for "
+            f"{self.min_forecast:g}: {found.reason}."
+            + (f" What would help: {found.remedy}." if found.remedy else "")
         )
 
 

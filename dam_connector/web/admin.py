@@ -11,6 +11,7 @@ from dam_connector.domain.rules import Rules
 from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
+from dam_connector.store.run_queries import MAX_CAUSE
 from dam_connector.store.run_records import RunRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import connection_tests, reconciliation, retries, rules_change, rules_check
@@ -35,9 +36,11 @@ PORT_PURPOSES = {
 @bp.get("/runs")
 @requires(UserRole.VIEWER)
 def runs() -> ResponseReturnValue:
-    """Show the runs, newest first."""
-    state = request.args.get("state", "")
-    found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
+    """Show the runs, newest first; with `cause`, those that failed by it."""
+    state, cause = request.args.get("state", ""), request.args.get("cause", "")[:MAX_CAUSE]
+    found = services().runs.page(
+        state=state, cause=cause, before=request.args.get("cursor", ""), limit=PAGE_SIZE
+    )
     ids = services().products.ids_by_sku({r.sku for r in found})
     return render_template(
         "runs.html",
@@ -45,7 +48,8 @@ def runs() -> ResponseReturnValue:
         state=state,
         by_state=services().runs.counts(),
         product_ids=ids,
-        groups=_failed_groups(found) if state == RunState.FAILED else [],
+        is_filtered=bool(cause),
+        groups=_failed_groups(found, cause) if state == RunState.FAILED else [],
         retryable={r.id for r in found if _is_retryable(r)},
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
@@ -56,13 +60,14 @@ def _is_retryable(run: RunRecord) -> bool:
     return is_over and retries.can_retry_help(services(), run)
 
 
-def _failed_groups(page: list[RunRecord]) -> list[tuple[retries.FailureGroup, list[RunRecord]]]:
+def _failed_groups(page: list[RunRecord], cause: str) -> list[tuple[retries.FailureGroup, list[RunRecord]]]:
     """Return the groups of failed runs, each with those of its runs that are on the page.
 
-    Runs that are older than those counted come last, with the count of the page.
+    Runs that are older than those counted come last, with the count of the page. With a cause, there is only
+    its own group.
     """
     causes = {failure_cause(group.cause).group: group for group in retries.failure_causes(services())}
-    own: dict[str, list[RunRecord]] = {key: [] for key in causes}
+    own: dict[str, list[RunRecord]] = {key: [] for key in causes if not cause}
     for run in page:
         own.setdefault(failure_cause(run.error).group, []).append(run)
     return [(causes.get(key) or retries.failure_group(services(), runs), runs) for key, runs in own.items()]

@@ -8,7 +8,7 @@ from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.tables import assets, runs, versions
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, rules_json
-from tests.web.test_batch_pages import Visitor, checked, hidden, rows  # noqa: F401
+from tests.web.test_batch_pages import Visitor, checked, hidden
 
 
 def test_a_batch_offers_to_try_again_what_can_be_tried_and_names_blocked_versions(
@@ -96,15 +96,16 @@ def test_page_api_file_and_button_agree_on_the_failed_rows(
 
 
 def test_the_api_pages_through_rows_of_any_state(
-    rows: str,  # noqa: F811
     photos: PhotoServer,
     browser_like: Visitor,
     api: Visitor,
     drain: Callable[[], int],
 ) -> None:
-    photos.files["blank.jpg"] = picture(lambda rgb: None)
-    client = browser_like("merchandiser")
-    sheet = rows + f"A3,Blank,{photos.url('blank.jpg')},seating\nA4,Stool,{photos.url('a.jpg')},seating\n"
+    photos.files |= {"a.jpg": picture(), "blank.jpg": picture(lambda rgb: None)}
+    client, good = browser_like("merchandiser"), photos.url("a.jpg")
+    lines = [f"A1,Chair,{good}", f"A2,Stool,{good}", f",Nameless,{good}"]
+    lines += [f"A3,Blank,{photos.url('blank.jpg')}", f"A4,Stool,{good}"]
+    sheet = "\n".join(["sku,title,image_url", *lines, ""])
     client.post("/batches", data=hidden(checked(client, sheet)))
     drain()
     reader = api("viewer")
