@@ -54,7 +54,10 @@ class BatchRowOut(Schema):
 
     row = fields.Integer(attribute="line")
     sku = fields.String()
-    state = fields.String(validate=validate.OneOf(ROW_STATES))
+    state = fields.String(
+        validate=validate.OneOf(ROW_STATES),
+        metadata={"description": "`failed` too where nothing usable was made of a row that was taken."},
+    )
     error = fields.String()
 
 

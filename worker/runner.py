@@ -136,7 +136,10 @@ def _run_steps(services: Services, run: RunRecord) -> None:
     if run.attempts > _retries(run).max_attempts:
         _fail(services, run, f"the worker died {run.attempts} times at {names[0]}")
         return
-    work = from_plain(Work, run.work) if run.work else _start_work(services, run)
+    if run.work:  # a retry may have given it the rules in force
+        work = replace(from_plain(Work, run.work), rules_fingerprint=run.rules_fingerprint)
+    else:
+        work = _start_work(services, run)
     timings = dict(run.timings)
     for step, name, next_name in zip(steps, names, names[1:], strict=False):
         if run.kind in COMPUTE_KINDS and (shortage := services.disk.shortage()):

@@ -25,9 +25,11 @@ class GeneratorChoice:
         """Return why our own code makes no model, and what would help; empty: not for the forecast."""
         if not self.left_out:
             return ""
+        found = self.left_out
         return (
-            f"The forecast of our own model is {self.left_out.probability:.2f}, and the rules ask for "
-            f"{self.min_forecast:g}: {self.left_out.reason}. What would help: {self.left_out.remedy}."
+            f"The forecast of our own model is {found.probability:.2f}, and the rules ask for "
+            f"{self.min_forecast:g}: {found.reason}."
+            + (f" What would help: {found.remedy}." if found.remedy else "")
         )
 
 
@@ -52,3 +54,16 @@ def choose_generators(
             others = tuple(name for name in names if name != LOCAL)
             return GeneratorChoice(names=others, left_out=forecast, min_forecast=least)
     return GeneratorChoice(names=names)
+
+
+def choice_key(
+    deliverable: Deliverable, product: Product, pictures: Collection[str]
+) -> tuple[tuple[str, float | None], ...]:
+    """Return the generators that may make a deliverable of a product, each with the price it may ask.
+
+    Arguments: see `choose_generators`.
+    """
+    names = choose_generators(deliverable, product, pictures).names
+    return tuple(
+        (name, deliverable.when[name].max_usd if name in deliverable.when else None) for name in names
+    )

@@ -55,7 +55,7 @@ class ModelForecast:
     probability: float  # that it will be good, rounded to two places as people see it
     verdict: str  # one of `FORECASTS`
     reason: str  # e.g. "one view of a seat: seldom good"
-    remedy: str  # what would help, e.g. "photos of a side and the top"; empty: nothing is needed
+    remedy: str  # what would help, e.g. "photos of a side"; empty: it is good enough, or nothing helps
 
 
 def forecast_model(product: Product, pictures: Collection[str]) -> ModelForecast:

@@ -85,8 +85,7 @@ def planned_runs(
         shapes: What its models share with those of other products.
     """
     for deliverable, made_from in makeable_deliverables(product, sources, models, rules, shapes):
-        is_of_photos = deliverable.made_from == PHOTO and SHAPE not in made_from
-        unused = unused_photos(deliverable, named_photos(made_from)) if is_of_photos else [set()]
+        unused = unused_photos(deliverable, made_from) if deliverable.made_from == PHOTO else [set()]
         for slot in range(1, deliverable.count + 1):
             wider: tuple[PlannedRun, ...] = ()
             for left_out in unused[::-1]:

@@ -5,9 +5,10 @@ from collections.abc import Collection, Mapping
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.issue_codes import IssueCode
-from dam_connector.domain.product import View
+from dam_connector.domain.product import View, named_photos
 from dam_connector.domain.rules import Deliverable
 from dam_connector.domain.run import RunKind
+from dam_connector.domain.shapes import SHAPE
 
 # In order of preference: our own code makes a rendition from the first usable view.
 MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
@@ -40,20 +41,25 @@ def preferred_view(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> st
     return next((view.value for view in views_of(deliverable) if view in photos), "")
 
 
-def unused_photos(deliverable: Deliverable, photos: Mapping[str, Sha256]) -> list[set[str]]:
+def unused_photos(deliverable: Deliverable, made_from: Mapping[str, Sha256]) -> list[set[str]]:
     """Return the views of photos without which our own code makes the same files, in the order of attempts.
 
-    A rendition is made from one photo, or where it cannot be used from the next one; a model from all but
-    details. Providers see all photos. The last set is empty.
+    A rendition is made from one photo, or where it cannot be used from the next one; a model, and the colour
+    of a shared shape, from all but details. Providers see all photos. The last set is empty.
 
     Args:
-        deliverable: The deliverable.
-        photos: The product's photos, by view.
+        deliverable: The deliverable, which is made from photos.
+        made_from: The pictures and models that it is made from, by their keys.
     """
+    photos = named_photos({key: sha256 for key, sha256 in made_from.items() if key != SHAPE})
     ordered = [view.value for view in views_of(deliverable) if view in photos]
-    if not deliverable.is_local_only or deliverable.is_joined or not ordered:
+    is_recoloured = SHAPE in made_from  # by our own code, whoever makes the others
+    needs_photo = is_recoloured or len(photos) == len(made_from)  # there is no spin, walk or model either
+    if not (deliverable.is_local_only or is_recoloured) or (needs_photo and not ordered):
         return [set()]
     if deliverable.kind is not RunKind.IMAGE:
         return [set(photos) - set(ordered), set()] if set(photos) - set(ordered) else [set()]
+    if not ordered:
+        return [set()]
     found = [set(photos) - set(ordered[: count + 1]) for count in range(len(ordered))]
     return [*found, set()] if found[-1] else found

@@ -10,7 +10,7 @@ so that its answer is exact at any time.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -49,6 +49,14 @@ class _Row:
     counted_as: str  # a field of `BatchProgress`; empty: it was never counted
 
 
+class CountedRow(NamedTuple):
+    """A row as it counts now."""
+
+    line: int  # its line in the sheet
+    sku: str
+    counted_as: str  # a field of `BatchProgress`
+
+
 class BatchCounts:
     """The sums over the rows of batches."""
 
@@ -64,6 +72,45 @@ class BatchCounts:
                 counts[row.batch_id][row.counted_as] -= 1
                 counts[row.batch_id][counted_as] += 1
         return {batch_id: _progress(each) for batch_id, each in counts.items()}
+
+    def failed_ids(self, batch_id: str, *, after: int = 0, until: int = 0, limit: int) -> list[str]:
+        """Return the ids of the rows that `BatchProgress.failed` counts, in the sheet's order.
+
+        Args:
+            batch_id: The batch.
+            after: Only rows after this line of the sheet.
+            until: Only rows up to this line; 0: to the end.
+            limit: How many to return at most.
+        """
+        # Few rows are looked at closely: those that count otherwise only if they changed since.
+        may_fail = batch_rows.c.counted_as.in_(["failed", ""]) | batch_rows.c.sku.in_(
+            sa.select(batch_marks.c.sku)
+        )
+        query = sa.select(*_COLUMNS, batch_rows.c.line).where(batch_rows.c.batch_id == batch_id, may_fail)
+        if until:
+            query = query.where(batch_rows.c.line <= until)
+        query = query.order_by(batch_rows.c.line).limit(CHUNK_ROWS)
+        found: list[str] = []
+        with self._db.read() as c:
+            while len(found) < limit and (rows := c.execute(query.where(batch_rows.c.line > after)).all()):
+                counted = _recount(c, [_Row(*row[:-1]) for row in rows])
+                found += [row.id for row, counted_as in counted if counted_as == "failed"]
+                after = rows[-1].line
+        return found[:limit]
+
+    def with_failed_run(self, batch_id: str) -> list[CountedRow]:
+        """Return the taken rows of a batch for whose products a run failed, in the sheet's order."""
+        failed = (runs.c.state == "failed", runs.c.kind.in_([kind.value for kind in COMPUTE_KINDS]))
+        query = sa.select(*_COLUMNS, batch_rows.c.line).where(
+            batch_rows.c.batch_id == batch_id,
+            batch_rows.c.state.not_in([state.value for state in _BY_ROW_STATE]),
+            batch_rows.c.sku.in_(sa.select(runs.c.sku).where(*failed)),
+        )
+        with self._db.read() as c:
+            rows = c.execute(query.order_by(batch_rows.c.line)).all()
+            lines = {row.id: row.line for row in rows}
+            counted = list(_recount(c, [_Row(*row[:-1]) for row in rows]))
+        return [CountedRow(lines[row.id], row.sku, counted_as) for row, counted_as in counted]
 
     def keep_up(self, limit: int = CHUNK_ROWS) -> int:
         """Count rows anew that may have another status, and those that were never counted.

@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from dam_connector.domain.codec import from_plain, to_plain
 from dam_connector.domain.ids import new_id
 from dam_connector.domain.product import Product
-from dam_connector.domain.run import COMPUTE_KINDS
 from dam_connector.errors import StateConflict
 from dam_connector.ports import Clock
 from dam_connector.store.batch_counts import BatchCounts
@@ -22,9 +21,8 @@ from dam_connector.store.batch_records import (
     NewBatchRow,
     RowState,
 )
-from dam_connector.store.batch_tables import batch_marks, batch_rows, batches
+from dam_connector.store.batch_tables import batch_rows, batches
 from dam_connector.store.database import Database
-from dam_connector.store.tables import assets, runs, versions
 
 IDLE_AFTER_S = 30.0  # a running batch that did not change for so long is woken again
 TAKEN_STATES = ("taken", "unchanged", "makes_nothing")  # of rows whose products are stored
@@ -231,12 +229,22 @@ class Batches:
         with self._db.read() as c:
             return [_row(r) for r in c.execute(query.order_by(batch_rows.c.line.desc()).limit(limit))]
 
-    def all_rows(self, batch_id: str, state: RowState | None = None) -> Iterator[BatchRow]:
-        """Yield every row of a batch in the sheet's order, reading a page at a time."""
-        after = 0
-        while found := self.rows(batch_id, state=state, after=after, limit=CHUNK_ROWS):
+    def all_rows(
+        self, batch_id: str, state: RowState | None = None, *, after: int = 0, chunk: int = CHUNK_ROWS
+    ) -> Iterator[BatchRow]:
+        """Yield every row of a batch in the sheet's order, reading `chunk` rows at a time."""
+        while found := self.rows(batch_id, state=state, after=after, limit=chunk):
             yield from found
             after = found[-1].line
+
+    def failed_rows(
+        self, batch_id: str, *, after: int = 0, until: int = 0, limit: int = 100
+    ) -> list[BatchRow]:
+        """Return a page of the rows that `BatchProgress.failed` counts; see `BatchCounts.failed_ids`."""
+        ids = self.counts.failed_ids(batch_id, after=after, until=until, limit=limit)
+        query = sa.select(batch_rows).where(batch_rows.c.id.in_(ids)).order_by(batch_rows.c.line)
+        with self._db.read() as c:
+            return [_row(r) for r in c.execute(query)]
 
     def finish_row(self, row_id: str, state: RowState, error: str = "") -> None:
         """Set the state of a row, with the error if it failed."""
@@ -249,71 +257,18 @@ class Batches:
                 sa.update(batches).where(batches.c.id == its_batch).values(touched_at=self._clock.now())
             )
 
-    def retry_failed(self, batch_id: str) -> int:
-        """Set rows that failed or made nothing, and have a product, to waiting; return how many."""
-        retryable = _retryable(batch_id)
+    def retry_rows(self, batch_id: str, state: RowState) -> int:
+        """Set rows in a state that have a product to waiting; return how many."""
         with self._db.write() as c:
-            done = c.execute(sa.update(batch_rows).where(retryable).values(state="waiting", error=""))
+            which = _with_product(batch_id, state)
+            done = c.execute(sa.update(batch_rows).where(which).values(state="waiting", error=""))
         return done.rowcount
 
-    def count_retryable(self, batch_id: str) -> int:
-        """Return how many rows `retry_failed` would set to waiting."""
-        query = sa.select(sa.func.count()).select_from(batch_rows).where(_retryable(batch_id))
+    def count_with_product(self, batch_id: str, state: RowState) -> int:
+        """Return how many rows `retry_rows` would set to waiting."""
+        query = sa.select(sa.func.count()).select_from(batch_rows).where(_with_product(batch_id, state))
         with self._db.read() as c:
             return int(c.execute(query).scalar_one())
-
-    def failed_skus(self, batch_id: str, *, limit: int | None = None) -> dict[str, str]:
-        """Return the SKUs of taken rows for which a run failed, with the error of the run."""
-        taken = sa.select(batch_rows.c.sku).where(
-            batch_rows.c.batch_id == batch_id, batch_rows.c.state.in_(TAKEN_STATES)
-        )
-        failed = (
-            runs.c.state == "failed",
-            runs.c.kind.in_([k.value for k in COMPUTE_KINDS]),
-            runs.c.sku.in_(taken),
-        )
-        with self._db.read() as c:
-            return {
-                sku: error
-                for sku, error in c.execute(sa.select(runs.c.sku, runs.c.error).where(*failed).limit(limit))
-            }
-
-    def blocked_skus(self, batch_id: str, *, limit: int) -> list[str]:
-        """Return SKUs of taken rows that failed because all versions of their product are blocked."""
-
-        def has_run(*states: str) -> sa.Exists:
-            kinds = [k.value for k in COMPUTE_KINDS]
-            return sa.exists().where(
-                runs.c.sku == batch_rows.c.sku, runs.c.state.in_(states), runs.c.kind.in_(kinds)
-            )
-
-        def has_version(*states: str) -> sa.Exists:
-            of_product = (assets.c.id == versions.c.asset_id, assets.c.sku == batch_rows.c.sku)
-            return sa.exists().where(*of_product, versions.c.state.in_(states))
-
-        # so that few rows are looked at closely: those that count otherwise only if they changed since
-        is_candidate = batch_rows.c.counted_as.not_in(["live", "in_review", "makes_nothing"]) | (
-            batch_rows.c.sku.in_(sa.select(batch_marks.c.sku))
-        )
-        query = sa.select(batch_rows.c.sku).where(
-            batch_rows.c.batch_id == batch_id,
-            batch_rows.c.state.in_(TAKEN_STATES),
-            is_candidate,
-            has_version("blocked"),
-            ~has_version("published", "in_review", "approved", "rejected"),
-            ~has_run("queued", "running", "parked", "failed"),
-        )
-        with self._db.read() as c:
-            return list(c.execute(query.order_by(batch_rows.c.line).limit(limit)).scalars())
-
-    def lines_of(self, batch_id: str, skus: Iterable[str]) -> dict[str, int]:
-        """Return the line of each SKU in the sheet of a batch; the first one where it occurs twice."""
-        found = (batch_rows.c.batch_id == batch_id, batch_rows.c.sku.in_(list(skus)))
-        query = (
-            sa.select(batch_rows.c.sku, batch_rows.c.line).where(*found).order_by(batch_rows.c.line.desc())
-        )
-        with self._db.read() as c:
-            return {row.sku: row.line for row in c.execute(query)}
 
     def progress(self, batch_id: str) -> BatchProgress:
         """Return the progress of a batch. Unchanged rows count by the versions made of their product before.
@@ -325,11 +280,11 @@ class Batches:
         return self.counts.progress([batch_id])[batch_id]
 
 
-def _retryable(batch_id: str) -> Any:
-    """Return the condition of rows that failed or made nothing, and have a product to try again."""
+def _with_product(batch_id: str, state: RowState) -> Any:
+    """Return the condition of rows in a state that have a product to try again."""
     return (
         (batch_rows.c.batch_id == batch_id)
-        & batch_rows.c.state.in_(["failed", "makes_nothing"])
+        & (batch_rows.c.state == state.value)
         & (sa.cast(batch_rows.c.facts, sa.Text) != "{}")
     )
 

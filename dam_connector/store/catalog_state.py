@@ -39,6 +39,16 @@ class CatalogState:
                 for row in c.execute(query)
             }
 
+    def made_slots(self, skus: Collection[str]) -> set[Slot]:
+        """Return the slots of which there is a version, whatever became of it."""
+        query = (
+            sa.select(assets.c.sku, assets.c.deliverable, assets.c.slot)
+            .join(versions, versions.c.asset_id == assets.c.id)
+            .where(assets.c.sku.in_(list(skus)), versions.c.state != VersionState.DRAFT.value)
+        )
+        with self._db.read() as c:
+            return {Slot(row.sku, row.deliverable, row.slot) for row in c.execute(query.distinct())}
+
     def live_slots(self, skus: Collection[str]) -> dict[Slot, set[str]]:
         """Return the channels in which each published slot is live; a slot may be live in none."""
         published = (

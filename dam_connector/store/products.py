@@ -293,6 +293,7 @@ class Products:
         text: str = "",
         category: str = "",
         flagged: bool | None = None,
+        code: IssueCode | None = None,
         sku: str = "",
         changes: Changes | None = None,
         before: str = "",
@@ -300,6 +301,7 @@ class Products:
     ) -> list[ProductRecord]:
         """Products, newest first, from just before the id `before`; `text` is looked for in SKU and name.
 
+        With `code`, those that have an issue of it.
         With `changes`, those that changed since, deleted ones too, in the order of their change.
         """
         there = (
@@ -315,6 +317,9 @@ class Products:
             like = f"%{text.replace('%', '').replace('_', chr(92) + '_')}%"
             query = query.where(sa.or_(t.c.sku.ilike(like, escape="\\"), t.c.name.ilike(like, escape="\\")))
         query = query.where(t.c.category == category) if category else query
+        if code:
+            named = sa.cast(t.c.issues, sa.Text).contains(f'"{code}"', autoescape=True)
+            query = query.where(named)
         query = query.where(t.c.flagged.is_(flagged)) if flagged is not None else query
         query = query.where(t.c.id < before) if before else query
         with self._db.read() as c:

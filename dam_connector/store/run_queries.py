@@ -1,11 +1,12 @@
 """Questions about runs that change nothing."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from dam_connector.domain.ids import first_id
+from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.run import (
     COMPUTE_KINDS,
     GENERATION_KINDS,
@@ -16,10 +17,21 @@ from dam_connector.domain.run import (
 )
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.run_records import RunRecord, is_dismissed, run_from_row
+from dam_connector.store.run_records import FailedRun, RunRecord, is_dismissed, run_from_row
 from dam_connector.store.tables import runs as t
 
 RECENT_RUNS = 50  # of them the average CPU time is taken
+MAX_CAUSE = 200  # characters of a cause that are compared: addresses of pages hold no more
+CHUNK_SKUS = 2_000  # products whose runs are looked up in one statement
+
+
+def _has_cause(cause: str) -> sa.ColumnElement[bool]:
+    """Return the condition that the error of a run has a cause."""
+    if cause in CODES:
+        return t.c.error.startswith(f"{cause}: ", autoescape=True)
+    if len(cause) < MAX_CAUSE:
+        return t.c.error == cause
+    return t.c.error.startswith(cause[:MAX_CAUSE], autoescape=True)
 
 
 class RunQueries:
@@ -67,11 +79,28 @@ class RunQueries:
         self._db.close()
 
     def page(
-        self, *, state: str = "", sku: str = "", deliverable: str = "", before: str = "", limit: int = 50
+        self,
+        *,
+        state: str = "",
+        sku: str = "",
+        deliverable: str = "",
+        cause: str = "",
+        before: str = "",
+        limit: int = 50,
     ) -> list[RunRecord]:
-        """Return a page of runs, the newest first, from just before the id `before`."""
+        """Return a page of runs, the newest first, from just before the id `before`.
+
+        Args:
+            state: Only those in this state; empty: in any. `sku` and `deliverable` likewise.
+            cause: Only those whose error has this group, see `FailureCause.group`, or begins with it where it
+                has `MAX_CAUSE` characters or more.
+            before: The id after which the page begins; empty: the newest.
+            limit: How many to return at most.
+        """
         asked = {"state": state, "sku": sku, "deliverable": deliverable}
         query = sa.select(t).where(*(t.c[name] == value for name, value in asked.items() if value))
+        if cause:
+            query = query.where(_has_cause(cause))
         query = query.where(*[t.c.id < before] * bool(before)).order_by(t.c.id.desc()).limit(limit)
         with self._db.read() as c:
             return [run_from_row(row) for row in c.execute(query)]
@@ -126,6 +155,19 @@ class RunQueries:
                 has_failed = state == RunState.FAILED or is_dismissed(state, error)
                 found[sku] = (is_open or state in OPEN_STATES, error if has_failed else last_error)
         return found
+
+    def failed_of(self, skus: Collection[str]) -> list[FailedRun]:
+        """Return the failed computing runs of some products, the newest first."""
+        query = sa.select(t.c.sku, t.c.deliverable, t.c.kind, t.c.rules_fingerprint, t.c.error)
+        query = query.where(t.c.state == RunState.FAILED.value, t.c.kind.in_(COMPUTE_KINDS))
+        listed = list(skus)
+        chunks = (listed[start : start + CHUNK_SKUS] for start in range(0, len(listed), CHUNK_SKUS))
+        with self._db.read() as c:
+            return [
+                FailedRun(row.sku, row.deliverable, RunKind(row.kind), row.rules_fingerprint, row.error)
+                for chunk in chunks
+                for row in c.execute(query.where(t.c.sku.in_(chunk)).order_by(t.c.id.desc()))
+            ]
 
     def counts(self, *states: str) -> dict[str, int]:
         """Return the number of runs by state, of these states or of all, each counted up to MAX_COUNT."""

@@ -73,6 +73,16 @@ class RunRecord:
     finished_at: datetime | None
 
 
+class FailedRun(NamedTuple):
+    """What a retry depends on, of a failed run."""
+
+    sku: str
+    deliverable: str
+    kind: RunKind
+    rules_fingerprint: str
+    error: str
+
+
 class RunInput(NamedTuple):
     """The input of a run that makes a version."""
 

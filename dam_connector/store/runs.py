@@ -295,12 +295,20 @@ class Runs(RunQueries):
                 c.execute(sa.update(t).where(*held).values(**values, **freed).returning(t.c.id)).scalars()
             )
 
-    def requeue(self, run_id: str) -> bool:
-        """Queue a failed or cancelled run again from its checkpoint; return False if it is neither."""
+    def requeue(self, run_id: str, *, rules_fingerprint: str = "") -> bool:
+        """Queue a failed or cancelled run again from its checkpoint; return False if it is neither.
+
+        Args:
+            run_id: The run.
+            rules_fingerprint: The rules that it follows from now on; empty: those that it began with.
+        """
         allowed = [s.value for s, to in TRANSITIONS.items() if RunState.QUEUED in to]
+        rules = {"rules_fingerprint": rules_fingerprint} if rules_fingerprint else {}
         with self._db.write() as c:
             done = c.execute(
-                sa.update(t).where(t.c.id == run_id, t.c.state.in_(allowed)).values(self._queued_again())
+                sa.update(t)
+                .where(t.c.id == run_id, t.c.state.in_(allowed))
+                .values({**self._queued_again(), **rules})
             )
         return done.rowcount == 1
 

@@ -3,14 +3,13 @@
 import io
 import json
 import zipfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from dam_connector.domain.file_names import product_folder
-from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import Product
 from dam_connector.domain.row_status import FINAL_STATUSES, RowStatus, row_status
 from dam_connector.domain.sku_tokens import apart_folder
@@ -18,6 +17,7 @@ from dam_connector.domain.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
 from dam_connector.store.batch_records import Batch, BatchRow, RowState
 from dam_connector.store.gallery import ManifestVersion, VersionCard
+from dam_connector.usecases.failed_rows import FailedRow, blocked_reason, failed_rows
 from dam_connector.usecases.mending_texts import run_error_text, with_remedies
 from dam_connector.wiring import Services
 from schemas.sheet_headers import guess_columns
@@ -76,24 +76,6 @@ def _row_result(row: BatchRow, versions: list[ManifestVersion], is_generating: b
     if status is not RowStatus.FAILED:
         return RowResult(row, status, tuple(versions), "")
     return RowResult(row, status, tuple(versions), error or blocked_reason(versions))
-
-
-def blocked_reason(versions: Collection[ManifestVersion], *, with_codes: bool = True) -> str:
-    """Return why all versions of a product are blocked: the errors in words.
-
-    Mere warnings are left out, unless an admin's severities made one of them the only cause.
-
-    Args:
-        versions: The versions.
-        with_codes: Whether each error has its code, for programs.
-    """
-    if not versions:
-        return "nothing could be made"
-    found = {code for v in versions for code in v.codes}
-    specs = {code: spec for code, spec in CODES.items() if code in found}
-    errors = {code: spec for code, spec in specs.items() if spec.severity == "error"} or specs
-    texts = [spec.meaning.rstrip(".") + (f" ({code})" if with_codes else "") for code, spec in errors.items()]
-    return ": ".join(filter(None, ["blocked", "; ".join(texts)]))
 
 
 def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
@@ -182,7 +164,7 @@ def failed_csv(services: Services, batch: Batch) -> str:
     Its cells are separated as in the sheet that was uploaded: a spreadsheet opens the one as the other.
     """
     columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
-    failed = (each for each in row_results(services, batch) if each.status is RowStatus.FAILED)
+    failed = failed_rows(services, batch)
     mapping = guess_columns(batch.columns)
     return csv_text(
         chain(
@@ -196,15 +178,14 @@ def failed_csv(services: Services, batch: Batch) -> str:
     )
 
 
-def _mending_text(services: Services, failed: RowResult, mapping: Mapping[str, str]) -> str:
+def _mending_text(services: Services, failed: FailedRow, mapping: Mapping[str, str]) -> str:
     """Return why a row failed, for the person who corrects its sheet."""
     if failed.row.state is RowState.FAILED:
         return failed.error  # the words of the sheet's check
-    if failed.versions and failed.error == blocked_reason(failed.versions):
-        codes = (code for version in failed.versions for code in version.codes)
-        return with_remedies(blocked_reason(failed.versions, with_codes=False), codes)
+    if not failed.run_error:
+        return with_remedies(failed.text, failed.codes)
     record = services.products.get(failed.row.sku)
-    return run_error_text(failed.error, record.issues if record else (), mapping)
+    return run_error_text(failed.run_error, record.issues if record else (), mapping)
 
 
 def _newest(made: Iterable[ManifestVersion]) -> Iterator[VersionCard]:

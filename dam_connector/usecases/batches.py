@@ -11,7 +11,6 @@ from hashlib import sha256
 
 import structlog
 
-from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Severity
 from dam_connector.domain.notify import NotifyEvent
@@ -19,6 +18,7 @@ from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows
+from dam_connector.usecases.failed_rows import retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
 from dam_connector.usecases.row_texts import row_text
@@ -184,22 +184,30 @@ def control(services: Services, batch: Batch, action: str) -> str:
         services.batches.set_state(batch.id, BatchState.CANCELLED)
         return "cancelled: the versions made so far are kept"
     if action == "retry" and batch.state is not BatchState.CANCELLED:
-        retried = services.batches.retry_failed(batch.id)
-        for sku in services.batches.failed_skus(batch.id):
-            retried += bool(rerun_product(services, sku, batch_id=batch.id))
-        _resume(services, batch)
-        if retried:
-            return "1 row is retried" if retried == 1 else f"{retried} rows are retried"
-        return "no row can be retried: correct the failed rows in the sheet and upload it again"
+        return _retry(services, batch)
     raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
 
 
-def count_retryable(services: Services, batch: Batch) -> int:
-    """Return how many rows a retry would try again; those that the sheet itself spoils are not among them."""
-    if batch.state is BatchState.CANCELLED:
-        return 0
-    failed = services.batches.failed_skus(batch.id).values()
-    return services.batches.count_retryable(batch.id) + sum(not failure_cause(e).lasts for e in failed)
+def _retry(services: Services, batch: Batch) -> str:
+    """Try the rows again that a retry can help; return the result for people.
+
+    Rows that made nothing are taken in again, too: the rules may make something of them by now.
+    """
+    retried = sum(
+        bool(rerun_product(services, sku, batch_id=batch.id)) for sku in retryable_rows(services, batch).skus
+    )
+    retried += services.batches.retry_rows(batch.id, RowState.FAILED)
+    idle = services.batches.retry_rows(batch.id, RowState.MAKES_NOTHING)
+    _resume(services, batch)
+    counts = {"row": retried, "row that made nothing": idle}
+    texts = [
+        f"1 {what} is retried" if n == 1 else f"{n} {what.replace('row', 'rows')} are retried"
+        for what, n in counts.items()
+        if n
+    ]
+    return (
+        ", ".join(texts) or "no row can be retried: correct the failed rows in the sheet and upload it again"
+    )
 
 
 def _resume(services: Services, batch: Batch) -> None:

@@ -1,5 +1,7 @@
 """Placement: a deliverable whose channels changed in plugin.json is not made again, but brought in line.
 
+Nor is one made again for other conditions of its generators (`when`) that leave the same ones for a product.
+
 The input hash of a run has all fields of its deliverable, also those that change nothing of the files. Hashes
 are kept from release to release, since a new one would make, and pay, every asset again.
 """
@@ -8,6 +10,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dam_connector.domain.channel_names import UNVERSIONED_ADAPTERS
+from dam_connector.domain.generator_choice import choice_key
 from dam_connector.domain.planning import PlannedRun, input_hash
 from dam_connector.domain.product import Product
 from dam_connector.domain.row_request import apply_request
@@ -23,15 +26,22 @@ _TEXT_OPTIONS = ("locale", "languages", "order")  # of a channel: they change it
 
 
 def known_input_hash(services: Services, product: Product, planned: PlannedRun, rules: Rules) -> str:
-    """Return the input hash of a planned run; that of the newest run if they differ in placement alone."""
+    """Return the input hash of a planned run; that of the newest run if they differ in nothing that is made.
+
+    These are the channels, and conditions of generators that leave the same ones for this product.
+    """
     newest = services.runs.newest_input(product.sku, planned.deliverable.name, planned.slot)
     if newest is None or newest.rules_fingerprint == rules.fingerprint:
         return planned.input_hash
     before = services.rules.with_fingerprint(newest.rules_fingerprint).deliverable(planned.deliverable.name)
     placed = apply_request(before, product.request) if before else None
-    if placed is None or placed.channels == planned.deliverable.channels:
+    if placed is None:
         return planned.input_hash
     as_before = replace(planned.deliverable, channels=placed.channels)
+    if choice_key(placed, product, planned.inputs) == choice_key(as_before, product, planned.inputs):
+        as_before = replace(as_before, when=placed.when)
+    if as_before == planned.deliverable:
+        return planned.input_hash
     base = base_input_hash(newest.input_hash)
     same = (
         input_hash(product, each.inputs, as_before, planned.slot, rules, naming)

@@ -11,7 +11,7 @@ from dam_connector.usecases import intake
 from dam_connector.usecases.dam_photos import photo_urls
 from dam_connector.usecases.picture_faults import check_picture
 from dam_connector.usecases.product_intake import IntakeResult
-from dam_connector.usecases.source_images import HELD_PREFIX
+from dam_connector.usecases.source_images import HELD_PREFIX, has_side
 from dam_connector.wiring import Services
 
 
@@ -55,9 +55,9 @@ def _shown_images(product: Product) -> tuple[SourceImage, ...]:
     It would be no photo any more as soon as there is one of another view.
     """
     captured = (*product.spin_images, *product.walk_images)
-    if product.images or not captured:
+    if not captured or has_side([image.view.value for image in product.images]):
         return product.images
-    return (SourceImage(view=View.FRONT, url=captured[0]),)
+    return (SourceImage(view=View.FRONT, url=captured[0]), *product.images)
 
 
 def held_address(sha256: Sha256) -> str:

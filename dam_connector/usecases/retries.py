@@ -2,18 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.issue_codes import IssueCode
-from dam_connector.domain.run import OPEN_STATES, RunState, job_name
-from dam_connector.errors import NotFound
+from dam_connector.domain.rules import Rules
+from dam_connector.domain.run import MAKING_KINDS, OPEN_STATES, RunState, job_name
+from dam_connector.errors import NotFound, StateConflict
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import RunRecord, is_dismissed
+from dam_connector.store.run_records import FailedRun, RunRecord, base_input_hash, is_dismissed
 from dam_connector.usecases.product_intake import IntakeResult, ingest_again
-from dam_connector.usecases.run_planning import needed_runs
+from dam_connector.usecases.run_planning import needed_runs, replan_run
 from dam_connector.wiring import Services
 
 MAX_GROUPED = 200  # newest failed runs that are grouped by their cause
@@ -44,7 +46,7 @@ def rerun_product(
     def retry_failed(result: IntakeResult) -> None:
         nonlocal started
         failed = services.runs.page(sku=sku, state="failed", limit=200)
-        started = sum(retry_run(services, run) for run in failed) + result.planned
+        started = _retry_all(services, failed) + result.planned
         record_count(started)
 
     ingest_again(services, record, batch_id=batch_id, record=retry_failed)
@@ -54,33 +56,99 @@ def rerun_product(
 def count_missing(services: Services, record: ProductRecord) -> int:
     """Return how many assets a retry would make: failed ones, and those that were never planned.
 
-    Those whose input cannot be used are left out. A new photo makes runs of its own.
+    Those whose input cannot be used are left out, until the rules for it change. A new photo makes runs of
+    its own.
     """
     sku, rules = record.product.sku, services.rules.current()
     runs = services.runs.page(sku=sku, limit=200)
     begun = {(run.deliverable, run.slot) for run in runs if run.state in OPEN_STATES}
     begun |= {(v.asset.deliverable, v.asset.slot) for v in services.assets.of_product(sku)}
-    failed = {(run.deliverable, run.slot) for run in runs if _may_succeed(run)}
+    failed = {
+        (run.deliverable, run.slot)
+        for run in runs
+        if run.state == RunState.FAILED and can_retry_help(services, run)
+    }
     begun |= {
         (run.deliverable, run.slot)
         for run in runs
-        if run.state == RunState.FAILED or is_dismissed(run.state, run.error)
+        if run.state == RunState.FAILED
+        or (is_dismissed(run.state, run.error) and not _have_rules_changed(services, run))
     }
     needed = needed_runs(services, record.product, record.sources, rules)
     return len(failed | ({(run.deliverable.name, run.slot) for run in needed} - begun))
 
 
-def _may_succeed(run: RunRecord) -> bool:
-    """Return whether a failed run can end otherwise: not if it is its input that cannot be used."""
-    return run.state == RunState.FAILED and not failure_cause(run.error).lasts
+def can_retry_help(services: Services, run: RunRecord | FailedRun) -> bool:
+    """Return whether a failed or cancelled run can end otherwise.
+
+    It cannot if its input is what cannot be used, unless the rules in force may ask for another input.
+    """
+    return not failure_cause(run.error).lasts or _have_rules_changed(services, run)
 
 
-def retry_run(services: Services, run: RunRecord) -> bool:
-    """Queue a failed or cancelled run again; return whether it was in one of these states."""
-    is_queued = services.runs.requeue(run.id)
-    if is_queued:
-        services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
-    return is_queued
+def _have_rules_changed(services: Services, run: RunRecord | FailedRun) -> bool:
+    """Return whether the rules for what a run makes are others by now, and still ask for it."""
+    rules = services.rules.current()
+    if run.rules_fingerprint == rules.fingerprint or run.kind not in MAKING_KINDS:
+        return False
+    before = services.rules.with_fingerprint(run.rules_fingerprint)
+    deliverable = rules.deliverable(run.deliverable)
+    is_same = before.deliverable(run.deliverable) == deliverable
+    return deliverable is not None and (
+        not is_same or (before.checks, before.imaging) != (rules.checks, rules.imaging)
+    )
+
+
+def retry_run(services: Services, run: RunRecord) -> RunRecord | None:
+    """Begin a failed or cancelled run again, by the rules in force; return the run that is queued now.
+
+    Where the rules have changed since so that they ask for another input, this is a new run from the first
+    step on, as the application of the rules plans it. Else it is the same run from its last checkpoint on.
+
+    Returns:
+        The queued run; None if the run is neither failed nor cancelled.
+
+    Raises:
+        StateConflict: by the rules in force nothing is made in its place, or a newer run makes it.
+    """
+    rules = services.rules.current()
+    if run.state not in (RunState.FAILED, RunState.CANCELLED):
+        return None
+    if run.kind in MAKING_KINDS and run.rules_fingerprint != rules.fingerprint:
+        return _retry_by_rules(services, run, rules)
+    return _requeue(services, run)
+
+
+def _retry_by_rules(services: Services, run: RunRecord, rules: Rules) -> RunRecord | None:
+    """Begin a run of other rules again by these; return the run that is queued now."""
+    planned = replan_run(services, run, rules)
+    if base_input_hash(run.input_hash) in (planned.input_hash, *planned.former_hashes):
+        return _requeue(services, run, planned.rules_fingerprint)
+    added = services.runs.add([planned])
+    if not added:
+        newest = services.runs.newest_of_slots(run.sku)[run.deliverable, run.slot]
+        if queued := _requeue(services, newest):
+            return queued
+        raise StateConflict(f"{run.deliverable} of {run.sku} is made by the rules in force already")
+    services.queue.wake(job_name(planned.kind, bulk=planned.bulk), added)
+    return services.runs.get(added[0])
+
+
+def _requeue(services: Services, run: RunRecord, rules_fingerprint: str = "") -> RunRecord | None:
+    """Queue a run again from its checkpoint on; arguments: see `Runs.requeue`."""
+    if not services.runs.requeue(run.id, rules_fingerprint=rules_fingerprint):
+        return None
+    services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])
+    return services.runs.get(run.id)
+
+
+def _retry_all(services: Services, runs: Iterable[RunRecord]) -> int:
+    """Begin runs again; return how many. Those that the rules in force do not ask for are left out."""
+    count = 0
+    for run in runs:
+        with suppress(StateConflict):
+            count += retry_run(services, run) is not None
+    return count
 
 
 class FailureGroup(NamedTuple):
@@ -89,26 +157,32 @@ class FailureGroup(NamedTuple):
     cause: str  # the error of the newest one
     number: int  # of runs
     text: str  # for people: their cause; without figures, where these differ
+    can_retry_help: bool  # whether one of them can end otherwise
 
 
 def failure_causes(services: Services) -> list[FailureGroup]:
     """Return the groups of the newest failed runs, the largest first."""
-    return _grouped(run.error for run in services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED))
+    return _grouped(services, services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED))
 
 
-def _grouped(errors: Iterable[str]) -> list[FailureGroup]:
-    groups: dict[str, list[str]] = {}
-    for error in errors:
-        groups.setdefault(failure_cause(error).group, []).append(error)
-    found = [failure_group(errors) for errors in groups.values()]
+def _grouped(services: Services, runs: Iterable[RunRecord]) -> list[FailureGroup]:
+    groups: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        groups.setdefault(failure_cause(run.error).group, []).append(run)
+    found = [failure_group(services, runs) for runs in groups.values()]
     return sorted(found, key=lambda group: -group.number)
 
 
-def failure_group(errors: list[str]) -> FailureGroup:
-    """Return the group of runs with these errors, the newest first."""
+def failure_group(services: Services, runs: list[RunRecord]) -> FailureGroup:
+    """Return the group of some failed runs, the newest first."""
+    errors = [run.error for run in runs]
     cause = failure_cause(errors[0])
-    text = cause.text if len(set(errors)) == 1 else cause.meaning
-    return FailureGroup(errors[0], len(errors), text)
+    return FailureGroup(
+        cause=errors[0],
+        number=len(errors),
+        text=cause.text if len(set(errors)) == 1 else cause.meaning,
+        can_retry_help=any(can_retry_help(services, run) for run in runs),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,20 +197,20 @@ def open_failures(services: Services) -> OpenFailures:
     """Return the newest failed runs, apart from those that a flagged product explains."""
     failed = services.runs.page(state=RunState.FAILED, limit=MAX_GROUPED)
     errors = services.products.error_codes({run.sku for run in failed})
-    of_runs: list[str] = []
+    of_runs: list[RunRecord] = []
     of_products: Counter[IssueCode] = Counter()
     for run in failed:
         cause = failure_cause(run.error)
         if cause.code is not None and cause.code in errors.get(run.sku, ()):
             of_products[cause.code] += 1
         else:
-            of_runs.append(run.error)
-    return OpenFailures(by_cause=_grouped(of_runs), of_products=of_products)
+            of_runs.append(run)
+    return OpenFailures(by_cause=_grouped(services, of_runs), of_products=of_products)
 
 
 def retry_cause(services: Services, cause: str) -> int:
     """Queue the newest failed runs with one cause again; return how many."""
-    return sum(retry_run(services, run) for run in _failed_by(services, cause))
+    return _retry_all(services, _failed_by(services, cause))
 
 
 def _failed_by(services: Services, cause: str) -> list[RunRecord]:

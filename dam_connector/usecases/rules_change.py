@@ -7,7 +7,7 @@ a restart.
 
 from collections.abc import Collection, Iterator
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, NamedTuple
 
 import structlog
 
@@ -75,12 +75,14 @@ def _pages(services: Services, before: str = "") -> Iterator[list[ProductRecord]
 
 def _add_page(services: Services, effect: RulesEffect, records: list[ProductRecord], rules: Rules) -> None:
     skus = [record.product.sku for record in records]
-    inputs, live = services.catalog_state.newest_inputs(skus), services.catalog_state.live_slots(skus)
+    state = services.catalog_state
+    known = _Known(inputs=state.newest_inputs(skus), made=state.made_slots(skus))
+    live = state.live_slots(skus)
     products = {str(record.product.sku): record.product for record in records}
     for record in records:
         effect.products += 1
         if can_be_made(record, rules):
-            _add_runs(services, effect, record, rules, inputs)
+            _add_runs(services, effect, record, rules, known)
     sent_again = _channels_to_compare(services, rules)
     for slot, channels in live.items():
         wanted = _channels(rules, products[slot.sku], slot.deliverable)
@@ -98,16 +100,23 @@ def _channels_to_compare(services: Services, rules: Rules) -> set[str]:
     return channels_with_other_texts(applied, rules) | left
 
 
+class _Known(NamedTuple):
+    """What was made or tried of some products."""
+
+    inputs: dict[Slot, str]  # the input hash of the newest run of each slot
+    made: set[Slot]  # those with a version
+
+
 def _add_runs(
-    services: Services, effect: RulesEffect, record: ProductRecord, rules: Rules, inputs: dict[Slot, str]
+    services: Services, effect: RulesEffect, record: ProductRecord, rules: Rules, known: _Known
 ) -> None:
     """Add the versions that a product needs; those that are rendered from a model follow a new model."""
     product, remade = record.product, set()
     for run in needed_runs(services, product, record.sources, rules):
         deliverable = run.deliverable
-        known = inputs.get(Slot(product.sku, deliverable.name, run.slot))
+        slot = Slot(product.sku, deliverable.name, run.slot)
         same = (run.input_hash, *run.former_hashes, known_input_hash(services, product, run, rules))
-        if known in same and deliverable.made_from not in remade:
+        if known.inputs.get(slot) in same and deliverable.made_from not in remade:
             continue
         generator = _add_price(services, effect, deliverable, product, run.inputs)
         if generator == NOBODY:
@@ -115,7 +124,7 @@ def _add_runs(
             continue
         effect.capture_s += capture_seconds(deliverable, generator, run.inputs)
         remade.add(deliverable.name)
-        (effect.anew if known else effect.new)[deliverable.name] += 1
+        (effect.anew if slot in known.made else effect.new)[deliverable.name] += 1
 
 
 def _add_price(

@@ -13,6 +13,7 @@ from dam_connector.domain.run import MAKING_KINDS, RunState
 from dam_connector.domain.used_photos import preferred_view
 from dam_connector.domain.version import SOURCE_MARK, Version, VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
+from dam_connector.errors import StateConflict
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NEWER_FACTS, NewRun, RunRecord, base_input_hash
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
@@ -150,6 +151,38 @@ def _add_runs(
             bring_live_version_in_line(services, product, p, rules)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
+
+
+def replan_run(services: Services, run: RunRecord, rules: Rules) -> NewRun:
+    """Return an earlier run as some rules ask for it now.
+
+    A reviewer's note and the generator that a person chose are kept.
+
+    Raises:
+        StateConflict: they ask for nothing in its place.
+    """
+    record = services.products.get(run.sku)
+    is_usable = record is not None and not record.deleted and can_be_made(record, rules)
+    needed = needed_runs(services, record.product, record.sources, rules) if record and is_usable else ()
+    slot = (run.deliverable, run.slot)
+    planned = next((each for each in needed if (each.deliverable.name, each.slot) == slot), None)
+    if record is None or planned is None:
+        raise StateConflict(f"by the rules in force, no {run.deliverable} is made of {run.sku} as it is now")
+    known = known_input_hash(services, record.product, planned, rules)
+    is_moved = known != planned.input_hash  # its hash is known by the rules that it began with
+    return NewRun(
+        kind=planned.deliverable.kind,
+        sku=run.sku,
+        deliverable=run.deliverable,
+        slot=run.slot,
+        input_hash=known,
+        former_hashes=planned.former_hashes,
+        rules_fingerprint=run.rules_fingerprint if is_moved else rules.fingerprint,
+        note=run.note,
+        bulk=run.bulk,
+        batch_id=run.batch_id,
+        generator=run.generator,
+    )
 
 
 def needed_runs(

@@ -12,7 +12,7 @@ A record names files of its own PIM, of the DAM in which versions are reviewed, 
 """
 
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -42,7 +42,6 @@ from dam_connector.domain.product import (
     Product,
     View,
     capture_of_key,
-    named_photos,
     picture_mime,
     unread_kind,
 )
@@ -107,9 +106,14 @@ def image_urls(product: Product) -> dict[str, tuple[str, str]]:
 def expected_images(product: Product) -> set[str]:
     """Return the keys of `store_source_images` if all images of a product can be fetched."""
     keys = set(image_urls(product))
-    has_photo = keys & {view.value for view in View}
+    has_photo = has_side(keys)
     is_captured = any(kind.key(1) in keys for kind in Capture)
     return keys if has_photo or not is_captured else keys | {View.FRONT.value}
+
+
+def has_side(views: Collection[str]) -> bool:
+    """Return whether a photo among these views shows the product: a detail shows a part of it."""
+    return any(view in views for view in View if view is not View.DETAIL)
 
 
 def store_source_images(
@@ -123,7 +127,7 @@ def store_source_images(
 
     Returns:
         The stored images by view, or by the key of a captured picture, and the issues of those that cannot
-        be used. A spin or a walk counts only as a whole. Where there is no photo of a view, its first
+        be used. A spin or a walk counts only as a whole. Where there is no photo but a detail, its first
         picture is the front.
 
     Raises:
@@ -163,7 +167,7 @@ def store_source_images(
             sources[name] = found
         else:
             issues.append(_as_optional(found) if name == INSPIRATION else found)
-    if captured and not named_photos(sources):
+    if captured and not has_side(sources):
         sources = {View.FRONT.value: next(iter(captured.values())), **sources}
     return {**sources, **captured}, [*issues, *captured_issues]
 

@@ -11,6 +11,7 @@ from dam_connector.domain.rules import Rules
 from dam_connector.domain.rules_effect import RulesEffect, effect_lines
 from dam_connector.domain.run import RunState
 from dam_connector.errors import AdapterError, ConfigError, NotFound, StateConflict
+from dam_connector.store.run_queries import MAX_CAUSE
 from dam_connector.store.run_records import RunRecord
 from dam_connector.store.users import UserRole
 from dam_connector.usecases import connection_tests, reconciliation, retries, rules_change, rules_check
@@ -35,9 +36,11 @@ PORT_PURPOSES = {
 @bp.get("/runs")
 @requires(UserRole.VIEWER)
 def runs() -> ResponseReturnValue:
-    """Show the runs, newest first."""
-    state = request.args.get("state", "")
-    found = services().runs.page(state=state, before=request.args.get("cursor", ""), limit=PAGE_SIZE)
+    """Show the runs, newest first; with `cause`, those that failed by it."""
+    state, cause = request.args.get("state", ""), request.args.get("cause", "")[:MAX_CAUSE]
+    found = services().runs.page(
+        state=state, cause=cause, before=request.args.get("cursor", ""), limit=PAGE_SIZE
+    )
     ids = services().products.ids_by_sku({r.sku for r in found})
     return render_template(
         "runs.html",
@@ -45,24 +48,29 @@ def runs() -> ResponseReturnValue:
         state=state,
         by_state=services().runs.counts(),
         product_ids=ids,
-        groups=_failed_groups(found) if state == RunState.FAILED else [],
+        is_filtered=bool(cause),
+        groups=_failed_groups(found, cause) if state == RunState.FAILED else [],
+        retryable={r.id for r in found if _is_retryable(r)},
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )
 
 
-def _failed_groups(page: list[RunRecord]) -> list[tuple[retries.FailureGroup, list[RunRecord]]]:
+def _is_retryable(run: RunRecord) -> bool:
+    is_over = run.state in (RunState.FAILED, RunState.CANCELLED)
+    return is_over and retries.can_retry_help(services(), run)
+
+
+def _failed_groups(page: list[RunRecord], cause: str) -> list[tuple[retries.FailureGroup, list[RunRecord]]]:
     """Return the groups of failed runs, each with those of its runs that are on the page.
 
-    Runs that are older than those counted come last, with the count of the page.
+    Runs that are older than those counted come last, with the count of the page. With a cause, there is only
+    its own group.
     """
     causes = {failure_cause(group.cause).group: group for group in retries.failure_causes(services())}
-    own: dict[str, list[RunRecord]] = {key: [] for key in causes}
+    own: dict[str, list[RunRecord]] = {key: [] for key in causes if not cause}
     for run in page:
         own.setdefault(failure_cause(run.error).group, []).append(run)
-    return [
-        (causes.get(key) or retries.failure_group([run.error for run in runs]), runs)
-        for key, runs in own.items()
-    ]
+    return [(causes.get(key) or retries.failure_group(services(), runs), runs) for key, runs in own.items()]
 
 
 @bp.post("/runs/retry")
@@ -74,7 +82,10 @@ def retry_cause() -> ResponseReturnValue:
     if done:
         flash(f"{done} run{' is' if done == 1 else 's are'} tried again.", "info")
     else:
-        flash("No failed run has this cause any more: somebody was faster.", "info")
+        flash(
+            "No failed run has this cause any more: somebody was faster, or the rules do not ask for it now.",
+            "info",
+        )
     return redirect(url_for("admin.runs", state=RunState.FAILED))
 
 
@@ -82,10 +93,17 @@ def retry_cause() -> ResponseReturnValue:
 @requires(UserRole.MERCHANDISER)
 def retry(run_id: str) -> ResponseReturnValue:
     """Retry a failed or cancelled run."""
-    if retries.retry_run(services(), services().runs.get(run_id) or abort(404)):
+    try:
+        queued = retries.retry_run(services(), services().runs.get(run_id) or abort(404))
+    except StateConflict as error:
+        flash(f"Nothing is tried again: {error}.", "error")
+        return redirect(url_for("admin.runs", state=request.form.get("state", "")))
+    if queued is None:
+        flash("The run is being made already. Only failed and cancelled runs can be retried.", "info")
+    elif queued.id == run_id:
         flash("The run is tried again.", "info")
     else:
-        flash("The run is being made already. Only failed and cancelled runs can be retried.", "info")
+        flash("The rules have changed since. It is made by those in force, from the first step on.", "info")
     return redirect(url_for("admin.runs", state=request.form.get("state", "")))
 
 

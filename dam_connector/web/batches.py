@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from flask import (
@@ -30,7 +30,7 @@ from dam_connector.errors import InputError, NotFound, StateConflict
 from dam_connector.store.batch_records import Batch, BatchState, RowState
 from dam_connector.store.gallery import GalleryFilter, VersionCard
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_exports, batch_preview, batch_rows
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows, failed_rows
 from dam_connector.usecases import batches as bulk
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_headers import COLUMNS
@@ -213,13 +213,8 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
     """
     s, now = services(), services().clock.now()
     progress = s.batches.progress(found.id)
-    failed_rows = s.batches.rows(found.id, state=RowState.FAILED, limit=MAX_FAILED_SHOWN)
-    failed_skus = s.batches.failed_skus(found.id, limit=MAX_FAILED_SHOWN)
-    listed = len(failed_rows) + len(failed_skus)
-    blocked_skus = (
-        s.batches.blocked_skus(found.id, limit=MAX_FAILED_SHOWN) if progress.failed > listed else []
-    )
-    made = s.gallery.manifest_versions(blocked_skus)
+    failed = list(islice(failed_rows.failed_rows(s, found), MAX_FAILED_SHOWN))
+    partly = failed_rows.partly_made_rows(s, found)
     recent = s.gallery.recent(found.id, now - PACE_WINDOW)
     pace = (
         len({sku for sku, _ in recent}) / max(30.0, (now - min(at for _, at in recent)).total_seconds())
@@ -228,17 +223,16 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
     )
     return {
         "progress": progress,
-        "failed_rows": failed_rows,
-        "failed_skus": failed_skus,
-        "blocked_skus": {
-            sku: batch_exports.blocked_reason(made.get(sku, ()), with_codes=False) for sku in blocked_skus
-        },
-        "lines": s.batches.lines_of(found.id, [*failed_skus, *blocked_skus]),
-        "retryable": bulk.count_retryable(s, found),
+        "failed": failed,
+        "partly": partly[:MAX_FAILED_SHOWN],
+        "partly_count": len(partly),
+        "retryable": failed_rows.retryable_rows(s, found),
         "blocked": s.gallery.page_and_count(
             GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
         )[1],
-        "product_ids": s.products.ids_by_sku([*(r.sku for r in failed_rows), *failed_skus, *blocked_skus]),
+        "product_ids": s.products.ids_by_sku(
+            [*(each.row.sku for each in failed), *(row.sku for row in partly[:MAX_FAILED_SHOWN])]
+        ),
         "idle_rows": s.batches.rows(found.id, state=RowState.MAKES_NOTHING, limit=MAX_FAILED_SHOWN),
         "pace": pace,
         "left_s": progress.in_progress / pace if pace else None,

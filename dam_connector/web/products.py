@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL, MAX_MODEL_BYTES
 from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.issue_codes import CODES, known_code
 from dam_connector.domain.product import INSPIRATION, SWATCH, Capture, Product, View
 from dam_connector.domain.version import Version, VersionState
 from dam_connector.errors import InputError, Refused
@@ -78,10 +79,15 @@ def allow_large_uploads(endpoint: str | None, values: dict[str, object] | None) 
 @bp.get("")
 @requires(UserRole.VIEWER)
 def index() -> ResponseReturnValue:
-    """Show the products that a search finds, newest first."""
+    """Show the products that a search finds, newest first; with `code`, those with an issue of it."""
     text, flagged = request.args.get("q", "")[:200], request.args.get("flagged") == "1"
+    code = known_code(asked) if (asked := request.args.get("code", "")) in CODES else None
     found = services().products.page(
-        text=text, flagged=True if flagged else None, before=request.args.get("cursor", ""), limit=PAGE_SIZE
+        text=text,
+        flagged=True if flagged else None,
+        code=code,
+        before=request.args.get("cursor", ""),
+        limit=PAGE_SIZE,
     )
     cards: dict[str, list[VersionCard]] = {}
     for card in services().gallery.product_cards([r.product.sku for r in found]):
@@ -92,6 +98,7 @@ def index() -> ResponseReturnValue:
         cards=cards,
         q=text,
         flagged=flagged,
+        only=CODES[code].meaning if code else "",
         total=services().products.counts()["all"],
         next=found[-1].id if len(found) == PAGE_SIZE else None,
     )

@@ -13,6 +13,7 @@ from dam_connector.domain.version import VersionState
 from dam_connector.store.batch_records import Batch, BatchState, NewBatchRow, RowState
 from dam_connector.store.batch_tables import batch_counts, batch_marks, batch_rows
 from dam_connector.store.tables import assets, runs, versions
+from dam_connector.usecases import batch_exports, failed_rows
 from dam_connector.usecases.maintenance import sweep
 from dam_connector.wiring import Services
 from tests.contracts.test_store import new_run
@@ -115,6 +116,23 @@ class Changes:
             c.execute(sa.update(versions).where(versions.c.asset_id.in_(which)).values(state=state.value))
 
 
+def assert_one_notion_of_failed_rows(services: Services, batch: Batch) -> None:
+    """The bar, the pages of failed rows, the API's rows, the manifest and the file name the same rows."""
+    paged: list[int] = []
+    while page := services.batches.failed_rows(batch.id, after=paged[-1] if paged else 0, limit=2):
+        paged += [row.line for row in page]
+    found = [each.row.line for each in failed_rows.failed_rows(services, batch)]
+    api = failed_rows.rows_page(services, batch, state=None, after=0, limit=100)
+    results = batch_exports.row_results(services, batch)
+    assert len(paged) == shown(services, batch).get("failed", 0)
+    assert paged == found == [row.line for row in api if row.state is RowState.FAILED]
+    assert paged == [each.row.line for each in results if each.status is RowStatus.FAILED]
+    assert batch_exports.failed_csv(services, batch).count("\n") == 1 + len(paged)
+    partly = {row.line for row in failed_rows.partly_made_rows(services, batch)}
+    assert not partly & set(paged)
+    assert failed_rows.retryable_rows(services, batch).failed <= len(paged)
+
+
 def test_kept_counts_agree_with_the_rows_after_every_change(services: Services) -> None:
     skus = [f"S{n}" for n in range(9)]
     batches = [begun(services, "first", skus), begun(services, "second", [*skus[4:], "other", "bad"])]
@@ -125,6 +143,7 @@ def test_kept_counts_agree_with_the_rows_after_every_change(services: Services) 
             services.batches.set_state(batches[1].id, BatchState.CANCELLED)
         for batch in batches:
             assert shown(services, batch) == counted_from_scratch(services, batch), number
+            assert_one_notion_of_failed_rows(services, batch)
         if number % 7 == 0:
             services.batches.counts.keep_up(limit=3)
             for batch in batches:

@@ -4,8 +4,12 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 
+from flask.testing import FlaskClient
+
+from dam_connector.app import create_app
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.version import Version
+from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, maintenance, review
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, record, signed
@@ -94,3 +98,13 @@ def in_channel(services: Services, name: str) -> list[str]:
 
 def is_public(services: Services, version: Version) -> bool:
     return services.assets.find_file(version.files[0].sha256, public=True) is not None
+
+
+def client_of(services: Services, role: str) -> FlaskClient:
+    """A client of pages and API with the token of a new user of a role."""
+    app = create_app(services)
+    app.config["WTF_CSRF_ENABLED"] = False
+    client = app.test_client()
+    token = services.users.add_token(services.users.add(role, UserRole(role)), "test")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client

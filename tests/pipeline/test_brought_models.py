@@ -17,7 +17,7 @@ from dam_connector.store.batch_records import RowState
 from dam_connector.usecases import brought_models
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, chair, send, versions
-from tests.support import MODEL, PhotoServer
+from tests.support import MODEL, PhotoServer, picture
 from tests.unit.glb_cases import SIZE, varying_colours
 from tests.unit.test_adoption import MTL, OBJ, as_gltf, textured_chair, zipped
 from worker.adoption.process import convert
@@ -39,6 +39,19 @@ def numbers(services: Services) -> dict[str, int]:
 
 def model_of(services: Services) -> Version:
     return versions(services)["model"]
+
+
+def test_a_detail_beside_a_model_makes_it_not_again(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Write
+) -> None:
+    write_rules(deliverables=[{**MODEL, "formats": ["glb"]}])
+    photos.files |= {"chair.glb": varying_colours(), "detail.jpg": picture()}
+    facts = {"model_url": photos.url("chair.glb"), "dimensions": BOX}
+    for number, images in enumerate(({}, {"detail": photos.url("detail.jpg")})):
+        services.clock.forward(5)  # type: ignore[attr-defined]
+        send(services, chair(photos, images=images, **facts), message=f"msg_{number}")
+        drain()
+    assert numbers(services) == {"model": 1}
 
 
 def test_a_models_whole_way_from_its_address(services: Services, photos: PhotoServer, drain: Drain) -> None:

@@ -383,3 +383,15 @@ def test_the_page_of_a_product_shows_the_colours_of_its_shape(
     assert "This product makes the shape" in page and "once it is approved" not in page
     blue = family.products.get("BLUE")
     assert blue and f'href="/products/{blue.id}"' in page and page.count("makes the shape</span>") == 1
+
+
+def test_a_detail_recolours_nothing_again(family: Services, photos: PhotoServer, drain: Drain) -> None:
+    red(family, photos)
+    drain()
+    approve(family, "RED", drain)
+    photos.files["detail.jpg"] = photo_picture(RED)
+    front = {"front": photos.url("green.jpg")}
+    for images in (front, {**front, "detail": photos.url("detail.jpg")}):
+        take_in(family, photos, "GREEN", "Green", images=images)
+        drain()
+    assert states(family, "GREEN") == [("GREEN", "model", 1, "in_review")]

@@ -3,15 +3,12 @@
 from collections.abc import Callable
 
 import pytest
-from flask.testing import FlaskClient
 
-from dam_connector.app import create_app
 from dam_connector.domain.run import RunState
-from dam_connector.store.users import UserRole
 from dam_connector.usecases import intake, retries
 from dam_connector.usecases.product_intake import ingest_again
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import send
+from tests.pipeline.helpers import client_of, send
 from tests.support import PhotoServer, picture, record
 
 DAMAGED = "source.damaged: It is cut off."
@@ -90,13 +87,32 @@ def test_a_person_dismisses_it_for_good(failed: Services, photos: PhotoServer) -
     assert failed.runs.page(sku="CH123")[0].state is RunState.QUEUED
 
 
-def client_of(services: Services, role: str) -> FlaskClient:
-    app = create_app(services)
-    app.config["WTF_CSRF_ENABLED"] = False
-    client = app.test_client()
-    token = services.users.add_token(services.users.add(role, UserRole(role)), "test")
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    return client
+def test_a_retry_keeps_its_checkpoint_and_follows_the_rules_in_force_for_the_same_input(
+    failed: Services, write_rules: Callable[..., None], drain: Callable[[], int]
+) -> None:
+    (run,) = failed.runs.page(sku="CH123")
+    failed.clock.forward(5)  # type: ignore[attr-defined]
+    naming = {"default": "{sku}_{deliverable}_new_V{version}_{format:upper}"}
+    write_rules(deliverables=PACKSHOT, naming=naming)
+    queued = retries.retry_run(failed, run)
+    assert queued is not None and queued.id == run.id
+    assert queued.rules_fingerprint == failed.rules.current().fingerprint
+    drain()
+    (version,) = failed.assets.of_product("CH123")
+    assert all("_new_" in file.name for file in version.files if file.role == "primary")
+
+
+def test_a_retry_of_one_that_only_goes_to_other_channels_makes_nothing_twice(
+    failed: Services, write_rules: Callable[..., None], drain: Callable[[], int]
+) -> None:
+    (run,) = failed.runs.page(sku="CH123")
+    failed.clock.forward(5)  # type: ignore[attr-defined]
+    write_rules(deliverables=[{**PACKSHOT[0], "channels": ["viewer"]}])
+    queued = retries.retry_run(failed, run)
+    assert queued is not None and queued.id == run.id
+    drain()
+    ingest_again(failed, failed.products.get("CH123"))
+    assert len(failed.runs.page(sku="CH123", deliverable="packshot")) == 1
 
 
 def test_it_is_dismissed_on_the_pages_and_by_the_api(failed: Services) -> None:

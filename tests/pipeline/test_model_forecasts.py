@@ -11,14 +11,14 @@ from dam_connector.cli.preview_text import preview_facts, preview_lines
 from dam_connector.domain.model_forecast import FORECASTS
 from dam_connector.domain.product import View
 from dam_connector.domain.rules_effect import effect_lines
-from dam_connector.errors import Refused
-from dam_connector.usecases import review
+from dam_connector.errors import Refused, StateConflict
+from dam_connector.usecases import retries, review
 from dam_connector.usecases.batch_preview import BatchPreview
 from dam_connector.usecases.estimates import record_forecast
 from dam_connector.usecases.rules_change import plan_change
 from dam_connector.usecases.run_planning import plan_runs
 from dam_connector.wiring import Services
-from tests.pipeline.helpers import chair, send, versions
+from tests.pipeline.helpers import chair, client_of, send, versions
 from tests.support import PhotoServer, picture
 from tests.unit.shapes import ball
 from worker.modeling.glb_export import write_glb
@@ -98,6 +98,78 @@ def test_with_nobody_left_nothing_is_made_and_the_product_says_what_would_help(
     assert versions(services)["model"].provenance["generator"] == "gen"
     found = services.products.get("CH123")
     assert found is not None and not found.issues  # the model is there now
+
+
+@pytest.fixture
+def refused(services: Services, photos: PhotoServer, rules: Callable, rounds: Callable) -> Services:
+    """A chair whose model was refused by its forecast, by rules that were relaxed afterwards."""
+    rules("local")
+    send_chair(services, photos, rounds)
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    rules("local", least=0.001)
+    return services
+
+
+def test_a_retry_is_made_by_the_rules_in_force(refused: Services, rounds: Callable) -> None:
+    (run,) = refused.runs.page(sku="CH123", state="failed")
+    assert retries.can_retry_help(refused, run)
+    queued = retries.retry_run(refused, run)
+    assert queued is not None and queued.id != run.id
+    assert queued.rules_fingerprint == refused.rules.current().fingerprint
+    rounds()
+    assert versions(refused)["model"].provenance["generator"] == "local"
+    assert [r.state for r in refused.runs.page(sku="CH123", deliverable="model", limit=2)][1] == "cancelled"
+    assert not refused.products.get("CH123").issues
+    with pytest.raises(StateConflict, match="model of CH123 is made by the rules in force already"):
+        retries.retry_run(refused, refused.runs.get(run.id))
+
+
+def test_all_of_a_cause_are_retried_by_the_rules_in_force(refused: Services, rounds: Callable) -> None:
+    (group,) = retries.failure_causes(refused)
+    assert group.can_retry_help and retries.retry_cause(refused, group.cause) == 1
+    rounds()
+    assert "model" in versions(refused)
+
+
+def test_a_dismissed_one_can_be_retried_once_the_rules_allow_it(refused: Services, rounds: Callable) -> None:
+    (run,) = refused.runs.page(sku="CH123", state="failed")
+    retries.dismiss_run(refused, run, by="ann")
+    client = client_of(refused, "merchandiser")
+    assert f"/runs/{run.id}/retry" in client.get("/runs?state=cancelled").text
+    assert retries.count_missing(refused, refused.products.get("CH123")) == 1
+    page = client.post(f"/runs/{run.id}/retry", data={"state": "cancelled"}, follow_redirects=True).text
+    assert "The rules have changed since." in page
+    rounds()
+    assert "model" in versions(refused)
+
+
+def test_the_api_reads_rules_that_changed_since_the_last_request(
+    services: Services, photos: PhotoServer, rules: Callable, rounds: Callable
+) -> None:
+    rules("local")
+    send_chair(services, photos, rounds)
+    client = client_of(services, "merchandiser")
+    (run,) = services.runs.page(sku="CH123", state="failed")
+    assert f"/runs/{run.id}/retry" not in client.get("/runs?state=failed").text  # it would fail again
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    rules("local", least=0.001)
+    answer = client.post(f"/api/v1/runs/{run.id}/retry").json
+    assert (answer["id"] != run.id, answer["state"], answer["deliverable"]) == (True, "queued", "model")
+
+
+@pytest.mark.usefixtures("nothing_local")
+def test_rules_that_ask_for_it_no_longer_make_nothing_by_a_retry(
+    refused: Services, write_rules: Callable
+) -> None:
+    (run,) = refused.runs.page(sku="CH123", state="failed")
+    refused.clock.forward(5)  # type: ignore[attr-defined]
+    write_rules()
+    client = client_of(refused, "merchandiser")
+    answer = client.post(f"/api/v1/runs/{run.id}/retry")
+    assert answer.status_code == 409 and "no model is made of CH123" in answer.text
+    page = client.post(f"/runs/{run.id}/retry", follow_redirects=True).text
+    assert "Nothing is tried again: by the rules in force, no model is made of CH123" in page
+    assert retries.retry_cause(refused, run.error) == 0 and refused.runs.get(run.id).state == "failed"
 
 
 @pytest.mark.usefixtures("nothing_local")
@@ -196,6 +268,23 @@ def test_a_sheet_counts_what_nobody_makes_and_what_would_be_rendered_from_it(
         "  model: 1 not made, since the rules leave no generator" in preview_lines(found)
         and preview_facts(found)["not_made"]["turn"] == 1
     )
+
+
+@pytest.mark.parametrize("least", [0.001, 0.3, 0.6])
+def test_another_forecast_makes_nothing_again_that_it_does_not_change(
+    services: Services, photos: PhotoServer, rules: Callable, rounds: Callable, least: float
+) -> None:
+    send_chair(services, photos, rounds, name="Vase")
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    rules("local", "gen", least=least)
+    assert plan_change(services).is_nothing
+    record = services.products.get("CH123")
+    assert record and plan_runs(services, record.product, record.sources) == 0
+
+
+def test_what_a_lower_forecast_lets_through_is_made_for_the_first_time(refused: Services) -> None:
+    effect = plan_change(refused)
+    assert effect.new == {"model": 1} and not effect.anew and not effect.not_made
 
 
 def test_the_plan_of_changed_rules_counts_what_is_no_longer_made(

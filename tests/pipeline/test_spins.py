@@ -75,6 +75,24 @@ def test_a_product_with_nothing_but_a_spin(
 
 
 @pytest.mark.usefixtures("few_cells")
+def test_a_detail_beside_a_spin_makes_nothing_again(
+    services: Services, photos: PhotoServer, drain: Drain, write_rules: Rules
+) -> None:
+    write_rules(deliverables=[{**PACKSHOT, "channels": []}, MODEL_ONLY])
+    pictures = spin_pictures(cup())
+    before = made(services, photos, drain, pictures)
+    photos.files["detail.png"] = pictures[3]
+    images = {"detail": photos.url("detail.png")}
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    facts = {"images": images, "spin_images": served(photos, pictures), "category": "cup"}
+    send(services, chair(photos, **facts), message="msg_2", kind="product.updated")
+    drain()
+    record = services.products.get(Sku("CH123"))
+    assert record and list(record.photos) == ["front", "detail"]
+    assert {name: v.number for name, v in versions(services).items()} == dict.fromkeys(before, 1)
+
+
+@pytest.mark.usefixtures("few_cells")
 def test_photos_of_a_walk_may_be_given_as_a_spin(
     services: Services,
     photos: PhotoServer,

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks import model_forecast as benchmark
 from dam_connector.domain import model_forecast_weights as weights
-from dam_connector.domain.generator_choice import choose_generators
+from dam_connector.domain.generator_choice import GeneratorChoice, choose_generators
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.model_forecast import (
     FORECASTS,
@@ -260,3 +260,13 @@ def test_the_written_weights_are_those_that_are_read() -> None:
         n[3:] for n in weights.WEIGHTS if n[:3] == "is_"
     } - {"corner"}
     assert all(0 < share < 0.5 for shares in weights.CAPTURES.values() for share in shares.values())
+
+
+def test_a_refusal_says_what_would_help_or_nothing_of_it() -> None:
+    """A good forecast below the wanted one has no remedy."""
+    good = forecast_model(product("V1", name="Vase"), {"front", "right", "top"})
+    poor = forecast_model(product("C1", name="Folding chair"), {"front"})
+    assert good.verdict == "mostly good" and not good.remedy and poor.remedy
+    texts = [GeneratorChoice(names=(), left_out=each, min_forecast=0.95).refusal for each in (good, poor)]
+    assert texts[0].endswith("mostly good.") and "help" not in texts[0]
+    assert texts[1].endswith(f" What would help: {poor.remedy}.")

@@ -142,6 +142,24 @@ def test_build_and_check_a_model(run: Run, tmp_path: Path) -> None:
     assert run("build", "--out", out)[0] == 2
 
 
+def test_a_doubtful_cut_out_ends_every_tool_with_1_and_its_remedy(run: Run, tmp_path: Path) -> None:
+    pale = picture(lambda rgb: cv2.circle(rgb, (200, 200), 120, (243, 243, 243), -1))
+    photo = photo_file(tmp_path, pale)
+    for command in (
+        ("cutout", photo, "--out", tmp_path / "m.png"),
+        ("build", "--front", photo, "--texture-px", 512, "--out", tmp_path / "m.glb"),
+        ("rendition", photo, "--out-dir", tmp_path / "r"),
+    ):
+        code, text = run(*command, *NO_NET)
+        assert code == 1 and "blocked by an error:" in text and "error: cutout.uncertain" in text, command
+        assert "Look at the mask: dam-worker cutout PHOTO" in text
+        code, text = run(*command, *NO_NET, "--json")
+        found = json.loads(text)
+        errors = [i["code"] for i in found["issues"] if i["severity"] == "error"]
+        assert code == 1 and "cutout.uncertain" in errors
+        assert command[0] == "cutout" or found["blocked"] is True
+
+
 def test_adopt_finishes_and_checks_a_model_from_elsewhere(run: Run, tmp_path: Path, glb: Path) -> None:
     record, out = tmp_path / "p.json", tmp_path / "out"
     size = {"width": 80, "height": 80, "depth": 60, "unit": "cm"}

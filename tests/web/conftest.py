@@ -9,11 +9,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from dam_connector.app import create_app
+from dam_connector.domain.run import RunState
 from dam_connector.store import users
 from dam_connector.store.users import UserRole
+from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.openid_server import CLIENT, SECRET, OpenIdServer
-from tests.support import TestClock
+from tests.support import PhotoServer, TestClock, picture, product
 from tests.web.sign_on_visits import ROLES
 
 
@@ -63,6 +65,20 @@ def browser_like(
         return client
 
     return of
+
+
+@pytest.fixture
+def failed(services: Services, photos: PhotoServer) -> list[str]:
+    """Three failed runs of two causes."""
+    photos.files["front.jpg"] = picture()
+    images = {"front": photos.url("front.jpg")}
+    for number, cause in enumerate(["no photo", "no photo", "<b>no credit</b>"]):
+        intake.add_product(services, product(f"F{number}", images=images), by="test")
+        for run in services.runs.page(sku=f"F{number}"):
+            leased = services.runs.lease(run.id, "test", 60)
+            assert leased
+            services.runs.finish(leased, RunState.FAILED, error=cause)
+    return [run.id for run in services.runs.page(state="failed")]
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from flask import Flask
 from flask.testing import FlaskClient
 
-from dam_connector.domain.issue import issue
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.run import RunState
 from dam_connector.errors import Unavailable
@@ -25,20 +24,6 @@ from dam_connector.wiring import Services
 from tests.support import PhotoServer, event_body, inbound, picture, product, record, signed
 
 Visitor = Callable[[str], FlaskClient]
-
-
-@pytest.fixture
-def failed(services: Services, photos: PhotoServer) -> list[str]:
-    """Three failed runs of two causes."""
-    photos.files["front.jpg"] = picture()
-    images = {"front": photos.url("front.jpg")}
-    for number, cause in enumerate(["no photo", "no photo", "<b>no credit</b>"]):
-        intake.add_product(services, product(f"F{number}", images=images), by="test")
-        for run in services.runs.page(sku=f"F{number}"):
-            leased = services.runs.lease(run.id, "test", 60)
-            assert leased
-            services.runs.finish(leased, RunState.FAILED, error=cause)
-    return [run.id for run in services.runs.page(state="failed")]
 
 
 def test_failed_runs_are_grouped_by_cause_and_retried_together(
@@ -309,61 +294,6 @@ def test_a_cause_that_lasts_has_a_remedy_and_no_retry(
     product_page = client.get(f"/products/{product_id}").text
     assert "It is cut off." in product_page and "missing asset" not in product_page
     assert "missing asset" in client.get(f"/products/{services.products.get('F1').id}").text
-
-
-def test_admins_see_everything_that_needs_them_with_its_remedy(
-    failed: list[str], browser_like: Visitor, services: Services
-) -> None:
-    assert browser_like("reviewer").get("/needs").status_code == 403
-    client = browser_like("admin")
-    intake.add_product(services, product("FLAG", name=""), by="test")
-    now = services.clock.now()
-    intake.receive_webhook(services, "main", inbound(b"{}", signed(b"{}", at=now), now))
-    for delivery in services.inbox.page():
-        services.inbox.finish(delivery.id, "failed", error="no <event>")
-    page = client.get("/needs").text
-    for words in (
-        "A field that the rules require for this category is missing.",
-        "Retry 4",
-        "&lt;b&gt;no credit",
-        "no &lt;event&gt;",
-        "No worker is running",
-    ):
-        assert words in page, words
-    (lost,) = [d for d in services.inbox.page() if d.state == "failed"]
-    assert ">Dismiss<" in client.get("/deliveries?state=failed").text
-    assert "is dismissed" in client.post(f"/deliveries/{lost.id}/dismiss", follow_redirects=True).text
-    assert "no &lt;event&gt;" not in client.get("/needs").text
-    assert [(e.by, e.subject) for e in services.audit.page() if e.action == "delivery_dismissed"] == [
-        ("admin", "main")
-    ]
-    assert "Only failed" in client.post(f"/deliveries/{lost.id}/dismiss", follow_redirects=True).text
-    assert 'href="/audit"' in page and 'href="/guests"' in page
-    assert re.search(r'href="/needs"\s*aria-current="true"', client.get("/audit").text)
-    assert "Nothing needs you" not in page and client.get("/review").text.count('href="/needs"') == 1
-    assert "Compare now" in client.get("/connections").text
-    assert "Comparing" in client.post("/connections/compare", follow_redirects=True).text
-
-
-def test_a_cause_counts_once_where_its_product_is_flagged_for_it(
-    failed: list[str], browser_like: Visitor, services: Services
-) -> None:
-    cut_off = issue("source.damaged", "It is cut off.", pointer="/images/front")
-    services.products.add_issues("F0", (cut_off,))
-    with services.db.write() as c:
-        c.execute(
-            sa.update(runs).where(runs.c.error == "no photo").values(error="source.damaged: It is cut off.")
-        )
-    own, other = (len(services.runs.page(sku=sku)) for sku in ("F0", "F1"))
-    page = browser_like("admin").get("/needs").text
-    flagged, _, runs_part = page.partition("<h2>Failed runs")
-    assert cut_off.meaning in flagged and f"{own} runs have failed by it" in flagged
-    assert f"/products/{services.products.get('F0').id}" in flagged  # there is one such product
-    assert f'<strong class="num">{other}</strong>' in runs_part  # of F1, which is not flagged
-    services.products.add_issues("F1", (cut_off,))
-    page = browser_like("admin").get("/needs").text
-    assert f"{own + other} runs have failed by it" in page
-    assert "It is cut off." not in page.partition("<h2>Failed runs")[2] and "no credit" in page
 
 
 def test_failed_deliveries_are_replayed_and_dismissed_by_their_cause(

@@ -7,11 +7,8 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
-import sqlalchemy as sa
 from flask.testing import FlaskClient
 
-from dam_connector.store.gallery import GalleryFilter
-from dam_connector.store.tables import versions
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
 from tests.support import MODEL, PhotoServer, picture, product, rules_json
@@ -282,74 +279,6 @@ def test_the_name_of_a_batch_has_visible_characters_only(rows: str, browser_like
     page = checked(client, rows)
     begun = client.post("/batches", data=hidden(page) | {"name": "Au\ntumn \u202egnp"})
     assert "<h1>Autumn gnp" in client.get(begun.location).text
-
-
-def test_a_batch_offers_to_try_again_what_can_be_tried_and_names_blocked_versions(
-    photos: PhotoServer,
-    browser_like: Visitor,
-    services: Services,
-    drain: Callable[[], int],
-    write_rules: Callable,
-) -> None:
-    write_rules(deliverables=[rules_json()["deliverables"][0]])
-    photos.files["a.jpg"] = picture()
-    client = browser_like("merchandiser")
-    sheet = f"sku,title,image_url,category\nA1,Chair,{photos.url('a.jpg')},seating\n,Nameless,x,seating\n"
-    page = checked(client, sheet)
-    del photos.files["a.jpg"]
-    where = client.post("/batches", data=hidden(page)).location
-    drain()
-    failed = client.get(where).text
-    assert "2 failed" in failed and "Try 1 row again" in failed
-    assert f'<a href="/products/{services.products.get("A1").id}">A1</a>' in failed
-    photos.files["a.jpg"] = picture()
-    client.post(f"{where}/retry")
-    drain()
-    mended = client.get(where).text
-    assert "1 failed" in mended and "1 in review" in mended and "Try" not in mended
-    batch = services.batches.page()[0]
-    version = services.gallery.page(GalleryFilter(batch=batch.id))[0]
-    with services.db.write() as c:
-        c.execute(sa.update(versions).where(versions.c.id == version.id).values(state="blocked"))
-    blocked = client.get(where).text
-    assert "1 version is blocked by an error" in blocked
-    assert f"/gallery?batch={batch.id}&amp;state=blocked" in blocked
-    assert "2 failed" in blocked  # and so many are listed
-    listed = blocked.partition("<h2>Failed rows")[2].partition("</table>")[0]
-    assert listed.count("<tr>") == 1 + 2 and "No usable version: blocked" in listed
-
-
-def test_a_batch_says_how_many_of_its_rows_failed_instead_of_done(
-    photos: PhotoServer,
-    browser_like: Visitor,
-    services: Services,
-    drain: Callable[[], int],
-    write_rules: Callable,
-) -> None:
-    write_rules(deliverables=[rules_json()["deliverables"][0]])
-    photos.files.update({"good.jpg": picture(), "bad.jpg": picture()[:2000]})
-    client = browser_like("merchandiser")
-    good, bad = (photos.url(name) for name in ("good.jpg", "bad.jpg"))
-    expected = {
-        "One": (f"F0,Chair,{bad}", ("failed", "its row failed")),
-        "All": (f"F1,Chair,{bad}\nF2,Stool,{bad}\n,Nameless,{good}", ("failed", "all rows failed")),
-        "Some": (f"G1,Chair,{good}\nG2,Stool,{bad}\nG3,Bench,{good}", ("partly", "done, 1 of 3 rows failed")),
-        "None": (f"H1,Chair,{good}", ("done", "done")),
-    }
-    begun = {}
-    for name, (lines, _) in expected.items():
-        page = checked(client, f"sku,title,image_url\n{lines}\n", name=name)
-        begun[name] = client.post("/batches", data=hidden(page)).location
-    drain()
-    listed = client.get("/batches").text
-    for name, (_, (colour, words)) in expected.items():
-        badge = f'<span class="state {colour}">{words}</span>'
-        page = client.get(begun[name]).text
-        assert badge in page, name
-        assert badge in listed.partition(f"<strong>{name}</strong>")[2].partition("</li>")[0], name
-        assert ('data-label="Row" class="num">2<' in page) is (name in ("One", "All"))  # as in the sheet
-        if name != "None":
-            assert 'class="state done"' not in page, name
 
 
 def test_a_batch_is_running_while_its_products_are_made(rows: str, browser_like: Visitor) -> None:

@@ -7,11 +7,14 @@ from typing import Any
 import click
 
 from dam_connector.domain.codec import to_plain
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import Dimensions, Product, View
+from dam_connector.domain.rules import ImagingRules
 from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
-from worker.imaging.decode import decode
+from worker.imaging.decode import Photo, decode
 from worker.imaging.net_cutout import cut_out_product
+from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
@@ -21,8 +24,10 @@ from worker.tools.output import (
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_FILE,
+    exit_by_issues,
     find_net_or_stop,
     imaging_rules_or_stop,
+    is_blocked,
     issue_lines,
     json_option,
     net_option,
@@ -86,7 +91,8 @@ def build(
 ) -> None:
     """Make a GLB from product photos, or from a folder with a spin, a walk or pictures.
 
-    Exit code 0: the GLB is written. 2: the photos cannot be used.
+    Exit code 0: the GLB is written, and good. 1: it is written, and an issue is an error, such as a doubtful
+    cut-out. 2: the photos cannot be used.
     """
     started = _cpu_s()
     options = {"max_triangles": max_triangles, "texture_px": int(texture_px)}
@@ -94,8 +100,10 @@ def build(
     if len(folders) > 1:
         stop(as_json, "photo", f"Give one of --{' and --'.join(folders)}, not both.")
     photo_facts: dict[str, Any] = {}
+    doubts: tuple[Issue, ...] = ()  # about the named photos; those of folders are among the model's
     with stop_on_input_error(as_json):
-        chosen = find_net_or_stop(imaging_rules_or_stop(net, as_json).net, as_json)
+        imaging = imaging_rules_or_stop(net, as_json)
+        chosen = find_net_or_stop(imaging.net, as_json)
         record = read_product_or_stop(product, as_json) if product else None
         size, words = _described(record, Dimensions(width_m=width_m, height_m=height_m, depth_m=depth_m))
         description = f"{material} {category} {words}"
@@ -104,9 +112,9 @@ def build(
             kind, folder = next(iter(folders.items()))
             built, photo_facts = FOLDERS[kind](folder, chosen, size, description, options)
         else:
-            built = build_model(
-                _cut_out_all(named, chosen), size, description, are_sides_guessed=False, **options
-            )
+            cutouts, doubts = _cut_out_all(named, chosen, imaging, size)
+            built = build_model(cutouts, size, description, are_sides_guessed=False, **options)
+    issues = tuple(dict.fromkeys((*doubts, *built.issues)))
     data = write_glb(built.model, out.stem)
     out.write_bytes(data)
     triangles = len(built.model.faces)
@@ -118,11 +126,13 @@ def build(
         "shape": built.family,
         "confidence": built.confidence,
         "cpu_s": round(_cpu_s() - started, 2),
-        "issues": to_plain(built.issues),
+        "blocked": is_blocked(issues),
+        "issues": to_plain(issues),
         **photo_facts,
     }
     summary = f"{out}: {len(data) / 1e6:.2f} MB, {triangles} triangles, {built.family}"
-    print_result(as_json, result, [f"{summary}, confidence {built.confidence}", *issue_lines(built.issues)])
+    print_result(as_json, result, [f"{summary}, confidence {built.confidence}", *issue_lines(issues)])
+    exit_by_issues(issues)
 
 
 def _cpu_s() -> float:
@@ -131,20 +141,26 @@ def _cpu_s() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _cut_out_all(photos: dict[View, Path], net: SalientNet | None) -> dict[View, Cutout]:
-    """Return the product cut out of each photo.
+def _cut_out_all(
+    photos: dict[View, Path], net: SalientNet | None, imaging: ImagingRules, size: Dimensions
+) -> tuple[dict[View, Cutout], tuple[Issue, ...]]:
+    """Return the product cut out of each photo, and the doubts about the photos and their outlines.
 
     Raises:
         InputError: A photo cannot be used, or there is none.
     """
     if not photos:
         raise InputError("source.missing_view", "Name at least one photo, such as --front PHOTO.jpg.")
-    return {
-        view: cut_out_product(
-            decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=f"/images/{view}"), net
-        )
-        for view, path in photos.items()
-    }
+    decoded: dict[str, Photo] = {}
+    cutouts: dict[View, Cutout] = {}
+    doubts: list[Issue] = []
+    for view, path in photos.items():
+        where = f"/images/{view}"
+        decoded[view] = photo = decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=where)
+        cutouts[view] = cutout = cut_out_product(photo, net, where)
+        doubts += source_issues(photo, cutout, view, imaging)
+    doubts += [*same_picture_issues(decoded), *wrong_view_issues(cutouts, size)]
+    return cutouts, tuple(doubts)
 
 
 def _described(record: Product | None, given: Dimensions) -> tuple[Dimensions, str]:

@@ -1,7 +1,6 @@
 """`dam-worker cutout`: write the mask that cuts the product out of a photo."""
 
 import io
-import sys
 import time
 from pathlib import Path
 
@@ -12,16 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.issue import Severity
 from worker.imaging.decode import decode
 from worker.imaging.net_cutout import cut_out_product
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.shown_view import recognise_view
 from worker.tools.output import (
-    EXIT_ISSUES,
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_FILE,
+    exit_by_issues,
     find_net_or_stop,
     imaging_rules_or_stop,
     issue_lines,
@@ -75,8 +73,7 @@ def cutout(photo: Path, out: Path, net: str | None, as_json: bool) -> None:
     width, height = size
     summary = f"{out}: {width} x {height} px, confidence {found.confidence:.2f}"
     print_result(as_json, result, [summary, *issue_lines(issues)])
-    in_doubt = any(i.severity is Severity.ERROR for i in issues)
-    sys.exit(EXIT_ISSUES if in_doubt else 0)
+    exit_by_issues(issues)
 
 
 def _upright_size(data: bytes) -> tuple[int, int]:

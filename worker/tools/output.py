@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import click
 from marshmallow import ValidationError
 
-from dam_connector.domain.issue import Issue
+from dam_connector.domain.issue import Issue, Severity
+from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.picture_names import unread_reason
 from dam_connector.domain.product import Product, View
 from dam_connector.domain.rules import ImagingRules, Rules
@@ -26,6 +27,11 @@ from worker.imaging.salient_net import KINDS, SHIPPED, SalientNet, find_net
 
 EXIT_ISSUES = 1  # the input was used, and the result has a fault
 EXIT_UNUSABLE = 2  # the input cannot be used at all
+# Where the usual remedy needs a page.
+TOOL_REMEDIES: Mapping[IssueCode, str] = {
+    "cutout.uncertain": "Look at the mask: dam-worker cutout PHOTO --out MASK.png. If its edges are wrong, "
+    "give a photo on a plain, contrasting background, or a transparent PNG.",
+}
 MAX_PIXELS = 200_000_000  # of a photo: by hand, photos may be larger than those that a PIM sends
 
 
@@ -53,9 +59,24 @@ def print_result(as_json: bool, result: dict[str, Any], lines: Iterable[str]) ->
     click.echo(json.dumps(result) if as_json else "\n".join(lines))
 
 
-def issue_lines(issues: Iterable[Issue]) -> list[str]:
-    """Return a line of text for each issue."""
-    return [f"  {i.severity.value}: {i.code}: {i.message}" for i in issues]
+def issue_lines(issues: Collection[Issue]) -> list[str]:
+    """Return a line of text for each issue, below an error its remedy; first, that an error blocks it."""
+    lines = ["blocked by an error:"] if is_blocked(issues) else []
+    for found in issues:
+        lines.append(f"  {found.severity.value}: {found.code}: {found.message}")
+        if found.severity is Severity.ERROR:
+            lines.append(f"    {TOOL_REMEDIES.get(found.code, found.remedy)}")
+    return lines
+
+
+def is_blocked(issues: Iterable[Issue]) -> bool:
+    """Return whether an issue is an error."""
+    return any(found.severity is Severity.ERROR for found in issues)
+
+
+def exit_by_issues(issues: Iterable[Issue]) -> NoReturn:
+    """Exit with EXIT_ISSUES if an issue is an error, else with 0."""
+    sys.exit(EXIT_ISSUES if is_blocked(issues) else 0)
 
 
 def stop(as_json: bool, code: str, message: str, remedy: str = "") -> NoReturn:

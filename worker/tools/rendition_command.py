@@ -22,7 +22,9 @@ from worker.tools.output import (
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_DIR,
+    exit_by_issues,
     find_net_or_stop,
+    is_blocked,
     issue_lines,
     json_option,
     load_rules_or_stop,
@@ -78,7 +80,8 @@ def rendition(
 
     For a deliverable that is made from a model, PHOTO is a GLB.
 
-    Exit code 0: the files are written. 2: the input cannot be used.
+    Exit code 0: the files are written, and good. 1: they are written, and an issue is an error. 2: the input
+    cannot be used.
     """
     rules = load_rules_or_stop(as_json)
     imaging = rules.imaging if net is None else replace(rules.imaging, net=net)
@@ -112,8 +115,10 @@ def rendition(
         path = out_dir / f"{stem}{f'_{file.view}' if file.view else ''}.{extension(file.format)}"
         path.write_bytes(write_metadata(file.data, labels))
         files[_key(file)] = str(path)
-    result = {"files": files, **made.facts, "issues": to_plain(made.issues)}
+    blocked = is_blocked(made.issues)
+    result = {"files": files, "blocked": blocked, **made.facts, "issues": to_plain(made.issues)}
     print_result(as_json, result, [*files.values(), *issue_lines(made.issues)])
+    exit_by_issues(made.issues)
 
 
 def _palette(inspiration: Path | None) -> Palette | None:

@@ -1,14 +1,12 @@
 """`dam-worker variants`: one GLB with a colour variant for each photo or swatch."""
 
 import re
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from dam_connector.domain.codec import to_plain
-from dam_connector.domain.issue import Severity
 from dam_connector.domain.product import is_colour_code
 from worker.gltf.variants import select_colour
 from worker.imaging.decode import decode
@@ -19,10 +17,10 @@ from worker.measuring.khronos_validator import validate_gltf
 from worker.modeling.colour_variants import WantedColour, add_variants, render_hero
 from worker.modeling.wanted_colour import MIN_SWATCH_PX, of_code, of_cutout, of_swatch
 from worker.tools.output import (
-    EXIT_ISSUES,
     INPUT_FILE,
     MAX_PIXELS,
     OUTPUT_DIR,
+    exit_by_issues,
     find_net_or_stop,
     imaging_rules_or_stop,
     issue_lines,
@@ -86,7 +84,7 @@ def variants(
     }
     lines = [f"  {c.name}: {c.measured}, wanted {c.wanted}, CIEDE2000 {c.de2000}" for c in made]
     print_result(as_json, result, [str(path), *lines, *issue_lines(issues)])
-    sys.exit(EXIT_ISSUES if any(i.severity is Severity.ERROR for i in issues) else 0)
+    exit_by_issues(issues)
 
 
 def _pairs_or_stop(options: tuple[str, ...], base: str, as_json: bool) -> dict[str, str]:

@@ -99,6 +99,7 @@ def idempotent(view: View) -> View:
     """
 
     def call(view_of_request: Callable[[], Response], store: Callable[[Response], None]) -> Response:
+        services().rules.current()  # within the transaction a changed plugin.json is not read
         with services().transaction():
             response = view_of_request()
             store(response)

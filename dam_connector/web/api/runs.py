@@ -71,11 +71,16 @@ def run(run_id: str) -> Any:
 @idempotent
 @bp.response(202, s.RunOut)
 def retry(run_id: str) -> Any:
-    """Retry a failed or cancelled run from its last checkpoint."""
+    """Retry a failed or cancelled run by the rules in force; return the run that is queued.
+
+    It goes on from its last checkpoint. Where the rules have changed since so that they ask for another
+    input, it is another run, from the first step on.
+    """
     found = services().runs.get(run_id) or abort(404, "there is no such run")
-    if not retries.retry_run(services(), found):
-        abort(409, f"the run is {found.state.value}; only failed and cancelled runs can be retried")
-    return services().runs.get(run_id)
+    queued = retries.retry_run(services(), found)
+    return queued or abort(
+        409, f"the run is {found.state.value}; only failed and cancelled runs can be retried"
+    )
 
 
 @bp.post("/runs/<run_id>/dismiss")

@@ -15,7 +15,7 @@ from dam_connector.domain.product import SIGNATURE_BYTES, picture_mime
 from dam_connector.errors import InputError, NotFound
 from dam_connector.store.batch_records import Batch, BatchProgress, BatchState, RowState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_exports, batch_preview, batch_rows
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows, failed_rows
 from dam_connector.usecases import batches as bulk
 from dam_connector.usecases.source_images import HELD_PREFIX
 from dam_connector.web.api.blueprint import (
@@ -181,11 +181,16 @@ def batch(batch_id: str) -> dict[str, Any]:
 @bp.arguments(b.BatchRowArgs, location="query")
 @bp.response(200, s.page_of(b.BatchRowOut))
 def list_batch_rows(args: dict[str, Any], batch_id: str) -> dict[str, Any]:
-    """List the rows of a batch in the sheet's order."""
+    """List the rows of a batch in the sheet's order.
+
+    A row of whose product nothing usable was made is `failed`, with the reason, like one that the sheet
+    spoiled. `progress.failed` of the batch counts the same rows, and the export `failed` has them.
+    """
     if args["cursor"] and not (args["cursor"].isascii() and args["cursor"].isdigit()):
         abort(422, "this cursor is not one of a list of rows")
-    found = services().batches.rows(
-        _batch(batch_id).id,
+    found = failed_rows.rows_page(
+        services(),
+        _batch(batch_id),
         state=RowState(args["state"]) if args["state"] else None,
         after=int(args["cursor"] or 0),
         limit=args["limit"],

@@ -1,0 +1,156 @@
+"""The failed rows of a batch, for its page, its API, its file, its button and the retry alike.
+
+A row failed if its sheet spoiled it, its product could not be taken in, or nothing usable was made of it.
+`BatchProgress.failed` counts the same rows. A row made in part is another one: it has a usable version, and
+a run for another asset of its product failed.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
+
+from dam_connector.domain.failure_cause import failure_cause
+from dam_connector.domain.issue_codes import CODES
+from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
+from dam_connector.store.gallery import ManifestVersion
+from dam_connector.store.run_records import FailedRun
+from dam_connector.usecases.retries import can_retry_help
+from dam_connector.wiring import Services
+
+CHUNK_ROWS = 500  # rows whose versions and runs are read with one query
+FAILED = "failed"  # the field of `BatchProgress` that counts failed rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRow:
+    """A failed row of a batch."""
+
+    row: BatchRow
+    error: str  # why it failed, with issue codes for programs
+    text: str  # the same for people
+    run_error: str = ""  # of the run by which it failed; empty: it failed otherwise
+    codes: frozenset[str] = frozenset()  # of the issues of its versions
+    can_retry: bool  # whether a retry can help; else a person corrects it
+
+
+class PartlyMadeRow(NamedTuple):
+    """A row with a usable version, for whose product a run failed."""
+
+    line: int  # its line in the sheet
+    sku: str
+    run_error: str  # of the newest failed run
+
+
+def failed_rows(services: Services, batch: Batch, *, after: int = 0) -> Iterator[FailedRow]:
+    """Yield the failed rows of a batch in the sheet's order, those after a line of the sheet."""
+    while chunk := services.batches.failed_rows(batch.id, after=after, limit=CHUNK_ROWS):
+        yield from explain_rows(services, chunk)
+        after = chunk[-1].line
+
+
+def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[FailedRow]:
+    """Yield failed rows with the reasons."""
+    skus = [row.sku for row in rows if row.state is not RowState.FAILED]
+    versions = services.gallery.manifest_versions(skus)
+    generation, failed = services.runs.generation_status(skus), _by_sku(services.runs.failed_of(skus))
+    for row in rows:
+        if row.state is RowState.FAILED:
+            yield FailedRow(row=row, error=row.error, text=row.error, can_retry=row.product is not None)
+            continue
+        made, runs = versions.get(row.sku, []), failed.get(row.sku, [])
+        _, run_error = generation.get(row.sku, (False, ""))
+        blocked = f"No usable version: {blocked_reason(made, with_codes=False)}"
+        yield FailedRow(
+            row=row,
+            error=run_error or blocked_reason(made),
+            text=failure_cause(run_error).text if run_error else blocked,
+            run_error=run_error,
+            codes=frozenset(code for version in made for code in version.codes),
+            can_retry=any(can_retry_help(services, run) for run in runs),
+        )
+
+
+def rows_page(
+    services: Services, batch: Batch, *, state: RowState | None, after: int, limit: int
+) -> list[BatchRow]:
+    """Return a page of the rows of a batch in the sheet's order; a failed one has the state and the error.
+
+    Args:
+        state: only rows in this state; None: in any.
+        after: only rows after this line of the sheet.
+        limit: how many rows to return at most.
+    """
+    if state is RowState.FAILED:
+        return [_as_failed(each) for each in islice(failed_rows(services, batch, after=after), limit)]
+    found: list[BatchRow] = []
+    rows = services.batches.all_rows(batch.id, state, after=after, chunk=CHUNK_ROWS)
+    while len(found) < limit and (chunk := list(islice(rows, CHUNK_ROWS))):
+        first, last = chunk[0].line, chunk[-1].line
+        among = services.batches.failed_rows(batch.id, after=first - 1, until=last, limit=last - first + 1)
+        failed = {each.row.id: _as_failed(each) for each in explain_rows(services, among)}
+        found += [failed.get(row.id, row) for row in chunk if not (state and row.id in failed)]
+    return found[:limit]
+
+
+def _as_failed(failed: FailedRow) -> BatchRow:
+    return replace(failed.row, state=RowState.FAILED, error=failed.error)
+
+
+class RetryableRows(NamedTuple):
+    """The rows of a batch that a retry can help."""
+
+    failed: int  # how many failed rows
+    partly: int  # how many rows made in part
+    skus: tuple[str, ...]  # of those whose runs are retried; the others are taken in again
+
+    @property
+    def total(self) -> int:
+        """Return how many rows are retried."""
+        return self.failed + self.partly
+
+
+def retryable_rows(services: Services, batch: Batch) -> RetryableRows:
+    """Return the rows that a retry of the batch tries again, without those that a person must correct."""
+    if batch.state is BatchState.CANCELLED:
+        return RetryableRows(0, 0, ())
+    rows = services.batches.counts.with_failed_run(batch.id)
+    runs = services.runs.failed_of({row.sku for row in rows})
+    helped = {run.sku for run in runs if can_retry_help(services, run)}
+    of_products = [row for row in rows if row.sku in helped]
+    failed = sum(row.counted_as == FAILED for row in of_products)
+    not_taken = services.batches.count_with_product(batch.id, RowState.FAILED)
+    skus = tuple(dict.fromkeys(row.sku for row in of_products))
+    return RetryableRows(not_taken + failed, len(of_products) - failed, skus)
+
+
+def partly_made_rows(services: Services, batch: Batch) -> list[PartlyMadeRow]:
+    """Return the rows that are made in part, in the sheet's order."""
+    rows = [row for row in services.batches.counts.with_failed_run(batch.id) if row.counted_as != FAILED]
+    failed = _by_sku(services.runs.failed_of({row.sku for row in rows}))
+    return [PartlyMadeRow(row.line, row.sku, failed[row.sku][0].error) for row in rows if row.sku in failed]
+
+
+def _by_sku(runs: Collection[FailedRun]) -> dict[str, list[FailedRun]]:
+    found: dict[str, list[FailedRun]] = {}
+    for run in runs:
+        found.setdefault(run.sku, []).append(run)
+    return found
+
+
+def blocked_reason(versions: Collection[ManifestVersion], *, with_codes: bool = True) -> str:
+    """Return why all versions of a product are blocked: the errors in words.
+
+    Mere warnings are left out, unless an admin's severities made one of them the only cause.
+
+    Args:
+        versions: The versions.
+        with_codes: Whether each error has its code, for programs.
+    """
+    if not versions:
+        return "nothing could be made"
+    found = {code for v in versions for code in v.codes}
+    specs = {code: spec for code, spec in CODES.items() if code in found}
+    errors = {code: spec for code, spec in specs.items() if spec.severity == "error"} or specs
+    texts = [spec.meaning.rstrip(".") + (f" ({code})" if with_codes else "") for code, spec in errors.items()]
+    return ": ".join(filter(None, ["blocked", "; ".join(texts)]))
