@@ -118,7 +118,8 @@ def test_a_part_that_the_views_contradict_is_reported_and_lowers_the_confidence(
     front, side, top = (np.zeros((300, 300), np.uint8) for _ in range(3))
     front[150:280, 60:240] = side[150:280, 60:240] = 255
     front[20:150, 150:154] = side[20:150, 60:64] = 255
-    top[60:240, 80:240] = 255
+    top[60:240, 60:240] = 255
+    top[225:240, 135:170] = 0
     views = {View.FRONT: front, View.RIGHT: side, View.TOP: top}
     cutouts = {
         v: Cutout(rgb=np.full((300, 300, 3), 99, np.uint8), alpha=a, confidence=1.0, touched_sides=())

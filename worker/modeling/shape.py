@@ -14,8 +14,9 @@ from worker.modeling.families import best_proposal
 from worker.modeling.hull_cleanup import remove_phantoms
 from worker.modeling.lofting import restore_outlines
 from worker.modeling.outlines import Outline, ProductSize
+from worker.modeling.protrusions import Outlines, lab_on_cells, split_protrusions
 from worker.modeling.shape_evidence import ShapeEvidence
-from worker.modeling.voxel_grid import TOTAL_CELLS, VoxelGrid
+from worker.modeling.voxel_grid import MARGIN, TOTAL_CELLS, VoxelGrid
 
 F32 = NDArray[np.float32]
 
@@ -54,7 +55,7 @@ def build_shape(
             field=np.ascontiguousarray(np.swapaxes(exchanged.field, 0, 2)),
             grid=VoxelGrid(size, cells),
         )
-    evidence = _evidence(VoxelGrid(size, cells), front, side, top, words)
+    evidence, protrusions = _evidence(VoxelGrid(size, cells), front, side, top, words)
     proposal = best_proposal(evidence)
     field = np.minimum(proposal.field, evidence.hull)
     if not proposal.is_complete:
@@ -64,15 +65,23 @@ def build_shape(
             if field_2d is not None
         ]
         field = restore_outlines(field, evidence.hull, axes)
+    if protrusions is not None:
+        field = np.maximum(field, protrusions)
     return Shape(field=field, grid=evidence.grid, family=proposal.family, confidence=proposal.confidence)
 
 
 def _evidence(
     grid: VoxelGrid, front: Outline | None, side: Outline | None, top: Outline | None, words: str
-) -> ShapeEvidence:
+) -> tuple[ShapeEvidence, F32 | None]:
+    """Return the evidence about the body, and the field of small parts that stick out of it, if there are."""
     front_field = grid.front_distance(front) if front is not None else None
     side_field = grid.side_distance(side) if side is not None else None
     top_field = grid.top_distance(top) if top is not None else None
+    protrusions = None
+    if front is not None and front_field is not None and side_field is not None:
+        given = Outlines(front=front_field, side=side_field, top=top_field)
+        body, protrusions = split_protrusions(given, lab_on_cells(front.rgb, front_field.shape, MARGIN))
+        front_field, side_field, top_field = body.front, body.side, body.top
     hull = grid.box_distance()
     for outline in (
         front_field[:, :, None] if front_field is not None else None,
@@ -83,9 +92,10 @@ def _evidence(
             hull = np.minimum(hull, outline)
     if front_field is not None and side_field is not None:
         hull = remove_phantoms(hull, front_field, side_field, top_field)
-    return ShapeEvidence(
+    evidence = ShapeEvidence(
         grid=grid, front=front_field, side=side_field, top=top_field, hull=hull, words=words.lower()
     )
+    return evidence, protrusions
 
 
 def _front_outline(outlines: Mapping[View, Outline]) -> Outline | None:

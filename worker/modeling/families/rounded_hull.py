@@ -21,7 +21,7 @@ from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ra
 
 F32 = NDArray[np.float32]
 
-EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0)
+EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 24.0)
 UPPER_EXPONENT = 2.5  # of a shoe's upper, rounded along its length
 ROW_STRIDE = 3  # every so many rows are looked at to choose a form
 SIMILAR_SIDES = 0.12  # relative difference of width and depth: such slices are round
