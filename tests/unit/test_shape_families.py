@@ -31,6 +31,8 @@ from tests.unit.true_shapes import (
 from worker.imaging.cutout import Cutout
 from worker.modeling.build import LOW_CONFIDENCE, ModelBuild, build_model
 from worker.modeling.camera import Camera
+from worker.modeling.outlines import Outline, ProductSize
+from worker.modeling.panel_fitting import fit_panel
 from worker.modeling.render import Renderer
 
 # the shape's words; from three views: least overlap of solids; from the front alone: the family and the least
@@ -303,6 +305,28 @@ def bottle() -> Truth:
 def test_a_three_quarter_photo_is_read_by_what_is_known_of_such_products(shape, words, family, least) -> None:
     built = from_a_corner(shape(), words, 35, 18)
     assert built.family == family and shared(shape(), built) >= least
+
+
+def racket() -> Truth:
+    """A ring on a handle: its outline does not reach the corners of its box."""
+    ring = trimesh.creation.annulus(0.11, 0.13, 0.02)
+    ring.apply_scale((1, 1.3, 1)).apply_translation((0, 0.5, 0))
+    return Truth([ring, trimesh.creation.box((0.03, 0.36, 0.02)).apply_translation((0, 0.18, 0))])
+
+
+@pytest.mark.parametrize("shape", [racket, frame], ids=lambda s: s.__name__)
+@pytest.mark.parametrize(("azimuth", "elevation"), [(35, 18), (48, 25), (-40, 12)])
+def test_something_flat_neither_leans_nor_is_cut_off_from_a_corner(shape, azimuth, elevation) -> None:
+    built = from_a_corner(shape(), "", azimuth, elevation)
+    assert built.family == "panel" and shared(shape(), built) > 0.75
+
+
+def test_a_flat_product_of_other_proportions_than_the_photo_is_no_fit() -> None:
+    alpha = np.zeros((400, 400), np.float32)
+    alpha[180:220, :] = 1
+    photo = Outline(alpha=alpha[180:220], rgb=np.zeros((40, 400, 3), np.uint8))
+    assert fit_panel(photo, ProductSize(width=0.2, height=0.6, depth=0.01)) is None
+    assert fit_panel(photo, ProductSize(width=0.2, height=0.6, depth=0.1)) is None  # not flat
 
 
 def test_a_photo_from_above_beside_a_three_quarter_one_counts() -> None:

@@ -135,7 +135,12 @@ def points_on_plane(photo_camera: PhotoCamera, pixels: F32) -> F32:
 
 
 def rectify_onto_plane(
-    outline: Outline, photo_camera: PhotoCamera, size: ProductSize, azimuth: float, pixels: int
+    outline: Outline,
+    photo_camera: PhotoCamera,
+    size: ProductSize,
+    azimuth: float,
+    pixels: int,
+    margin: tuple[float, float] = (0.0, 0.0),
 ) -> Outline:
     """Return a photo rectified onto the upright plane through the product's middle that faces `azimuth`.
 
@@ -145,13 +150,15 @@ def rectify_onto_plane(
         size: The product's size.
         azimuth: Degrees, a multiple of 90.
         pixels: The longer side of the result.
+        margin: Metres beside the product, and above and below it, that the result shows too.
     """
-    width_m = size.width if azimuth % 180 == 0 else size.depth
-    pixels_per_m = pixels / max(width_m, size.height)
-    columns, rows = max(8, round(width_m * pixels_per_m)), max(8, round(size.height * pixels_per_m))
+    width_m = (size.width if azimuth % 180 == 0 else size.depth) + 2 * margin[0]
+    height_m = size.height + 2 * margin[1]
+    pixels_per_m = pixels / max(width_m, height_m)
+    columns, rows = max(8, round(width_m * pixels_per_m)), max(8, round(height_m * pixels_per_m))
     _, right, _ = Camera(azimuth=azimuth, elevation=0, target=(0, 0, 0), half_width=1).axes()
     x = ((np.arange(columns) + 0.5) / columns - 0.5) * width_m
-    y = (1 - (np.arange(rows) + 0.5) / rows) * size.height
+    y = (1 - (np.arange(rows) + 0.5) / rows) * height_m - margin[1]
     points = (x[None, :, None] * right + np.array([0, 1, 0], np.float32) * y[:, None, None]).reshape(-1, 3)
     pixel_map = (photo_camera.to_pixels(points.astype(np.float32)).reshape(rows, columns, 2) - 0.5).astype(
         np.float32

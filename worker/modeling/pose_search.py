@@ -28,6 +28,7 @@ from worker.modeling.furniture_fitting import (
 )
 from worker.modeling.open_furniture import OpenPiece, fit_open_furniture
 from worker.modeling.outlines import Outline, ProductSize, aspect_mismatch
+from worker.modeling.panel_fitting import fit_panel
 from worker.modeling.photo_camera import (
     COARSE_CELLS,
     COMPARISON_PX,
@@ -185,6 +186,13 @@ def _rectify_three_quarter(
         words: The product's name, category and material.
     """
     view = View.HERO
+    flat = fit_panel(photo, size)
+    if flat is not None:
+        return RectifiedViews(
+            outlines={View.FRONT: flat.front},
+            coverage=1 - flat.misfit,
+            posed_photos={view: PosedPhoto(outline=photo, photo_camera=flat.photo_camera)},
+        )
     is_furniture, is_round = (
         any(word in words.lower() for word in known_words) for known_words in (FURNITURE_WORDS, ROUND_WORDS)
     )  # a table lamp can be both
