@@ -86,7 +86,7 @@ def compose(photo: Photo, cutout: Cutout, request: RenditionRequest) -> tuple[Pi
     """Return the picture, its scene in words, and the codes of warnings and errors."""
     issues = list(source_issues(photo, cutout, "front", request.imaging))
     has_person = any(found.code == "source.person" for found in issues)
-    plan = request.plan_scene(cutout, view="front", has_person=has_person)
+    plan = request.plan_scene(cutout, view="front", has_person=has_person, photo=photo)
     picture = request.compose(cutout, oblique=False, plan=plan)
     issues += plan.issues("") if plan else ()
     flags = tuple(str(found.code) for found in issues if found.severity is not Severity.INFO)
