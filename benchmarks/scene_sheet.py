@@ -25,6 +25,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable, ImagingRules
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
+from worker.imaging.coils import open_coils
 from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo, decode
@@ -75,7 +76,7 @@ def make(label: Mapping[str, Any], data: bytes, net: SalientNet | None, *, with_
     photo = decode(data, max_pixels=MAX_PIXELS)
     entry = {"name": label["name"], "half": label["half"], "photo": _on_white(photo)}
     try:
-        cutout = with_smooth_outline(photo, cut_out_product(photo, net))
+        cutout = with_smooth_outline(photo, open_coils(photo, cut_out_product(photo, net)))
     except InputError as error:
         return Entry(**entry, picture=None, facts="", flags=(str(error.issue_code),))
     picture, facts, flags = compose(photo, cutout, _request(label, with_kind=with_kind))

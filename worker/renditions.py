@@ -11,6 +11,7 @@ from dam_connector.domain.rules import PHOTO, Deliverable, ImagingRules, Motion
 from dam_connector.domain.scene_words import NO_WISH, SceneWish
 from dam_connector.domain.wishes import LIFESTYLE
 from dam_connector.net_file import NO_NET
+from worker.imaging.coils import open_coils
 from worker.imaging.colour_difference import colour_issues, median_differences
 from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
@@ -186,7 +187,7 @@ def _render_photo(
     where = f"/images/{view}"
     cutout = cut_out(photo, where)
     issues = list(find_issues(photo, cutout, view, request.imaging))
-    cutout = with_smooth_outline(photo, cutout)
+    cutout = with_smooth_outline(photo, open_coils(photo, cutout))
     has_person = any(found.code == "source.person" for found in issues)
     plan = request.plan_scene(cutout, view=view, has_person=has_person, photo=photo)
     picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS, plan=plan)
