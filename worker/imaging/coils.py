@@ -26,13 +26,12 @@ CLEARANCE_PX = 6  # at that size, around the product
 MIN_GROUND_SHARE = 0.03  # of the photo
 MAX_BUSY_SHARE = 0.1  # of the photo's border: the ground is plain
 MAX_GROUND_NOISE = 3.0  # Lab units: 90 % of a plain ground deviate less from its surface
-LEAST_DEVIATION, NOISE_FACTOR = (
-    8.0,
-    2.5,
-)  # Lab units, and of that noise: less is the ground, codecs ring there
+# Lab units, and of that noise: less is the ground, around which a codec rings
+LEAST_DEVIATION, NOISE_FACTOR = 8.0, 2.5
 MIN_CONTRAST = 40.0  # Lab units from the ground, median: the rope differs clearly
-MIN_GROUND_INSIDE = 0.1  # of a pale place that has the ground's colour; less is a glint
+MIN_OPENING_SHARE = 0.0001  # of the product's area; smaller places are glints
 EDGE = 1 / 400  # of the photo's longer side: how wide the soft edge of an opening is
+NARROW_END = 5  # of that width: how far its narrow ends may go on
 
 
 def open_coils(photo: Photo, found: Cutout) -> Cutout:
@@ -48,11 +47,14 @@ def open_coils(photo: Photo, found: Cutout) -> Cutout:
     contrast = float(np.median(deviation[product & ~alike])) if (product & ~alike).any() else 0.0
     if contrast < MIN_CONTRAST:
         return found
+    core = _large_places(alike, MIN_OPENING_SHARE * np.count_nonzero(product))
+    edge = max(1, round(EDGE * max(photo.size)))
+    near = cv2.dilate(core, disc_kernel(edge)) > 0
+    # the narrow end of an opening is no pure ground: the edges of both turns meet there
+    near |= (cv2.dilate(core, disc_kernel(NARROW_END * edge)) > 0) & (deviation < contrast / 3)
     alpha = found.alpha.copy()
-    for opening in _openings(alike, product & (deviation < contrast / 2)):
-        near = cv2.dilate(opening, disc_kernel(max(1, round(EDGE * max(photo.size))))) > 0
-        alpha[near] = np.minimum(alpha[near], np.clip(deviation[near] / contrast, 0, 1) * 255)
-        alpha[(opening > 0) & alike] = 0
+    alpha[near] = np.minimum(alpha[near], np.clip(deviation[near] / contrast, 0, 1) * 255)
+    alpha[core > 0] = 0
     if (alpha == found.alpha).all():
         return found
     ground = np.rint(np.clip(cv2.cvtColor(surface, cv2.COLOR_Lab2RGB), 0, 1) * 255).astype(np.uint8)
@@ -66,18 +68,12 @@ def _is_cord(found: Cutout) -> bool:
     return LowerOutline(reduced_mask(found.alpha[top:bottom, left:right])).is_cord()
 
 
-def _openings(alike: Mask, pale: Mask) -> list[U8]:
-    """Return the places that are paler than the rope and have the ground's colour inside, each (h, w).
-
-    Args:
-        alike: (h, w), pixels of the ground's colour.
-        pale: (h, w), pixels nearer to it than to the rope's.
-    """
-    core = cv2.morphologyEx(alike.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(pale.astype(np.uint8), connectivity=4)
-    share = np.bincount(labels.ravel(), core.ravel(), count) / np.maximum(1, stats[:, cv2.CC_STAT_AREA])
-    share[0] = 0
-    return [np.asarray(labels == label, np.uint8) for label in np.flatnonzero(share >= MIN_GROUND_INSIDE)]
+def _large_places(alike: Mask, least: float) -> U8:
+    """Return the connected places of at least this number of pixels, (h, w), 0 or 1."""
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(alike.astype(np.uint8), connectivity=4)
+    is_large = stats[:, cv2.CC_STAT_AREA] >= least
+    is_large[0] = False
+    return np.asarray(is_large[labels], np.uint8)
 
 
 def _ground(rgb: U8, alpha: U8) -> tuple[F32 | None, float]:
