@@ -1,7 +1,8 @@
 """Evidence in a photo against a lifestyle picture: a product in the air, and an old ground that stays.
 
-On its own ground a cut-out hides its remains of that ground; in a scene they show. Limits were chosen
-on half A of the photos that docs/imaging.md counts, and on photo-like renders of 3D models.
+On its own ground a cut-out hides its remains of that ground; in a scene they show. Limits lie between
+the values of good and bad cut-outs of real photos and of photo-like renders of 3D models; the products in the
+air that they were chosen on are two shoes (docs/imaging.md).
 """
 
 from dataclasses import dataclass
