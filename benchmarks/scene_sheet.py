@@ -25,6 +25,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import Deliverable, ImagingRules
 from dam_connector.domain.run import RunKind
 from dam_connector.errors import InputError
+from worker.imaging.coils import open_coils
 from worker.imaging.composition import Picture
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo, decode
@@ -75,7 +76,7 @@ def make(label: Mapping[str, Any], data: bytes, net: SalientNet | None, *, with_
     photo = decode(data, max_pixels=MAX_PIXELS)
     entry = {"name": label["name"], "half": label["half"], "photo": _on_white(photo)}
     try:
-        cutout = with_smooth_outline(photo, cut_out_product(photo, net))
+        cutout = with_smooth_outline(photo, open_coils(photo, cut_out_product(photo, net)))
     except InputError as error:
         return Entry(**entry, picture=None, facts="", flags=(str(error.issue_code),))
     picture, facts, flags = compose(photo, cutout, _request(label, with_kind=with_kind))
@@ -86,7 +87,7 @@ def compose(photo: Photo, cutout: Cutout, request: RenditionRequest) -> tuple[Pi
     """Return the picture, its scene in words, and the codes of warnings and errors."""
     issues = list(source_issues(photo, cutout, "front", request.imaging))
     has_person = any(found.code == "source.person" for found in issues)
-    plan = request.plan_scene(cutout, view="front", has_person=has_person)
+    plan = request.plan_scene(cutout, view="front", has_person=has_person, photo=photo)
     picture = request.compose(cutout, oblique=False, plan=plan)
     issues += plan.issues("") if plan else ()
     flags = tuple(str(found.code) for found in issues if found.severity is not Severity.INFO)

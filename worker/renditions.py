@@ -11,6 +11,7 @@ from dam_connector.domain.rules import PHOTO, Deliverable, ImagingRules, Motion
 from dam_connector.domain.scene_words import NO_WISH, SceneWish
 from dam_connector.domain.wishes import LIFESTYLE
 from dam_connector.net_file import NO_NET
+from worker.imaging.coils import open_coils
 from worker.imaging.colour_difference import colour_issues, median_differences
 from worker.imaging.composition import MAX_ENLARGEMENT, Picture
 from worker.imaging.cutout import Cutout, cut_out
@@ -22,6 +23,7 @@ from worker.imaging.palette import Palette
 from worker.imaging.photo_quality import source_issues
 from worker.imaging.provider_pictures import best_match, crop_to_format, match_facts, product_match_issues
 from worker.imaging.scene_choice import SceneFacts, ScenePlan, plan_scene
+from worker.imaging.scene_doubts import NO_DOUBTS, find_scene_doubts
 from worker.imaging.touch_up import reduced
 from worker.imaging.video import encode_mp4
 from worker.modeling.glb_import import read_glb
@@ -91,6 +93,7 @@ class RenditionRequest:
         view: str = "",
         has_person: bool = False,
         elevation_deg: float | None = None,
+        photo: Photo | None = None,
     ) -> ScenePlan | None:
         """Choose the scene of a lifestyle picture; None for another style.
 
@@ -99,6 +102,7 @@ class RenditionRequest:
             view: The view that the photo shows.
             has_person: Whether the cut-out holds a person.
             elevation_deg: Of the camera, where a model was rendered.
+            photo: The photo of the product; None where a model was rendered.
         """
         if self.deliverable.style != LIFESTYLE:
             return None
@@ -117,6 +121,7 @@ class RenditionRequest:
             palette=self.palette,
             aspect=width / height,
             elevation_deg=elevation_deg,
+            doubts=find_scene_doubts(photo, cutout) if photo else NO_DOUBTS,
         )
         return plan_scene(cutout, facts)
 
@@ -182,9 +187,9 @@ def _render_photo(
     where = f"/images/{view}"
     cutout = cut_out(photo, where)
     issues = list(find_issues(photo, cutout, view, request.imaging))
-    cutout = with_smooth_outline(photo, cutout)
+    cutout = with_smooth_outline(photo, open_coils(photo, cutout))
     has_person = any(found.code == "source.person" for found in issues)
-    plan = request.plan_scene(cutout, view=view, has_person=has_person)
+    plan = request.plan_scene(cutout, view=view, has_person=has_person, photo=photo)
     picture = request.compose(cutout, oblique=view in OBLIQUE_VIEWS, plan=plan)
     files = tuple(request.encode(picture))
     differences = median_differences(photo, cutout, picture, {f.format: f.data for f in files})

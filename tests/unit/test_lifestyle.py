@@ -157,3 +157,26 @@ def test_a_plinth_is_as_wide_as_a_box_that_is_seen_from_above() -> None:
     line = lifestyle.ground_line(box, oblique=True)
     middle, _, reach = lifestyle._base(box, line, oblique=True)
     assert middle - reach < 75 and middle + reach > 325
+
+
+def test_the_far_foot_of_a_stand_seen_from_above_shades_the_ground(monkeypatch: pytest.MonkeyPatch) -> None:
+    feet = ((150, 360), (60, 300), (240, 270), (330, 330))
+
+    def draw(mask: np.ndarray) -> None:
+        for x, y in feet:
+            cv2.rectangle(mask, (x - 5, y - 150), (x + 5, y), 255, -1)
+        cv2.fillConvexPoly(mask, cv2.convexHull(np.array([(x, y - 150) for x, y in feet])), 255)
+
+    studio = next(s for s in SETS if s.name == "studio colour")
+    facts = {"view": View.HERO, "oblique": True}
+    stand = shape(draw)
+    shaded = in_set(studio, stand, **facts).astype(float)
+    monkeypatch.setattr(lifestyle, "shadows_of_feet", lambda alpha: None)
+    bare = in_set(studio, stand, **facts).astype(float)
+    plan = replace(plan_scene(stand, SceneFacts(**facts)), chosen=studio)  # type: ignore[arg-type]
+    found = compose_lifestyle(stand, Scene(width=WIDTH, height=HEIGHT, fill=0.6, slot=1, seed=1), plan)
+    column, row = (
+        round(at + found.scale * far) for at, far in zip(found.box, (240 - 55, 271 - 120), strict=False)
+    )
+    below = slice(row + 1, row + 4), slice(column - 2, column + 3)
+    assert shaded[below].mean() < 0.9 * bare[below].mean()

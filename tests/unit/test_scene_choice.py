@@ -1,5 +1,7 @@
 """The set of a lifestyle picture: by size, by what is usual, by the words of a prompt, by the slot."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -174,3 +176,12 @@ def test_a_rendered_model_stands_before_its_own_camera() -> None:
     found = plan(product("left"), elevation_deg=31.0, oblique=True)
     assert (found.finding.pose, found.finding.elevation_deg) == (Pose.UPRIGHT, 31.0)
     assert plan(view=View.TOP).finding.pose is Pose.LIES
+
+
+@pytest.mark.parametrize("variety", range(5))
+def test_what_was_photographed_in_a_place_gets_no_room_while_its_size_is_unknown(variety: int) -> None:
+    """It may be a car: a wall with a window beside it would be a doll's house."""
+    outdoors = replace(product(), busy_share=0.4)
+    first_two = {plan(outdoors, variety=variety, slot=slot).chosen.name for slot in (1, 2)}
+    assert first_two == {"studio colour", "gradient backdrop"}
+    assert plan(outdoors, name="chair").chosen.name == plan(name="chair").chosen.name

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from worker.imaging.lower_outline import LowerOutline, reduced_mask
+from worker.imaging.feet import find_feet
+from worker.imaging.lower_outline import EMPTY_RIM, LowerOutline, reduced_mask
 from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
 
 F32 = NDArray[np.float32]
@@ -18,6 +19,8 @@ MAX_BASE_SLOPE = 0.48  # rows a column: where the hull rises faster, it is the p
 CONTACT_GAP = 0.022  # of the product's size: what is that near to the ground darkens it
 # The layers of the contact shadow: strength, and spread as a share of the product's size.
 CORE_LAYER, SOFT_LAYER, WIDE_LAYER = (0.75, 0.008), (0.45, 0.03), (0.22, 0.09)
+FOOT_HEIGHT = 0.2  # of the product's size: the part of a leg that shades the ground around its foot
+BELOW_BLUR = 0.08  # of the product's size: of the shade between its feet
 CAST_BLURS = (0.006, 0.02, 0.05)  # of the product's height: near the product, between, and at the far end
 MIN_VISIBLE_SHADE = 0.002  # of the light: a layer is not computed where it takes less
 
@@ -50,14 +53,62 @@ def ground_line(alpha: F32, *, oblique: bool) -> F32:
 
 def _base_slope(alpha: F32) -> float:
     """Return how steeply the base rises where the outline shows both of its sides, e.g. of a box; else 0."""
+    part = _product_part(alpha)
+    if part is None:
+        return 0.0
+    return LowerOutline(reduced_mask(np.asarray(alpha[part] * 255, np.uint8))).base_slope()
+
+
+def shadows_of_feet(alpha: F32) -> tuple[F32, F32] | None:
+    """Return contact shadows and the shade below a product, each (h, w), 0 to 1, by four feet that are seen.
+
+    The ground line of a column is that of what is nearest to the viewer, so a foot behind has none; and
+    between feet the line says little. None where the outline does not show four feet.
+    """
+    part = _product_part(alpha)
+    if part is None:
+        return None
+    mask = reduced_mask(np.asarray(alpha[part] * 255, np.uint8))
+    feet = find_feet(mask)
+    if feet is None:
+        return None
+    top, left, size = part[0].start, part[1].start, _size(alpha)
+    factor = (part[1].stop - left) / (mask.shape[1] - 2 * EMPTY_RIM)
+    places = (np.array(feet) - EMPTY_RIM + 0.5) * factor + (left, top)
+    remaining = np.ones_like(alpha)
+    for x, y in places:
+        foot = _foot_alone(alpha, round(x), round(y), max(2, round(FOOT_HEIGHT * size)))
+        if foot.any():
+            remaining *= 1 - contact_shadow(foot, ground_line(foot, oblique=True), oblique=True, size=size)
+    base = np.zeros(alpha.shape, np.uint8)
+    cv2.fillConvexPoly(base, cv2.convexHull(np.round(places).astype(np.int32)), 255, cv2.LINE_AA)
+    below = gaussian_blur(base.astype(np.float32) / np.float32(255), BELOW_BLUR * size)
+    return np.asarray(1 - remaining, np.float32), below
+
+
+def _foot_alone(alpha: F32, column: int, row: int, height: int) -> F32:
+    """Return the part of a product that is joined to a foot and at most `height` above it, else 0."""
+    rows = slice(max(0, row - height), min(len(alpha), row + height // 4 + 1))
+    solid = (alpha[rows] > 0.5).astype(np.uint8)
+    _, labels = cv2.connectedComponents(solid)
+    near = labels[
+        max(0, len(labels) - height // 2) :, max(0, column - height // 4) : column + height // 4 + 1
+    ]
+    alone, found = np.zeros_like(alpha), np.unique(near[near > 0])
+    if len(found):
+        alone[rows] = np.where(np.isin(labels, found), alpha[rows], 0)
+    return alone
+
+
+def _product_part(alpha: F32) -> tuple[slice, slice] | None:
+    """Return the rows and columns of the product; None where there is none."""
     rows, columns = (np.flatnonzero((alpha > 0.5).any(axis)) for axis in (1, 0))
     if not len(rows):
-        return 0.0
-    part = alpha[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return LowerOutline(reduced_mask(np.asarray(part * 255, np.uint8))).base_slope()
+        return None
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:
+def contact_shadow(alpha: F32, ground: F32, *, oblique: bool, size: float | None = None) -> F32:
     """Return the share of light that the product takes from the ground around it, (h, w), 0 to 1.
 
     It is dark where the product touches the ground, and fades from there.
@@ -66,9 +117,10 @@ def contact_shadow(alpha: F32, ground: F32, *, oblique: bool) -> F32:
         alpha: (h, w), 0 to 1.
         ground: The row of the ground under each column, (w,).
         oblique: The product is seen from above.
+        size: Of the product in pixels, where `alpha` is a part of it.
     """
     columns, bottom = _bottom_rows(alpha)
-    size = _size(alpha)
+    size = size or _size(alpha)
     gap = np.full(alpha.shape[1], np.inf)
     gap[columns] = np.maximum(ground[columns] - 1 - bottom, 0)
     touching = np.exp(-0.5 * (gap / max(1.0, CONTACT_GAP * size)) ** 2)

@@ -17,7 +17,13 @@ from worker.imaging.backdrops import BACKDROPS, Stage, light_through, stage_for,
 from worker.imaging.composition import Picture, lay_product, nonzero_region, place_product
 from worker.imaging.cutout import Cutout
 from worker.imaging.floor_materials import MATERIALS
-from worker.imaging.ground_shadow import cast_shadow, contact_shadow, ground_line, reflection
+from worker.imaging.ground_shadow import (
+    cast_shadow,
+    contact_shadow,
+    ground_line,
+    reflection,
+    shadows_of_feet,
+)
 from worker.imaging.linear_light import to_srgb
 from worker.imaging.palette import Palette
 from worker.imaging.plane_arithmetic import gaussian_blur, multiply_by_plane
@@ -45,6 +51,7 @@ MIDDLE = 0.575  # of the picture's height: where the middle of a low product is
 WIDE_GROWTH, MAX_GROWTH, MAX_WIDE_FILL = 0.22, 1.3, 0.84  # of a wide product, so that it is not lost
 MIN_HEADROOM = 0.07  # of the picture's height
 CAST_STRENGTH, CONTACT_STRENGTH = 0.50, 0.88
+BELOW_FEET = 0.34  # strength of the shade below a product on four feet
 CAST_ASIDE = 0.50  # of the product's height: how far aside the cast shadow goes
 CAST_BACK, CAST_BACK_BY_TILT = 0.09, 0.55  # how far back: at eye level, and what the camera's tilt adds
 REFLECTION_REACH = 0.125  # of the picture's height
@@ -148,6 +155,8 @@ def _upright(
     cast *= _above_seam_fade(stage, is_cove=not chosen.surface)
     contact = contact_shadow(alpha, line, oblique=finding.oblique)
     under = under_shadow(alpha, line)
+    if finding.oblique and (of_feet := shadows_of_feet(alpha)):
+        contact, under, cast = of_feet[0], BELOW_FEET * of_feet[1], np.zeros_like(cast)
     if chosen.prop == "plinth":
         top = draw_plinth(picture, stage, _base(alpha, line, oblique=finding.oblique), _plinth_colour(colour))
         cast, contact, under = cast * (0.25 + 0.75 * top), contact * top, under * top

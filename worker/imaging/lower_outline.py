@@ -10,6 +10,7 @@ F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
 
 WORKING_PX = 320  # longer side of the outline that is looked at
+EMPTY_RIM = 2  # pixels around it
 OUTLINE_EPSILON = 0.008  # of the product's size or width: how far a straight edge may be from the outline
 MIN_EPSILON_PX = 0.75  # of the working size: the steps of pixels
 MIN_EDGE = 0.22  # of the product's width: a shorter edge of the lower outline is a rounding
@@ -17,6 +18,8 @@ MIN_EDGE_SLOPE, MAX_EDGE_SLOPE = 0.05, 2.2  # rows a column: flatter is level, s
 MAX_LEG_SLOPE = 0.42  # the same between feet; a steeper edge goes to a part that hangs over
 NEAR_LOWEST = 0.03  # of the product's size: how near to the lowest point a side of the base begins
 GROUND_GAP = 0.035  # of the product's size: what is nearer to the ground line touches it
+MAX_CORD = 0.09  # of the product's size: ropes are .03 to .08 thick; what stands, .10 and more
+MAX_CORD_ASPECT = 2.2  # height to width: a taller thin thing is a lamp or a stand
 # The product of the slopes of both sides is the squared sine of the camera's elevation: no photo of a level
 # product has a steeper one.
 MAX_CORNER = 0.6
@@ -71,6 +74,13 @@ class LowerOutline:
         rows = y0 + (self.columns[inside] - x0) * (y1 - y0) / max(1.0, x1 - x0)
         return float(np.mean(rows - self.bottom[inside])) <= GROUND_GAP * self.size
 
+    def is_cord(self) -> bool:
+        """Return whether the product is thin all over, as a rope or a cable is, and not as tall as a lamp."""
+        contours, _ = cv2.findContours(self.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+        outline = sum(cv2.arcLength(contour, closed=True) for contour in contours)
+        thickness = 2 * float(self.mask.sum()) / max(1.0, outline)
+        return thickness < MAX_CORD * self.size and self.height < MAX_CORD_ASPECT * self.width
+
     def base_slope(self) -> float:
         """Return how steeply, in rows a column, a base rises of which both sides are seen; 0 if they are not.
 
@@ -85,4 +95,5 @@ def reduced_mask(alpha: U8) -> U8:
     scale = min(1.0, WORKING_PX / max(alpha.shape))
     size = (max(1, round(alpha.shape[1] * scale)), max(1, round(alpha.shape[0] * scale)))
     mask = (cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
-    return np.asarray(cv2.copyMakeBorder(mask, 2, 2, 2, 2, cv2.BORDER_CONSTANT, value=0), np.uint8)
+    rim = (EMPTY_RIM,) * 4
+    return np.asarray(cv2.copyMakeBorder(mask, *rim, cv2.BORDER_CONSTANT, value=0), np.uint8)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
 from worker.imaging.cutout import Cutout
+from worker.imaging.feet import find_feet
 from worker.imaging.lower_outline import (
     GROUND_GAP,
     MAX_CORNER,
@@ -37,8 +38,6 @@ BALANCE_MARGIN = 0.08  # of the product's width: how far the centre may be outsi
 MIN_SUPPORT = 0.05  # of the product's width
 MIN_PIECE = 0.03  # of the product's area: a smaller piece is no part of a set
 MAX_PIECE_GAP = 0.2  # of the product's height: a piece that ends higher above the ground floats
-MAX_CORD = 0.09  # of the product's size: ropes are .03 to .08 thick; what stands, .10 and more
-MAX_CORD_ASPECT = 2.2  # height to width: a taller thin thing is a lamp or a stand
 SLIM_GAP, MIN_SLIM_SUPPORT = (
     0.06,
     0.65,
@@ -78,6 +77,7 @@ class PoseHints:
     has_person: bool = False
     oblique: bool | None = None  # seen from above; None: unknown
     is_known_kind: bool = False  # a word says what the product is
+    hangs: bool = False  # the photo shows that it hangs in the air
 
 
 def find_pose(cutout: Cutout, hints: PoseHints) -> PoseFinding:
@@ -129,6 +129,11 @@ def _upright(mask: U8, hints: PoseHints) -> PoseFinding:
         return replace(lying, doubt="the product seems to balance on a corner, so it was laid down")
     if outline.is_tilted():
         return replace(lying, doubt="the product seems to hang or to be tilted, so it was laid down")
+    if hints.hangs:
+        doubt = "the photo shows no shadow below the product, which seems to hang, so it was laid down"
+        return replace(lying, doubt=doubt)
+    if find_feet(mask):
+        return PoseFinding(pose=Pose.UPRIGHT, oblique=True, elevation_deg=max(elevation, LOW_DEG))
     if outline.floats() or not outline.is_balanced() or (outline.is_cord() and not hints.is_known_kind):
         return lying
     return PoseFinding(pose=Pose.UPRIGHT, oblique=oblique, elevation_deg=elevation)
@@ -198,13 +203,6 @@ class _Outline(LowerOutline):
             return False
         level = self.bottom >= self.bottom.max() - SLIM_GAP * self.width
         return bool(level.sum() < MIN_SLIM_SUPPORT * self.width)
-
-    def is_cord(self) -> bool:
-        """Return whether the product is thin all over, as a rope or a cable is, and not as tall as a lamp."""
-        contours, _ = cv2.findContours(self.mask, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-        outline = sum(cv2.arcLength(contour, closed=True) for contour in contours)
-        thickness = 2 * float(self.mask.sum()) / max(1.0, outline)
-        return thickness < MAX_CORD * self.size and self.height < MAX_CORD_ASPECT * self.width
 
     def floats(self) -> bool:
         """Return whether a large separate piece ends clearly above the ground."""

@@ -13,6 +13,7 @@ from worker.imaging.backdrop_colour import Colour, linear_of, suiting_colour
 from worker.imaging.cutout import Cutout
 from worker.imaging.palette import Palette
 from worker.imaging.poses import Pose, PoseFinding, PoseHints, find_pose
+from worker.imaging.scene_doubts import NO_DOUBTS, SceneDoubts
 from worker.imaging.scene_sets import SETS, SceneSet
 
 NEUTRAL = (
@@ -22,6 +23,8 @@ NEUTRAL = (
     "gradient",
     "blinds",
 )  # themes where no word is known
+WITHOUT_ROOM = ("studio", "gradient")  # themes that suit even a car: no wall, no window
+MAX_BUSY_SHARE = 0.1  # of the photo's border; more, and the photo was taken in a place, maybe outdoors
 GUESSED_M = 0.3  # the longer side, where a prompt asks for a set with a scale and no size is known
 PALETTE_SHARE = 0.72  # of a palette's colour, the rest stays the set's own
 LIGHT_STRIDE, MIN_SOLID, MIN_LIT_PIXELS = (
@@ -50,6 +53,7 @@ class SceneFacts:
     palette: Palette | None = None  # of an inspiration image
     aspect: float = 0.8  # of the picture: width to height
     elevation_deg: float | None = None  # of the camera; known where a model is rendered, which stands
+    doubts: SceneDoubts = NO_DOUBTS  # that the photo raises
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,17 +111,21 @@ def plan_scene(cutout: Cutout, facts: SceneFacts) -> ScenePlan:
         has_person=facts.has_person,
         oblique=facts.oblique,
         is_known_kind=usual is not None,
+        hangs=facts.doubts.hangs,
     )
     if facts.elevation_deg is not None:
         is_oblique = bool(facts.oblique)
         finding = PoseFinding(pose=Pose.UPRIGHT, oblique=is_oblique, elevation_deg=facts.elevation_deg)
     else:
-        finding = _in_frame(find_pose(cutout, hints), cutout, facts.aspect)
+        found = find_pose(cutout, hints)
+        found = replace(found, doubt=found.doubt or facts.doubts.of_cutout)
+        finding = _in_frame(found, cutout, facts.aspect)
     m_per_px, size_from = _scale(cutout, finding.pose, facts.dimensions, usual)
     left, top, right, bottom = cutout.box
     longest = max(right - left, bottom - top) * m_per_px if size_from else None
     wished = _wished(_suiting(finding, longest or GUESSED_M), facts.wish)
-    listed = wished or _listed(_suiting(finding, longest), usual, facts.variety)
+    neutral = WITHOUT_ROOM if cutout.busy_share > MAX_BUSY_SHARE else NEUTRAL
+    listed = wished or _listed(_suiting(finding, longest), usual, neutral, facts.variety)
     if facts.wish.colour and not wished:
         listed = [s for s in listed if s.wall not in COLOURLESS_WALLS] or listed
     rounds, number = divmod(facts.slot - 1, len(listed))
@@ -208,13 +216,15 @@ def _wished(suiting: list[SceneSet], wish: SceneWish) -> list[SceneSet]:
     return list({s.name: s for theme in wish.themes for s in _of_theme(suiting, theme)}.values())
 
 
-def _listed(suiting: list[SceneSet], usual: UsualProduct | None, variety: int) -> list[SceneSet]:
+def _listed(
+    suiting: list[SceneSet], usual: UsualProduct | None, neutral: tuple[str, ...], variety: int
+) -> list[SceneSet]:
     """Return the sets for a product, the best first, each once.
 
-    Where no word says what is best, products begin at different places of the list.
+    Where no word says what is best, products begin at different places of the neutral themes.
     """
-    begin = variety % len(NEUTRAL)
-    places = usual.places if usual else (*NEUTRAL[begin:], *NEUTRAL[:begin])
+    begin = variety % len(neutral)
+    places = usual.places if usual else (*neutral[begin:], *neutral[:begin])
     first = [s for theme in places for s in _of_theme(suiting, theme)[:1]]
     return list({s.name: s for s in (*first, *suiting)}.values())
 

@@ -39,7 +39,7 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "rendition.scene_unsure": IssueSpec(
         "warning",
         "The product may look wrong in its scene.",
-        "Look at the picture. Supply a photo that shows the whole product, or correct its view.",
+        "Look at the picture. Correct the mask or the view, or supply a photo that shows the whole product.",
     ),
     "rendition.size_guessed": IssueSpec(
         "info",
