@@ -8,7 +8,7 @@ import trimesh
 
 from dam_connector.domain.product import Dimensions, View
 from samples.product_meshes import lathe
-from tests.unit.true_shapes import Truth, photographed
+from tests.unit.true_shapes import Truth, inside, photographed
 from worker.modeling.build import ModelBuild, build_model
 
 KNOBS = ((-0.15, 0.2), (0.15, 0.2), (-0.15, 0.6), (0.15, 0.6))
@@ -46,16 +46,6 @@ def built(truth: Truth, *views: View, painted: tuple[tuple[float, float], ...] =
     width, height, depth = mesh.extents
     size = Dimensions(width_m=width, height_m=height, depth_m=depth)
     return build_model(cutouts, size, "furniture", max_triangles=20_000, texture_px=256)
-
-
-def inside(truth: Truth, model: ModelBuild, *points: tuple[float, float, float]) -> list[bool]:
-    low, high = trimesh.util.concatenate(truth.parts).bounds
-    moved = np.array(points) - [(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
-    mesh = trimesh.Trimesh(
-        model.model.positions, model.model.faces, process=True, merge_norm=True, merge_tex=True
-    )
-    assert mesh.is_watertight
-    return [bool(found) for found in mesh.contains(moved)]
 
 
 @pytest.mark.parametrize("plate", [0.0, 0.03])

@@ -21,6 +21,7 @@ from tests.unit.true_shapes import (
     cup,
     cylinder,
     frame,
+    inside,
     lattice,
     made,
     photographed,
@@ -231,16 +232,6 @@ def sofa(arms: bool = True) -> Truth:
     back = trimesh.creation.box((2.0, 0.8, 0.25)).apply_translation((0, 0.4, -0.325))
     ends = [trimesh.creation.box((0.2, 0.62, 0.75)).apply_translation((x, 0.31, -0.075)) for x in (-0.9, 0.9)]
     return Truth([base, back, *(ends if arms else [])])
-
-
-def inside(truth: Truth, built: ModelBuild, *points: tuple[float, float, float]) -> list[bool]:
-    """Whether the model holds these points, given where the truth was built."""
-    low, high = trimesh.util.concatenate(truth.parts).bounds
-    moved = np.array(points) - [(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
-    mesh = trimesh.Trimesh(
-        built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True
-    )
-    return [bool(found) for found in mesh.contains(moved)]
 
 
 def test_posts_hidden_by_the_seat_are_no_slab_and_four_legs_are_not_eight() -> None:

@@ -171,3 +171,14 @@ def shared(truth: Truth, built: ModelBuild) -> float:
     mine, true = mesh.contains(points), truth.contains(points)
     assert mesh.is_watertight and np.allclose(built.model.extent, extents, rtol=0.005)
     return float((mine & true).sum() / (mine | true).sum())
+
+
+def inside(truth: Truth, built: ModelBuild, *points: tuple[float, float, float]) -> list[bool]:
+    """Whether the model holds these points, given where the truth was built."""
+    low, high = trimesh.util.concatenate(truth.parts).bounds
+    moved = np.array(points) - [(low[0] + high[0]) / 2, low[1], (low[2] + high[2]) / 2]
+    mesh = trimesh.Trimesh(
+        built.model.positions, built.model.faces, process=True, merge_norm=True, merge_tex=True
+    )
+    assert mesh.is_watertight
+    return [bool(found) for found in mesh.contains(moved)]
