@@ -32,6 +32,7 @@ from tests.unit.true_shapes import (
 from worker.imaging.cutout import Cutout
 from worker.modeling.build import LOW_CONFIDENCE, ModelBuild, build_model
 from worker.modeling.camera import Camera
+from worker.modeling.lofting import loft, superellipse_form, widest_like_form
 from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.panel_fitting import fit_panel
 from worker.modeling.render import Renderer
@@ -252,6 +253,15 @@ def test_a_sofas_seat_is_free(views) -> None:
         True,
     ]
     assert made(sofa(arms=False), "sofa", *views).family.count("seat") == 0  # the side tells it all
+
+
+def test_slices_much_smaller_than_the_view_from_above_are_not_like_it() -> None:
+    top, front = (np.full((40, n), -1, np.float32) for n in (40, 20))
+    top[3:37, 3:37] = 1  # square, as its back is, above a round seat
+    front[3:37, 10:17] = front[12:28, 3:10] = 1
+    solid = loft(front, front, widest_like_form(top, superellipse_form(2)))
+    assert (solid[5, 13, 5], solid[20, 13, 20]) > (0, 0)
+    assert solid[13, 6, 13] < 0 < solid[13, 6, 20]
 
 
 def from_a_corner(truth: Truth, words: str, azimuth: float, elevation: float, *others: View) -> ModelBuild:

@@ -22,6 +22,7 @@ SliceForm = Callable[[F32, F32, bool], F32]
 
 LEG_EXPONENT = 2.5  # slices in several parts are legs: between a circle (2) and a square
 MIN_HALF_WIDTH_CELLS = 0.35  # cells
+WIDEST_SHARE = 0.8  # of an outline's reach: slices that reach so far are like it
 FAR_OUTSIDE = 10.0  # half widths: farther cells count as this far, so that no power overflows
 
 
@@ -125,6 +126,23 @@ def outline_form(outline: F32) -> SliceForm:
             borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(values / half.min(), np.float32)
+
+    return form
+
+
+def widest_like_form(outline: F32, others: SliceForm) -> SliceForm:
+    """Return the form of an outline for slices that reach about as far as it does, another for smaller ones.
+
+    Args:
+        outline: (a, b) signed distance in cells, which fills its grid up to the margin.
+        others: The form of slices that are smaller on either side, e.g. a stool's seat below its back.
+    """
+    widest, half = outline_form(outline), np.array(outline.shape) / 2 - MARGIN
+
+    def form(u: F32, v: F32, parted: bool) -> F32:
+        reach = 1 / (u[1] - u[0]), 1 / (v[1] - v[0])  # of the only interval, in cells
+        is_wide = reach[0] >= WIDEST_SHARE * half[0] and reach[1] >= WIDEST_SHARE * half[1]
+        return (widest if parted or is_wide else others)(u, v, parted)
 
     return form
 

@@ -16,12 +16,14 @@ from worker.modeling.lofting import (
     loft_slices,
     outline_form,
     superellipse_form,
+    widest_like_form,
 )
 from worker.modeling.shape_evidence import ShapeEvidence, ShapeProposal, fill_ratio, iou
 
 F32 = NDArray[np.float32]
 
 EXPONENTS = (2.0, 2.5, 3.0, 4.0, 6.0, 12.0, 24.0)
+SMALLER_EXPONENTS = (2.0, 6.0, 24.0)  # of slices that are smaller than the top view
 UPPER_EXPONENT = 2.5  # of a shoe's upper, rounded along its length
 ROW_STRIDE = 3  # every so many rows are looked at to choose a form
 SIMILAR_SIDES = 0.12  # relative difference of width and depth: such slices are round
@@ -76,6 +78,10 @@ def _choose_form(evidence: ShapeEvidence, front: F32, side: F32) -> tuple[str, S
     if top is not None:
         forms = {f"superellipse {e:g}": superellipse_form(e) for e in EXPONENTS} | {
             "like the top": outline_form(top)
+        }
+        forms |= {
+            f"like the top, else superellipse {e:g}": widest_like_form(top, superellipse_form(e))
+            for e in SMALLER_EXPONENTS
         }
         slices = loft_slices(front, side, ROW_STRIDE)
         scores = {name: iou(footprint(slices, form, top.shape), top > 0) for name, form in forms.items()}
