@@ -8,7 +8,7 @@ import trimesh
 
 from dam_connector.domain.product import Dimensions, View
 from samples.product_meshes import lathe
-from tests.unit.true_shapes import Truth, inside, photographed
+from tests.unit.true_shapes import Truth, inside, made, photographed, shared
 from worker.modeling.build import ModelBuild, build_model
 
 KNOBS = ((-0.15, 0.2), (0.15, 0.2), (-0.15, 0.6), (0.15, 0.6))
@@ -30,6 +30,27 @@ def vase() -> Truth:
     return Truth(
         [lathe([(0, 0), (0.1, 0), (0.1, 0.19), (0.13, 0.2), (0.13, 0.22), (0.1, 0.23), (0.1, 0.4), (0, 0.4)])]
     )
+
+
+def wardrobe() -> Truth:
+    """A box with a tall bar for a handle, and feet."""
+    body = trimesh.creation.box((0.8, 1.6, 0.5)).apply_translation((0, 0.85, 0))
+    feet = [
+        trimesh.creation.box((0.06, 0.1, 0.06)).apply_translation((0.35 * x, 0.05, 0.2 * z))
+        for x in (-1, 1)
+        for z in (-1, 1)
+    ]
+    handle = trimesh.creation.box((0.03, 0.5, 0.05)).apply_translation((0.1, 0.9, 0.275))
+    return Truth([body, *feet, handle])
+
+
+@pytest.mark.parametrize("views", [(View.FRONT, View.RIGHT, View.TOP), (View.FRONT, View.RIGHT)])
+def test_a_box_with_a_handle_and_feet_is_a_box_whatever_it_is_called(views: tuple[View, ...]) -> None:
+    truth = wardrobe()
+    model = made(truth, "", *views)
+    assert shared(truth, model) > 0.94
+    corners = [(0.38 * x, y, 0.23 * z) for x in (-1, 1) for y in (0.2, 0.9, 1.6) for z in (-1, 1)]
+    assert all(inside(truth, model, *corners))
 
 
 def built(truth: Truth, *views: View, painted: tuple[tuple[float, float], ...] = ()) -> ModelBuild:

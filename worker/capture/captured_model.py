@@ -21,6 +21,7 @@ from worker.capture.carving import (
 from worker.capture.coverage import frame_coverage
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
+from worker.capture.gleam import Gleam
 from worker.capture.known_box import limit_to_box
 from worker.capture.missed_parts import with_missed_parts
 from worker.capture.outline_stack import OutlineStack
@@ -143,6 +144,9 @@ def textured_product(
     cameras = [camera for _, camera in used]
     pixels = np.vstack([frame.rgb[frame.alpha > 250][::101] for frame, _ in used])
     is_metal = material.is_bare_metal(pixels)
+    if not is_metal:
+        gleam = Gleam(points, faces)
+        used = [(gleam.without(frame, camera), camera) for frame, camera in used]
     projectors = [
         replace(
             photo_projector(

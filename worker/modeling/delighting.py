@@ -23,6 +23,11 @@ MAX_LEVEL = 0.985  # linear; brighter pixels are overexposed, and their light is
 STUDIO_REFLECTION = 0.02  # of the surroundings in the surface, as a share of what white gives off
 STUDIO_BRIGHTNESS = 0.5  # mean, linear, as metal reflects it
 MIN_LEFT_SHARE = 0.2  # of a colour that stays when the reflection is subtracted: dark places were lit less
+# At a glance a surface reflects more, by Schlick's approximation of Fresnel's law: this much straight on, and
+# this share of the growth, since most surfaces are rough.
+STRAIGHT_REFLECTANCE, GLANCING_SHARE = 0.04, 0.6
+MIN_LIT_SHARE = 0.4  # of the light that stays: cloth and other rough surfaces reflect less at a glance
+LEAST_FACING = 0.05  # cosine: flatter, the normals of a made shape say little
 # Light on an upright surface that faces the camera is 1. A quarter softer than in the studio that it was
 # measured in, since the normals of a made shape are not exact.
 AMBIENT_LIGHT, SKY_LIGHT = 0.6, 0.15  # on upright surfaces; more on what looks up, less on what looks down
@@ -37,6 +42,23 @@ def dielectric_colours(colours: F32, photo: F32) -> F32:
     """Return linear colours (n, 3) of a dielectric surface without tone and reflection. photo: not used."""
     light = _without_tone(colours)
     return np.maximum(light - np.float32(STUDIO_REFLECTION), light * np.float32(MIN_LEFT_SHARE))
+
+
+def glancing_reflection(facing: F32) -> F32:
+    """Return what a dielectric reflects more than straight on, as `STUDIO_REFLECTION` counts it.
+
+    Args:
+        facing: Cosines between the surface's normal and the direction to the camera, of any shape.
+    """
+    growth = (1 - STRAIGHT_REFLECTANCE) * (1 - np.clip(facing, LEAST_FACING, 1)) ** 5
+    return np.asarray(STUDIO_REFLECTION * GLANCING_SHARE * growth / STRAIGHT_REFLECTANCE, np.float32)
+
+
+def with_less_light(colours: F32, light: F32) -> F32:
+    """Return linear colours of a photo as a camera shows them with less light on them."""
+    seen = _without_tone(colours)
+    left = np.maximum(seen - light, seen * np.float32(MIN_LIT_SHARE))
+    return np.asarray(1 - np.exp(-left * np.float32(EXPOSURE)), np.float32)
 
 
 def metal_colours(colours: F32, photo: F32) -> F32:

@@ -130,18 +130,19 @@ def outline_form(outline: F32) -> SliceForm:
     return form
 
 
-def widest_like_form(outline: F32, others: SliceForm) -> SliceForm:
+def widest_like_form(outline: F32, others: SliceForm, share: float = WIDEST_SHARE) -> SliceForm:
     """Return the form of an outline for slices that reach about as far as it does, another for smaller ones.
 
     Args:
         outline: (a, b) signed distance in cells, which fills its grid up to the margin.
         others: The form of slices that are smaller on either side, e.g. a stool's seat below its back.
+        share: Of the outline's reach, from which slices are like it.
     """
     widest, half = outline_form(outline), np.array(outline.shape) / 2 - MARGIN
 
     def form(u: F32, v: F32, parted: bool) -> F32:
         reach = 1 / (u[1] - u[0]), 1 / (v[1] - v[0])  # of the only interval, in cells
-        is_wide = reach[0] >= WIDEST_SHARE * half[0] and reach[1] >= WIDEST_SHARE * half[1]
+        is_wide = reach[0] >= share * half[0] and reach[1] >= share * half[1]
         return (widest if parted or is_wide else others)(u, v, parted)
 
     return form

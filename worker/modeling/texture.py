@@ -36,12 +36,15 @@ Mask = NDArray[np.bool_]
 TEXELS_PER_PHOTO_PX = 1.0  # more would not add detail
 FACING_EXPONENT = 3  # how fast a photo loses weight as the surface turns away
 MIN_FACING = 0.15  # cosine below which a photo has no weight
+MIN_FACING_OF_MANY = 0.08  # the same for a capture: no better photo of a level top will come
 MIRRORED_WEIGHT = 0.06  # of a mirror image beside a photo
 MIN_SAMPLE_ALPHA, SAMPLE_STRIDE = 0.9, 7  # the pixels of a photo from which its material is estimated
 FILL_SMOOTHINGS = 30  # rounds of smoothing of filled-in colours
 MAX_PROJECTORS = 48
 FEW_PHOTOS, MANY_PHOTOS_MARGIN = 8, 0.75  # many photos are alike: only the best ones count, or detail blurs
 WEIGHT_MARGIN = 0.1  # of the largest weight, taken off all: so that few photos count at a place
+MAX_ALIKE = 6  # of many photos may count at a level place; where more see it alike, one does
+LEVEL_COSINE = 0.97  # of a normal to the vertical, from which a place is level
 MIN_OVERLAP = 0.25  # of what one photo sees, that another has to see as well to be compared with it
 MAX_GAIN = 1.3  # between photos of one product; a larger difference is not one of exposure
 CREASE_COSINE = float(np.cos(np.radians(38)))  # normals are smoothed up to this angle
@@ -94,13 +97,14 @@ def texture_from_photos(
     """
     normals = vertex_normals(vertices, faces)
     rays = ray_caster(vertices, faces)
-    is_visible = np.stack([_is_visible(vertices, rays, normals, p) for p in photos], 1)
+    least = MIN_FACING if len(photos) <= FEW_PHOTOS else MIN_FACING_OF_MANY
+    is_visible = np.stack([_is_visible(vertices, rays, normals, p, least) for p in photos], 1)
     is_photo = [not p.is_mirrored for p in photos]
     is_seen = np.asarray(is_visible[faces][..., is_photo].any((1, 2)))
     atlas = unwrap_mesh(vertices, faces, *resolution, is_seen)
     split_normals = _creased_normals(vertices, normals, atlas)
     split = _Corners(vertices=vertices[atlas.source_vertex], normals=split_normals)
-    weights = np.stack([_weights(split, p) for p in photos], 1) * is_visible[atlas.source_vertex]
+    weights = np.stack([_weights(split, p, least) for p in photos], 1) * is_visible[atlas.source_vertex]
     irradiance = np.ones_like(weights) if is_metal else _photo_light(split, photos)
     positions = [p.project(vertices, size) for p in photos]
     samples = np.stack([p.sample(at)[:, :3] for p, at in zip(photos, positions, strict=True)], 1)
@@ -110,6 +114,8 @@ def texture_from_photos(
     seen_colours, seen_weights = _merged_corners(atlas, colours * gains[None], weights, len(vertices))
     filled = _fill_unseen(vertices, faces, seen_colours, seen_weights)
     margin = WEIGHT_MARGIN if len(photos) <= FEW_PHOTOS else MANY_PHOTOS_MARGIN
+    if len(photos) > FEW_PHOTOS:
+        weights = one_of_many(weights, split_normals[:, 1] > LEVEL_COSINE)
     known = VertexColours(
         photos=[p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)],
         positions=positions,
@@ -174,10 +180,10 @@ class _Corners:
     normals: F32  # (s, 3)
 
 
-def _is_visible(vertices: F32, rays: RayCaster, normals: F32, projector: Projector) -> Mask:
+def _is_visible(vertices: F32, rays: RayCaster, normals: F32, projector: Projector, least: float) -> Mask:
     """Return whether a photo shows each vertex, (n,): nothing is in between, and it does not face away."""
     towards = projector.directions_to_camera(vertices)
-    visible = (normals * towards).sum(1) > MIN_FACING
+    visible = (normals * towards).sum(1) > least
     candidates = np.flatnonzero(visible)
     reach = 0.004 * float(np.ptp(vertices, axis=0).max())
     origins = vertices[candidates] + normals[candidates] * np.float32(reach)
@@ -185,11 +191,26 @@ def _is_visible(vertices: F32, rays: RayCaster, normals: F32, projector: Project
     return np.asarray(visible)
 
 
-def _weights(corners: _Corners, projector: Projector) -> F32:
+def _weights(corners: _Corners, projector: Projector, least: float) -> F32:
     """Return the weight of a photo by how the surface faces it, (s,): 0 where it hardly does."""
     facing = (corners.normals * projector.directions_to_camera(corners.vertices)).sum(1)
-    weight = np.where(facing > MIN_FACING, np.clip(facing, 0, 1) ** FACING_EXPONENT, 0)
+    weight = np.where(facing > least, np.clip(facing, 0, 1) ** FACING_EXPONENT, 0)
     return np.asarray(weight * (MIRRORED_WEIGHT if projector.is_mirrored else 1), np.float32)
+
+
+def one_of_many(weights: F32, is_level: Mask) -> F32:
+    """Return weights (s, k) in which one photo alone counts at level places (s,) that many see alike.
+
+    All frames of a turntable see a level top from the same height. Their mean has no grain, since no shape
+    and no camera is exact to a texel. Neighbouring places take the same photo, as long as it counts at all.
+    """
+    alike = weights > MANY_PHOTOS_MARGIN * weights.max(1, keepdims=True)
+    rows = np.flatnonzero(is_level & (alike.sum(1) > MAX_ALIKE))
+    chosen = alike[rows].argmax(1)
+    out = weights.copy()
+    out[rows] = 0
+    out[rows, chosen] = 1
+    return out
 
 
 def _photo_light(corners: _Corners, photos: list[Projector]) -> F32:
