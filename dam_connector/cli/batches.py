@@ -72,8 +72,8 @@ def run_import(
     preview = batch_preview.preview_batch(services, sheet, mapping, listed)
     if dry_run or not preview.begins:
         return None, preview
-    stored = store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))
-    return batches.start(services, name, owner, sheet, mapping, stored, unread=listed.unread), preview
+    store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))
+    return batches.start(services, name, owner, sheet, mapping, listed), preview
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:

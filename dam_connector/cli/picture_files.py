@@ -26,17 +26,16 @@ def list_picture_files(services: Services, path: Path | None) -> PictureList:
     return list_pictures(path.read_bytes(), services.settings.max_picture_bytes)
 
 
-def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -> dict[str, Sha256]:
-    """Store the pictures in a folder or ZIP that a sheet names; return their hashes by path."""
+def store_pictures(services: Services, path: Path | None, wanted: set[Sha256]) -> None:
+    """Store the pictures in a folder or ZIP that a sheet names."""
     if path is None:
-        return {}
-    if path.is_dir():
-        return {
-            name: services.blobs.put(_read(path / name))
-            for name, sha256 in _list_folder(services, path).files.items()
-            if sha256 in wanted
-        }
-    return batches.store_zip_pictures(services, path.read_bytes(), wanted)
+        return
+    if not path.is_dir():
+        batches.store_zip_pictures(services, path.read_bytes(), wanted)
+        return
+    for name, sha256 in _list_folder(services, path).files.items():
+        if sha256 in wanted:
+            services.blobs.put(_read(path / name))
 
 
 def _list_folder(services: Services, path: Path) -> PictureList:

@@ -6,10 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 
-from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.model_forecast import FORECASTS, ModelForecast
-from dam_connector.domain.product import INSPIRATION, Capture, Dimensions, Product
+from dam_connector.domain.product import Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.unnamed_pictures import REMOVE
@@ -22,9 +21,9 @@ from dam_connector.usecases.estimates import (
     first_generator,
     own_forecast,
 )
-from dam_connector.usecases.picture_faults import damage_fault, size_fault
+from dam_connector.usecases.row_pictures import TAKEN_IN_STATES, FilesAtHand, is_taken_in, required_images
 from dam_connector.usecases.run_planning import current_models, what_is_made
-from dam_connector.usecases.source_images import HELD_PREFIX, check_image_url, expected_images, image_urls
+from dam_connector.usecases.source_images import check_image_url, expected_images
 from dam_connector.wiring import Services
 from schemas.sheet_attributes import attribute_name
 from schemas.sheet_rows import SheetFacts, survey_sheet
@@ -32,7 +31,6 @@ from schemas.sheet_table import Sheet
 from schemas.uploads import PictureList
 
 CHECKED_STATES = (RowState.WAITING, RowState.MAKES_NOTHING, RowState.FAILED, RowState.UNCHANGED)
-TAKEN_IN_STATES = (RowState.WAITING, RowState.MAKES_NOTHING)  # rows whose products are stored
 MAX_SHOWN_ROWS = 200  # rows of each state that a preview holds
 MAX_NAMED_COLUMNS = 12
 MAX_NOTED_ROWS = 20  # whose notes are shown
@@ -224,7 +222,7 @@ def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts)
 
 
 class _ImageCheck:
-    """Checks the image addresses of good rows, many at a time, within limits of number and time."""
+    """Checks the images of rows that are taken in, many at a time, within limits of number and time."""
 
     def __init__(self, services: Services, listed: PictureList, mapping: Mapping[str, str]) -> None:
         """Start the time.
@@ -234,8 +232,7 @@ class _ImageCheck:
             mapping: the sheet's column names by ours.
         """
         self._services, self._until = services, time.monotonic() + IMAGE_CHECK_TIME_S
-        self._listed, self._mapping = listed, mapping
-        self._uploaded = {f"{HELD_PREFIX}{sha256}": path for path, sha256 in listed.files.items()}
+        self._at_hand, self._mapping = FilesAtHand(services, listed), mapping
         self._issues: dict[str, Issue | None] = {}  # by address
         self.unchecked_rows = 0
 
@@ -244,46 +241,23 @@ class _ImageCheck:
         new = {
             url: pointer
             for row in rows
-            if _is_good(row)
-            for url, pointer in _required_images(row)
-            if url not in self._issues and url not in self._uploaded
+            if is_taken_in(row)
+            for url, pointer in required_images(row.product)
+            if url not in self._issues and not self._at_hand.judges(row, url)
         }
         is_too_much = len(self._issues) + len(new) > MAX_CHECKED_IMAGES or time.monotonic() > self._until
         if new and is_too_much:
-            rows = [self._with_issues(row) if _is_good(row) else row for row in rows]
-            self.unchecked_rows += sum(1 for row in rows if _is_good(row))
+            rows = [self._with_issues(row) for row in rows]
+            self.unchecked_rows += sum(1 for row in rows if row.state is RowState.WAITING)
             return rows
         with ThreadPoolExecutor(IMAGE_CHECK_THREADS) as pool:
             issues = pool.map(lambda pair: check_image_url(self._services, *pair), new.items())
             self._issues.update(zip(new, issues, strict=True))
-        return [self._with_issues(row) if _is_good(row) else row for row in rows]
+        return [self._with_issues(row) for row in rows]
 
     def _with_issues(self, row: NewBatchRow) -> NewBatchRow:
-        issues = [found for url, _ in _required_images(row) if (found := self._issues.get(url))]
-        issues += self._faults(row)
+        if not is_taken_in(row):
+            return row
+        issues = [found for url, _ in required_images(row.product) if (found := self._issues.get(url))]
+        issues += self._at_hand.faults(row)
         return fail_row(row, issues, self._mapping) if issues else row
-
-    def _faults(self, row: NewBatchRow) -> Iterator[Issue]:
-        """Yield an issue for each picture that came with the sheet, that a row needs and that is no good."""
-        for url, pointer in _required_images(row):
-            if url not in self._uploaded:
-                continue
-            path, sha256 = self._uploaded[url], Sha256(url.removeprefix(HELD_PREFIX))
-            size = self._listed.sizes.get(sha256)
-            if damage := self._listed.damage.get(sha256):
-                yield damage_fault(path, damage, pointer)
-            elif found := size_fault(self._services.settings, size, pointer):
-                yield found
-
-
-def _is_good(row: NewBatchRow) -> bool:
-    return row.state is RowState.WAITING and row.product is not None
-
-
-def _required_images(row: NewBatchRow) -> list[tuple[str, str]]:
-    """Return address and JSON pointer of the images without which a row cannot be made."""
-    if row.product is None:
-        return []
-    later = {kind.key(n) for kind in Capture for n in range(2, kind.counts[1] + 1)}  # the first is checked
-    optional = {INSPIRATION, *later}
-    return [pair for name, pair in image_urls(row.product).items() if name not in optional]

@@ -5,28 +5,29 @@ of its queue again. Its queue is apart from that of single products, so a sheet 
 a webhook nor another sheet.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from hashlib import sha256
 
 import structlog
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Severity
+from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.notify import NotifyEvent
 from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
-from dam_connector.usecases.batch_rows import check_rows
+from dam_connector.usecases.batch_rows import check_rows, fail_row
 from dam_connector.usecases.failed_rows import retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
+from dam_connector.usecases.row_pictures import FilesAtHand, is_taken_in, try_product
 from dam_connector.usecases.row_texts import row_text
 from dam_connector.usecases.stored_facts import Keep
 from dam_connector.wiring import Services
 from schemas.sheet_headers import guess_columns
 from schemas.sheet_table import Sheet
-from schemas.uploads import unpack_pictures
+from schemas.uploads import PictureList, unpack_pictures
 
 log = structlog.get_logger()
 # The limits of an iteration. Between them, it takes one row for each worker: enough to keep all of them busy.
@@ -39,9 +40,8 @@ def start(
     owner: str,
     sheet: Sheet,
     mapping: Mapping[str, str],
-    pictures: Mapping[str, Sha256],
+    listed: PictureList,
     *,
-    unread: Mapping[str, str] | None = None,
     record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
@@ -50,8 +50,7 @@ def start(
         record: is called with the batch in the transaction that begins it.
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
-        pictures: the stored pictures that were uploaded beside the sheet, by file name.
-        unread: why other files beside the sheet are not read, by path.
+        listed: the files beside the sheet; those that its cells name are stored.
 
     Raises:
         Refused: the name has invisible characters.
@@ -60,7 +59,9 @@ def start(
     """
     services.disk.require()
     _require_visible(name)
-    rows = (_to_be_stored(row) for row in check_rows(services, sheet, mapping, pictures, unread=unread))
+    at_hand = FilesAtHand(services, listed)
+    checked = check_rows(services, sheet, mapping, listed.files, unread=listed.unread)
+    rows = (_to_be_stored(_judged(row, at_hand, mapping)) for row in checked)
     batch = services.batches.store(name, owner, sheet.header, rows, delimiter=sheet.delimiter)
     with services.transaction():
         batch = services.batches.begin(batch)
@@ -85,6 +86,12 @@ def require_free_name(services: Services, name: str) -> None:
     _require_visible(name)
     if services.batches.get(name):
         raise StateConflict(f"there is a batch {name!r} already; choose another name")
+
+
+def _judged(row: NewBatchRow, at_hand: FilesAtHand, mapping: Mapping[str, str]) -> NewBatchRow:
+    """Return a checked row; one with a picture at hand that is no good is bad, and nobody takes it in."""
+    issues = list(at_hand.faults(row)) if is_taken_in(row) else []
+    return replace(fail_row(row, issues, mapping), product=None, as_read=None) if issues else row
 
 
 def _to_be_stored(row: NewBatchRow) -> NewBatchRow:
@@ -136,6 +143,10 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
     if row.product is None:
         services.batches.finish_row(row.id, RowState.FAILED, row.error)
         return
+    fetched, faults = try_product(services, row.product)
+    if faults:  # the product keeps what it has
+        services.batches.finish_row(row.id, RowState.FAILED, _errors_text(batch, faults))
+        return
     ingest_product(
         services,
         row.product,
@@ -144,6 +155,7 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
         source_time=batch.created_at,
         batch_id=batch.id,
         keep=Keep.ALL,
+        fetched=fetched,
         record=lambda result: _finish_row(services, batch, row, result),
     )
 
@@ -153,13 +165,16 @@ def _finish_row(services: Services, batch: Batch, row: BatchRow, result: IntakeR
     record = services.products.get(row.sku)
     errors = [i for i in record.issues if i.severity is Severity.ERROR] if record else []
     if errors and not result.planned:
-        mapping = guess_columns(batch.columns)  # what was chosen by hand has our own names
-        error = "; ".join(row_text(i, mapping) for i in errors)
-        services.batches.finish_row(row.id, RowState.FAILED, error)
+        services.batches.finish_row(row.id, RowState.FAILED, _errors_text(batch, errors))
     elif result.makes_nothing:
         services.batches.finish_row(row.id, RowState.MAKES_NOTHING, result.makes_nothing)
     else:
         services.batches.finish_row(row.id, RowState.TAKEN)
+
+
+def _errors_text(batch: Batch, errors: Iterable[Issue]) -> str:
+    mapping = guess_columns(batch.columns)  # what was chosen by hand has our own names
+    return "; ".join(row_text(each, mapping) for each in errors)
 
 
 def control(services: Services, batch: Batch, action: str) -> str:
@@ -215,28 +230,21 @@ def _resume(services: Services, batch: Batch) -> None:
     services.queue.wake("advance_batch", [find(services, batch.id).wake_token])
 
 
-def store_zip_pictures(services: Services, data: bytes, wanted: Collection[Sha256]) -> dict[str, Sha256]:
+def store_zip_pictures(services: Services, data: bytes, wanted: Collection[Sha256]) -> None:
     """Store the pictures in a ZIP that a sheet names. Other files and too large pictures are left out.
 
     Args:
         data: the ZIP.
         wanted: the hashes of the pictures to be stored.
 
-    Returns:
-        The hashes of the stored pictures by path. A name whose encoding the ZIP does not mark is there in
-        each that it may have.
-
     Raises:
         InputError: with code `sheet.unreadable` when the ZIP cannot be read, or exceeds a limit.
         Busy: too many uploads are read at once.
     """
     pictures = unpack_pictures(data, services.settings.max_picture_bytes)
-    return {
-        name: services.blobs.put(content)
-        for names, content in pictures
-        if sha256(content).hexdigest() in wanted
-        for name in names
-    }
+    for _, content in pictures:
+        if sha256(content).hexdigest() in wanted:
+            services.blobs.put(content)
 
 
 def find(services: Services, id_or_name: str) -> Batch:

@@ -20,7 +20,7 @@ from dam_connector.usecases.run_planning import (
     what_is_made,
 )
 from dam_connector.usecases.shared_shapes import shape_awaited
-from dam_connector.usecases.source_images import store_source_images
+from dam_connector.usecases.source_images import NONE_FETCHED, Fetched, store_source_images
 from dam_connector.usecases.stored_facts import Keep, store_facts
 from dam_connector.wiring import Services
 
@@ -51,6 +51,7 @@ def ingest_product(
     record: Callable[[IntakeResult], object] = lambda _: None,
     keep: Keep = Keep.UPLOADED,
     finished: FoundFiles | None = None,
+    fetched: Fetched = NONE_FETCHED,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -61,14 +62,14 @@ def ingest_product(
     Args:
         connection: the PIM's name in plugin.json; empty for products that people add.
         ref: the PIM's reference of the product.
-        source_time: when the product changed at its source. An older time than the stored one changes
-            nothing.
+        source_time: when the product changed at its source; an older time than the stored changes nothing.
         last_try: an image whose server is away becomes an issue instead of an exception.
         batch_id: the batch that the product belongs to, if it is in one.
         bulk: the product is one of many; its runs wait behind those of single products.
         record: is called with the result in the transaction that stores it.
         keep: which pictures and models stay that these facts do not name.
         finished: files that become the first versions of its assets, from `adoption.find_finished`.
+        fetched: images that are stored already, see `store_source_images`.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -78,7 +79,7 @@ def ingest_product(
         product = with_photos(stored, urls)
         issues = product_issues(product, services.rules.current().products)
         sources, image_issues = store_source_images(
-            services, product, connection=connection, last_try=last_try
+            services, product, connection=connection, last_try=last_try, fetched=fetched
         )
         ready = read_files(services, product, sources, finished) if finished is not None else {}
         with services.transaction():

@@ -16,6 +16,7 @@ from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 from urllib.parse import quote, urljoin, urlsplit
 
 from dam_connector import tracing
@@ -72,6 +73,8 @@ IMAGES_PER_PROCESS = 16  # at once; each may have DAM_CONNECTOR_MAX_PICTURE_BYTE
 # At once, in one process. A host that is slow then has so many threads of intake at most.
 IMAGES_PER_HOST = 8
 SLOT_WAIT_S = 1.0  # for one of these to end, before the delivery is put off
+Fetched = Mapping[tuple[str, str], Sha256]  # stored images by address and JSON pointer
+NONE_FETCHED: Fetched = MappingProxyType({})
 _SLOTS = Slots(IMAGES_PER_PROCESS, IMAGES_PER_HOST)
 
 
@@ -117,13 +120,14 @@ def has_side(views: Collection[str]) -> bool:
 
 
 def store_source_images(
-    services: Services, product: Product, *, connection: str, last_try: bool
+    services: Services, product: Product, *, connection: str, last_try: bool, fetched: Fetched = NONE_FETCHED
 ) -> tuple[dict[str, Sha256], list[Issue]]:
     """Fetch and store a product's images; those of an incomplete product too, since its page shows them.
 
     Args:
         connection: the PIM of the record; empty for products that people add.
         last_try: an image whose server is away becomes an issue instead of an exception.
+        fetched: images that are stored already, and are not fetched again.
 
     Returns:
         The stored images by view, or by the key of a captured picture, and the issues of those that cannot
@@ -140,6 +144,8 @@ def store_source_images(
 
     def store(name: str) -> Sha256 | Issue:
         url, pointer = urls[name]
+        if stored := fetched.get((url, pointer)):
+            return stored
         try:
             with _SLOTS.hold(_host(url), "picture", "fetch", wait_s):
                 return _store_image(services, connection, url, pointer)

@@ -122,13 +122,9 @@ def _list(package: bytes) -> PictureList:
     return list_pictures(package, services().settings.max_picture_bytes)
 
 
-def _store_named_pictures(
-    sheet: Sheet, mapping: dict[str, str], package: bytes, listed: PictureList
-) -> dict[str, Sha256]:
-    """Store the pictures in a ZIP that a sheet names; return their hashes by path."""
-    return bulk.store_zip_pictures(
-        services(), package, batch_rows.named_pictures(sheet, mapping, listed.files)
-    )
+def _store_named_pictures(sheet: Sheet, mapping: dict[str, str], package: bytes, listed: PictureList) -> None:
+    """Store the pictures in a ZIP that a sheet names."""
+    bulk.store_zip_pictures(services(), package, batch_rows.named_pictures(sheet, mapping, listed.files))
 
 
 @bp.post("")
@@ -142,15 +138,15 @@ def begin() -> ResponseReturnValue:
         parsed_sheet = read_uploaded_sheet(data)
         mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
         listed = _list(package)
-        pictures = _store_named_pictures(parsed_sheet, mapping, package, listed) if package else {}
+        if package:
+            _store_named_pictures(parsed_sheet, mapping, package, listed)
         batch = bulk.start(
             services(),
             _batch_name(default="upload"),
             signed_in_user().name,
             parsed_sheet,
             mapping,
-            pictures,
-            unread=listed.unread,
+            listed,
         )
     except (InputError, StateConflict) as error:
         flash(str(error), "error")

@@ -18,7 +18,7 @@ from dam_connector.store.disk_reserve import DiskReserve
 from dam_connector.usecases import batches, intake
 from dam_connector.usecases.batch_rows import map_columns
 from dam_connector.wiring import Services, build_services
-from schemas.uploads import read_uploaded_sheet
+from schemas.uploads import PictureList, read_uploaded_sheet
 from tests.support import PhotoServer, TestClock, event_body, picture, product, record, signed
 from tests.web.conftest import api, app, browser_like  # noqa: F401
 
@@ -95,7 +95,7 @@ def test_accepted_deliveries_rows_and_runs_wait_and_go_on_by_themselves(
     intake.add_product(services, product("RUN", images={"front": photos.url("a.jpg")}), by="mira")
     delivery = send(client, clock, record("SENT", images={"front": photos.url("a.jpg")})).json["delivery_id"]
     sheet = read_uploaded_sheet(f"sku,name,front\nROW,Chair,{photos.url('a.jpg')}\n".encode())
-    batch = batches.start(services, "b", "mira", sheet, map_columns(sheet, {}), {})
+    batch = batches.start(services, "b", "mira", sheet, map_columns(sheet, {}), PictureList())
     disk.free = 1
     rounds(20)  # longer than all the tries that a fault of somebody else would have
     found = services.runs.page(sku="RUN")
@@ -129,7 +129,7 @@ def test_a_disk_that_is_full_all_the_same_fails_no_delivery_and_no_row(
     monkeypatch.setattr(FolderBlobs, "put", refuse)
     delivery = send(client, clock, record("SENT", images={"front": photos.url("a.jpg")})).json["delivery_id"]
     sheet = read_uploaded_sheet(f"sku,name,front\nROW,Chair,{photos.url('a.jpg')}\n".encode())
-    batch = batches.start(services, "b", "mira", sheet, map_columns(sheet, {}), {})
+    batch = batches.start(services, "b", "mira", sheet, map_columns(sheet, {}), PictureList())
     rounds(20)
     assert services.inbox.get(delivery).state == "received"
     assert [row.state.value for row in services.batches.rows(batch.id)] == ["waiting"]

@@ -18,6 +18,7 @@ from dam_connector.usecases import batches, bulk_review, intake, publish, review
 from dam_connector.usecases.dam_sync.inbound import poll_dams
 from dam_connector.usecases.expiry import withdraw_deleted
 from schemas.sheet_reader import read_sheet
+from schemas.uploads import PictureList
 from tests.pipeline.helpers import chair, send
 from tests.stress.crashes import World
 from tests.support import MODEL, PhotoServer, product, rules_json
@@ -385,7 +386,7 @@ class BeginABatch(Scenario):
             f"CH2,Stool,{self.photos.url('front.jpg')},seating\n".encode()
         )
         mapping = {n: n for n in ("sku", "product_name", "image_url", "category")}
-        batches.start(self.world.services, "autumn", "ann", sheet, mapping, {})
+        batches.start(self.world.services, "autumn", "ann", sheet, mapping, PictureList())
 
 
 SCENARIOS = (

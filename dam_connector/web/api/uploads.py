@@ -130,11 +130,10 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
     """Begin a batch from an uploaded sheet. 409: there is a batch of this name."""
     services().disk.require()
     sheet, mapping, package = _read(data)
-    pictures: dict[str, Sha256] = {}
     listed = _list(package)
     if package:
         named = batch_rows.named_pictures(sheet, mapping, listed.files)
-        pictures = bulk.store_zip_pictures(services(), package, named)
+        bulk.store_zip_pictures(services(), package, named)
     body: dict[str, Any] = {}
 
     def record(batch: Batch) -> None:
@@ -148,8 +147,7 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
         owner,
         sheet,
         mapping,
-        pictures,
-        unread=listed.unread,
+        listed,
         record=record,
     )
     return body
