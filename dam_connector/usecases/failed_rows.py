@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.issue_codes import CODES, IssueCode
+from dam_connector.domain.version import VersionState
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState, RowWithProduct
 from dam_connector.store.gallery import ManifestVersion
 from dam_connector.store.run_records import FailedRun
@@ -163,6 +164,40 @@ def _by_sku(runs: Collection[FailedRun]) -> dict[str, list[FailedRun]]:
     found: dict[str, list[FailedRun]] = {}
     for run in runs:
         found.setdefault(run.sku, []).append(run)
+    return found
+
+
+class PastFailure(NamedTuple):
+    """Why nothing usable was made of a product."""
+
+    reason: str  # for people
+    codes: tuple[str, ...]
+    can_retry: bool  # whether a retry can help; else its photos or facts are to be corrected
+
+
+def past_outcomes(services: Services, skus: Collection[str]) -> dict[str, PastFailure | None]:
+    """Return by SKU why nothing usable was made of a product; None: it is made, or being made.
+
+    Products of which nothing was tried are left out.
+    """
+    states = services.gallery.states_of(skus)
+    unusable = set(skus) - {sku for sku, state in states if state is not VersionState.BLOCKED}
+    versions, failed = services.gallery.manifest_versions(unusable), services.runs.failed_of(unusable)
+    generation, runs = services.runs.generation_status(unusable), _by_sku(failed)
+    found: dict[str, PastFailure | None] = dict.fromkeys(skus)
+    for sku in unusable:
+        (is_generating, run_error), made = generation.get(sku, (False, "")), versions.get(sku, [])
+        if is_generating:
+            continue
+        if not run_error and not made:
+            del found[sku]
+            continue
+        cause = failure_cause(run_error)
+        found[sku] = PastFailure(
+            reason=(cause.text or blocked_reason(made, with_codes=False)).rstrip("."),
+            codes=tuple(filter(None, [cause.code])) or tuple(sorted({c for v in made for c in v.codes})),
+            can_retry=any(can_retry_help(services, run) for run in runs.get(sku, [])),
+        )
     return found
 
 
