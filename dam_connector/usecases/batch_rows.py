@@ -29,6 +29,7 @@ from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
 from schemas.sheet_table import Sheet
 
 LOOKUP_CHUNK = 500  # rows whose products are looked up with one query
+MISSING_VIEW = "source.missing_view"
 SAME_AS_BEFORE = "the same facts and photos as before, which failed"
 
 
@@ -148,16 +149,23 @@ def check_rows(
         outcomes = past_outcomes(services, same)
         for row in checked:
             is_tried = row.state is RowState.WAITING and row.sku in outcomes
-            yield _as_before(row, outcomes[row.sku]) if is_tried else row
+            yield _as_before(row, known[row.sku], outcomes[row.sku]) if is_tried else row
 
 
 def _is_stored(row: NewBatchRow, stored: ProductRecord | None) -> bool:
-    """Return whether the same product is stored without errors."""
-    return stored is not None and not (stored.flagged or stored.deleted) and stored.product == row.product
+    """Return whether the same product is stored."""
+    return stored is not None and not stored.deleted and stored.product == row.product
 
 
-def _as_before(row: NewBatchRow, failure: PastFailure | None) -> NewBatchRow:
-    """Return a row of a product that was tried before: it is made already, or failed as before."""
+def _as_before(row: NewBatchRow, stored: ProductRecord, failure: PastFailure | None) -> NewBatchRow:
+    """Return a row of a product that was tried before: it is made already, or failed as before.
+
+    A product with another error than a missing view is taken in anew: its photos are looked at again.
+    """
+    errors = {each.code for each in stored.issues if each.severity is Severity.ERROR}
+    is_still_missing = errors == {MISSING_VIEW} and failure is not None and MISSING_VIEW in failure.codes
+    if errors and not is_still_missing:
+        return row
     if failure is None:
         return replace(row, state=RowState.UNCHANGED)
     remedy = "try it again on the page of the product" if failure.can_retry else "correct them"

@@ -138,3 +138,37 @@ def test_one_of_which_nothing_was_tried_is_made(
     assert batch is not None and preview.counts[RowState.WAITING] == 1
     drain()
     assert services.batches.progress(batch.id).in_review == 1
+
+
+def test_one_that_lacks_a_view_has_failed_as_before_until_it_has_the_view(
+    services: Services, photos: PhotoServer, sheet: Path, drain: Drain, write_rules: Callable
+) -> None:
+    services.clock.forward(5)  # type: ignore[attr-defined]
+    write_rules(deliverables=[{**rules_json()["deliverables"][0], "views": ["back"]}])
+    sheet.write_text(sheet.read_text().replace("A1", "A2"))
+    assert bring(services, sheet, "second")[1].counts[RowState.WAITING] == 1
+    drain()
+    for name in ("third", "fourth"):
+        _, preview = bring(services, sheet, name)
+        (row,) = preview.rows[RowState.FAILED]
+        assert row.error == f"{BEFORE}packshot needs one of: back; correct them"
+        drain()
+    header, line = sheet.read_text().splitlines()
+    sheet.write_text(f"{header},image_url_back\n{line},{photos.url('b.jpg')}\n")
+    batch, preview = bring(services, sheet, "fifth")
+    assert batch is not None and preview.counts[RowState.WAITING] == 1
+    drain()
+    assert services.batches.progress(batch.id).in_review == 1
+
+
+def test_one_whose_photo_could_not_be_fetched_is_taken_in_once_it_is_there(
+    services: Services, photos: PhotoServer, sheet: Path, drain: Drain
+) -> None:
+    sheet.write_text(sheet.read_text().replace("A1", "A2").replace("a.jpg", "later.jpg"))
+    bring(services, sheet, "second")
+    drain()
+    photos.files["later.jpg"] = picture()
+    batch, preview = bring(services, sheet)
+    assert batch is not None and preview.counts[RowState.WAITING] == 1
+    drain()
+    assert services.batches.progress(batch.id).in_review == 1
