@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from dam_connector.domain.product import Product
 
@@ -59,6 +60,14 @@ class BatchRow:
     cells: Mapping[str, str]  # as uploaded, by column
     # As the row alone says it, see `unnamed_pictures`. None: the row is invalid.
     product: Product | None
+    error: str
+
+
+class RowWithProduct(NamedTuple):
+    """A row of a product, without its facts."""
+
+    id: str
+    sku: str
     error: str
 
 

@@ -1,6 +1,6 @@
 """Batches: bulk uploads, their rows, and the progress of each."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from dam_connector.store.batch_records import (
     BatchState,
     NewBatchRow,
     RowState,
+    RowWithProduct,
 )
 from dam_connector.store.batch_tables import batch_rows, batches
 from dam_connector.store.database import Database
@@ -257,18 +258,33 @@ class Batches:
                 sa.update(batches).where(batches.c.id == its_batch).values(touched_at=self._clock.now())
             )
 
-    def retry_rows(self, batch_id: str, state: RowState) -> int:
-        """Set rows in a state that have a product to waiting; return how many."""
-        with self._db.write() as c:
-            which = _with_product(batch_id, state)
-            done = c.execute(sa.update(batch_rows).where(which).values(state="waiting", error=""))
-        return done.rowcount
+    def retry_rows(self, batch_id: str, state: RowState, ids: Collection[str] | None = None) -> int:
+        """Set rows in a state that have a product to waiting; return how many.
 
-    def count_with_product(self, batch_id: str, state: RowState) -> int:
-        """Return how many rows `retry_rows` would set to waiting."""
-        query = sa.select(sa.func.count()).select_from(batch_rows).where(_with_product(batch_id, state))
+        Args:
+            batch_id: The batch.
+            state: The state.
+            ids: Only these rows; None: all.
+        """
+        listed = None if ids is None else list(ids)
+        starts = [0] if listed is None else range(0, len(listed), CHUNK_ROWS)
+        count = 0
+        with self._db.write() as c:
+            for start in starts:
+                which = _with_product(batch_id, state)
+                if listed is not None:
+                    which &= batch_rows.c.id.in_(listed[start : start + CHUNK_ROWS])
+                count += c.execute(
+                    sa.update(batch_rows).where(which).values(state="waiting", error="")
+                ).rowcount
+        return count
+
+    def with_product(self, batch_id: str, state: RowState) -> list[RowWithProduct]:
+        """Return the rows in a state that have a product, those that `retry_rows` may set to waiting."""
+        query = sa.select(batch_rows.c.id, batch_rows.c.sku, batch_rows.c.error)
+        query = query.where(_with_product(batch_id, state)).order_by(batch_rows.c.line)
         with self._db.read() as c:
-            return int(c.execute(query).scalar_one())
+            return [RowWithProduct(*row) for row in c.execute(query)]
 
     def progress(self, batch_id: str) -> BatchProgress:
         """Return the progress of a batch. Unchanged rows count by the versions made of their product before.

@@ -196,6 +196,13 @@ class Gallery:
         with self._db.read() as c:
             return [_card(row) for row in c.execute(_CARDS.where(*visible).order_by(t.c.id.desc()))]
 
+    def states_of(self, skus: Iterable[str]) -> set[tuple[str, VersionState]]:
+        """Return the SKUs of some products, each with the states of its visible versions."""
+        visible = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))
+        query = sa.select(assets.c.sku, t.c.state).join(assets, assets.c.id == t.c.asset_id).where(*visible)
+        with self._db.read() as c:
+            return {(sku, VersionState(state)) for sku, state in c.execute(query.distinct())}
+
     def manifest_versions(self, skus: Iterable[str]) -> dict[str, list[ManifestVersion]]:
         """Return the visible versions of some products by SKU, sorted by asset, the newest first."""
         visible = (assets.c.sku.in_(list(skus)), _STATE.in_([s.value for s in VISIBLE_STATES]))

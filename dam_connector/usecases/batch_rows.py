@@ -17,6 +17,8 @@ from dam_connector.domain.size_doubts import doubtful_size
 from dam_connector.domain.unnamed_pictures import is_removal
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
+from dam_connector.store.products import ProductRecord
+from dam_connector.usecases.failed_rows import PastFailure, past_outcomes
 from dam_connector.usecases.row_changes import with_known
 from dam_connector.usecases.row_texts import row_text
 from dam_connector.usecases.run_planning import what_is_made
@@ -27,6 +29,8 @@ from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
 from schemas.sheet_table import Sheet
 
 LOOKUP_CHUNK = 500  # rows whose products are looked up with one query
+MISSING_VIEW = "source.missing_view"
+SAME_AS_BEFORE = "the same facts and photos as before, which failed"
 
 
 def map_columns(sheet: Sheet, overrides: Mapping[str, str]) -> dict[str, str]:
@@ -125,7 +129,8 @@ def check_rows(
 
     Yields:
         The rows in the sheet's order, with the state `WAITING` (good), `FAILED` with the reasons,
-        `MAKES_NOTHING` with the reason, or `UNCHANGED` when the same product is stored already.
+        `MAKES_NOTHING` with the reason, or `UNCHANGED` when the same product is stored and made already. One
+        of whose product nothing usable was made has failed, too.
     """
     first_lines: dict[str, int] = {}
     rules = services.rules.current()
@@ -133,18 +138,40 @@ def check_rows(
     rows = (_read_row(line, cells, mapping, facts, beside) for line, cells in sheet.rows)
     while chunk := list(islice(rows, LOOKUP_CHUNK)):
         known = services.products.of_skus([row.sku for row, _ in chunk if row.as_read])
+        checked, same = [], set()
         for read, issues in chunk:
             row = with_known(read, known.get(read.sku), mapping)
             row = _checked(row, issues, mapping, first_lines, rules)
             row = _makes_something(services, row, rules)
-            stored = known.get(row.sku)
-            is_unchanged = (
-                row.state is RowState.WAITING
-                and stored is not None
-                and not (stored.flagged or stored.deleted)
-                and stored.product == row.product
-            )
-            yield replace(row, state=RowState.UNCHANGED) if is_unchanged else row
+            checked.append(row)
+            if row.state is RowState.WAITING and _is_stored(row, known.get(row.sku)):
+                same.add(row.sku)
+        outcomes = past_outcomes(services, same)
+        for row in checked:
+            is_tried = row.state is RowState.WAITING and row.sku in outcomes
+            yield _as_before(row, known[row.sku], outcomes[row.sku]) if is_tried else row
+
+
+def _is_stored(row: NewBatchRow, stored: ProductRecord | None) -> bool:
+    """Return whether the same product is stored."""
+    return stored is not None and not stored.deleted and stored.product == row.product
+
+
+def _as_before(row: NewBatchRow, stored: ProductRecord, failure: PastFailure | None) -> NewBatchRow:
+    """Return a row of a product that was tried before: it is made already, or failed as before.
+
+    A product with another error than a missing view is taken in anew: its photos are looked at again.
+    """
+    errors = {each.code for each in stored.issues if each.severity is Severity.ERROR}
+    is_still_missing = errors == {MISSING_VIEW} and failure is not None and MISSING_VIEW in failure.codes
+    if errors and not is_still_missing:
+        return row
+    if failure is None:
+        return replace(row, state=RowState.UNCHANGED)
+    remedy = "try it again on the page of the product" if failure.can_retry else "correct them"
+    error = f"{SAME_AS_BEFORE}: {failure.reason}; {remedy}"
+    failed = replace(row, state=RowState.FAILED, error=error, codes=failure.codes)
+    return replace(failed, product=None, as_read=None)
 
 
 def _read_row(

@@ -18,7 +18,7 @@ from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
-from dam_connector.usecases.failed_rows import retryable_rows
+from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
 from dam_connector.usecases.row_pictures import FilesAtHand, is_taken_in, try_product
@@ -129,7 +129,7 @@ def advance(services: Services, wake_token: str) -> None:
             return
         except Exception as error:  # whatever it is, the other rows go on
             log.exception("row_failed", batch_id=batch.id, sku=row.sku)
-            message = f"could not be taken in: {type(error).__name__}; see the log"
+            message = f"{NOT_TAKEN_IN}{type(error).__name__}; see the log"
             services.batches.finish_row(row.id, RowState.FAILED, message)
     if len(rows) == limit:
         services.queue.wake("advance_batch", [batch.wake_token])
@@ -208,10 +208,9 @@ def _retry(services: Services, batch: Batch) -> str:
 
     Rows that made nothing are taken in again, too: the rules may make something of them by now.
     """
-    retried = sum(
-        bool(rerun_product(services, sku, batch_id=batch.id)) for sku in retryable_rows(services, batch).skus
-    )
-    retried += services.batches.retry_rows(batch.id, RowState.FAILED)
+    rows = retryable_rows(services, batch)
+    retried = sum(bool(rerun_product(services, sku, batch_id=batch.id)) for sku in rows.skus)
+    retried += services.batches.retry_rows(batch.id, RowState.FAILED, rows.not_taken)
     idle = services.batches.retry_rows(batch.id, RowState.MAKES_NOTHING)
     _resume(services, batch)
     counts = {"row": retried, "row that made nothing": idle}

@@ -11,8 +11,9 @@ from itertools import islice
 from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
-from dam_connector.domain.issue_codes import CODES
-from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState
+from dam_connector.domain.issue_codes import CODES, IssueCode
+from dam_connector.domain.version import VersionState
+from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState, RowWithProduct
 from dam_connector.store.gallery import ManifestVersion
 from dam_connector.store.run_records import FailedRun
 from dam_connector.usecases.retries import can_retry_help
@@ -20,6 +21,9 @@ from dam_connector.wiring import Services
 
 CHUNK_ROWS = 500  # rows whose versions and runs are read with one query
 FAILED = "failed"  # the field of `BatchProgress` that counts failed rows
+NOT_TAKEN_IN = "could not be taken in: "  # begins the error of a row that failed by no fault of its product
+# Errors of photos that may be gone at the next try, though nobody corrects the row.
+PASSING_CODES: frozenset[IssueCode] = frozenset({"source.unreachable", "source.not_found"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +58,11 @@ def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[Fai
     skus = [row.sku for row in rows if row.state is not RowState.FAILED]
     versions = services.gallery.manifest_versions(skus)
     generation, failed = services.runs.generation_status(skus), _by_sku(services.runs.failed_of(skus))
+    not_taken = [row for row in rows if row.state is RowState.FAILED and row.product is not None]
+    takable = _takable_rows(services, not_taken)
     for row in rows:
         if row.state is RowState.FAILED:
-            yield FailedRow(row=row, error=row.error, text=row.error, can_retry=row.product is not None)
+            yield FailedRow(row=row, error=row.error, text=row.error, can_retry=row.id in takable)
             continue
         made, runs = versions.get(row.sku, []), failed.get(row.sku, [])
         _, run_error = generation.get(row.sku, (False, ""))
@@ -69,6 +75,28 @@ def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[Fai
             codes=frozenset(code for version in made for code in version.codes),
             can_retry=any(can_retry_help(services, run) for run in runs),
         )
+
+
+def _takable_rows(services: Services, rows: Collection[BatchRow | RowWithProduct]) -> set[str]:
+    """Return the ids of those rows that may be taken in at another try.
+
+    A row may if its product has no error by now, or only errors that pass.
+
+    Args:
+        services: The services.
+        rows: Rows with a product that were not taken in.
+    """
+    found: set[str] = set()
+    ordered = list(rows)
+    for start in range(0, len(ordered), CHUNK_ROWS):
+        chunk = ordered[start : start + CHUNK_ROWS]
+        errors = services.products.error_codes({row.sku for row in chunk})
+        found |= {
+            row.id
+            for row in chunk
+            if row.error.startswith(NOT_TAKEN_IN) or errors.get(row.sku, set()) <= PASSING_CODES
+        }
+    return found
 
 
 def rows_page(
@@ -102,7 +130,8 @@ class RetryableRows(NamedTuple):
 
     failed: int  # how many failed rows
     partly: int  # how many rows made in part
-    skus: tuple[str, ...]  # of those whose runs are retried; the others are taken in again
+    skus: tuple[str, ...]  # of those whose runs are retried
+    not_taken: tuple[str, ...]  # the ids of those that are taken in again
 
     @property
     def total(self) -> int:
@@ -113,15 +142,15 @@ class RetryableRows(NamedTuple):
 def retryable_rows(services: Services, batch: Batch) -> RetryableRows:
     """Return the rows that a retry of the batch tries again, without those that a person must correct."""
     if batch.state is BatchState.CANCELLED:
-        return RetryableRows(0, 0, ())
+        return RetryableRows(0, 0, (), ())
     rows = services.batches.counts.with_failed_run(batch.id)
     runs = services.runs.failed_of({row.sku for row in rows})
     helped = {run.sku for run in runs if can_retry_help(services, run)}
     of_products = [row for row in rows if row.sku in helped]
     failed = sum(row.counted_as == FAILED for row in of_products)
-    not_taken = services.batches.count_with_product(batch.id, RowState.FAILED)
+    not_taken = _takable_rows(services, services.batches.with_product(batch.id, RowState.FAILED))
     skus = tuple(dict.fromkeys(row.sku for row in of_products))
-    return RetryableRows(not_taken + failed, len(of_products) - failed, skus)
+    return RetryableRows(len(not_taken) + failed, len(of_products) - failed, skus, tuple(not_taken))
 
 
 def partly_made_rows(services: Services, batch: Batch) -> list[PartlyMadeRow]:
@@ -135,6 +164,40 @@ def _by_sku(runs: Collection[FailedRun]) -> dict[str, list[FailedRun]]:
     found: dict[str, list[FailedRun]] = {}
     for run in runs:
         found.setdefault(run.sku, []).append(run)
+    return found
+
+
+class PastFailure(NamedTuple):
+    """Why nothing usable was made of a product."""
+
+    reason: str  # for people
+    codes: tuple[str, ...]
+    can_retry: bool  # whether a retry can help; else its photos or facts are to be corrected
+
+
+def past_outcomes(services: Services, skus: Collection[str]) -> dict[str, PastFailure | None]:
+    """Return by SKU why nothing usable was made of a product; None: it is made, or being made.
+
+    Products of which nothing was tried are left out.
+    """
+    states = services.gallery.states_of(skus)
+    unusable = set(skus) - {sku for sku, state in states if state is not VersionState.BLOCKED}
+    versions, failed = services.gallery.manifest_versions(unusable), services.runs.failed_of(unusable)
+    generation, runs = services.runs.generation_status(unusable), _by_sku(failed)
+    found: dict[str, PastFailure | None] = dict.fromkeys(skus)
+    for sku in unusable:
+        (is_generating, run_error), made = generation.get(sku, (False, "")), versions.get(sku, [])
+        if is_generating:
+            continue
+        if not run_error and not made:
+            del found[sku]
+            continue
+        cause = failure_cause(run_error)
+        found[sku] = PastFailure(
+            reason=(cause.text or blocked_reason(made, with_codes=False)).rstrip("."),
+            codes=tuple(filter(None, [cause.code])) or tuple(sorted({c for v in made for c in v.codes})),
+            can_retry=any(can_retry_help(services, run) for run in runs.get(sku, [])),
+        )
     return found
 
 

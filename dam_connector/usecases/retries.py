@@ -109,7 +109,8 @@ def retry_run(services: Services, run: RunRecord) -> RunRecord | None:
         The queued run; None if the run is neither failed nor cancelled.
 
     Raises:
-        StateConflict: by the rules in force nothing is made in its place, or a newer run makes it.
+        StateConflict: it would fail again, by the rules in force nothing is made in its place, or a newer run
+            makes it.
     """
     rules = services.rules.current()
     if run.state not in (RunState.FAILED, RunState.CANCELLED):
@@ -135,7 +136,15 @@ def _retry_by_rules(services: Services, run: RunRecord, rules: Rules) -> RunReco
 
 
 def _requeue(services: Services, run: RunRecord, rules_fingerprint: str = "") -> RunRecord | None:
-    """Queue a run again from its checkpoint on; arguments: see `Runs.requeue`."""
+    """Queue a run again from its checkpoint on; arguments: see `Runs.requeue`.
+
+    Raises:
+        StateConflict: it is over, and would fail again.
+    """
+    if run.state not in OPEN_STATES and not can_retry_help(services, run):
+        cause = failure_cause(run.error)
+        text, remedy = cause.text.rstrip("."), cause.remedy_for(is_admin=False).rstrip(".")
+        raise StateConflict(f"the run would fail again: {text}. {remedy}")
     if not services.runs.requeue(run.id, rules_fingerprint=rules_fingerprint):
         return None
     services.queue.wake(job_name(run.kind, bulk=run.bulk), [run.id])

@@ -12,6 +12,7 @@ from tests.pipeline.helpers import client_of, send
 from tests.support import PhotoServer, picture, record
 
 DAMAGED = "source.damaged: It is cut off."
+BROKEN = "make_renditions: ZeroDivisionError: 0"  # no fault of the input
 PACKSHOT = [{"name": "packshot", "kind": "rendition", "size_px": 256}]
 
 
@@ -30,10 +31,14 @@ def failed(services: Services, photos: PhotoServer, write_rules: Callable[..., N
     photos.files |= {"a.jpg": picture(), "b.jpg": picture(size=(500, 400))}
     take_in(services, photos, "msg_first")
     (run,) = services.runs.page(sku="CH123")
-    leased = services.runs.lease(run.id, "test", 60)
-    assert leased
-    services.runs.finish(leased, RunState.FAILED, error=DAMAGED)
+    fail(services, run.id, DAMAGED)
     return services
+
+
+def fail(services: Services, run_id: str, error: str) -> None:
+    leased = services.runs.lease(run_id, "test", 60)
+    assert leased
+    services.runs.finish(leased, RunState.FAILED, error=error)
 
 
 def failed_count(services: Services) -> int:
@@ -91,6 +96,9 @@ def test_a_retry_keeps_its_checkpoint_and_follows_the_rules_in_force_for_the_sam
     failed: Services, write_rules: Callable[..., None], drain: Callable[[], int]
 ) -> None:
     (run,) = failed.runs.page(sku="CH123")
+    assert failed.runs.requeue(run.id)
+    fail(failed, run.id, BROKEN)
+    run = failed.runs.get(run.id)
     failed.clock.forward(5)  # type: ignore[attr-defined]
     naming = {"default": "{sku}_{deliverable}_new_V{version}_{format:upper}"}
     write_rules(deliverables=PACKSHOT, naming=naming)
@@ -115,6 +123,30 @@ def test_a_retry_of_one_that_only_goes_to_other_channels_makes_nothing_twice(
     assert len(failed.runs.page(sku="CH123", deliverable="packshot")) == 1
 
 
+@pytest.mark.parametrize("is_dismissed", [False, True])
+def test_by_no_way_is_it_retried_while_it_would_fail_again(failed: Services, is_dismissed: bool) -> None:
+    (run,) = failed.runs.page(sku="CH123")
+    if is_dismissed:
+        assert retries.dismiss_run(failed, run, by="ann")
+    client, state = client_of(failed, "merchandiser"), failed.runs.get(run.id).state
+    answer = client.post(f"/api/v1/runs/{run.id}/retry")
+    reason = "the run would fail again: It is cut off. Upload the picture again at its source"
+    assert answer.status_code == 409 and reason in answer.text
+    assert client.post("/api/v1/runs/retry", json={"cause": run.error}).json == {"count": 0}
+    page = client.post(f"/runs/{run.id}/retry", data={"state": state.value}, follow_redirects=True).text
+    assert f"Nothing is tried again: {reason}." in page and f"/runs/{run.id}/retry" not in page
+    assert retries.rerun_product(failed, "CH123") == 0
+    assert failed.runs.get(run.id).state is state
+
+
+def test_what_did_not_fail_by_its_input_is_retried_by_the_api(failed: Services) -> None:
+    (run,) = failed.runs.page(sku="CH123")
+    assert failed.runs.requeue(run.id)
+    fail(failed, run.id, BROKEN)
+    answer = client_of(failed, "merchandiser").post(f"/api/v1/runs/{run.id}/retry")
+    assert (answer.status_code, answer.json["id"], answer.json["state"]) == (202, run.id, "queued")
+
+
 def test_it_is_dismissed_on_the_pages_and_by_the_api(failed: Services) -> None:
     (run,) = failed.runs.page(sku="CH123")
     client = client_of(failed, "merchandiser")
@@ -125,8 +157,7 @@ def test_it_is_dismissed_on_the_pages_and_by_the_api(failed: Services) -> None:
     assert "Only failed runs" in client.post(f"/runs/{run.id}/dismiss", follow_redirects=True).text
     assert client.post(f"/api/v1/runs/{run.id}/dismiss").status_code == 409
     assert failed.runs.requeue(run.id)  # it can be retried all the same
-    leased = failed.runs.lease(run.id, "test", 60)
-    failed.runs.finish(leased, RunState.FAILED, error=DAMAGED)
+    fail(failed, run.id, DAMAGED)
     assert client.post("/runs/dismiss", data={"cause": "none"}, follow_redirects=True).status_code == 200
     assert client.post("/api/v1/runs/dismiss", json={"cause": DAMAGED}).json == {"count": 1}
     assert failed_count(failed) == 0

@@ -151,6 +151,9 @@ def test_the_api_reads_rules_that_changed_since_the_last_request(
     client = client_of(services, "merchandiser")
     (run,) = services.runs.page(sku="CH123", state="failed")
     assert f"/runs/{run.id}/retry" not in client.get("/runs?state=failed").text  # it would fail again
+    refused = client.post(f"/api/v1/runs/{run.id}/retry")
+    assert refused.status_code == 409 and "What would help: a provider" in refused.text
+    assert services.runs.get(run.id).state == "failed"
     services.clock.forward(5)  # type: ignore[attr-defined]
     rules("local", least=0.001)
     answer = client.post(f"/api/v1/runs/{run.id}/retry").json

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable
 
+import pytest
 import sqlalchemy as sa
 
+from dam_connector.domain.product import Product
+from dam_connector.store.batch_records import RowState
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.tables import assets, runs, versions
+from dam_connector.usecases import batches, failed_rows
 from dam_connector.wiring import Services
-from tests.support import PhotoServer, picture, rules_json
+from tests.support import PhotoServer, huge_png, picture, rules_json
 from tests.web.test_batch_pages import Visitor, checked, hidden
 
 
@@ -94,6 +98,60 @@ def test_page_api_file_and_button_agree_on_the_failed_rows(
     assert client.get(f"{where}/failed_rows.csv").text.count("\n") == 1 + 24
     assert "3 rows are retried" in client.post(f"{where}/retry", follow_redirects=True).text
     assert {run.state for run in services.runs.page(sku="B1")} == {"failed"}  # it would fail again
+
+
+UNUSABLE = {
+    "tiny.jpg": picture(size=(20, 20)),
+    "narrow.jpg": picture(size=(199, 400)),
+    "huge.png": huge_png(),
+    "phone.jpg": b"\0\0\0\x18ftypheic" + bytes(600),
+    "page.jpg": b"<!DOCTYPE html><title>Log in</title>" + bytes(600),
+    "empty.jpg": b"",
+}
+
+
+def test_rows_whose_photos_cannot_be_used_are_to_be_corrected_and_are_not_tried_again(
+    photos: PhotoServer,
+    browser_like: Visitor,
+    services: Services,
+    drain: Callable[[], int],
+    write_rules: Callable,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A row is tried again whose photo is away, and one that failed by no fault of its photos."""
+    write_rules(deliverables=[rules_json()["deliverables"][0]])
+    photos.files |= {"a.jpg": picture(), **UNUSABLE}
+    good, client = photos.url("a.jpg"), browser_like("merchandiser")
+    lines = [f"U{n},Chair,{good},{photos.url(name)}" for n, name in enumerate(UNUSABLE)]
+    lines += [f"W1,Chair,{good},{photos.url('away.jpg')}", f"X1,Chair,{good},"]
+    lines += [f"W2,Chair,{photos.url('tiny.jpg')},{photos.url('away.jpg')}"]
+    page = checked(client, "\n".join(["sku,title,image_url,image_url_back", *lines, ""]))
+    where = client.post("/batches", data=hidden(page)).location
+    ingest = batches.ingest_product
+
+    def broken(services: Services, product: Product, **more: object) -> object:
+        if product.sku == "X1":
+            raise RuntimeError("no memory")
+        return ingest(services, product, **more)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(batches, "ingest_product", broken)
+        drain()
+    (batch,) = services.batches.page()
+    table, bad = " ".join(table_of(client.get(where).text, "Failed rows").split()), len(UNUSABLE) + 1
+    assert f"Of {bad + 2}, 2 can be tried again; {bad} must be corrected." in table
+    tried = {each.row.sku for each in failed_rows.failed_rows(services, batch) if each.can_retry}
+    assert tried == {"W1", "X1"} and failed_rows.retryable_rows(services, batch).total == 2
+    photos.files["away.jpg"] = picture()
+    assert "2 rows are retried" in client.post(f"{where}/retry", follow_redirects=True).text
+    waiting = services.batches.rows(batch.id, state=RowState.WAITING)
+    assert {row.sku for row in waiting} == {"W1", "X1"}
+    drain()
+    after = client.get(where).text
+    assert "2 in review" in after and f"{bad} failed" in after and "Try" not in after
+    assert f"0 can be tried again; {bad} must be corrected." in " ".join(after.split())
+    again = client.post(f"{where}/retry", follow_redirects=True).text
+    assert "no row can be retried: correct the failed rows in the sheet and upload it again" in again
 
 
 def test_the_api_pages_through_rows_of_any_state(

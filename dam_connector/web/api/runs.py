@@ -74,7 +74,8 @@ def retry(run_id: str) -> Any:
     """Retry a failed or cancelled run by the rules in force; return the run that is queued.
 
     It goes on from its last checkpoint. Where the rules have changed since so that they ask for another
-    input, it is another run, from the first step on.
+    input, it is another run, from the first step on. 409: its input cannot be used, so that it would fail
+    again until the photos, the facts or the rules change; the message has the reason and the remedy.
     """
     found = services().runs.get(run_id) or abort(404, "there is no such run")
     queued = retries.retry_run(services(), found)
