@@ -247,12 +247,15 @@ class Batches:
         with self._db.read() as c:
             return [_row(r) for r in c.execute(query)]
 
-    def finish_row(self, row_id: str, state: RowState, error: str = "") -> None:
-        """Set the state of a row, with the error if it failed."""
+    def finish_row(
+        self, row_id: str, state: RowState, error: str = "", *, can_be_tried_again: bool = True
+    ) -> None:
+        """Set the state of a row, with the error if it failed; one that must be corrected has no product."""
+        values: dict[str, Any] = {"state": state.value, "error": error}
+        if not can_be_tried_again:
+            values["facts"] = {}
         with self._db.write() as c:
-            c.execute(
-                sa.update(batch_rows).where(batch_rows.c.id == row_id).values(state=state.value, error=error)
-            )
+            c.execute(sa.update(batch_rows).where(batch_rows.c.id == row_id).values(values))
             its_batch = sa.select(batch_rows.c.batch_id).where(batch_rows.c.id == row_id).scalar_subquery()
             c.execute(
                 sa.update(batches).where(batches.c.id == its_batch).values(touched_at=self._clock.now())

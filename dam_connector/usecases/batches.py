@@ -18,7 +18,7 @@ from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
-from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, retryable_rows
+from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, PASSING_CODES, retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
 from dam_connector.usecases.row_pictures import FilesAtHand, is_taken_in, try_product
@@ -145,7 +145,12 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
         return
     fetched, faults = try_product(services, row.product)
     if faults:  # the product keeps what it has
-        services.batches.finish_row(row.id, RowState.FAILED, _errors_text(batch, faults))
+        services.batches.finish_row(
+            row.id,
+            RowState.FAILED,
+            _errors_text(batch, faults),
+            can_be_tried_again={fault.code for fault in faults} <= PASSING_CODES,
+        )
         return
     ingest_product(
         services,
