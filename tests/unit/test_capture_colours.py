@@ -34,12 +34,15 @@ def grey_frame(level: int) -> CapturedFrame:
 def test_a_top_that_is_seen_at_a_glance_loses_its_gleam_and_a_side_that_faces_the_camera_nothing() -> None:
     box = trimesh.creation.box((0.6, 0.3, 0.6)).subdivide_to_size(0.05)
     frame, camera = grey_frame(150), camera_above(10)
-    seen = Gleam(np.asarray(box.vertices), np.asarray(box.faces, np.uint32)).without(frame, camera).rgb
+    gleam = Gleam(np.asarray(box.vertices), np.asarray(box.faces, np.uint32))
+    seen = gleam.without(frame, camera).rgb
     at = np.round(camera.to_pixels(np.array([[0, 0.15, 0], [0, 0, 0.3], [0.9, 0, 0]], np.float32))).astype(
         int
     )
     top, side, beside = (int(seen[y, min(x, SIDE_PX - 1), 0]) for x, y in at)
-    assert top < 130 and abs(side - 150) <= 2 and beside == 150
+    assert top < 130 and abs(side - 150) <= 2 and beside == 150 and gleam.has_level_top
+    ball = trimesh.creation.icosphere(4, 0.3)
+    assert not Gleam(np.asarray(ball.vertices), np.asarray(ball.faces, np.uint32)).has_level_top
 
 
 def test_the_gleam_that_a_camera_adds_is_what_is_taken_off() -> None:

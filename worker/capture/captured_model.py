@@ -144,8 +144,8 @@ def textured_product(
     cameras = [camera for _, camera in used]
     pixels = np.vstack([frame.rgb[frame.alpha > 250][::101] for frame, _ in used])
     is_metal = material.is_bare_metal(pixels)
-    if not is_metal:
-        gleam = Gleam(points, faces)
+    gleam = Gleam(points, faces)
+    if gleam.has_level_top and not is_metal:
         used = [(gleam.without(frame, camera), camera) for frame, camera in used]
     projectors = [
         replace(

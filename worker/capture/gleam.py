@@ -2,7 +2,8 @@
 
 A turntable's camera sees a level top from a few degrees above. There a dielectric reflects many times what it
 reflects straight on (Fresnel; Schlick's approximation), and a brown table looks pale. The made shape tells
-the angle at each pixel, so the reflection is taken off each frame before it colours the model.
+the angle at each pixel, so the reflection is taken off each frame before it colours the model. Only at level
+tops: other places have frames that face them better, and cloth, e.g. a shoe's toe, got dark stains.
 """
 
 from dataclasses import replace
@@ -23,6 +24,8 @@ Faces = NDArray[np.uint32]
 
 SAMPLES = 60_000  # points on the surface whose angles are looked at
 GRID_PX = 160  # longer side of the picture of angles
+LEVEL_COSINE = 0.97  # of a normal to the vertical, from which a place is level
+MIN_LEVEL_SHARE = 0.06  # of the surface, as of a cabinet's or a table's top
 LEAST_FACING = 0.02  # cosine; what a camera sees flatter is not there for it
 
 
@@ -40,6 +43,11 @@ class Gleam:
         self._points = (corners[chosen] * shares).sum(1)
         self._normals = unit_vectors((normals[chosen] * shares).sum(1).astype(np.float32))
 
+    @property
+    def has_level_top(self) -> bool:
+        """Return whether much of the surface is level and looks up."""
+        return bool((self._normals[:, 1] > LEVEL_COSINE).mean() >= MIN_LEVEL_SHARE)
+
     def without(self, frame: CapturedFrame, camera: FrameCamera) -> CapturedFrame:
         """Return a frame without what its product reflects at a glance."""
         height, width = frame.alpha.shape
@@ -48,7 +56,7 @@ class Gleam:
         return replace(frame, rgb=to_srgb(linear))
 
     def _facing(self, camera: FrameCamera, shape: tuple[int, int]) -> F32:
-        """Return the cosines at which a camera sees the surface, on a grid; 1 where it is not."""
+        """Return the cosines at which a camera sees level places, on a grid; 1 elsewhere."""
         scale = GRID_PX / max(shape)
         rows, columns = (int(np.ceil(side * scale)) for side in shape)
         to_eye = camera.eye - self._points
@@ -59,5 +67,5 @@ class Gleam:
         seen = np.flatnonzero(is_there)
         seen = seen[np.argsort(-distance[seen])]  # the nearest last, which stays
         facing = np.ones((rows, columns), np.float32)
-        facing[y[seen], x[seen]] = cosine[seen]
+        facing[y[seen], x[seen]] = np.where(self._normals[seen, 1] > LEVEL_COSINE, cosine[seen], 1)
         return np.asarray(cv2.medianBlur(facing, 3), np.float32)
