@@ -131,7 +131,10 @@ def test_cutout_names_the_sides_that_the_product_touches(run: Run, tmp_path: Pat
 
 
 def test_build_and_check_a_model(run: Run, tmp_path: Path) -> None:
-    out, size = tmp_path / "CH123_Chair_V1_GLB.glb", ("--height-m", 0.3, "--width-m", 0.18, "--depth-m", 0.18)
+    out, size = (
+        tmp_path / "new" / "CH123_Chair_V1_GLB.glb",
+        ("--height-m", 0.3, "--width-m", 0.18, "--depth-m", 0.18),
+    )
     photo = SAMPLES / "vase-hero.jpg"
     code, text = run("build", "--front", photo, *size, "--texture-px", 512, "--out", out, "--json")
     assert code == 0 and json.loads(text)["size_m"] == [0.18, 0.3, 0.18]

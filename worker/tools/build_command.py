@@ -116,6 +116,7 @@ def build(
             built = build_model(cutouts, size, description, are_sides_guessed=False, **options)
     issues = tuple(dict.fromkeys((*doubts, *built.issues)))
     data = write_glb(built.model, out.stem)
+    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_bytes(data)
     triangles = len(built.model.faces)
     result = {
