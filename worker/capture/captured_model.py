@@ -144,8 +144,7 @@ def textured_product(
     cameras = [camera for _, camera in used]
     pixels = np.vstack([frame.rgb[frame.alpha > 250][::101] for frame, _ in used])
     is_metal = material.is_bare_metal(pixels)
-    gleam = Gleam(points, faces)
-    if gleam.has_level_top and not is_metal:
+    if not is_metal and (gleam := Gleam(points, faces)).has_level_top:
         used = [(gleam.without(frame, camera), camera) for frame, camera in used]
     projectors = [
         replace(

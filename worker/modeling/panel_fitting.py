@@ -54,8 +54,6 @@ class FlatFit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Trial:
-    azimuth: float
-    elevation: float
     photo_camera: PhotoCamera
     misfit: float
 
@@ -87,8 +85,9 @@ def fit_panel(photo: Outline, size: ProductSize) -> FlatFit | None:
         key=lambda judged: judged[0],
     )
     for step in REFINEMENTS:
+        found = best[1].photo_camera.camera
         around = [
-            _placed(rim, (width, height), size, best[1].azimuth + across, best[1].elevation + up)
+            _placed(rim, (width, height), size, found.azimuth + across, found.elevation + up)
             for across in (-step, 0, step)
             for up in (-step, 0, step)
             if across or up
@@ -168,10 +167,10 @@ def _placed(
         slopes = np.stack([(misfits(place + unit * axis) - now) / unit for axis in np.eye(3)], 1)
         place = place - np.linalg.lstsq(slopes, now, rcond=None)[0]
         if not place[0] > 0:  # the outline lies beyond the horizon of this plane
-            return _Trial(azimuth=azimuth, elevation=elevation, photo_camera=start, misfit=np.inf)
+            return _Trial(photo_camera=start, misfit=np.inf)
     placed = replace(start, scale=float(place[0]), origin_x=float(place[1]), origin_y=float(place[2]))
     misfit = float(np.nan_to_num(np.abs(misfits(place)).max(), nan=np.inf))
-    return _Trial(azimuth=azimuth, elevation=elevation, photo_camera=placed, misfit=misfit)
+    return _Trial(photo_camera=placed, misfit=misfit)
 
 
 def _judged(outline: Outline, size: ProductSize, trial: _Trial) -> tuple[float, _Trial]:

@@ -1,4 +1,4 @@
-"""Small parts that stick out of a side, found where two pictures show them: knobs, locks, feet.
+"""Small parts that stick out of a side, found where two pictures show them: knobs, locks, leaves.
 
 An outline from the right shows at which heights something sticks out of the front; in which columns, an
 outline from above shows, or the front's colours. The visual hull makes bars of it that cross the whole front,
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.modeling.lofting import column_intervals
+from worker.modeling.voxel_grid import MARGIN
 
 F32 = NDArray[np.float32]
 I64 = NDArray[np.int64]
@@ -151,10 +152,9 @@ def _groups_of_colours(band: tuple[int, int], face: F32, colours: F32 | None) ->
     """Return the columns in which parts have a colour of their own; none where all of the row has it."""
     if colours is None:
         return []
-    step = _colour_step(band, face, colours)
-    if step.max(initial=0) < MIN_LAB_STEP:
+    groups = _coloured_runs(_colour_step(band, face, colours))
+    if not groups:
         return []
-    groups = _runs(step > max(MIN_LAB_STEP, MIN_COLOUR_SHARE * float(step.max())))
     widths, height = np.array([b - a for a, b in groups]), band[1] - band[0]
     across = int((face > 0).any(1).sum())
     is_likely = (widths >= COLOUR_RANGE[0] * height) & (widths <= COLOUR_RANGE[1] * height)
@@ -178,12 +178,16 @@ def _place_by_colour(
     """Return the columns in which a part has a colour of its own, of those that parts of all heights have."""
     if colours is None:
         return group
-    step = _colour_step(band, face, colours)[slice(*group)]
-    if step.max(initial=0) < MIN_LAB_STEP:
+    runs = _coloured_runs(_colour_step(band, face, colours)[slice(*group)])
+    if not runs:
         return group
-    runs = _runs(step > max(MIN_LAB_STEP, MIN_COLOUR_SHARE * float(step.max())))
     begin, end = max(runs, key=lambda run: run[1] - run[0])
     return group[0] + begin, group[0] + end
+
+
+def _coloured_runs(step: F32) -> list[tuple[int, int]]:
+    """Return the runs of columns that clearly have a colour of their own; see `_colour_step`."""
+    return _runs(step > max(MIN_LAB_STEP, MIN_COLOUR_SHARE * float(step.max(initial=0))))
 
 
 def _colour_step(band: tuple[int, int], face: F32, colours: F32) -> F32:
@@ -208,12 +212,12 @@ def _mean_colour(colours: F32, inside: NDArray[np.bool_], rows: slice) -> F32:
     return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
 
 
-def lab_on_cells(rgb: NDArray[np.uint8], shape: tuple[int, ...], margin: int) -> F32:
+def lab_on_cells(rgb: NDArray[np.uint8], shape: tuple[int, ...]) -> F32:
     """Return the Lab colours of a front photo that is cropped to the product, (nx, ny, 3)."""
-    columns, rows = shape[0] - 2 * margin, shape[1] - 2 * margin
+    columns, rows = shape[0] - 2 * MARGIN, shape[1] - 2 * MARGIN
     small = cv2.resize(rgb, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     lab = cv2.cvtColor(small, cv2.COLOR_RGB2Lab)[::-1].transpose(1, 0, 2)
-    return np.pad(lab, ((margin, margin), (margin, margin), (0, 0)))
+    return np.pad(lab, ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)))
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

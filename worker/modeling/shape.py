@@ -16,7 +16,7 @@ from worker.modeling.lofting import restore_outlines
 from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.protrusions import Outlines, lab_on_cells, split_protrusions
 from worker.modeling.shape_evidence import ShapeEvidence
-from worker.modeling.voxel_grid import MARGIN, TOTAL_CELLS, VoxelGrid
+from worker.modeling.voxel_grid import TOTAL_CELLS, VoxelGrid
 
 F32 = NDArray[np.float32]
 
@@ -80,7 +80,7 @@ def _evidence(
     protrusions = None
     if front is not None and front_field is not None and side_field is not None:
         given = Outlines(front=front_field, side=side_field, top=top_field)
-        body, protrusions = split_protrusions(given, lab_on_cells(front.rgb, front_field.shape, MARGIN))
+        body, protrusions = split_protrusions(given, lab_on_cells(front.rgb, front_field.shape))
         front_field, side_field, top_field = body.front, body.side, body.top
     hull = grid.box_distance()
     for outline in (

@@ -44,7 +44,7 @@ MAX_PROJECTORS = 48
 FEW_PHOTOS, MANY_PHOTOS_MARGIN = 8, 0.75  # many photos are alike: only the best ones count, or detail blurs
 WEIGHT_MARGIN = 0.1  # of the largest weight, taken off all: so that few photos count at a place
 MAX_ALIKE = 6  # of many photos may count at a level place; where more see it alike, one does
-LEVEL_COSINE = 0.995  # of a normal to the vertical, from which a place is level
+FLAT_COSINE = 0.995  # of a normal to the vertical: a table's top, not a shoe's toe, which got stains
 MIN_OVERLAP = 0.25  # of what one photo sees, that another has to see as well to be compared with it
 MAX_GAIN = 1.3  # between photos of one product; a larger difference is not one of exposure
 CREASE_COSINE = float(np.cos(np.radians(38)))  # normals are smoothed up to this angle
@@ -115,7 +115,7 @@ def texture_from_photos(
     filled = _fill_unseen(vertices, faces, seen_colours, seen_weights)
     margin = WEIGHT_MARGIN if len(photos) <= FEW_PHOTOS else MANY_PHOTOS_MARGIN
     if len(photos) > FEW_PHOTOS:
-        weights = one_of_many(weights, split_normals[:, 1] > LEVEL_COSINE)
+        weights = one_of_many(weights, split_normals[:, 1] > FLAT_COSINE)
     known = VertexColours(
         photos=[p.with_gain(gain) for p, gain in zip(photos, gains, strict=True)],
         positions=positions,
