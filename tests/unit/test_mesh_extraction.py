@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import trimesh
 
-from worker.modeling.mesh_extraction import TIP_FACTOR, reach_box
+from worker.modeling.mesh_extraction import TIP_FACTOR, closed_surface, reach_box
 from worker.modeling.outlines import ProductSize
 
 SIZE = ProductSize(width=1.0, height=0.6, depth=0.4)
@@ -32,3 +33,14 @@ def test_where_a_tip_was_lost_all_else_stays_in_its_place(axis: int, side: int) 
 def test_a_surface_beyond_the_box_is_left_to_the_exact_fit() -> None:
     points = grid_points((-0.52, 0.0, -0.2), (0.52, 0.61, 0.2))
     assert np.allclose(reach_box(points, SIZE), points, atol=1e-6)
+
+
+def test_a_field_that_reaches_the_border_of_its_grid_is_closed_there() -> None:
+    """It had no surface at all, without a word."""
+    x, y, z = np.indices((24, 20, 24)).astype(np.float32)
+    field = np.minimum(8 - np.hypot(x - 11.5, z - 11.5), 12 - y)  # a post that stands on the border
+    points, faces = closed_surface(field, 0.5, 10_000)
+    solid = trimesh.Trimesh(points, faces)
+    assert solid.is_watertight
+    assert solid.volume == pytest.approx(np.pi * 4**2 * 6.25, rel=0.05)
+    assert points[:, 1].min() == pytest.approx(-0.25, abs=0.3)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 
 from worker.capture.carving import carve, grid_of_box
 from worker.capture.frame_camera import FrameCamera, SpinRig
@@ -12,6 +13,7 @@ from worker.capture.rims import level_rims
 
 PX = 400
 RADIUS, UNDERSIDE, TOP = 0.25, -0.32, -0.29  # of a disc in the coordinates of a spin
+HALF_WIDTH, HALF_DEPTH = 0.3, 0.12  # of a long top
 COUNT = 24
 RIG = SpinRig(focal=1.6, elevation=0.5, yaw=0.0, roll=0.0, direction=1, frame_count=COUNT, size_px=(PX, PX))
 BOX = np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27])
@@ -19,7 +21,13 @@ BOX = np.array([-0.27, -0.4, -0.27]), np.array([0.27, -0.22, 0.27])
 
 def disc_outlines(cameras: list[FrameCamera]) -> OutlineStack:
     angles = np.linspace(0, 2 * np.pi, 400, endpoint=False)
-    rim = np.column_stack([RADIUS * np.sin(angles), np.zeros(400), RADIUS * np.cos(angles)])
+    return slab_outlines(
+        cameras, np.column_stack([RADIUS * np.sin(angles), np.zeros(400), RADIUS * np.cos(angles)])
+    )
+
+
+def slab_outlines(cameras: list[FrameCamera], rim: np.ndarray) -> OutlineStack:
+    """Return the outlines of a slab whose convex rim is given, (n, 3), at height 0."""
     points = np.vstack([rim + np.array([0, height, 0]) for height in (UNDERSIDE, TOP)]).astype(np.float32)
     mattes = []
     for camera in cameras:
@@ -59,3 +67,19 @@ def test_a_thin_top_is_as_thick_as_it_is() -> None:
         ]
         thickness.append(ends[1] - ends[0])
     assert np.abs(np.array(thickness) - (TOP - UNDERSIDE)).max() < 0.45 * grid.step
+
+
+def test_a_long_top_is_level_in_its_middle_too() -> None:
+    """Few frames limit the middle of a long top: each one limits the part ahead of its own far rim."""
+    rig = replace(RIG, elevation=0.3)
+    cameras = rig.cameras()
+    corners = [(a * HALF_WIDTH, 0, b * HALF_DEPTH) for a, b in ((1, 1), (1, -1), (-1, -1), (-1, 1))]
+    outlines = slab_outlines(cameras, np.array(corners, float))
+    grid = grid_of_box(np.array([-0.31, -0.42, -0.13]), np.array([0.31, -0.19, 0.13]), 250_000, 2)
+    tight, hull = carve(grid, cameras, outlines, (0, 1))
+    heights = grid.low[1] + grid.step * np.arange(grid.shape[1])
+    assert heights[(hull > 0).any((0, 2))].max() > TOP + 4 * grid.step  # the cone that outlines leave
+    field = level_rims(hull, tight, grid, cameras, outlines)
+    inside = heights[(field > 0).any((0, 2))]
+    assert inside.max() == pytest.approx(TOP, abs=1.5 * grid.step)
+    assert inside.min() == pytest.approx(UNDERSIDE, abs=1.5 * grid.step)

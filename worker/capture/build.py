@@ -24,7 +24,6 @@ from worker.capture.outline_agreement import held_out_agreement
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.rig_fitting import (
     FittedRig,
-    contradicting_frames,
     fit_rig,
     product_reach,
     refit_rig,
@@ -35,7 +34,6 @@ U8 = NDArray[np.uint8]
 
 FITTING_PX = 256  # longer side of the outlines
 MIRROR_FACTOR = 2.0  # between the errors of both directions: below it, colours decide
-DOUBTFUL_BLAME = 0.0015  # of an outline for errors: from there on it is looked at again
 MIN_USABLE = 0.7  # of the frames that must agree
 MAX_RIG_ERROR = 0.008  # of the picture's longer side
 MIN_COVERAGE = 0.75  # of the outlines by the hull
@@ -85,17 +83,11 @@ def build_from_spin(
 
 def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list[U8]]:
     """Return the rig, the outlines that it explains, and the mattes; lost parts of products are restored."""
-    alphas = [frame.alpha for frame in frames]
-    outlines = stack_outlines(alphas, FITTING_PX)
-    fitted, usable = fit_rig(outlines, frames[0].size_px)
+    alphas = restore_lost_parts([frame.picture for frame in frames], [frame.alpha for frame in frames])
+    fitted, usable = fit_rig(stack_outlines(alphas, FITTING_PX), frames[0].size_px)
     if fitted.mirrored_error < MIRROR_FACTOR * fitted.error:
         fitted, usable = _turned_by_colours(fitted, usable, frames)
-    doubtful = contradicting_frames(outlines, fitted.rig, DOUBTFUL_BLAME)
-    if not doubtful:
-        return fitted, usable, alphas
-    restored = restore_lost_parts([frame.picture for frame in frames], alphas)
-    alphas = [restored[n] if n in doubtful else alpha for n, alpha in enumerate(alphas)]
-    return *refit_rig(fitted, stack_outlines(alphas, FITTING_PX)), alphas
+    return fitted, usable, alphas
 
 
 def _turned_by_colours(

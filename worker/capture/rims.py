@@ -31,9 +31,12 @@ MIN_VOTES = 2  # frames that must say so at least
 VOTES_SHARE = 0.25
 MIN_MISSING = 3  # frames in which a cell would be missed
 MIN_THICKNESS_CELLS = np.float32(3.0)  # between a top and an underside: both are uncertain by a cell
+LEVEL_CELLS = np.float32(2.0)  # heights of rims that differ by less are of one level
+SPREAD_CELLS, SPREAD_ROUNDS = 5, 40  # a level found by enough frames spreads to places that two frames limit
 TOUCHING_CELLS = -2.5  # from this distance on, a line of sight counts as in the hull
 LEAST_CELLS = 2.0  # that a surface would rise: less is left, so that thin parts stay whole
 LINES_AT_ONCE = 512  # lines of sight, so that memory stays bounded
+FAR_UP = 1e6  # a height that no rim has
 UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -73,7 +76,9 @@ def level_rims(field: F32, tight: F32, grid: CellGrid, cameras: Cameras, outline
         tops = _keep_least(tops, top)
         bottoms = -_keep_least(-bottoms, -bottom)
     y = points[:, 1]
-    top, bottom = tops[-1], bottoms[-1]
+    level = LEVEL_CELLS * np.float32(grid.step)
+    top = _with_agreeing(tops[-1], tops[MIN_VOTES - 1], level, inside, grid)
+    bottom = -_with_agreeing(-bottoms[-1], -bottoms[MIN_VOTES - 1], level, inside, grid)
     short = np.maximum(MIN_THICKNESS_CELLS * np.float32(grid.step) - (top - bottom), 0) / 2
     allowed = (np.minimum(top - y, y - bottom) + short) / np.float32(grid.step)
     before = field.ravel()[inside]
@@ -118,6 +123,50 @@ def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera],
     missed = np.zeros(len(points), bool)
     missed[cut[count >= MIN_MISSING]] = True
     return missed
+
+
+def _with_agreeing(sure: F32, likely: F32, level: np.float32, cells: I64, grid: CellGrid) -> F32:
+    """Return the heights that enough frames give, (n,), and beside them the same that fewer frames give.
+
+    Each frame limits the part of a top that lies ahead of its far rim, so in its middle few frames do.
+
+    Args:
+        sure: (n,) the height at each cell that enough frames give; infinite where they do not.
+        likely: (n,) the height that a few frames give.
+        level: Heights that differ by less are the same.
+        cells: (n,) the flat indices of the cells.
+        grid: The cells.
+    """
+    wanted, found = _scattered(likely, cells, grid), _scattered(sure, cells, grid)
+    wanted[np.isinf(wanted)] = FAR_UP
+    for _ in range(SPREAD_ROUNDS):
+        highest = -_least_nearby(np.where(np.isfinite(found), -found, np.inf).astype(np.float32))
+        lowest = _least_nearby(found)
+        agreed = np.where(
+            np.abs(lowest - wanted) <= level,
+            lowest,
+            np.where(np.abs(highest - wanted) <= level, highest, np.inf),
+        )
+        is_new = np.isinf(found) & np.isfinite(agreed)
+        if not is_new.any():
+            break
+        found[is_new] = agreed[is_new]
+    return np.asarray(found.ravel()[cells], np.float32)
+
+
+def _scattered(values: F32, cells: I64, grid: CellGrid) -> F32:
+    """Return values at cells, (n,), in the grid's shape; infinite elsewhere."""
+    whole = np.full(grid.shape, np.inf, np.float32)
+    whole.ravel()[cells] = values
+    return whole
+
+
+def _least_nearby(heights: F32) -> F32:
+    """Return the least of each cell and its neighbours on the same level, (nx, ny, nz)."""
+    nx, ny, nz = heights.shape
+    along_z = cv2.erode(heights.reshape(nx * ny, nz), np.ones((1, SPREAD_CELLS), np.uint8))
+    along_x = cv2.erode(along_z.reshape(nx, ny * nz), np.ones((SPREAD_CELLS, 1), np.uint8))
+    return np.asarray(along_x.reshape(nx, ny, nz), np.float32)
 
 
 def _keep_least(least: F32, value: F32) -> F32:

@@ -23,6 +23,7 @@ ENOUGH_TRIANGLES = 18_000  # with 30,000, no model of the benchmark came nearer 
 AGGRESSION = 3  # of the quadric collapse: lower is slower and better
 MAX_WHOLE_STRETCH = 0.03  # of a side; for more, a tip is lost, and what is next to it is moved
 TIP_FACTOR = 3.0  # of what is missing: so far inwards places are moved
+OUTSIDE = -0.5  # cells, beyond the grid
 GAP_CELLS = 0.02  # that vertices of touching parts are moved apart
 SPECK_SHARE = 0.002  # of the whole volume; smaller parts are dropped
 
@@ -42,15 +43,17 @@ def extract_mesh(shape: Shape, size: ProductSize, max_triangles: int) -> tuple[F
         raise InputError(
             "cutout.empty", "The outlines leave nothing of the product; do all photos show the same product?"
         )
-    step = tuple(float(s) for s in shape.grid.step)
-    vertices, faces, _, _ = marching_cubes(field, 0.0, spacing=step, gradient_direction="ascent")
+    step = shape.grid.step
+    vertices, faces = _marched(field, step)
     points, triangles = _mesh_arrays(
-        _simplify(vertices, faces, min(step), min(max_triangles, ENOUGH_TRIANGLES))
+        _simplify(vertices, faces, float(min(step)), min(max_triangles, ENOUGH_TRIANGLES))
     )
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
     if stretch > MAX_WHOLE_STRETCH:
         points = reach_box(points + shape.grid.origin, size)
-    return separate_touching_vertices(fit_to_size(points, size), triangles, min(step)), triangles, stretch
+    return separate_touching_vertices(
+        fit_to_size(points, size), triangles, float(min(step))
+    ), triangles, stretch
 
 
 def closed_surface(field: F32, step: float, max_triangles: int) -> tuple[NDArray[np.float64], Faces]:
@@ -67,8 +70,15 @@ def closed_surface(field: F32, step: float, max_triangles: int) -> tuple[NDArray
     soft = _smooth_field(field)
     if not (soft > 0).any():
         raise InputError("cutout.empty", "The outlines leave nothing of the product.")
-    vertices, faces, _, _ = marching_cubes(soft, 0.0, spacing=(step,) * 3, gradient_direction="ascent")
+    vertices, faces = _marched(soft, np.full(3, step))
     return _mesh_arrays(_simplify(vertices, faces, step, min(max_triangles, ENOUGH_TRIANGLES)))
+
+
+def _marched(field: F32, step: NDArray[np.float64]) -> tuple[F32, Faces]:
+    """Return vertices and faces of a field's surface, closed where the field reaches the grid's border."""
+    padded = np.pad(field, 1, constant_values=OUTSIDE)
+    vertices, faces, _, _ = marching_cubes(padded, 0.0, spacing=tuple(step), gradient_direction="ascent")
+    return np.asarray(vertices - step, np.float32), faces
 
 
 def _mesh_arrays(solid: manifold3d.Manifold) -> tuple[NDArray[np.float64], Faces]:
@@ -95,7 +105,9 @@ def _simplify(
             *fast_simplification.simplify(points, faces, target_count=max_triangles, agg=AGGRESSION)
         )
     if solid is None:  # a quadric collapse may fold a mesh where it is thin
-        solid = _as_manifold(points, faces) or manifold3d.Manifold()
+        solid = _as_manifold(points, faces)
+    if solid is None:
+        raise ArithmeticError("The surface of the field is not closed.")
     tolerance = FIRST_TOLERANCE_CELLS * cell
     solid = solid.simplify(tolerance)
     while solid.num_tri() > max_triangles and tolerance < 3 * cell:
