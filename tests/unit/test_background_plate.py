@@ -55,3 +55,8 @@ def test_a_black_leg_comes_back_and_a_soft_shadow_does_not() -> None:
     assert min(added(frames(leg, BLACK))) > 0.8 * 30 * 5
     shadow = slice(140, 152), slice(-6, 46)
     assert added(frames(shadow, (90, 89, 87), blur=5)) == [0] * COUNT
+
+
+def test_what_lies_apart_from_the_product_does_not_come_back() -> None:
+    rim_of_a_disc = slice(180, 184), slice(-10, 50)
+    assert added(frames(rim_of_a_disc, BLACK)) == [0] * COUNT

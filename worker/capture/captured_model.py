@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.product import Dimensions
+from dam_connector.errors import InputError
 from worker.capture.carving import (
     Box,
     Cameras,
@@ -89,6 +90,8 @@ def captured_surface(
     hull, tight = product_hull(grid, cameras, outlines)
     if is_on_ground:
         hull = above_ground(hull, grid)
+    if not (hull > 0).any():  # thin parts that outlines lack in turn
+        raise InputError("cutout.empty", "The outlines of the frames have nothing in common.")
     coverage = float(np.mean(frame_coverage(hull, grid, cameras, outlines)))
     field = limit_to_box(level_rims(hull, tight, grid, cameras, outlines), dimensions)
     points, faces = closed_surface(field, grid.step, max_triangles)

@@ -51,9 +51,11 @@ def extract_mesh(shape: Shape, size: ProductSize, max_triangles: int) -> tuple[F
     stretch = float(np.abs(size.as_array() / np.maximum(np.ptp(points, axis=0), 1e-9) - 1).max())
     if stretch > MAX_WHOLE_STRETCH:
         points = reach_box(points + shape.grid.origin, size)
-    return separate_touching_vertices(
-        fit_to_size(points, size), triangles, float(min(step))
-    ), triangles, stretch
+    return (
+        separate_touching_vertices(fit_to_size(points, size), triangles, float(min(step))),
+        triangles,
+        stretch,
+    )
 
 
 def closed_surface(field: F32, step: float, max_triangles: int) -> tuple[NDArray[np.float64], Faces]:
