@@ -12,8 +12,10 @@ from dam_connector.domain.product import Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.unnamed_pictures import REMOVE
+from dam_connector.domain.used_photos import lacking_deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
+from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.estimates import (
     NOBODY,
     capture_seconds,
@@ -22,6 +24,7 @@ from dam_connector.usecases.estimates import (
     own_forecast,
 )
 from dam_connector.usecases.row_pictures import TAKEN_IN_STATES, FilesAtHand, is_taken_in, required_images
+from dam_connector.usecases.row_texts import remedy_text
 from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import check_image_url, expected_images
 from dam_connector.wiring import Services
@@ -79,6 +82,8 @@ class BatchPreview:
     # The lines of rows that empty facts of their products, and these facts.
     emptying: list[int] = field(default_factory=list)
     emptied: set[str] = field(default_factory=set)
+    # The lines of good rows that lack a view which a deliverable needs, by the issue's message.
+    lacking: dict[str, list[int]] = field(default_factory=dict)
     # CPU-seconds that models from spins and walks take longer than others.
     capture_s: float = 0.0
     # Estimated seconds until all versions are generated.
@@ -103,6 +108,8 @@ class BatchPreview:
     def add_row(self, row: NewBatchRow, forecast: ModelForecast | None = None) -> None:
         """Count a row, and keep it if it is among the first of its state; with the forecast of its model."""
         self.counts[row.state] += 1
+        for found in row.lacking:
+            self.lacking.setdefault(remedy_text(found), []).append(row.line)
         if row.notes:
             self.noted_rows += 1
             if self.noted_rows <= MAX_NOTED_ROWS:
@@ -124,8 +131,10 @@ class BatchPreview:
         self.emptying += [row.line] if row.emptied else []
         self.emptied |= set(row.emptied)
 
-    def change_notes(self) -> Iterator[str]:
-        """Yield notes about pictures that stay, and about facts that are emptied."""
+    def row_notes(self) -> Iterator[str]:
+        """Yield notes about views that rows lack, pictures that stay, and facts that are emptied."""
+        for text, lines in self.lacking.items():
+            yield f"{_rows_text(lines, 'lacks', 'lack')} a view, so that this is not made: {text}."
         if self.keeping:
             which = _rows_text(self.keeping, "has", "have")
             yield (
@@ -174,7 +183,7 @@ def preview_batch(
                 preview.add_row(row)
     if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
         preview.notes += (f"{more} more rows have such notes.",)
-    preview.notes += tuple(preview.change_notes())
+    preview.notes += tuple(preview.row_notes())
     if preview.sizeless:
         preview.notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
@@ -186,8 +195,12 @@ def _add_good_row(
     services: Services, preview: BatchPreview, row: NewBatchRow, product: Product, rules: Rules
 ) -> None:
     """Count a good row, and the versions that it makes; nothing is rendered from a model that is not made."""
+    product = with_dam_photos(services, product)
     pictures = expected_images(product)
     made, _ = what_is_made(services, product, pictures, rules)
+    models = current_models(services, product, rules).keys() if row.lacking else set()
+    lacking = {lacking_deliverable(found) for found in row.lacking}
+    made = [each for each in made if each.name not in lacking and each.made_from not in lacking - models]
     if product.dimensions == Dimensions() and any(d.kind is RunKind.MODEL and not d.is_joined for d in made):
         preview.sizeless.append(row.line)
     preview.add_row(row, own_forecast(made, product, pictures))

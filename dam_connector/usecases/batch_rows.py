@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from itertools import islice
 
 from dam_connector.domain.brought_model import is_model_name
-from dam_connector.domain.capture_folders import sort_folder
+from dam_connector.domain.capture_folders import no_frames, sort_folder
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
@@ -15,13 +15,16 @@ from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.size_doubts import doubtful_size
 from dam_connector.domain.unnamed_pictures import is_removal
+from dam_connector.domain.used_photos import lacks_view, missing_view
+from dam_connector.domain.version import VersionState
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.store.products import ProductRecord
+from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.failed_rows import PastFailure, past_outcomes
 from dam_connector.usecases.row_changes import with_known
 from dam_connector.usecases.row_texts import row_text
-from dam_connector.usecases.run_planning import what_is_made
+from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import HELD_PREFIX, expected_images, is_image_url
 from dam_connector.wiring import Services
 from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
@@ -141,8 +144,10 @@ def check_rows(
         checked, same = [], set()
         for read, issues in chunk:
             row = with_known(read, known.get(read.sku), mapping)
-            row = _checked(row, issues, mapping, first_lines, rules)
-            row = _makes_something(services, row, rules)
+            whole = with_dam_photos(services, row.product) if row.product else None
+            row = _checked(row, whole, issues, mapping, first_lines, rules)
+            if row.state is RowState.WAITING and whole is not None:
+                row = _makes_something(services, row, whole, mapping, rules)
             checked.append(row)
             if row.state is RowState.WAITING and _is_stored(row, known.get(row.sku)):
                 same.add(row.sku)
@@ -204,19 +209,24 @@ def _read_row(
 
 def _checked(
     row: NewBatchRow,
+    whole: Product | None,
     issues: list[Issue],
     mapping: Mapping[str, str],
     first_lines: dict[str, int],
     rules: Rules,
 ) -> NewBatchRow:
-    """Return a row as good or failed. `first_lines` has the first line of each SKU, and is updated."""
-    found = product_issues(row.product, rules.products) if row.product else ()
+    """Return a row as good or failed.
+
+    `whole` is its product with the photos of DAMs; `first_lines` has the first line of each SKU, and is
+    updated.
+    """
+    found = product_issues(whole, rules.products) if whole else ()
     issues = [*issues, *(each for each in found if each.severity is Severity.ERROR)]
     if row.sku and row.sku in first_lines:
         message = f"{row.sku} is in row {first_lines[row.sku]} too."
         issues.append(issue("row.duplicate", message, pointer="/sku", measured=row.sku))
     first_lines.setdefault(row.sku, row.line)
-    return replace(fail_row(row, issues, mapping), product=None, as_read=None) if issues else row
+    return not_taken(row, issues, mapping) if issues else row
 
 
 def _size_notes(product: Product, cells: Mapping[str, str], mapping: Mapping[str, str]) -> Iterator[str]:
@@ -229,15 +239,42 @@ def _size_notes(product: Product, cells: Mapping[str, str], mapping: Mapping[str
         yield f"{place}: read as {reason}. Is the unit right?"
 
 
-def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewBatchRow:
-    """Return a row; a good one of whose product the rules make nothing says so."""
-    if row.state is not RowState.WAITING or row.product is None:
+def _makes_something(
+    services: Services, row: NewBatchRow, whole: Product, mapping: Mapping[str, str], rules: Rules
+) -> NewBatchRow:
+    """Return a good row; one of whose product nothing will be made says so, and names the views it lacks.
+
+    Args:
+        services: The services.
+        row: The row.
+        whole: Its product with the photos of DAMs.
+        mapping: see `map_columns`.
+        rules: The rules in force.
+    """
+    pictures = expected_images(whole)
+    made, reason = what_is_made(services, whole, pictures, rules)
+    if reason:
+        found = issue("row.makes_nothing", reason)
+        return replace(row, state=RowState.MAKES_NOTHING, error=found.message, codes=(found.code,))
+    lacking = {each.name: missing_view(each) for each in made if lacks_view(each, whole, pictures)}
+    if not lacking:
         return row
-    _, reason = what_is_made(services, row.product, expected_images(row.product), rules)
-    if not reason:
-        return row
-    found = issue("row.makes_nothing", reason)
-    return replace(row, state=RowState.MAKES_NOTHING, error=found.message, codes=(found.code,))
+    models = current_models(services, whole, rules)
+    absent = lacking.keys() - models.keys()
+    is_any_made = any(each.name not in lacking and each.made_from not in absent for each in made)
+    if is_any_made or _has_usable_version(services, row.sku):
+        return replace(row, lacking=tuple(lacking.values()))
+    return not_taken(row, list(lacking.values()), mapping)
+
+
+def _has_usable_version(services: Services, sku: str) -> bool:
+    states = services.gallery.states_of([sku])
+    return any(state is not VersionState.BLOCKED for _, state in states)
+
+
+def not_taken(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) -> NewBatchRow:
+    """Return a row as failed, whose product nobody takes in. mapping: see `map_columns`."""
+    return replace(fail_row(row, issues, mapping), product=None, as_read=None)
 
 
 def fail_row(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) -> NewBatchRow:
@@ -307,6 +344,10 @@ def _resolve_capture(
         if named and not least <= len(named) <= most:
             message = f"The {kind} has {len(named)} addresses."
             return issue("row.picture", message, pointer=pointer, limit=limit)
+        if masks := no_frames(named):
+            message = f"{len(masks)} of {len(named)} pictures of the {kind} are no frames by their names."
+            left = "frames without masks, depths and thumbnails"
+            return issue("row.picture", message, pointer=pointer, measured=", ".join(masks[:4]), limit=left)
         return named
     found, others = beside.pictures.find_folder(named[0]), beside.unread.find_folder(named[0])
     files = dict(zip(found.paths, found.files, strict=True))

@@ -17,7 +17,7 @@ from dam_connector.domain.notify import NotifyEvent
 from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
-from dam_connector.usecases.batch_rows import check_rows, fail_row
+from dam_connector.usecases.batch_rows import check_rows, not_taken
 from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, PASSING_CODES, retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
@@ -91,7 +91,7 @@ def require_free_name(services: Services, name: str) -> None:
 def _judged(row: NewBatchRow, at_hand: FilesAtHand, mapping: Mapping[str, str]) -> NewBatchRow:
     """Return a checked row; one with a picture at hand that is no good is bad, and nobody takes it in."""
     issues = list(at_hand.faults(row)) if is_taken_in(row) else []
-    return replace(fail_row(row, issues, mapping), product=None, as_read=None) if issues else row
+    return not_taken(row, issues, mapping) if issues else row
 
 
 def _to_be_stored(row: NewBatchRow) -> NewBatchRow:

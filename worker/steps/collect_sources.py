@@ -10,7 +10,7 @@ from dam_connector.domain.product import INSPIRATION, capture_of_key
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
-from dam_connector.domain.used_photos import is_other_side, lacking_deliverable, views_of
+from dam_connector.domain.used_photos import is_other_side, lacking_deliverable, missing_view, views_of
 from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
 from dam_connector.usecases.shared_shapes import approved_shape, connection_of
@@ -55,9 +55,7 @@ def _found_sources(work: Work, services: Services) -> Work:
     if _brings_model(work):
         usable[BROUGHT_MODEL] = work.sources[BROUGHT_MODEL]
     if not usable:
-        views = ", ".join(v.value for v in views_of(work.deliverable))
-        message = f"{work.deliverable.name} needs one of: {views}."
-        raise errors[0] if errors else InputError("source.missing_view", message, pointer="/images")
+        raise errors[0] if errors else InputError.of_issue(missing_view(work.deliverable))
     if errors:
         services.products.add_issues(work.product.sku, tuple(e.to_issue() for e in errors))
     work = work.with_issues(*_other_side_issues(work, usable))
