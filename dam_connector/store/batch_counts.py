@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.domain.row_status import RowStatus, row_status
 from dam_connector.domain.run import COMPUTE_KINDS
+from dam_connector.domain.version import VersionState
 from dam_connector.store.batch_records import BatchProgress, BatchState, RowState
 from dam_connector.store.batch_tables import batch_counts, batch_marks, batch_rows, batches
 from dam_connector.store.database import Database
@@ -101,10 +102,19 @@ class BatchCounts:
     def with_failed_run(self, batch_id: str) -> list[CountedRow]:
         """Return the taken rows of a batch for whose products a run failed, in the sheet's order."""
         failed = (runs.c.state == "failed", runs.c.kind.in_([kind.value for kind in COMPUTE_KINDS]))
+        return self._counted(batch_id, sa.select(runs.c.sku).where(*failed))
+
+    def with_blocked_version(self, batch_id: str) -> list[CountedRow]:
+        """Return the taken rows of a batch whose products have a blocked version, in the sheet's order."""
+        of_asset = sa.select(assets.c.sku).join(versions, versions.c.asset_id == assets.c.id)
+        return self._counted(batch_id, of_asset.where(versions.c.state == VersionState.BLOCKED.value))
+
+    def _counted(self, batch_id: str, skus: sa.Select[tuple[str]]) -> list[CountedRow]:
+        """Return the taken rows of a batch of some products as they count now, in the sheet's order."""
         query = sa.select(*_COLUMNS, batch_rows.c.line).where(
             batch_rows.c.batch_id == batch_id,
             batch_rows.c.state.not_in([state.value for state in _BY_ROW_STATE]),
-            batch_rows.c.sku.in_(sa.select(runs.c.sku).where(*failed)),
+            batch_rows.c.sku.in_(skus),
         )
         with self._db.read() as c:
             rows = c.execute(query.order_by(batch_rows.c.line)).all()

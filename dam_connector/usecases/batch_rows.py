@@ -16,7 +16,7 @@ from dam_connector.domain.rules import Rules
 from dam_connector.domain.size_doubts import doubtful_size
 from dam_connector.domain.unnamed_pictures import is_removal
 from dam_connector.domain.used_photos import lacks_view, missing_view
-from dam_connector.domain.version import VersionState
+from dam_connector.domain.version import USABLE_STATES
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.store.products import ProductRecord
@@ -268,8 +268,7 @@ def _makes_something(
 
 
 def _has_usable_version(services: Services, sku: str) -> bool:
-    states = services.gallery.states_of([sku])
-    return any(state is not VersionState.BLOCKED for _, state in states)
+    return any(state in USABLE_STATES for _, state in services.gallery.states_of([sku]))
 
 
 def not_taken(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) -> NewBatchRow:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
 from dam_connector.domain.issue_codes import CODES, IssueCode
-from dam_connector.domain.version import VersionState
+from dam_connector.domain.version import USABLE_STATES
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState, RowWithProduct
 from dam_connector.store.gallery import ManifestVersion
 from dam_connector.store.run_records import FailedRun
-from dam_connector.usecases.retries import can_retry_help
+from dam_connector.usecases.retries import blocked_by_other_rules, can_retry_help
 from dam_connector.wiring import Services
 
 CHUNK_ROWS = 500  # rows whose versions and runs are read with one query
@@ -58,6 +58,7 @@ def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[Fai
     skus = [row.sku for row in rows if row.state is not RowState.FAILED]
     versions = services.gallery.manifest_versions(skus)
     generation, failed = services.runs.generation_status(skus), _by_sku(services.runs.failed_of(skus))
+    unblockable = {run.sku for run in blocked_by_other_rules(services, skus)}
     not_taken = [row for row in rows if row.state is RowState.FAILED and row.product is not None]
     takable = _takable_rows(services, not_taken)
     for row in rows:
@@ -73,7 +74,7 @@ def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[Fai
             text=failure_cause(run_error).text if run_error else blocked,
             run_error=run_error,
             codes=frozenset(code for version in made for code in version.codes),
-            can_retry=any(can_retry_help(services, run) for run in runs),
+            can_retry=row.sku in unblockable or any(can_retry_help(services, run) for run in runs),
         )
 
 
@@ -143,10 +144,13 @@ def retryable_rows(services: Services, batch: Batch) -> RetryableRows:
     """Return the rows that a retry of the batch tries again, without those that a person must correct."""
     if batch.state is BatchState.CANCELLED:
         return RetryableRows(0, 0, (), ())
+    blocked = services.batches.counts.with_blocked_version(batch.id)
+    skus_blocked = {row.sku for row in blocked if row.counted_as == FAILED}
+    unblockable = {run.sku for run in blocked_by_other_rules(services, skus_blocked)}
     rows = services.batches.counts.with_failed_run(batch.id)
     runs = services.runs.failed_of({row.sku for row in rows})
-    helped = {run.sku for run in runs if can_retry_help(services, run)}
-    of_products = [row for row in rows if row.sku in helped]
+    helped = unblockable | {run.sku for run in runs if can_retry_help(services, run)}
+    of_products = sorted(row for row in {*rows, *blocked} if row.sku in helped)
     failed = sum(row.counted_as == FAILED for row in of_products)
     not_taken = _takable_rows(services, services.batches.with_product(batch.id, RowState.FAILED))
     skus = tuple(dict.fromkeys(row.sku for row in of_products))
@@ -181,9 +185,10 @@ def past_outcomes(services: Services, skus: Collection[str]) -> dict[str, PastFa
     Products of which nothing was tried are left out.
     """
     states = services.gallery.states_of(skus)
-    unusable = set(skus) - {sku for sku, state in states if state is not VersionState.BLOCKED}
+    unusable = set(skus) - {sku for sku, state in states if state in USABLE_STATES}
     versions, failed = services.gallery.manifest_versions(unusable), services.runs.failed_of(unusable)
     generation, runs = services.runs.generation_status(unusable), _by_sku(failed)
+    unblockable = {run.sku for run in blocked_by_other_rules(services, unusable)}
     found: dict[str, PastFailure | None] = dict.fromkeys(skus)
     for sku in unusable:
         (is_generating, run_error), made = generation.get(sku, (False, "")), versions.get(sku, [])
@@ -196,7 +201,7 @@ def past_outcomes(services: Services, skus: Collection[str]) -> dict[str, PastFa
         found[sku] = PastFailure(
             reason=(cause.text or blocked_reason(made, with_codes=False)).rstrip("."),
             codes=tuple(filter(None, [cause.code])) or tuple(sorted({c for v in made for c in v.codes})),
-            can_retry=any(can_retry_help(services, run) for run in runs.get(sku, [])),
+            can_retry=sku in unblockable or any(can_retry_help(services, run) for run in runs.get(sku, [])),
         )
     return found
 

@@ -52,6 +52,7 @@ def ingest_product(
     keep: Keep = Keep.UPLOADED,
     finished: FoundFiles | None = None,
     fetched: Fetched = NONE_FETCHED,
+    keeps_made: bool = False,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -70,6 +71,7 @@ def ingest_product(
         keep: which pictures and models stay that these facts do not name.
         finished: files that become the first versions of its assets, from `adoption.find_finished`.
         fetched: images that are stored already, see `store_source_images`.
+        keeps_made: see `plan_runs`.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
@@ -87,7 +89,14 @@ def ingest_product(
             has_newest = newest is None or newest.source_time <= source_time
             if has_newest and urls == photo_urls(services, stored.sku):
                 result = _store_findings_and_plan(
-                    services, product, sources, (*issues, *image_issues), ready, batch_id=batch_id, bulk=bulk
+                    services,
+                    product,
+                    sources,
+                    (*issues, *image_issues),
+                    ready,
+                    batch_id=batch_id,
+                    bulk=bulk,
+                    keeps_made=keeps_made,
                 )
                 record(result)
                 return result
@@ -109,6 +118,7 @@ def ingest_again(
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
     finished: FoundFiles | None = None,
+    keeps_made: bool = False,
 ) -> IntakeResult:
     """Take in a product as it is stored: its photos are fetched anew, and what is missing is planned.
 
@@ -125,6 +135,7 @@ def ingest_again(
         bulk=bulk,
         record=record,
         finished=finished,
+        keeps_made=keeps_made,
     )
 
 
@@ -137,6 +148,7 @@ def _store_findings_and_plan(
     *,
     batch_id: str,
     bulk: bool,
+    keeps_made: bool,
 ) -> IntakeResult:
     """Store a product's images and issues, adopt what is ready, and plan its runs if it is complete."""
     required = product_issues(product, services.rules.current().products)
@@ -150,7 +162,9 @@ def _store_findings_and_plan(
     is_failed_row = bool(batch_id) and any(i.severity is Severity.ERROR for i in issues)
     has_picture = bool(set(sources) - {INSPIRATION}) or bool(product.swatch)
     can_run = has_picture and not is_incomplete and not is_failed_row
-    planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
+    planned = 0
+    if can_run:
+        planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk, keeps_made=keeps_made)
     cancel_outdated_failures(services, product, sources, can_run=can_run)
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
     _, nothing = (
