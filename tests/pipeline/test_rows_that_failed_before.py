@@ -145,7 +145,7 @@ def test_one_that_lacks_a_view_has_failed_as_before_until_it_has_the_view(
 ) -> None:
     """Its other asset is blocked; a row that lacks the view for all that is made of it is bad at once."""
     services.clock.forward(5)  # type: ignore[attr-defined]
-    packshot = {**rules_json()["deliverables"][0], "views": ["front"]}
+    packshot = rules_json()["deliverables"][0]
     naming = {"default": "{sku}_{deliverable}_V{version}_{format:upper}"}
     write_rules(deliverables=[packshot, {**packshot, "name": "backshot", "views": ["back"]}], naming=naming)
     assert retries.rerun_product(services, "A1") > 0
