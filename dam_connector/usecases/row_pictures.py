@@ -96,20 +96,25 @@ class FilesAtHand:
             return None
 
 
-def try_product(services: Services, product: Product) -> tuple[Fetched, tuple[Issue, ...]]:
+def try_product(
+    services: Services, product: Product, *, connection: str = "", last_try: bool = True
+) -> tuple[Fetched, tuple[Issue, ...]]:
     """Fetch the images of a row's product before anything of the product is stored.
 
     Args:
         product: the product as the row alone says it.
+        connection: the watched folder of the sheet; empty: it was uploaded.
+        last_try: an image whose server is away becomes an issue instead of an exception.
 
     Returns:
         The stored images for `ingest_product`, and the issues by which the row fails as a whole.
 
     Raises:
         StorageUnavailable: our own storage is away or full.
+        Unavailable, RateLimited, Busy: the server of an image is away, and it is not the last try.
     """
     merged = merged_facts(product, services.products.get(product.sku), Keep.ALL)
-    sources, found = store_source_images(services, merged, connection="", last_try=True)
+    sources, found = store_source_images(services, merged, connection=connection, last_try=last_try)
     needed = {pointer for _, pointer in required_images(merged)}
     wrong = product_issues(with_dam_photos(services, merged), services.rules.current().products)
     faults = [each for each in wrong if each.severity is Severity.ERROR]
