@@ -246,8 +246,8 @@ def import_command(
 ) -> None:
     """Make a batch of products from the sheet in FILE, CSV or XLSX.
 
-    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait. 2: the sheet
-    cannot be used.
+    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait; or another batch
+    has the name. 2: the sheet cannot be used.
     """
     services = open_services(data_dir)
     require_rules(services)
@@ -265,16 +265,19 @@ def import_command(
     except InputError as error:
         exit_with_sheet_error(error, json_output)
         raise
+    problem = batches.name_problem(services, name) if dry_run else ""
     counts = watch_progress(services, batch) if batch and wait else {}
     facts = {
         "batch": batch.id if batch else None,
+        "name_problem": problem,
         "progress": counts,
         **preview_facts(preview),
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
+    lines += [f"  the name: {problem}"] if problem else []
     print_result(facts, lines, json_output)
     checked = preview.counts[RowState.FAILED] + preview.counts[RowState.MAKES_NOTHING]
-    sys.exit(int(bool(counts.get("failed") or checked)))
+    sys.exit(int(bool(counts.get("failed") or checked or problem)))
 
 
 @click.command("export")

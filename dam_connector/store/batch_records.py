@@ -10,6 +10,11 @@ from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import Product
 
 
+def taken_text(name: str) -> str:
+    """Return for people that a batch has a name already."""
+    return f"there is a batch “{name}” already: choose another name"
+
+
 class BatchState(StrEnum):
     """How a batch is now."""
 

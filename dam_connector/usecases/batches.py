@@ -16,7 +16,14 @@ from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.notify import NotifyEvent
 from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
-from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
+from dam_connector.store.batch_records import (
+    Batch,
+    BatchRow,
+    BatchState,
+    NewBatchRow,
+    RowState,
+    taken_text,
+)
 from dam_connector.usecases.batch_rows import check_rows, not_taken
 from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, PASSING_CODES, retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
@@ -32,6 +39,7 @@ from schemas.uploads import PictureList, unpack_pictures
 log = structlog.get_logger()
 # The limits of an iteration. Between them, it takes one row for each worker: enough to keep all of them busy.
 MIN_ROWS, MAX_ROWS = 2, 100
+INVISIBLE_NAME = "a batch needs a name of visible characters"
 
 
 def start(
@@ -73,7 +81,7 @@ def start(
 
 def _require_visible(name: str) -> None:
     if not is_visible_name(name):
-        raise Refused("batch", "start", "a batch needs a name of visible characters")
+        raise Refused("batch", "start", INVISIBLE_NAME)
 
 
 def require_free_name(services: Services, name: str) -> None:
@@ -84,8 +92,15 @@ def require_free_name(services: Services, name: str) -> None:
         StateConflict: a batch of this name exists.
     """
     _require_visible(name)
-    if services.batches.get(name):
-        raise StateConflict(f"there is a batch {name!r} already; choose another name")
+    if problem := name_problem(services, name):
+        raise StateConflict(problem)
+
+
+def name_problem(services: Services, name: str) -> str:
+    """Return why no batch can get a name; empty: one can."""
+    if not is_visible_name(name):
+        return INVISIBLE_NAME
+    return taken_text(name) if services.batches.get(name) else ""
 
 
 def _judged(row: NewBatchRow, at_hand: FilesAtHand, mapping: Mapping[str, str]) -> NewBatchRow:

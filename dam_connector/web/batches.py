@@ -111,8 +111,8 @@ def check() -> ResponseReturnValue:
         preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
     except InputError as error:
         return render_template("batch_new.html", problem=error, **page), 422
-    is_taken = services().batches.get(page["name"]) is not None
-    return render_template("batch_check.html", preview=preview, states=RowState, is_taken=is_taken, **page)
+    problem = bulk.name_problem(services(), page["name"])
+    return render_template("batch_check.html", preview=preview, states=RowState, name_problem=problem, **page)
 
 
 def _list(package: bytes) -> PictureList:

@@ -120,3 +120,19 @@ def test_sheets_of_catalog_systems_are_made_by_the_shipped_rules(
     ]
     if sku == "MODERN-CHAIR":
         assert "row 2: the SKU is MODERN-CHAIR" in ran.output
+
+
+def test_a_dry_run_says_that_the_name_is_taken(run_import: Import, photos: PhotoServer) -> None:
+    photos.files["a.jpg"] = picture()
+    first, more = (f"sku,name,image_url\n{sku},Chair,{photos.url('a.jpg')}\n" for sku in ("A1", "A2"))
+    assert run_import(first, "--dry-run").exit_code == 0 and run_import(first).exit_code == 0
+    said = "there is a batch “autumn” already: choose another name"
+    checked = run_import(more, "--dry-run")
+    assert checked.exit_code == 1 and "1 rows: 1 good" in checked.output and said in checked.output
+    facts = json.loads(run_import(more, "--dry-run", "--json").output.splitlines()[-1])
+    assert facts["name_problem"] == said and facts["rows"]["waiting"] == 1
+    begun = run_import(more)
+    assert begun.exit_code == 1 and said in begun.output
+    free = json.loads(run_import(more, "--dry-run", "--json", name="winter").output.splitlines()[-1])
+    assert free["name_problem"] == "" and run_import(more, "--dry-run", name="winter").exit_code == 0
+    assert "visible characters" in run_import(more, "--dry-run", name="\u200b").output
