@@ -44,6 +44,7 @@ def run_import(
     columns: dict[str, str],
     pictures: Path | None,
     dry_run: bool,
+    check: str = "",
 ) -> tuple[Batch | None, batch_preview.BatchPreview]:
     """Start a batch from a sheet.
 
@@ -55,13 +56,14 @@ def run_import(
         columns: column of the sheet by our name of it, where the sheet uses another name.
         pictures: a folder or ZIP with the pictures that the sheet names.
         dry_run: only check the rows.
+        check: the id of an earlier check; empty: none.
 
     Returns:
         The batch, and the preview of the sheet. The batch is None with dry_run, or when no row is new.
 
     Raises:
         InputError: the sheet or the ZIP cannot be read, or the sheet lacks a column.
-        StateConflict: a batch has this name already.
+        StateConflict: a batch has this name already, or pictures have changed since the check.
     """
     if not dry_run:  # said before the pictures are looked at
         batches.require_free_name(services, name)
@@ -73,7 +75,8 @@ def run_import(
     if dry_run or not preview.begins:
         return None, preview
     store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))
-    return batches.start(services, name, owner, sheet, mapping, listed), preview
+    check = check or preview.check
+    return batches.start(services, name, owner, sheet, mapping, listed, check=check), preview
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
@@ -230,6 +233,7 @@ def template_command(file_format: str, out: Path | None) -> None:
     help="Use column NAME of the sheet as our column COLUMN, e.g. sku=Nummer.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the rows and make nothing.")
+@click.option("--check", default="", help="Begin only if no picture has changed since this --dry-run.")
 @click.option("--wait", is_flag=True, help="Wait until everything is made.")
 @data_dir_option
 @json_option
@@ -240,6 +244,7 @@ def import_command(
     pictures: Path | None,
     pairs: tuple[str, ...],
     dry_run: bool,
+    check: str,
     wait: bool,
     data_dir: Path | None,
     json_output: bool,
@@ -261,6 +266,7 @@ def import_command(
             columns=columns,
             pictures=pictures,
             dry_run=dry_run,
+            check=check,
         )
     except InputError as error:
         exit_with_sheet_error(error, json_output)
@@ -275,6 +281,7 @@ def import_command(
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
     lines += [f"  the name: {problem}"] if problem else []
+    lines += [f"  to begin only if no picture has changed: --check {preview.check}"] if dry_run else []
     print_result(facts, lines, json_output)
     checked = preview.counts[RowState.FAILED] + preview.counts[RowState.MAKES_NOTHING]
     sys.exit(int(bool(counts.get("failed") or checked or problem)))

@@ -15,6 +15,7 @@ from dam_connector.domain.unnamed_pictures import REMOVE
 from dam_connector.domain.used_photos import lacking_deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
+from dam_connector.usecases.checked_pictures import CheckedPictures
 from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.estimates import (
     NOBODY,
@@ -24,7 +25,7 @@ from dam_connector.usecases.estimates import (
     own_forecast,
 )
 from dam_connector.usecases.row_pictures import TAKEN_IN_STATES, FilesAtHand, is_taken_in, required_images
-from dam_connector.usecases.row_texts import remedy_text
+from dam_connector.usecases.row_texts import remedy_text, rows_text
 from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import check_image_url, expected_images
 from dam_connector.wiring import Services
@@ -82,6 +83,8 @@ class BatchPreview:
     # The lines of rows that empty facts of their products, and these facts.
     emptying: list[int] = field(default_factory=list)
     emptied: set[str] = field(default_factory=set)
+    # The id of what was seen of the rows' pictures, see `checked_pictures`.
+    check: str = ""
     # The lines of good rows that lack a view which a deliverable needs, by the issue's message.
     lacking: dict[str, list[int]] = field(default_factory=dict)
     # CPU-seconds that models from spins and walks take longer than others.
@@ -134,15 +137,15 @@ class BatchPreview:
     def row_notes(self) -> Iterator[str]:
         """Yield notes about views that rows lack, pictures that stay, and facts that are emptied."""
         for text, lines in self.lacking.items():
-            yield f"{_rows_text(lines, 'lacks', 'lack')} a view, so that this is not made: {text}."
+            yield f"{rows_text(lines, 'lacks', 'lack')} a view, so that this is not made: {text}."
         if self.keeping:
-            which = _rows_text(self.keeping, "has", "have")
+            which = rows_text(self.keeping, "has", "have")
             yield (
                 f"{which} empty cells of pictures that the product has: these stay. "
                 f'Write "{REMOVE}" into the cell of a picture that is to go away.'
             )
         if self.emptying:
-            which = _rows_text(self.emptying, "empties", "empty")
+            which = rows_text(self.emptying, "empties", "empty")
             yield f"{which} facts that the product has: {', '.join(sorted(self.emptied))}."
 
     def add_versions(self, deliverable: Deliverable, generator: str, usd: float) -> None:
@@ -175,7 +178,10 @@ def preview_batch(
     image_check = _ImageCheck(services, listed, mapping)
     rules = services.rules.current()
     rows = check_rows(services, sheet, mapping, listed.files, facts, listed.unread)
+    checked = CheckedPictures()
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
+        for row in chunk:
+            checked.add(row)
         for row in image_check.check(chunk):
             if row.state is RowState.WAITING and row.product:
                 _add_good_row(services, preview, row, row.product, rules)
@@ -187,6 +193,7 @@ def preview_batch(
     if preview.sizeless:
         preview.notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
+    preview.check = checked.store(services)
     preview.generation_s = estimate_seconds(services, preview.version_counts, capture_s=preview.capture_s)
     return preview
 
@@ -214,15 +221,8 @@ def _add_good_row(
 
 def _sizeless_note(lines: list[int]) -> str:
     """Return a note about rows that make a model of a size that has to be guessed."""
-    which = _rows_text(lines, "has", "have")
+    which = rows_text(lines, "has", "have")
     return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
-
-
-def _rows_text(lines: list[int], one: str, many: str) -> str:
-    """Return the first of some rows with the verb for their number, e.g. `Rows 2, 5 have`."""
-    named = ", ".join(map(str, lines[:MAX_NAMED_COLUMNS]))
-    more = f" and {len(lines) - MAX_NAMED_COLUMNS} more" if len(lines) > MAX_NAMED_COLUMNS else ""
-    return f"Row {named} {one}" if len(lines) == 1 else f"Rows {named}{more} {many}"
 
 
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:

@@ -25,6 +25,7 @@ from dam_connector.store.batch_records import (
     taken_text,
 )
 from dam_connector.usecases.batch_rows import check_rows, not_taken
+from dam_connector.usecases.checked_pictures import read_checked, unchanged
 from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, PASSING_CODES, retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
@@ -50,11 +51,13 @@ def start(
     mapping: Mapping[str, str],
     listed: PictureList,
     *,
+    check: str = "",
     record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
 
     Args:
+        check: the id of the check of this sheet, `BatchPreview.check`; empty: nobody checked it.
         record: is called with the batch in the transaction that begins it.
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
@@ -62,13 +65,15 @@ def start(
 
     Raises:
         Refused: the name has invisible characters.
-        StateConflict: a batch of this name exists.
+        StateConflict: a batch of this name exists, or pictures have changed since the check.
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
     _require_visible(name)
     at_hand = FilesAtHand(services, listed)
     checked = check_rows(services, sheet, mapping, listed.files, unread=listed.unread)
+    if check:
+        checked = unchanged(checked, read_checked(services, check))
     rows = (_to_be_stored(_judged(row, at_hand, mapping)) for row in checked)
     batch = services.batches.store(name, owner, sheet.header, rows, delimiter=sheet.delimiter)
     with services.transaction():

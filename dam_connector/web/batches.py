@@ -93,6 +93,10 @@ def check() -> ResponseReturnValue:
 
     The sheet and the file of pictures are stored when they were read and are within the limits.
     """
+    return _checked_page()
+
+
+def _checked_page() -> ResponseReturnValue:
     services().disk.require()
     form = request.form
     page: dict[str, Any] = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": ""}
@@ -147,10 +151,14 @@ def begin() -> ResponseReturnValue:
             parsed_sheet,
             mapping,
             listed,
+            check=form.get("check", ""),
         )
-    except (InputError, StateConflict) as error:
+    except InputError as error:
         flash(str(error), "error")
         return redirect(url_for("batches.new"))
+    except StateConflict as error:
+        flash(f"Nothing was begun: {error}.", "error")
+        return current_app.make_response(_checked_page()).get_data(), 409
     return redirect(url_for("batches.batch", batch_id=batch.id))
 
 

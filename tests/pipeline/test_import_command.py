@@ -136,3 +136,20 @@ def test_a_dry_run_says_that_the_name_is_taken(run_import: Import, photos: Photo
     free = json.loads(run_import(more, "--dry-run", "--json", name="winter").output.splitlines()[-1])
     assert free["name_problem"] == "" and run_import(more, "--dry-run", name="winter").exit_code == 0
     assert "visible characters" in run_import(more, "--dry-run", name="\u200b").output
+
+
+def test_a_folder_that_changed_since_the_dry_run_is_noticed(
+    run_import: Import, services: Services, tmp_path: Path
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "a.jpg").write_bytes(picture())
+    sheet, folder = "sku,name,image_url\nA1,Chair,a.jpg\n", ("--pictures", str(beside))
+    facts = json.loads(run_import(sheet, "--dry-run", "--json", *folder).output.splitlines()[-1])
+    assert f"--check {facts['check']}" in run_import(sheet, "--dry-run", *folder).output
+    (beside / "a.jpg").write_bytes(picture(ground=200))
+    begun = run_import(sheet, "--check", facts["check"], *folder)
+    assert begun.exit_code == 1 and "Row 2 has other pictures now than in the check" in begun.output
+    assert services.batches.page() == []
+    (beside / "a.jpg").write_bytes(picture())
+    assert run_import(sheet, "--check", facts["check"], *folder).exit_code == 0
