@@ -196,10 +196,14 @@ def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
 
 def same_picture_issues(photos: Mapping[str, Photo]) -> Iterator[Issue]:
     """Yield `source.same_picture` for one picture given as two views, even if scaled or saved again."""
-    fingerprints: dict[str, int] = {}
-    for view, photo in photos.items():
-        own = fingerprint(photo)
-        for other, known in fingerprints.items():
+    yield from same_fingerprint_issues({view: fingerprint(photo) for view, photo in photos.items()})
+
+
+def same_fingerprint_issues(fingerprints: Mapping[str, int]) -> Iterator[Issue]:
+    """Yield `source.same_picture` for each two views whose photos have the same fingerprint."""
+    before: dict[str, int] = {}
+    for view, own in fingerprints.items():
+        for other, known in before.items():
             different_bits = (own ^ known).bit_count()
             if different_bits <= MAX_SAME_BITS:
                 yield issue(
@@ -209,7 +213,7 @@ def same_picture_issues(photos: Mapping[str, Photo]) -> Iterator[Issue]:
                     measured=f"{different_bits} of 256 bits differ",
                     limit=f"more than {MAX_SAME_BITS}",
                 )
-        fingerprints[view] = own
+        before[view] = own
 
 
 def fingerprint(photo: Photo) -> int:

@@ -1,12 +1,13 @@
 """Collect the sources of a run: the product's usable photos, or its model."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import INSPIRATION, capture_of_key
+from dam_connector.domain.product import INSPIRATION, capture_of_key, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
@@ -15,15 +16,17 @@ from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
 from dam_connector.usecases.shared_shapes import approved_shape, connection_of
 from dam_connector.wiring import Services
-from worker.cache import cached_photo
+from worker.cache import cached_fingerprint, cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
+from worker.imaging.photo_quality import same_fingerprint_issues
 from worker.work import Work
 
 
 def collect_sources(work: Work, services: Services) -> Work:
     """Keep the photos, the spin and the walk that this deliverable can use, or find its model or its shape.
 
-    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance, issue source.no_front.
+    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance, issues source.no_front and
+    source.same_picture.
 
     Raises:
         InputError: The first photo's own code when no photo can be used, source.missing_view when there is
@@ -58,7 +61,7 @@ def _found_sources(work: Work, services: Services) -> Work:
         raise errors[0] if errors else InputError.of_issue(missing_view(work.deliverable))
     if errors:
         services.products.add_issues(work.product.sku, tuple(e.to_issue() for e in errors))
-    work = work.with_issues(*_other_side_issues(work, usable))
+    work = work.with_issues(*_other_side_issues(work, usable), *_same_picture_issues(work, services))
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
         usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
@@ -75,6 +78,15 @@ def _other_side_issues(work: Work, usable: Mapping[str, Sha256]) -> Iterator[Iss
             why = f"the product has no photo of the {wanted}"
         message = f"{work.deliverable.name} is made from the photo of the {view}: {why}."
         yield issue("source.no_front", message, pointer=f"/images/{view}")
+
+
+def _same_picture_issues(work: Work, services: Services) -> Iterator[Issue]:
+    """Yield source.same_picture for one picture that was given as two views, whether or not they are used."""
+    fingerprints: dict[str, int] = {}
+    for view, sha256 in named_photos(work.sources).items():
+        with suppress(InputError):  # it is reported where it is used
+            fingerprints[view] = cached_fingerprint(services, sha256)
+    yield from same_fingerprint_issues(fingerprints)
 
 
 def _shared_shape(work: Work, services: Services) -> Version | None:
