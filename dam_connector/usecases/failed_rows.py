@@ -11,13 +11,17 @@ from itertools import islice
 from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.issue_codes import CODES, IssueCode
 from dam_connector.domain.version import USABLE_STATES
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState, RowWithProduct
 from dam_connector.store.gallery import ManifestVersion
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import FailedRun
+from dam_connector.usecases.mending_texts import run_error_text, with_remedies
 from dam_connector.usecases.retries import blocked_by_other_rules, can_retry_help
 from dam_connector.wiring import Services
+from schemas.sheet_headers import guess_columns
 
 CHUNK_ROWS = 500  # rows whose versions and runs are read with one query
 FAILED = "failed"  # the field of `BatchProgress` that counts failed rows
@@ -31,10 +35,8 @@ class FailedRow:
     """A failed row of a batch."""
 
     row: BatchRow
-    error: str  # why it failed, with issue codes for programs
-    text: str  # the same for people
-    run_error: str = ""  # of the run by which it failed; empty: it failed otherwise
-    codes: frozenset[str] = frozenset()  # of the issues of its versions
+    text: str  # why it failed and what helps, in the words of its sheet, wherever people read it
+    error: str  # the same for programs, with issue codes
     can_retry: bool  # whether a retry can help; else a person corrects it
 
 
@@ -49,31 +51,39 @@ class PartlyMadeRow(NamedTuple):
 def failed_rows(services: Services, batch: Batch, *, after: int = 0) -> Iterator[FailedRow]:
     """Yield the failed rows of a batch in the sheet's order, those after a line of the sheet."""
     while chunk := services.batches.failed_rows(batch.id, after=after, limit=CHUNK_ROWS):
-        yield from explain_rows(services, chunk)
+        yield from explain_rows(services, batch, chunk)
         after = chunk[-1].line
 
 
-def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[FailedRow]:
-    """Yield failed rows with the reasons."""
+def explain_rows(services: Services, batch: Batch, rows: Collection[BatchRow]) -> Iterator[FailedRow]:
+    """Yield failed rows of a batch with the reasons."""
     skus = [row.sku for row in rows if row.state is not RowState.FAILED]
     versions = services.gallery.manifest_versions(skus)
     generation, failed = services.runs.generation_status(skus), _by_sku(services.runs.failed_of(skus))
     unblockable = {run.sku for run in blocked_by_other_rules(services, skus)}
     not_taken = [row for row in rows if row.state is RowState.FAILED and row.product is not None]
     takable = _takable_rows(services, not_taken)
+    records, mapping = services.products.of_skus(skus), guess_columns(batch.columns)
     for row in rows:
         if row.state is RowState.FAILED:
             yield FailedRow(row=row, error=row.error, text=row.error, can_retry=row.id in takable)
             continue
         made, runs = versions.get(row.sku, []), failed.get(row.sku, [])
         _, run_error = generation.get(row.sku, (False, ""))
-        blocked = f"No usable version: {blocked_reason(made, with_codes=False)}"
+        if run_error:
+            code = failure_cause(run_error).code
+            text = run_error_text(run_error, _issues(records.get(row.sku)), mapping)
+            error = f"{text} ({code})" if code else text
+        else:
+            codes = {code for version in made for code in version.codes}
+            text, error = (
+                with_remedies(f"No usable version: {blocked_reason(made, with_codes=with_codes)}", codes)
+                for with_codes in (False, True)
+            )
         yield FailedRow(
             row=row,
-            error=run_error or blocked_reason(made),
-            text=failure_cause(run_error).text if run_error else blocked,
-            run_error=run_error,
-            codes=frozenset(code for version in made for code in version.codes),
+            text=text,
+            error=error,
             can_retry=row.sku in unblockable or any(can_retry_help(services, run) for run in runs),
         )
 
@@ -117,7 +127,7 @@ def rows_page(
     while len(found) < limit and (chunk := list(islice(rows, CHUNK_ROWS))):
         first, last = chunk[0].line, chunk[-1].line
         among = services.batches.failed_rows(batch.id, after=first - 1, until=last, limit=last - first + 1)
-        failed = {each.row.id: _as_failed(each) for each in explain_rows(services, among)}
+        failed = {each.row.id: _as_failed(each) for each in explain_rows(services, batch, among)}
         found += [failed.get(row.id, row) for row in chunk if not (state and row.id in failed)]
     return found[:limit]
 
@@ -162,6 +172,17 @@ def partly_made_rows(services: Services, batch: Batch) -> list[PartlyMadeRow]:
     rows = [row for row in services.batches.counts.with_failed_run(batch.id) if row.counted_as != FAILED]
     failed = _by_sku(services.runs.failed_of({row.sku for row in rows}))
     return [PartlyMadeRow(row.line, row.sku, failed[row.sku][0].error) for row in rows if row.sku in failed]
+
+
+def partly_made_texts(services: Services, batch: Batch, rows: Collection[PartlyMadeRow]) -> dict[int, str]:
+    """Return by line why a run of rows made in part failed and what helps, in the words of the sheet."""
+    records = services.products.of_skus([row.sku for row in rows])
+    mapping = guess_columns(batch.columns)
+    return {row.line: run_error_text(row.run_error, _issues(records.get(row.sku)), mapping) for row in rows}
+
+
+def _issues(record: ProductRecord | None) -> tuple[Issue, ...]:
+    return record.issues if record else ()
 
 
 def _by_sku(runs: Collection[FailedRun]) -> dict[str, list[FailedRun]]:

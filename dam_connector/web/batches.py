@@ -229,6 +229,7 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed": failed,
         "partly": partly[:MAX_FAILED_SHOWN],
+        "partly_texts": failed_rows.partly_made_texts(s, found, partly[:MAX_FAILED_SHOWN]),
         "partly_count": len(partly),
         "retryable": failed_rows.retryable_rows(s, found),
         "blocked": s.gallery.page_and_count(
