@@ -51,7 +51,7 @@ class BatchIn(SheetIn):
         load_default=str,
         validate=SHA256,
         metadata={
-            "description": "`check` of the answer to the check. Nothing is begun if pictures have changed since."
+            "description": "`check` of the answer to the check: nothing begins if pictures have changed."
         },
     )
 

@@ -57,8 +57,8 @@ def plan_runs(
             and (not deliverables or p.deliverable.name in deliverables)
         ]
         if keeps_made:
-            kept = _made_by_former_rules(services, product, sources, rules)
-            planned = [p for p in planned if (p.deliverable.name, p.slot) not in kept]
+            made = _made_by_former_rules(services, product, sources, rules)
+            planned = [p for p in planned if (p.deliverable.name, p.slot) not in made]
         count = _add_runs(services, product, planned, rules, batch_id=batch_id, bulk=bulk)
         for name, key, is_of_all in changed:
             plan_group(services, name, key, rules, but=product.sku, joined_only=not is_of_all, bulk=bulk)

@@ -1,4 +1,4 @@
-"""A retry after plugin.json was edited: it makes what failed by the rules in force, and nothing else again."""
+"""A retry after plugin.json was edited: it makes what failed by the rules in force, and no other again."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Photos that are uploaded between the check of a sheet and its start: the start says so and begins nothing."""
+"""Photos that are uploaded between the check of a sheet and its start: the start says so, and stops."""
 
 import io
 from collections.abc import Callable
