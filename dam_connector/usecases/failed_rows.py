@@ -154,9 +154,8 @@ def retryable_rows(services: Services, batch: Batch) -> RetryableRows:
     """Return the rows that a retry of the batch tries again, without those that a person must correct."""
     if batch.state is BatchState.CANCELLED:
         return RetryableRows(0, 0, (), ())
-    blocked = services.batches.counts.with_blocked_version(batch.id)
-    skus_blocked = {row.sku for row in blocked if row.counted_as == FAILED}
-    unblockable = {run.sku for run in blocked_by_other_rules(services, skus_blocked)}
+    blocked = services.batches.counts.failed_of_products(batch.id)
+    unblockable = {run.sku for run in blocked_by_other_rules(services, {row.sku for row in blocked})}
     rows = services.batches.counts.with_failed_run(batch.id)
     runs = services.runs.failed_of({row.sku for row in rows})
     helped = unblockable | {run.sku for run in runs if can_retry_help(services, run)}
