@@ -83,6 +83,8 @@ class BatchPreview:
     # The lines of rows that empty facts of their products, and these facts.
     emptying: list[int] = field(default_factory=list)
     emptied: set[str] = field(default_factory=set)
+    # The lines of good rows for which the rules leave no generator, by deliverable.
+    without_generator: dict[str, list[int]] = field(default_factory=dict)
     # The id of what was seen of the rows' pictures, see `checked_pictures`.
     check: str = ""
     # The lines of good rows that lack a view which a deliverable needs, by the issue's message.
@@ -135,7 +137,9 @@ class BatchPreview:
         self.emptied |= set(row.emptied)
 
     def row_notes(self) -> Iterator[str]:
-        """Yield notes about views that rows lack, pictures that stay, and facts that are emptied."""
+        """Yield notes about what is not made of rows, pictures that stay, and facts that are emptied."""
+        for name, lines in self.without_generator.items():
+            yield f"{rows_text(lines, 'gets', 'get')} no {name}: the rules leave no generator for it."
         for text, lines in self.lacking.items():
             yield f"{rows_text(lines, 'lacks', 'lack')} a view, so that this is not made: {text}."
         if self.keeping:
@@ -215,6 +219,8 @@ def _add_good_row(
     absent = {each.name for each, generator, _ in first if generator == NOBODY}
     absent -= current_models(services, product, rules).keys() if absent else set()
     preview.capture_s += sum(capture_seconds(each, generator, pictures) for each, generator, _ in first)
+    for name in [each.name for each, generator, _ in first if generator == NOBODY]:
+        preview.without_generator.setdefault(name, []).append(row.line)
     for each, generator, usd in first:
         preview.add_versions(each, NOBODY if each.made_from in absent else generator, usd)
 

@@ -24,7 +24,7 @@ DETAIL = {**PACKSHOT, "name": "detail-shot", "views": ["detail"]}
 MODEL = {"name": "model", "kind": "model", "formats": ["glb"], "texture_px": 512, "max_triangles": 4000}
 TURNED = {**PACKSHOT, "name": "turned", "made_from": "model"}
 NAMING = {"default": "{sku}_{deliverable}_V{version}_{format:upper}"}
-HEADER = "sku,product_name,image_url,image_url_detail\n"
+HEADER = "sku,product_name,image_url,image_url_detail,image_url_hero\n"
 REMEDY = "Add a photo of this view in the PIM, in the sheet or on the product's page"
 Bring = Callable[..., tuple[Batch | None, BatchPreview]]
 
@@ -132,3 +132,20 @@ def test_a_product_with_a_usable_version_stays_good(bring: Bring, services: Serv
     assert preview.counts[RowState.WAITING] == 1 and "Row 2 lacks a view" in " ".join(preview.notes)
     drain()
     assert batch and services.batches.progress(batch.id).failed == 0
+
+
+def test_a_provider_that_needs_another_view_is_not_counted_on(
+    bring: Bring, services: Services, photos: PhotoServer, write_rules: Callable[..., None]
+) -> None:
+    """It refuses a product without a photo of the front; the check names the row, and bills nothing."""
+    connections = rules_json()["connections"]
+    write_rules(
+        connections={**connections, "provider": {"gen": {"adapter": "memory"}}},
+        deliverables=[{**MODEL, "generator": ["gen"]}, DETAIL],
+        products={"required": ["sku"]},
+        naming=NAMING,
+    )
+    assert services.provider("gen").capabilities.views[0] == "front"
+    _, preview = bring("A1,Chair,FRONT,DETAIL\nA2,Chair,,DETAIL,FRONT", dry_run=True)
+    assert preview.billed_counts == {"gen": 1} and preview.not_made_counts == {"model": 1}
+    assert "Row 3 gets no model: the rules leave no generator for it." in preview.notes
