@@ -1,6 +1,5 @@
 """A retry after plugin.json was edited: it makes what failed by the rules in force, and no other again."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -218,4 +217,3 @@ def test_rules_that_change_nothing_of_a_blocked_version_do_not_help_it(
     assert retryable(services, batch) == (0, [False])
     assert "no row can be retried" in batches.control(services, batches.find(services, batch.id), "retry")
     assert not services.batches.rows(batch.id, state=RowState.WAITING)
-    assert json.loads(services.settings.plugin_json.read_text())["naming"] == NAMING

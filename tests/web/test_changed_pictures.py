@@ -8,9 +8,10 @@ from flask.testing import FlaskClient
 
 from dam_connector.domain.product import View
 from dam_connector.errors import StateConflict
-from dam_connector.usecases import batch_preview, batches, intake
+from dam_connector.usecases import batch_preview, batch_rows, batches, intake
 from dam_connector.usecases.photo_uploads import upload_photo
 from dam_connector.wiring import Services
+from schemas.uploads import PictureList, read_uploaded_sheet
 from tests.support import PhotoServer, picture, product
 from tests.web.test_batch_pages import Visitor, checked, hidden
 from tests.web.test_sheet_checks import zipped
@@ -113,9 +114,6 @@ def test_a_taken_name_shows_the_check_again(sheet: str, browser_like: Visitor, s
 
 
 def test_a_failed_start_leaves_nothing_that_is_seen(upload: Upload, sheet: str, services: Services) -> None:
-    from dam_connector.usecases import batch_rows
-    from schemas.uploads import PictureList, read_uploaded_sheet
-
     read = read_uploaded_sheet(sheet.encode())
     mapping = batch_rows.map_columns(read, {})
     check = batch_preview.preview_batch(services, read, mapping, PictureList()).check
