@@ -39,7 +39,7 @@ CONTRADICTION = "photos and dimensions contradict each other"
 GUESSED_SIDES = "which side each picture shows was guessed"
 GUESSED_SIDES_SHARE = 0.6  # of 65 pictures with known views, 41 were taken for what they show
 NAMING = "Look at what each picture was taken for, and give the pictures by their sides where it is wrong."
-CORRECTION = "Correct the size in the record, or replace the photo that does not fit it."
+CORRECTION = "Correct the size, or replace the photo that does not fit it."
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",

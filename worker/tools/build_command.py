@@ -23,7 +23,7 @@ from worker.tools.output import (
     INPUT_DIR,
     INPUT_FILE,
     MAX_PIXELS,
-    OUTPUT_FILE,
+    OutputFile,
     exit_by_issues,
     find_net_or_stop,
     imaging_rules_or_stop,
@@ -72,7 +72,7 @@ METRES = click.FloatRange(0.001, 100)
 @click.option(
     "--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True
 )
-@click.option("--out", type=OUTPUT_FILE, required=True)
+@click.option("--out", type=OutputFile(".glb"), required=True, help="The model: a GLB.")
 @net_option
 @json_option
 def build(
