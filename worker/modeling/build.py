@@ -45,7 +45,7 @@ NAMING = "Look at what each picture was taken for, and give the pictures by thei
 CORRECTION = "Correct the size, or replace the photo that does not fit it."
 REPLACEMENT = (
     "Give each photo as the side that it shows, that from above with the front at its lower edge, and replace "
-    "photos of other products."
+    "photos of other products. If all are right:"
 )
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
@@ -154,7 +154,11 @@ def _confidence_issues(confidence: float, doubts: list[_Doubt], evidence: ModelE
     """Yield an issue about a model that is probably not good."""
     if confidence < LOW_CONFIDENCE:
         why = ", ".join(d.reason for d in doubts) or _open_question(evidence)
-        remedies = {PHOTO_CONTRADICTION: REPLACEMENT, CONTRADICTION: CORRECTION, GUESSED_SIDES: NAMING}
+        remedies = {
+            PHOTO_CONTRADICTION: f"{REPLACEMENT} {_remedy(evidence)}",
+            CONTRADICTION: CORRECTION,
+            GUESSED_SIDES: NAMING,
+        }
         remedy = next((remedies[d.reason] for d in doubts if d.reason in remedies), _remedy(evidence))
         yield issue(
             "model.low_confidence",
