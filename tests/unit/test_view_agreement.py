@@ -1,4 +1,4 @@
-"""Photos of sides that contradict each other, and those that do not. Products are cells with a colour each."""
+"""Photos that contradict each other, and those that do not. Products are cells with a colour each."""
 
 from collections.abc import Callable
 

@@ -44,8 +44,8 @@ GUESSED_SIDES_SHARE = 0.6  # of 65 pictures with known views, 41 were taken for 
 NAMING = "Look at what each picture was taken for, and give the pictures by their sides where it is wrong."
 CORRECTION = "Correct the size, or replace the photo that does not fit it."
 REPLACEMENT = (
-    "Give each photo as the side that it shows, that from above with the front at its lower edge, and replace "
-    "photos of other products. If all are right:"
+    "Give each photo as the side that it shows, that from above with the front at its lower edge, and "
+    "replace photos of other products. If all are right:"
 )
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
@@ -117,10 +117,7 @@ def build_model(
     disagreement = max((abs(found) for found in mismatches.values()), default=0.0)
     contradiction = find_contradiction(outlines, size)
     doubts = _doubts(outlines, views, disagreement, stretch)
-    if contradiction is not None:
-        doubts.insert(0, _Doubt(share=CONTRADICTION_SHARE, reason=PHOTO_CONTRADICTION))
-    if are_sides_guessed and len(used) > 1:
-        doubts.insert(0, _Doubt(share=GUESSED_SIDES_SHARE, reason=GUESSED_SIDES))
+    doubts[:0] = _doubts_about_views(contradiction, is_guess=are_sides_guessed and len(used) > 1)
     certain = min(c.confidence for c in used.values())
     certainty = certain * float(np.prod([1 - d.share for d in doubts]))
     evidence = gather_evidence(shape, views, outlines, size, certainty)
@@ -277,6 +274,14 @@ def _stretch_issues(stretch: float) -> Iterator[Issue]:
             measured=_percent(stretch),
             limit=_percent(MAX_STRETCH),
         )
+
+
+def _doubts_about_views(contradiction: Contradiction | None, *, is_guess: bool) -> Iterator[_Doubt]:
+    """Yield the reasons to doubt that each photo shows the side that it is used for."""
+    if is_guess:
+        yield _Doubt(share=GUESSED_SIDES_SHARE, reason=GUESSED_SIDES)
+    if contradiction is not None:
+        yield _Doubt(share=CONTRADICTION_SHARE, reason=PHOTO_CONTRADICTION)
 
 
 def _doubts(

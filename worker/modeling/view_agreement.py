@@ -2,13 +2,13 @@
 
 Photos of sides limit each other. What the front shows at a place must have room in the view from above and
 from the side, so a product's outlines are covered by the hull of all of them. Edges that two photos share,
-e.g. the upper front edge in the photos of the front and from above, have the same colours. Where the product is
-high it is mostly deep, too.
+e.g. the upper front edge in the photos of the front and from above, have the same colours. Where the product
+is high it is mostly deep, too.
 
-A photo that was given as another side is found by another reading of the photos, e.g. the one from above turned
-by 180 degrees, that explains all of them clearly better. The photos of a symmetric product allow several readings
-alike, and no one is better. A photo of another product has colours that no other photo has, and an outline that
-does not fit. Limits were chosen on twelve models and tried on twelve others: docs/lab/modeling.md.
+A photo that was given as another side is found by another reading of the photos, e.g. the one from above
+turned by 180 degrees, that explains all of them clearly better. The photos of a symmetric product allow
+several readings alike, and no one is better. A photo of another product has colours that no other photo has,
+and an outline that does not fit. How the limits were chosen: docs/lab/modeling.md.
 """
 
 from collections.abc import Iterator, Mapping
@@ -178,7 +178,7 @@ def _other_outline(sides: Sides, *, is_exact: bool) -> Contradiction | None:
 
 
 def _other_product(sides: Sides, mismatches: Mapping[View, float], *, is_exact: bool) -> Contradiction | None:
-    """Return that a photo shows another product: colours that no other photo has, and an outline that differs."""
+    """Return that a photo may show another product: no other photo has its colours, and its outline differs."""
     coverage = _coverage(_hull(sides, 0 if is_exact else PERSPECTIVE_CELLS), sides)
     is_odd = coverage < (GOOD_COVERAGE if is_exact else MIN_COVERAGE)
     max_aspect = MAX_ASPECT if is_exact else MAX_ASPECT_NEAR
@@ -323,7 +323,7 @@ def _depth(hull: Mask, view: View) -> NDArray[np.int64]:
 
 
 def _least_difference(colours: F32, lab: F32, places: tuple[NDArray[np.int64], ...]) -> F32:
-    """Return the difference of each colour (n, 3) to the most similar one around its place in another photo."""
+    """Return the difference of each colour (n, 3) to the most similar one around its place elsewhere."""
     offsets = range(-NEIGHBOUR_CELLS, NEIGHBOUR_CELLS + 1, NEIGHBOUR_CELLS)
     around = (
         lab[np.clip(places[0] + i, 0, CELLS - 1), np.clip(places[1] + j, 0, CELLS - 1)]
