@@ -178,7 +178,7 @@ def _other_outline(sides: Sides, *, is_exact: bool) -> Contradiction | None:
 
 
 def _other_product(sides: Sides, mismatches: Mapping[View, float], *, is_exact: bool) -> Contradiction | None:
-    """Return that a photo may show another product: no other photo has its colours, and its outline differs."""
+    """Return that a photo may show another product: its outline differs, no other photo has its colours."""
     coverage = _coverage(_hull(sides, 0 if is_exact else PERSPECTIVE_CELLS), sides)
     is_odd = coverage < (GOOD_COVERAGE if is_exact else MIN_COVERAGE)
     max_aspect = MAX_ASPECT if is_exact else MAX_ASPECT_NEAR
