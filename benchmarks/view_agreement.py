@@ -7,7 +7,7 @@ and wrong in five ways. The limits of worker/modeling/view_agreement.py were cho
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,11 @@ from worker.modeling.outlines import Outline, ProductSize, crop_outline
 from worker.modeling.view_agreement import find_contradiction
 
 GIVEN = (View.FRONT, View.RIGHT, View.BACK, View.TOP)
-OTHER_STEP = 3  # the other product is so many further in its half
+OTHER_STEPS = (3, 7)  # the other products are so many further in their half
 Outlines = Mapping[View, Outline]
 
 
-def wrong_ways(right: Outlines, other: Outlines) -> Iterator[tuple[str, Outlines]]:
+def wrong_ways(right: Outlines, others: Sequence[Outlines]) -> Iterator[tuple[str, Outlines]]:
     """Yield the photos as they are and given wrong, with a name."""
     given = {view: right[view] for view in GIVEN}
     top = right[View.TOP]
@@ -38,8 +38,9 @@ def wrong_ways(right: Outlines, other: Outlines) -> Iterator[tuple[str, Outlines
     left = right.get(View.LEFT) or right[View.RIGHT].mirrored()
     yield "left as right", {**given, View.RIGHT: left}
     yield "front and back exchanged", {**given, View.FRONT: right[View.BACK], View.BACK: right[View.FRONT]}
-    yield "right of another product", {**given, View.RIGHT: other[View.RIGHT]}
-    yield "top of another product", {**given, View.TOP: other[View.TOP]}
+    for other in others:
+        yield "right of another product", {**given, View.RIGHT: other[View.RIGHT]}
+        yield "top of another product", {**given, View.TOP: other[View.TOP]}
 
 
 def read_outlines(folder: Path, *, perspective: bool) -> dict[View, Outline]:
@@ -72,14 +73,14 @@ def main() -> None:
     folders = [found[name] for name in sorted(found)]
     for half, chosen in (("for choosing", folders[::2]), ("other half", folders[1::2])):
         photos = [read_outlines(folder, perspective=options.perspective) for folder in chosen]
-        counts: dict[str, list[str]] = {}
+        found_in: dict[str, list[bool]] = {}
         for i, folder in enumerate(chosen):
-            for name, given in wrong_ways(photos[i], photos[(i + OTHER_STEP) % len(photos)]):
-                named = counts.setdefault(name, [])
-                if find_contradiction(given, read_size(folder)) is not None:
-                    named.append(folder.name)
-        for name, products in counts.items():
-            print(f"{half:14} {name:26} {len(products):2} of {len(chosen)}  {', '.join(products)}")
+            others = [photos[(i + step) % len(photos)] for step in OTHER_STEPS]
+            for name, given in wrong_ways(photos[i], others):
+                is_found = find_contradiction(given, read_size(folder)) is not None
+                found_in.setdefault(name, []).append(is_found)
+        for name, hits in found_in.items():
+            print(f"{half:14} {name:26} {sum(hits):2} of {len(hits)}")
 
 
 if __name__ == "__main__":
