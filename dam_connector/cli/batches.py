@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +32,8 @@ from schemas.sheet_template import sheet_template
 from schemas.uploads import read_uploaded_sheet
 
 POLL_INTERVAL_S = 1.0
+SHEET_FORMATS = ("csv", "xlsx")
+EXPORT_FORMATS = ("jsonl", "csv", "zip", "folder")
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
@@ -201,8 +203,20 @@ def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
     sys.exit(2)
 
 
+def require_ending(out: Path | None, file_format: str, formats: Collection[str]) -> None:
+    """Refuse a file name whose ending is that of another format, e.g. CSV in a file `.xlsx`.
+
+    Raises:
+        click.BadParameter: The name has such an ending.
+    """
+    ending = out.suffix.lower().removeprefix(".") if out else ""
+    if out and ending != file_format and ending in formats:
+        message = f"{out.name} ends in .{ending}, and the format is {file_format}. Add --format {ending}."
+        raise click.BadParameter(message, param_hint="--out")
+
+
 @click.command("template")
-@click.option("--format", "file_format", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(SHEET_FORMATS), default="csv", show_default=True)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -210,6 +224,7 @@ def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
 )
 def template_command(file_format: str, out: Path | None) -> None:
     """Write an empty sheet for a bulk upload, with an example row."""
+    require_ending(out, file_format, SHEET_FORMATS)
     data = sheet_template(file_format)
     if out:
         out.write_bytes(data)
@@ -292,7 +307,7 @@ def import_command(
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["jsonl", "csv", "zip", "folder"]),
+    type=click.Choice(EXPORT_FORMATS),
     default="jsonl",
     show_default=True,
 )
@@ -315,6 +330,7 @@ def export_command(
     jsonl: a manifest; csv: the sheet with the status of each row; zip and folder: the
     files, named by the naming rules.
     """
+    require_ending(out, file_format, EXPORT_FORMATS)
     services = open_services(data_dir)
     facts = export(services, batches.find(services, name), file_format, out, follow=follow)
     text = json.dumps(facts) if json_output else ", ".join(f"{k} {v}" for k, v in facts.items())

@@ -25,7 +25,7 @@ MODEL = {"name": "model", "kind": "model", "formats": ["glb"], "texture_px": 512
 TURNED = {**PACKSHOT, "name": "turned", "made_from": "model"}
 NAMING = {"default": "{sku}_{deliverable}_V{version}_{format:upper}"}
 HEADER = "sku,product_name,image_url,image_url_detail,image_url_hero\n"
-REMEDY = "Add a photo of this view in the PIM, in the sheet or on the product's page"
+REMEDY = "Add a photo of this view"
 Bring = Callable[..., tuple[Batch | None, BatchPreview]]
 
 

@@ -18,7 +18,7 @@ from dam_connector.usecases.shared_shapes import approved_shape, connection_of
 from dam_connector.wiring import Services
 from worker.cache import cached_fingerprint, cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
-from worker.imaging.photo_quality import same_fingerprint_issues
+from worker.imaging.photo_quality import same_picture_issues
 from worker.work import Work
 
 
@@ -82,11 +82,13 @@ def _other_side_issues(work: Work, usable: Mapping[str, Sha256]) -> Iterator[Iss
 
 def _same_picture_issues(work: Work, services: Services) -> Iterator[Issue]:
     """Yield source.same_picture for one picture that was given as two views, whether or not they are used."""
-    fingerprints: dict[str, int] = {}
-    for view, sha256 in named_photos(work.sources).items():
+    photos, fingerprints = named_photos(work.sources), {}
+    for view, sha256 in photos.items():
         with suppress(InputError):  # it is reported where it is used
             fingerprints[view] = cached_fingerprint(services, sha256)
-    yield from same_fingerprint_issues(fingerprints)
+    yield from same_picture_issues(
+        fingerprints, lambda view: cached_photo(services, photos[view], max_side_px=MODEL_PHOTO_MAX_PX)
+    )
 
 
 def _shared_shape(work: Work, services: Services) -> Version | None:
