@@ -47,6 +47,13 @@ class BatchIn(SheetIn):
     name = fields.String(
         required=True, validate=validate.And(validate.Length(1, 200), validate.Regexp(r".*\S"))
     )
+    check = fields.String(
+        load_default=str,
+        validate=SHA256,
+        metadata={
+            "description": "`check` of the answer to the check: nothing begins if pictures have changed."
+        },
+    )
 
 
 class BatchRowOut(Schema):
@@ -92,6 +99,9 @@ class PreviewOut(Schema):
         metadata={"description": "Rows that remove pictures of their products or replace uploaded ones."},
     )
     makes_skus = fields.Boolean()
+    check = fields.String(
+        metadata={"description": "The id of what was seen of the pictures, to begin a batch with."}
+    )
     counts = fields.Dict(
         keys=fields.String(),
         values=fields.Integer(),

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import suppress
 from importlib import import_module
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -50,6 +51,7 @@ EXPIRY_EVERY_S = 60.0  # between two looks for products that have expired
 POLLER_LEASE_S = 60.0
 SCHEMA_WAIT_S = 2.0  # between two looks for a migration that is missing
 BROKER_STOP_S = 5.0  # at the end, the time for the broker to finish
+_AS_JSON = f"{__name__}.as_json"  # in the context of a command
 TOOLS = ("adopt", "build", "check", "cutout", "render", "rendition", "variants")
 
 
@@ -108,10 +110,26 @@ def _mark_of_database(services: Services) -> str:
 class _Commands(click.Group):
     """The commands. A tool is imported when it is used: `sweep` needs no 3D library."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Note whether JSON is asked for, which a command with wrong options no longer finds out."""
+        asked = "--json" in args or "--as=json" in args or ("--as", "json") in pairwise(args)
+        ctx.meta[_AS_JSON] = asked
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; print the connector's own errors without a traceback, and exit with code 1."""
+        """Run a command; print the connector's own errors without a traceback, and exit with code 1.
+
+        With --json, wrong options are printed as JSON too, and exit with code 2 as always.
+        """
         try:
             return super().invoke(ctx)
+        except click.UsageError as error:
+            if not ctx.meta[_AS_JSON]:
+                raise
+            from worker.tools.output import stop
+
+            command = (error.ctx or ctx).command_path
+            stop(True, "usage", error.format_message(), f"{command} --help lists the options.")
         except ConfigError as error:
             for line in error.problems:
                 click.echo(f"error: {line}", err=True)

@@ -55,13 +55,15 @@ from worker.imaging import (
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MAX_SIDE_PX, Photo, decode
 from worker.imaging.net_cutout import cut_out_product
-from worker.imaging.photo_quality import source_issues
+from worker.imaging.photo_quality import fingerprint, source_issues
 from worker.imaging.salient_net import SalientNet, find_net
 from worker.modeling.glb_import import read_glb
 from worker.modeling.textured_mesh import TexturedMesh
 
 T = TypeVar("T")
 MAX_PHOTOS = 6  # of one product, at most
+MAX_FINGERPRINTS = 64  # the photos of some products
+FINGERPRINT_PX = 512  # longer side at which a photo is compared with others
 MAX_MODELS = 2  # before and after a step
 MAX_CUTOUT_BYTES = 1_000_000_000  # about 100 photos of 1600 px
 CUTOUT_MODULES = (
@@ -115,6 +117,7 @@ class LruCache(Generic[T]):
 
 
 _PHOTOS: LruCache[tuple[Photo, int, int]] = LruCache(MAX_PHOTOS)  # photo, its max_side_px, its max_pixels
+_FINGERPRINTS: LruCache[int] = LruCache(MAX_FINGERPRINTS)
 _MODELS: LruCache[TexturedMesh] = LruCache(MAX_MODELS)
 _FEATURES: LruCache[tuple[str, ...]] = LruCache(MAX_MODELS)
 
@@ -150,6 +153,21 @@ def cached_photo(
     )
     _PHOTOS.put(sha256, (photo, max_side_px, max_pixels))
     return photo
+
+
+def cached_fingerprint(services: Services, sha256: Sha256) -> int:
+    """Return the fingerprint of a stored photo; see `fingerprint`.
+
+    Raises:
+        InputError: source.*
+    """
+    known = _FINGERPRINTS.get(sha256)
+    if known is not None:
+        return known
+    max_pixels, data = services.settings.max_picture_pixels, services.blobs.get(sha256)
+    return _FINGERPRINTS.put(
+        sha256, fingerprint(decode(data, max_pixels=max_pixels, max_side_px=FINGERPRINT_PX))
+    )
 
 
 def cached_model(services: Services, sha256: Sha256) -> TexturedMesh:

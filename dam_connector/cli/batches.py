@@ -4,7 +4,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +32,8 @@ from schemas.sheet_template import sheet_template
 from schemas.uploads import read_uploaded_sheet
 
 POLL_INTERVAL_S = 1.0
+SHEET_FORMATS = ("csv", "xlsx")
+EXPORT_FORMATS = ("jsonl", "csv", "zip", "folder")
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
@@ -44,6 +46,7 @@ def run_import(
     columns: dict[str, str],
     pictures: Path | None,
     dry_run: bool,
+    check: str = "",
 ) -> tuple[Batch | None, batch_preview.BatchPreview]:
     """Start a batch from a sheet.
 
@@ -55,13 +58,14 @@ def run_import(
         columns: column of the sheet by our name of it, where the sheet uses another name.
         pictures: a folder or ZIP with the pictures that the sheet names.
         dry_run: only check the rows.
+        check: the id of an earlier check; empty: none.
 
     Returns:
         The batch, and the preview of the sheet. The batch is None with dry_run, or when no row is new.
 
     Raises:
         InputError: the sheet or the ZIP cannot be read, or the sheet lacks a column.
-        StateConflict: a batch has this name already.
+        StateConflict: a batch has this name already, or pictures have changed since the check.
     """
     if not dry_run:  # said before the pictures are looked at
         batches.require_free_name(services, name)
@@ -73,7 +77,8 @@ def run_import(
     if dry_run or not preview.begins:
         return None, preview
     store_pictures(services, pictures, batch_rows.named_pictures(sheet, mapping, listed.files))
-    return batches.start(services, name, owner, sheet, mapping, listed), preview
+    check = check or preview.check
+    return batches.start(services, name, owner, sheet, mapping, listed, check=check), preview
 
 
 def watch_progress(services: Services, batch: Batch) -> dict[str, int]:
@@ -198,8 +203,20 @@ def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
     sys.exit(2)
 
 
+def require_ending(out: Path | None, file_format: str, formats: Collection[str]) -> None:
+    """Refuse a file name whose ending is that of another format, e.g. CSV in a file `.xlsx`.
+
+    Raises:
+        click.BadParameter: The name has such an ending.
+    """
+    ending = out.suffix.lower().removeprefix(".") if out else ""
+    if out and ending != file_format and ending in formats:
+        message = f"{out.name} ends in .{ending}, and the format is {file_format}. Add --format {ending}."
+        raise click.BadParameter(message, param_hint="--out")
+
+
 @click.command("template")
-@click.option("--format", "file_format", type=click.Choice(["csv", "xlsx"]), default="csv", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(SHEET_FORMATS), default="csv", show_default=True)
 @click.option(
     "--out",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -207,6 +224,7 @@ def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
 )
 def template_command(file_format: str, out: Path | None) -> None:
     """Write an empty sheet for a bulk upload, with an example row."""
+    require_ending(out, file_format, SHEET_FORMATS)
     data = sheet_template(file_format)
     if out:
         out.write_bytes(data)
@@ -230,6 +248,7 @@ def template_command(file_format: str, out: Path | None) -> None:
     help="Use column NAME of the sheet as our column COLUMN, e.g. sku=Nummer.",
 )
 @click.option("--dry-run", is_flag=True, help="Check the rows and make nothing.")
+@click.option("--check", default="", help="Begin only if no picture has changed since this --dry-run.")
 @click.option("--wait", is_flag=True, help="Wait until everything is made.")
 @data_dir_option
 @json_option
@@ -240,14 +259,15 @@ def import_command(
     pictures: Path | None,
     pairs: tuple[str, ...],
     dry_run: bool,
+    check: str,
     wait: bool,
     data_dir: Path | None,
     json_output: bool,
 ) -> None:
     """Make a batch of products from the sheet in FILE, CSV or XLSX.
 
-    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait. 2: the sheet
-    cannot be used.
+    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait; or another batch
+    has the name. 2: the sheet cannot be used.
     """
     services = open_services(data_dir)
     require_rules(services)
@@ -261,20 +281,25 @@ def import_command(
             columns=columns,
             pictures=pictures,
             dry_run=dry_run,
+            check=check,
         )
     except InputError as error:
         exit_with_sheet_error(error, json_output)
         raise
+    problem = batches.name_problem(services, name) if dry_run else ""
     counts = watch_progress(services, batch) if batch and wait else {}
     facts = {
         "batch": batch.id if batch else None,
+        "name_problem": problem,
         "progress": counts,
         **preview_facts(preview),
     }
     lines = [*preview_lines(preview), *([f"batch {batch.name}: {batch.id}"] if batch else [])]
+    lines += [f"  the name: {problem}"] if problem else []
+    lines += [f"  to begin only if no picture has changed: --check {preview.check}"] if dry_run else []
     print_result(facts, lines, json_output)
     checked = preview.counts[RowState.FAILED] + preview.counts[RowState.MAKES_NOTHING]
-    sys.exit(int(bool(counts.get("failed") or checked)))
+    sys.exit(int(bool(counts.get("failed") or checked or problem)))
 
 
 @click.command("export")
@@ -282,7 +307,7 @@ def import_command(
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["jsonl", "csv", "zip", "folder"]),
+    type=click.Choice(EXPORT_FORMATS),
     default="jsonl",
     show_default=True,
 )
@@ -305,6 +330,7 @@ def export_command(
     jsonl: a manifest; csv: the sheet with the status of each row; zip and folder: the
     files, named by the naming rules.
     """
+    require_ending(out, file_format, EXPORT_FORMATS)
     services = open_services(data_dir)
     facts = export(services, batches.find(services, name), file_format, out, follow=follow)
     text = json.dumps(facts) if json_output else ", ".join(f"{k} {v}" for k, v in facts.items())

@@ -85,6 +85,7 @@ def preview_facts(preview: batch_preview.BatchPreview) -> dict[str, Any]:
         ],
         "rows_with_pictures_gone": preview.losing_rows,
         "notes": list(preview.notes),
+        "check": preview.check,
         "columns": dict(preview.mapping),
         "failed": [
             {"row": row.line, "sku": row.sku, "error": row.error, "codes": list(row.codes)}

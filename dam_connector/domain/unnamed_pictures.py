@@ -3,7 +3,7 @@
 A row of a sheet takes a picture away by the word `REMOVE` in its cell; an empty cell says nothing about it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 
 from dam_connector.domain.product import Capture, Product, View
@@ -49,12 +49,22 @@ def with_unnamed(product: Product, known: Product, stays: Callable[[str], bool])
     return replace(product, **staying) if staying else product
 
 
+def removed_pictures(product: Product) -> set[str]:
+    """Return the JSON pointers of the pictures and models in whose place a row has the word `REMOVE`."""
+    return {pointer for pointer, addresses in _addresses(product).items() if is_removal(addresses[0])}
+
+
+def without_pictures(product: Product, pointers: Collection[str]) -> Product:
+    """Return a product that says nothing about the pictures and models at these JSON pointers."""
+    texts = {name: "" for name in _TEXT_FIELDS if f"/{name}" in pointers}
+    captures = {name: () for name in _CAPTURE_FIELDS if f"/{name}" in pointers}
+    images = tuple(image for image in product.images if f"/images/{image.view}" not in pointers)
+    return replace(product, images=images, **texts, **captures)  # type: ignore[arg-type]
+
+
 def without_removed(product: Product) -> Product:
     """Return a product of a row without the pictures in whose place it has the word `REMOVE`."""
-    removed = {name: "" for name in _TEXT_FIELDS if is_removal(getattr(product, name))}
-    gone = {name: () for name in _CAPTURE_FIELDS if is_removal(_first(getattr(product, name)))}
-    images = tuple(image for image in product.images if not is_removal(image.url))
-    return replace(product, images=images, **removed, **gone)  # type: ignore[arg-type]
+    return without_pictures(product, removed_pictures(product))
 
 
 def picture_changes(known: Product, new: Product) -> list[PictureChange]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Mapping
 
+from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.issue import Issue
+from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
-from dam_connector.domain.product import View, named_photos
-from dam_connector.domain.rules import Deliverable
+from dam_connector.domain.product import Product, View, capture_of_key, named_photos
+from dam_connector.domain.rules import PHOTO, Deliverable
 from dam_connector.domain.run import RunKind
-from dam_connector.domain.shapes import SHAPE
+from dam_connector.domain.shapes import SHAPE, shape_key
 
 # In order of preference: our own code makes a rendition from the first usable view.
 MODEL_VIEWS = (View.FRONT, View.RIGHT, View.BACK, View.LEFT, View.TOP, View.HERO)
@@ -29,6 +30,31 @@ def is_other_side(deliverable: Deliverable, views: Collection[str]) -> bool:
     """Return whether none of these views is the front, the corner or the first that the rules name."""
     wanted = {View.FRONT, View.HERO, views_of(deliverable)[0]}
     return bool(views) and wanted.isdisjoint(views)
+
+
+def lacks_view(deliverable: Deliverable, product: Product, pictures: Collection[str]) -> bool:
+    """Return whether a deliverable is made from photos, and a product has none of a view that it needs.
+
+    Args:
+        deliverable: One that is to be made of the product.
+        product: The product.
+        pictures: The keys of its pictures and of its model; they need not be fetched.
+    """
+    if deliverable.made_from != PHOTO or any(view.value in pictures for view in views_of(deliverable)):
+        return False
+    if deliverable.kind is RunKind.IMAGE:
+        return True
+    is_recoloured = deliverable.colours and product.swatch and shape_key(product, deliverable.colours)
+    return not (is_recoloured or BROUGHT_MODEL in pictures or any(map(capture_of_key, pictures)))
+
+
+def missing_view(deliverable: Deliverable) -> Issue:
+    """Return the issue of a deliverable for a product that has no usable photo of a view that it needs."""
+    views = [view.value for view in views_of(deliverable)]
+    wanted = " or ".join(filter(None, [", ".join(views[:-1]), views[-1]]))
+    pointer = f"/images/{views[0]}" if len(views) == 1 else "/images"
+    message = f"{deliverable.name} needs a photo of the {wanted}."
+    return issue("source.missing_view", message, pointer=pointer)
 
 
 def lacking_deliverable(found: Issue) -> str:

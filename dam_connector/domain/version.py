@@ -33,6 +33,12 @@ class VersionState(StrEnum):
     WITHDRAWN = "withdrawn"  # taken offline by a person
 
 
+# States of a version that nothing blocks and no newer one replaced.
+USABLE_STATES = tuple(
+    s for s in VersionState if s not in (VersionState.DRAFT, VersionState.BLOCKED, VersionState.SUPERSEDED)
+)
+
+
 S = VersionState
 TRANSITIONS: Mapping[VersionState, frozenset[VersionState]] = {
     S.DRAFT: frozenset({S.BLOCKED, S.IN_REVIEW, S.SUPERSEDED}),

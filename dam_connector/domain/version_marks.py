@@ -20,7 +20,7 @@ MARK_TEXTS: Mapping[IssueCode, str] = {
     "source.same_picture": "one photo as two views",
     "source.no_front": "not from the front",
     # before the guess that follows from it, since this can be corrected in the record
-    "model.views_disagree": "size and photo contradict each other",
+    "model.views_disagree": "photos or size contradict each other",
     "model.below_threshold": "shape is uncertain",
     "model.low_confidence": "shape is uncertain",
     "likeness.mirrored": "mirrored",

@@ -82,11 +82,7 @@ class BatchCounts:
             until: Only rows up to this line; 0: to the end.
             limit: How many to return at most.
         """
-        # Few rows are looked at closely: those that count otherwise only if they changed since.
-        may_fail = batch_rows.c.counted_as.in_(["failed", ""]) | batch_rows.c.sku.in_(
-            sa.select(batch_marks.c.sku)
-        )
-        query = sa.select(*_COLUMNS, batch_rows.c.line).where(batch_rows.c.batch_id == batch_id, may_fail)
+        query = sa.select(*_COLUMNS, batch_rows.c.line).where(batch_rows.c.batch_id == batch_id, _may_fail())
         if until:
             query = query.where(batch_rows.c.line <= until)
         query = query.order_by(batch_rows.c.line).limit(CHUNK_ROWS)
@@ -101,10 +97,18 @@ class BatchCounts:
     def with_failed_run(self, batch_id: str) -> list[CountedRow]:
         """Return the taken rows of a batch for whose products a run failed, in the sheet's order."""
         failed = (runs.c.state == "failed", runs.c.kind.in_([kind.value for kind in COMPUTE_KINDS]))
+        return self._counted(batch_id, batch_rows.c.sku.in_(sa.select(runs.c.sku).where(*failed)))
+
+    def failed_of_products(self, batch_id: str) -> list[CountedRow]:
+        """Return the taken rows that `BatchProgress.failed` counts, in the sheet's order."""
+        return [row for row in self._counted(batch_id, _may_fail()) if row.counted_as == "failed"]
+
+    def _counted(self, batch_id: str, which: sa.ColumnElement[bool]) -> list[CountedRow]:
+        """Return some taken rows of a batch as they count now, in the sheet's order."""
         query = sa.select(*_COLUMNS, batch_rows.c.line).where(
             batch_rows.c.batch_id == batch_id,
             batch_rows.c.state.not_in([state.value for state in _BY_ROW_STATE]),
-            batch_rows.c.sku.in_(sa.select(runs.c.sku).where(*failed)),
+            which,
         )
         with self._db.read() as c:
             rows = c.execute(query.order_by(batch_rows.c.line)).all()
@@ -182,6 +186,12 @@ class BatchCounts:
 
 
 _COLUMNS = [batch_rows.c[name] for name in ("id", "batch_id", "sku", "state", "counted_as")]
+
+
+def _may_fail() -> sa.ColumnElement[bool]:
+    """Return the condition for rows that are looked at closely: the others count as failed in no case."""
+    marked = batch_rows.c.sku.in_(sa.select(batch_marks.c.sku))
+    return batch_rows.c.counted_as.in_(["failed", ""]) | marked
 
 
 def _rows(c: sa.Connection, query: Any) -> list[_Row]:

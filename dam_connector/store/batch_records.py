@@ -6,7 +6,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import Product
+
+
+def taken_text(name: str) -> str:
+    """Return for people that a batch has a name already."""
+    return f"there is a batch “{name}” already: choose another name"
 
 
 class BatchState(StrEnum):
@@ -47,6 +53,7 @@ class NewBatchRow:
     gone: tuple[str, ...] = ()  # the pictures that its product loses, for people; not stored
     staying: tuple[str, ...] = ()  # the columns whose cells are empty, so that a picture stays; not stored
     emptied: tuple[str, ...] = ()  # the facts that its product loses; not stored
+    lacking: tuple[Issue, ...] = ()  # of deliverables that need a photo of another view; not stored
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from dam_connector.store.batch_records import (
     NewBatchRow,
     RowState,
     RowWithProduct,
+    taken_text,
 )
 from dam_connector.store.batch_tables import batch_rows, batches
 from dam_connector.store.database import Database
@@ -65,7 +66,7 @@ class Batches:
             StateConflict: There is a batch of this name.
         """
         if self.get(name):
-            raise StateConflict(f"there is a batch {name!r} already; choose another name")
+            raise StateConflict(taken_text(name))
         now = self._clock.now()
         batch = Batch(
             id=new_id("bat", now),
@@ -103,7 +104,7 @@ class Batches:
         with self._db.write() as c:
             done = c.execute(sa.update(batches).where(batches.c.id == batch.id, free).values(values))
             if done.rowcount != 1:
-                raise StateConflict(f"there is a batch {batch.name!r} already; choose another name")
+                raise StateConflict(taken_text(batch.name))
         return replace(batch, state=BatchState.RUNNING)
 
     def delete_unfinished(self, before: datetime) -> int:

@@ -15,10 +15,12 @@ from dam_connector.domain.run import (
     RunKind,
     RunState,
 )
+from dam_connector.domain.version import USABLE_STATES, VersionState
 from dam_connector.ports import Clock
 from dam_connector.store.database import Database
-from dam_connector.store.run_records import FailedRun, RunRecord, is_dismissed, run_from_row
+from dam_connector.store.run_records import BlockedRun, FailedRun, RunRecord, is_dismissed, run_from_row
 from dam_connector.store.tables import runs as t
+from dam_connector.store.tables import versions
 
 RECENT_RUNS = 50  # of them the average CPU time is taken
 MAX_CAUSE = 200  # characters of a cause that are compared: addresses of pages hold no more
@@ -167,6 +169,33 @@ class RunQueries:
                 FailedRun(row.sku, row.deliverable, RunKind(row.kind), row.rules_fingerprint, row.error)
                 for chunk in chunks
                 for row in c.execute(query.where(t.c.sku.in_(chunk)).order_by(t.c.id.desc()))
+            ]
+
+    def blocked_of(self, skus: Collection[str], *, but_rules: str) -> list[BlockedRun]:
+        """Return the runs of products' blocked versions, of assets without a usable version.
+
+        Args:
+            skus: The products.
+            but_rules: Leave out those that followed the rules with this fingerprint.
+        """
+        columns = (t.c.sku, t.c.deliverable, t.c.slot, t.c.kind, t.c.rules_fingerprint)
+        of_asset = versions.alias()
+        usable = [state.value for state in USABLE_STATES]
+        query = (
+            sa.select(*columns)
+            .join(versions, versions.c.run_id == t.c.id)
+            .where(
+                versions.c.state == VersionState.BLOCKED.value,
+                t.c.rules_fingerprint != but_rules,
+                ~sa.exists().where(of_asset.c.asset_id == versions.c.asset_id, of_asset.c.state.in_(usable)),
+            )
+        )
+        listed = list(skus)
+        with self._db.read() as c:
+            return [
+                BlockedRun(row.sku, row.deliverable, row.slot, RunKind(row.kind), row.rules_fingerprint)
+                for start in range(0, len(listed), CHUNK_SKUS)
+                for row in c.execute(query.where(t.c.sku.in_(listed[start : start + CHUNK_SKUS])))
             ]
 
     def counts(self, *states: str) -> dict[str, int]:

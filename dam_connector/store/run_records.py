@@ -83,6 +83,16 @@ class FailedRun(NamedTuple):
     error: str
 
 
+class BlockedRun(NamedTuple):
+    """What a retry depends on, of a run that made a blocked version."""
+
+    sku: str
+    deliverable: str
+    slot: int
+    kind: RunKind
+    rules_fingerprint: str
+
+
 class RunInput(NamedTuple):
     """The input of a run that makes a version."""
 

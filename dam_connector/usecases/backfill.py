@@ -22,6 +22,7 @@ from dam_connector.errors import (
     NotFound,
     RateLimited,
     Refused,
+    StorageUnavailable,
     Unavailable,
     Unsupported,
 )
@@ -174,16 +175,25 @@ def poll_pims(services: Services) -> int:
 
 def _poll_pim(services: Services, name: str) -> int:
     """Take in the changes since the last poll; return how many. The first poll only stores its time."""
-    note, now = f"pim-cursor:{name}", services.clock.now()
+    note, now, source = f"pim-cursor:{name}", services.clock.now(), services.pim(name)
     last_poll, found = services.notes.get(note), 0
-    if last_poll:
-        for event in services.pim(name).changed_since(datetime.fromisoformat(last_poll) - POLL_OVERLAP):
-            try:
-                ingest_event(services, name, event)
-                found += 1
-            except RETRYABLE:  # the PIM or a picture is away: the next poll begins where this one did
-                raise
-            except AdapterError as error:
-                log.warning("poll_skipped", connection=name, ref=event.ref, error=str(error))
-    services.notes.set(note, now.isoformat())
+    tries_note = f"pim-tries:{name}"
+    tries = services.notes.get(tries_note) or 0
+    # A row of a sheet waits for its pictures during some polls, and holds up no other one.
+    waits, has_waited = source.capabilities.keeps_pictures and tries < MAX_ATTEMPTS, False
+    for event in source.changed_since(datetime.fromisoformat(last_poll) - POLL_OVERLAP) if last_poll else ():
+        try:
+            ingest_event(services, name, event, last_try=not waits)
+            found += 1
+        except RETRYABLE as error:
+            if not waits or isinstance(error, StorageUnavailable):
+                raise  # the PIM or our storage is away: the next poll begins where this one did
+            log.warning("poll_put_off", connection=name, ref=event.ref, error=str(error))
+            has_waited = True
+        except AdapterError as error:
+            log.warning("poll_skipped", connection=name, ref=event.ref, error=str(error))
+    if tries or has_waited:
+        services.notes.set(tries_note, tries + 1 if has_waited else 0)
+    if not has_waited:
+        services.notes.set(note, now.isoformat())
     return found

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path, PurePosixPath
@@ -17,10 +17,8 @@ from dam_connector.domain.version import Role, VersionFile, VersionState
 from dam_connector.errors import NotFound
 from dam_connector.store.batch_records import Batch, BatchRow, RowState
 from dam_connector.store.gallery import ManifestVersion, VersionCard
-from dam_connector.usecases.failed_rows import FailedRow, blocked_reason, failed_rows
-from dam_connector.usecases.mending_texts import run_error_text, with_remedies
+from dam_connector.usecases.failed_rows import explain_rows, failed_rows
 from dam_connector.wiring import Services
-from schemas.sheet_headers import guess_columns
 from schemas.sheet_template import csv_text
 
 CHUNK_ROWS = 500  # rows whose versions are read with one query
@@ -46,7 +44,9 @@ class RowResult:
     status: RowStatus
     # The newest version of each asset comes first.
     versions: tuple[ManifestVersion, ...]
-    # Why the row failed or makes nothing; else empty.
+    # Why the row failed or makes nothing, for people; else empty.
+    text: str
+    # The same for programs, with issue codes.
     error: str
 
 
@@ -57,25 +57,32 @@ def row_results(services: Services, batch: Batch) -> Iterator[RowResult]:
         skus = [row.sku for row in chunk if row.state not in _STATUS_WITHOUT_VERSIONS]
         versions = services.gallery.manifest_versions(skus)
         generation = services.runs.generation_status(skus)
+        statuses = {
+            row.id: _status(row, versions.get(row.sku, []), generation.get(row.sku, (False, ""))[0])
+            for row in chunk
+        }
+        taken = [row for row in chunk if row.state not in _STATUS_WITHOUT_VERSIONS]
+        failed = [row for row in taken if statuses[row.id] is RowStatus.FAILED]
+        reasons = {each.row.id: each for each in explain_rows(services, batch, failed)}
         for row in chunk:
-            is_generating, error = generation.get(row.sku, (False, ""))
-            yield _row_result(row, versions.get(row.sku, []), is_generating, error)
+            status, made, reason = statuses[row.id], versions.get(row.sku, []), reasons.get(row.id)
+            if reason:
+                yield RowResult(row, status, tuple(made), reason.text, reason.error)
+            elif row in taken and status is not RowStatus.MAKES_NOTHING:
+                yield RowResult(row, status, tuple(made), "", "")
+            else:
+                yield RowResult(row, status, (), row.error, row.error)
 
 
-def _row_result(row: BatchRow, versions: list[ManifestVersion], is_generating: bool, error: str) -> RowResult:
+def _status(row: BatchRow, versions: list[ManifestVersion], is_generating: bool) -> RowStatus:
     if row.state in _STATUS_WITHOUT_VERSIONS:
-        return RowResult(row, _STATUS_WITHOUT_VERSIONS[row.state], (), row.error)
+        return _STATUS_WITHOUT_VERSIONS[row.state]
     is_nothing = row.state is RowState.MAKES_NOTHING
-    status = row_status(
+    return row_status(
         is_generating=is_generating,
         states={v.card.state for v in versions},
         without=RowStatus.MAKES_NOTHING if is_nothing else RowStatus.FAILED,
     )
-    if status is RowStatus.MAKES_NOTHING:
-        return RowResult(row, status, (), row.error)
-    if status is not RowStatus.FAILED:
-        return RowResult(row, status, tuple(versions), "")
-    return RowResult(row, status, tuple(versions), error or blocked_reason(versions))
 
 
 def manifest(services: Services, batch: Batch) -> Iterator[dict[str, Any]]:
@@ -154,7 +161,7 @@ def status_csv(services: Services, batch: Batch) -> Iterator[str]:
     header = [*columns, *([] if own else [STATUS_COLUMN]), ERROR_COLUMN]
     yield csv_text([header], batch.delimiter)
     for each in row_results(services, batch):
-        cells = {**each.row.cells, (own or STATUS_COLUMN): each.status.value, ERROR_COLUMN: each.error}
+        cells = {**each.row.cells, (own or STATUS_COLUMN): each.status.value, ERROR_COLUMN: each.text}
         yield csv_text([[cells.get(name, "") for name in header]], batch.delimiter)
 
 
@@ -165,27 +172,8 @@ def failed_csv(services: Services, batch: Batch) -> str:
     """
     columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
     failed = failed_rows(services, batch)
-    mapping = guess_columns(batch.columns)
-    return csv_text(
-        chain(
-            [[*columns, ERROR_COLUMN]],
-            (
-                [*(each.row.cells.get(c, "") for c in columns), _mending_text(services, each, mapping)]
-                for each in failed
-            ),
-        ),
-        batch.delimiter,
-    )
-
-
-def _mending_text(services: Services, failed: FailedRow, mapping: Mapping[str, str]) -> str:
-    """Return why a row failed, for the person who corrects its sheet."""
-    if failed.row.state is RowState.FAILED:
-        return failed.error  # the words of the sheet's check
-    if not failed.run_error:
-        return with_remedies(failed.text, failed.codes)
-    record = services.products.get(failed.row.sku)
-    return run_error_text(failed.run_error, record.issues if record else (), mapping)
+    rows = ([*(each.row.cells.get(c, "") for c in columns), each.text] for each in failed)
+    return csv_text(chain([[*columns, ERROR_COLUMN]], rows), batch.delimiter)
 
 
 def _newest(made: Iterable[ManifestVersion]) -> Iterator[VersionCard]:

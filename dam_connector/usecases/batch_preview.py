@@ -12,8 +12,11 @@ from dam_connector.domain.product import Dimensions, Product
 from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.unnamed_pictures import REMOVE
+from dam_connector.domain.used_photos import lacking_deliverable
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
+from dam_connector.usecases.checked_pictures import CheckedPictures
+from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.estimates import (
     NOBODY,
     capture_seconds,
@@ -22,6 +25,7 @@ from dam_connector.usecases.estimates import (
     own_forecast,
 )
 from dam_connector.usecases.row_pictures import TAKEN_IN_STATES, FilesAtHand, is_taken_in, required_images
+from dam_connector.usecases.row_texts import remedy_text, rows_text
 from dam_connector.usecases.run_planning import current_models, what_is_made
 from dam_connector.usecases.source_images import check_image_url, expected_images
 from dam_connector.wiring import Services
@@ -79,6 +83,12 @@ class BatchPreview:
     # The lines of rows that empty facts of their products, and these facts.
     emptying: list[int] = field(default_factory=list)
     emptied: set[str] = field(default_factory=set)
+    # The lines of good rows for which the rules leave no generator, by deliverable.
+    without_generator: dict[str, list[int]] = field(default_factory=dict)
+    # The id of what was seen of the rows' pictures, see `checked_pictures`.
+    check: str = ""
+    # The lines of good rows that lack a view which a deliverable needs, by the issue's message.
+    lacking: dict[str, list[int]] = field(default_factory=dict)
     # CPU-seconds that models from spins and walks take longer than others.
     capture_s: float = 0.0
     # Estimated seconds until all versions are generated.
@@ -103,6 +113,8 @@ class BatchPreview:
     def add_row(self, row: NewBatchRow, forecast: ModelForecast | None = None) -> None:
         """Count a row, and keep it if it is among the first of its state; with the forecast of its model."""
         self.counts[row.state] += 1
+        for found in row.lacking:
+            self.lacking.setdefault(remedy_text(found), []).append(row.line)
         if row.notes:
             self.noted_rows += 1
             if self.noted_rows <= MAX_NOTED_ROWS:
@@ -124,16 +136,20 @@ class BatchPreview:
         self.emptying += [row.line] if row.emptied else []
         self.emptied |= set(row.emptied)
 
-    def change_notes(self) -> Iterator[str]:
-        """Yield notes about pictures that stay, and about facts that are emptied."""
+    def row_notes(self) -> Iterator[str]:
+        """Yield notes about what is not made of rows, pictures that stay, and facts that are emptied."""
+        for name, lines in self.without_generator.items():
+            yield f"{rows_text(lines, 'gets', 'get')} no {name}: the rules leave no generator for it."
+        for text, lines in self.lacking.items():
+            yield f"{rows_text(lines, 'lacks', 'lack')} a view, so that this is not made: {text}."
         if self.keeping:
-            which = _rows_text(self.keeping, "has", "have")
+            which = rows_text(self.keeping, "has", "have")
             yield (
                 f"{which} empty cells of pictures that the product has: these stay. "
                 f'Write "{REMOVE}" into the cell of a picture that is to go away.'
             )
         if self.emptying:
-            which = _rows_text(self.emptying, "empties", "empty")
+            which = rows_text(self.emptying, "empties", "empty")
             yield f"{which} facts that the product has: {', '.join(sorted(self.emptied))}."
 
     def add_versions(self, deliverable: Deliverable, generator: str, usd: float) -> None:
@@ -166,7 +182,10 @@ def preview_batch(
     image_check = _ImageCheck(services, listed, mapping)
     rules = services.rules.current()
     rows = check_rows(services, sheet, mapping, listed.files, facts, listed.unread)
+    checked = CheckedPictures()
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
+        for row in chunk:
+            checked.add(row)
         for row in image_check.check(chunk):
             if row.state is RowState.WAITING and row.product:
                 _add_good_row(services, preview, row, row.product, rules)
@@ -174,10 +193,11 @@ def preview_batch(
                 preview.add_row(row)
     if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
         preview.notes += (f"{more} more rows have such notes.",)
-    preview.notes += tuple(preview.change_notes())
+    preview.notes += tuple(preview.row_notes())
     if preview.sizeless:
         preview.notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
+    preview.check = checked.store(services)
     preview.generation_s = estimate_seconds(services, preview.version_counts, capture_s=preview.capture_s)
     return preview
 
@@ -186,8 +206,12 @@ def _add_good_row(
     services: Services, preview: BatchPreview, row: NewBatchRow, product: Product, rules: Rules
 ) -> None:
     """Count a good row, and the versions that it makes; nothing is rendered from a model that is not made."""
+    product = with_dam_photos(services, product)
     pictures = expected_images(product)
     made, _ = what_is_made(services, product, pictures, rules)
+    models = current_models(services, product, rules).keys() if row.lacking else set()
+    lacking = {lacking_deliverable(found) for found in row.lacking}
+    made = [each for each in made if each.name not in lacking and each.made_from not in lacking - models]
     if product.dimensions == Dimensions() and any(d.kind is RunKind.MODEL and not d.is_joined for d in made):
         preview.sizeless.append(row.line)
     preview.add_row(row, own_forecast(made, product, pictures))
@@ -195,21 +219,16 @@ def _add_good_row(
     absent = {each.name for each, generator, _ in first if generator == NOBODY}
     absent -= current_models(services, product, rules).keys() if absent else set()
     preview.capture_s += sum(capture_seconds(each, generator, pictures) for each, generator, _ in first)
+    for name in [each.name for each, generator, _ in first if generator == NOBODY]:
+        preview.without_generator.setdefault(name, []).append(row.line)
     for each, generator, usd in first:
         preview.add_versions(each, NOBODY if each.made_from in absent else generator, usd)
 
 
 def _sizeless_note(lines: list[int]) -> str:
     """Return a note about rows that make a model of a size that has to be guessed."""
-    which = _rows_text(lines, "has", "have")
+    which = rows_text(lines, "has", "have")
     return f"{which} no width, height or depth: the size of the model is guessed, and it is wrong in AR."
-
-
-def _rows_text(lines: list[int], one: str, many: str) -> str:
-    """Return the first of some rows with the verb for their number, e.g. `Rows 2, 5 have`."""
-    named = ", ".join(map(str, lines[:MAX_NAMED_COLUMNS]))
-    more = f" and {len(lines) - MAX_NAMED_COLUMNS} more" if len(lines) > MAX_NAMED_COLUMNS else ""
-    return f"Row {named} {one}" if len(lines) == 1 else f"Rows {named}{more} {many}"
 
 
 def _unused_columns(sheet: Sheet, mapping: Mapping[str, str], facts: SheetFacts) -> Iterator[str]:

@@ -5,24 +5,28 @@ from dataclasses import replace
 from difflib import get_close_matches
 from itertools import islice
 
-from dam_connector.domain.brought_model import is_model_name
-from dam_connector.domain.capture_folders import sort_folder
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity, issue
-from dam_connector.domain.picture_names import PictureFinder
 from dam_connector.domain.product import Capture, Product
 from dam_connector.domain.rules import Rules
 from dam_connector.domain.size_doubts import doubtful_size
-from dam_connector.domain.unnamed_pictures import is_removal
+from dam_connector.domain.used_photos import lacks_view, missing_view
+from dam_connector.domain.version import USABLE_STATES
 from dam_connector.errors import InputError
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.store.products import ProductRecord
+from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.failed_rows import PastFailure, past_outcomes
+from dam_connector.usecases.files_beside_sheet import (
+    FilesBesideSheet,
+    resolve_file_names,
+    same_picture_notes,
+)
 from dam_connector.usecases.row_changes import with_known
 from dam_connector.usecases.row_texts import row_text
-from dam_connector.usecases.run_planning import what_is_made
-from dam_connector.usecases.source_images import HELD_PREFIX, expected_images, is_image_url
+from dam_connector.usecases.run_planning import current_models, what_is_made
+from dam_connector.usecases.source_images import expected_images
 from dam_connector.wiring import Services
 from schemas.sheet_headers import COLUMNS, guess_columns, identifies_products
 from schemas.sheet_rows import SheetFacts, read_row, sku_from_name, survey_sheet
@@ -82,17 +86,6 @@ def named_pictures(sheet: Sheet, mapping: Mapping[str, str], pictures: Mapping[s
     return in_folders | {found.file for name, c in named if name and (found := columns[c].find(name)).file}
 
 
-class FilesBesideSheet:
-    """The files that were uploaded beside a sheet: its pictures, its models, and those that nobody reads."""
-
-    def __init__(self, files: Mapping[str, Sha256], unread: Mapping[str, str] | None = None) -> None:
-        """Sort the stored files, by path; `unread` says by path why others are not read."""
-        self.unread = PictureFinder(unread or {})
-        models = {path: sha256 for path, sha256 in files.items() if is_model_name(path)}
-        self.models = PictureFinder(models)
-        self.pictures = PictureFinder({p: sha256 for p, sha256 in files.items() if p not in models})
-
-
 def _find_columns(ours: str, theirs: str, header: tuple[str, ...]) -> tuple[str, str]:
     """Return our column and the sheet's for the names that a caller wrote, whatever their case and blanks.
 
@@ -141,8 +134,10 @@ def check_rows(
         checked, same = [], set()
         for read, issues in chunk:
             row = with_known(read, known.get(read.sku), mapping)
-            row = _checked(row, issues, mapping, first_lines, rules)
-            row = _makes_something(services, row, rules)
+            whole = with_dam_photos(services, row.product) if row.product else None
+            row = _checked(row, whole, issues, mapping, first_lines, rules)
+            if row.state is RowState.WAITING and whole is not None:
+                row = _makes_something(services, row, whole, mapping, rules)
             checked.append(row)
             if row.state is RowState.WAITING and _is_stored(row, known.get(row.sku)):
                 same.add(row.sku)
@@ -188,8 +183,8 @@ def _read_row(
     if facts.makes_skus:
         sku = sku_from_name(cells.get(mapping["product_name"], ""))
     if product is not None:
-        product, issues = _resolve_file_names(product, beside, notes)
-        notes += _size_notes(product, cells, mapping)
+        product, issues = resolve_file_names(product, beside, notes)
+        notes += [*_size_notes(product, cells, mapping), *same_picture_notes(product, mapping)]
     row = NewBatchRow(
         line=line,
         sku=sku,
@@ -204,19 +199,24 @@ def _read_row(
 
 def _checked(
     row: NewBatchRow,
+    whole: Product | None,
     issues: list[Issue],
     mapping: Mapping[str, str],
     first_lines: dict[str, int],
     rules: Rules,
 ) -> NewBatchRow:
-    """Return a row as good or failed. `first_lines` has the first line of each SKU, and is updated."""
-    found = product_issues(row.product, rules.products) if row.product else ()
+    """Return a row as good or failed.
+
+    `whole` is its product with the photos of DAMs; `first_lines` has the first line of each SKU, and is
+    updated.
+    """
+    found = product_issues(whole, rules.products) if whole else ()
     issues = [*issues, *(each for each in found if each.severity is Severity.ERROR)]
     if row.sku and row.sku in first_lines:
         message = f"{row.sku} is in row {first_lines[row.sku]} too."
         issues.append(issue("row.duplicate", message, pointer="/sku", measured=row.sku))
     first_lines.setdefault(row.sku, row.line)
-    return replace(fail_row(row, issues, mapping), product=None, as_read=None) if issues else row
+    return not_taken(row, issues, mapping) if issues else row
 
 
 def _size_notes(product: Product, cells: Mapping[str, str], mapping: Mapping[str, str]) -> Iterator[str]:
@@ -229,126 +229,44 @@ def _size_notes(product: Product, cells: Mapping[str, str], mapping: Mapping[str
         yield f"{place}: read as {reason}. Is the unit right?"
 
 
-def _makes_something(services: Services, row: NewBatchRow, rules: Rules) -> NewBatchRow:
-    """Return a row; a good one of whose product the rules make nothing says so."""
-    if row.state is not RowState.WAITING or row.product is None:
+def _makes_something(
+    services: Services, row: NewBatchRow, whole: Product, mapping: Mapping[str, str], rules: Rules
+) -> NewBatchRow:
+    """Return a good row; one of whose product nothing will be made says so, and names the views it lacks.
+
+    Args:
+        services: The services.
+        row: The row.
+        whole: Its product with the photos of DAMs.
+        mapping: see `map_columns`.
+        rules: The rules in force.
+    """
+    pictures = expected_images(whole)
+    made, reason = what_is_made(services, whole, pictures, rules)
+    if reason:
+        found = issue("row.makes_nothing", reason)
+        return replace(row, state=RowState.MAKES_NOTHING, error=found.message, codes=(found.code,))
+    lacking = {each.name: missing_view(each) for each in made if lacks_view(each, whole, pictures)}
+    if not lacking:
         return row
-    _, reason = what_is_made(services, row.product, expected_images(row.product), rules)
-    if not reason:
-        return row
-    found = issue("row.makes_nothing", reason)
-    return replace(row, state=RowState.MAKES_NOTHING, error=found.message, codes=(found.code,))
+    models = current_models(services, whole, rules)
+    absent = lacking.keys() - models.keys()
+    is_any_made = any(each.name not in lacking and each.made_from not in absent for each in made)
+    if is_any_made or _has_usable_version(services, row.sku):
+        return replace(row, lacking=tuple(lacking.values()))
+    return not_taken(row, list(lacking.values()), mapping)
+
+
+def _has_usable_version(services: Services, sku: str) -> bool:
+    return any(state in USABLE_STATES for _, state in services.gallery.states_of([sku]))
+
+
+def not_taken(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) -> NewBatchRow:
+    """Return a row as failed, whose product nobody takes in. mapping: see `map_columns`."""
+    return replace(fail_row(row, issues, mapping), product=None, as_read=None)
 
 
 def fail_row(row: NewBatchRow, issues: list[Issue], mapping: Mapping[str, str]) -> NewBatchRow:
     """Return a row as failed, with its issues as the reason. mapping: see `map_columns`."""
     error = "; ".join(row_text(i, mapping) for i in issues)
     return replace(row, state=RowState.FAILED, error=error, codes=tuple(i.code for i in issues))
-
-
-def _resolve_file_names(
-    product: Product, beside: FilesBesideSheet, notes: list[str]
-) -> tuple[Product, list[Issue]]:
-    """Replace file names by the addresses of the uploaded files; return issues for those that are missing.
-
-    Notes about files that are left out are added to `notes`.
-    """
-    images, issues = [], []
-    for image in product.images:
-        url = _resolve_file_name(image.url, f"/images/{image.view}", beside)
-        if isinstance(url, Issue):
-            issues.append(url)
-        images.append(image if isinstance(url, Issue) else replace(image, url=url))
-    inspiration = product.inspiration_image
-    if inspiration:
-        url = _resolve_file_name(inspiration, "/inspiration_image", beside)
-        if isinstance(url, Issue):
-            issues.append(url)
-        else:
-            inspiration = url
-    model_url = product.model_url
-    if model_url:
-        url = _resolve_file_name(model_url, "/model_url", beside, beside.models)
-        if isinstance(url, Issue):
-            issues.append(url)
-        else:
-            model_url = url
-    swatch = product.swatch
-    if product.swatch_url:
-        url = _resolve_file_name(swatch, "/swatch", beside)
-        if isinstance(url, Issue):
-            issues.append(url)
-        else:
-            swatch = url
-    captures: dict[Capture, tuple[str, ...]] = {}
-    for kind in Capture:
-        addresses = _resolve_capture(kind, product.captured(kind), beside, notes)
-        if isinstance(addresses, Issue):
-            issues.append(addresses)
-        else:
-            captures[kind] = addresses
-    if len(captures) < len(Capture):
-        return product, issues
-    found = replace(product, images=tuple(images), inspiration_image=inspiration, model_url=model_url)
-    spin, walk = captures[Capture.SPIN], captures[Capture.WALK]
-    return replace(found, spin_images=spin, walk_images=walk, swatch=swatch), issues
-
-
-def _resolve_capture(
-    kind: Capture, named: tuple[str, ...], beside: FilesBesideSheet, notes: list[str]
-) -> tuple[str, ...] | Issue:
-    """Return the addresses of a spin or a walk; those of the pictures in the folder that its cell names."""
-    least, most = kind.counts
-    of_what = "pictures of a full turn" if kind is Capture.SPIN else "photos of a walk around the product"
-    limit, pointer = f"{least} to {most} {of_what}", f"/{kind.field_name}"
-    if len(named) == 1 and is_removal(named[0]):
-        return named
-    if all(map(is_image_url, named)):
-        if named and not least <= len(named) <= most:
-            message = f"The {kind} has {len(named)} addresses."
-            return issue("row.picture", message, pointer=pointer, limit=limit)
-        return named
-    found, others = beside.pictures.find_folder(named[0]), beside.unread.find_folder(named[0])
-    files = dict(zip(found.paths, found.files, strict=True))
-    sorted_files = sort_folder(kind, (*files, *others.paths))
-    note = f" {sorted_files.note[:1].upper()}{sorted_files.note[1:]}." if sorted_files.note else ""
-    measured = named[0][:80]
-    if len(found.folders) > 1:
-        message, limit = "Several folders have this name.", f"one of {', '.join(found.folders[:4])}"
-    elif not files and not others.files:
-        message = "No such folder of pictures beside the sheet, and no addresses."
-        if reason := beside.unread.find(named[0]).file:
-            message = f"{measured} {reason}."
-        limit = "the name of a folder in the ZIP or folder that comes with the sheet"
-    elif sorted_files.problem:
-        message, limit = sorted_files.problem, ""
-    elif least <= len(sorted_files.pictures) <= most:
-        notes += [f"{kind} {measured}:{note}"] if note else []
-        return tuple(f"{HELD_PREFIX}{files[path]}" for path in sorted_files.pictures)
-    else:
-        message = f"The folder of the {kind} holds {len(sorted_files.pictures)} pictures.{note}"
-    return issue("row.picture", message, pointer=pointer, measured=measured, limit=limit)
-
-
-def _resolve_file_name(
-    cell: str, pointer: str, beside: FilesBesideSheet, finder: PictureFinder[Sha256] | None = None
-) -> str | Issue:
-    """Return the address of the file that a cell names; that of a picture unless another finder is given."""
-    name = cell.strip()
-    if is_image_url(name) or is_removal(name):
-        return name
-    found = (finder or beside.pictures).find(name)
-    if found.file:
-        return f"{HELD_PREFIX}{found.file}"
-    if len(found.paths) > 1:
-        message = f"{len(found.paths)} different files have this name."
-        limit = f"one of {', '.join(found.paths[:4])}"
-    elif reason := beside.unread.find(name).file:
-        return issue("row.picture", f"{name[:80]} {reason}.", pointer=pointer)
-    else:
-        message = "No such file beside the sheet, and no address."
-        limit = (
-            ", ".join(found.paths)
-            or "https://..., or the name of a file in the ZIP or folder that comes with the sheet"
-        )
-    return issue("row.picture", message, pointer=pointer, measured=name[:80], limit=limit)

@@ -16,8 +16,16 @@ from dam_connector.domain.issue import Issue, Severity
 from dam_connector.domain.notify import NotifyEvent
 from dam_connector.domain.visible_names import is_visible_name
 from dam_connector.errors import NotFound, Refused, StateConflict, StorageUnavailable
-from dam_connector.store.batch_records import Batch, BatchRow, BatchState, NewBatchRow, RowState
-from dam_connector.usecases.batch_rows import check_rows, fail_row
+from dam_connector.store.batch_records import (
+    Batch,
+    BatchRow,
+    BatchState,
+    NewBatchRow,
+    RowState,
+    taken_text,
+)
+from dam_connector.usecases.batch_rows import check_rows, not_taken
+from dam_connector.usecases.checked_pictures import read_checked, unchanged
 from dam_connector.usecases.failed_rows import NOT_TAKEN_IN, PASSING_CODES, retryable_rows
 from dam_connector.usecases.product_intake import IntakeResult, ingest_product
 from dam_connector.usecases.retries import rerun_product
@@ -32,6 +40,7 @@ from schemas.uploads import PictureList, unpack_pictures
 log = structlog.get_logger()
 # The limits of an iteration. Between them, it takes one row for each worker: enough to keep all of them busy.
 MIN_ROWS, MAX_ROWS = 2, 100
+INVISIBLE_NAME = "a batch needs a name of visible characters"
 
 
 def start(
@@ -42,11 +51,13 @@ def start(
     mapping: Mapping[str, str],
     listed: PictureList,
     *,
+    check: str = "",
     record: Callable[[Batch], object] = lambda _: None,
 ) -> Batch:
     """Store a batch and start its first iteration.
 
     Args:
+        check: the id of the check of this sheet, `BatchPreview.check`; empty: nobody checked it.
         record: is called with the batch in the transaction that begins it.
         owner: the name of the user who uploaded the sheet.
         mapping: the sheet's column names by our column names.
@@ -54,13 +65,15 @@ def start(
 
     Raises:
         Refused: the name has invisible characters.
-        StateConflict: a batch of this name exists.
+        StateConflict: a batch of this name exists, or pictures have changed since the check.
         StorageUnavailable: there is less free disk than the reserve, or the database does not answer.
     """
     services.disk.require()
     _require_visible(name)
     at_hand = FilesAtHand(services, listed)
     checked = check_rows(services, sheet, mapping, listed.files, unread=listed.unread)
+    if check:
+        checked = unchanged(checked, read_checked(services, check))
     rows = (_to_be_stored(_judged(row, at_hand, mapping)) for row in checked)
     batch = services.batches.store(name, owner, sheet.header, rows, delimiter=sheet.delimiter)
     with services.transaction():
@@ -73,7 +86,7 @@ def start(
 
 def _require_visible(name: str) -> None:
     if not is_visible_name(name):
-        raise Refused("batch", "start", "a batch needs a name of visible characters")
+        raise Refused("batch", "start", INVISIBLE_NAME)
 
 
 def require_free_name(services: Services, name: str) -> None:
@@ -84,14 +97,21 @@ def require_free_name(services: Services, name: str) -> None:
         StateConflict: a batch of this name exists.
     """
     _require_visible(name)
-    if services.batches.get(name):
-        raise StateConflict(f"there is a batch {name!r} already; choose another name")
+    if problem := name_problem(services, name):
+        raise StateConflict(problem)
+
+
+def name_problem(services: Services, name: str) -> str:
+    """Return why no batch can get a name; empty: one can."""
+    if not is_visible_name(name):
+        return INVISIBLE_NAME
+    return taken_text(name) if services.batches.get(name) else ""
 
 
 def _judged(row: NewBatchRow, at_hand: FilesAtHand, mapping: Mapping[str, str]) -> NewBatchRow:
     """Return a checked row; one with a picture at hand that is no good is bad, and nobody takes it in."""
     issues = list(at_hand.faults(row)) if is_taken_in(row) else []
-    return replace(fail_row(row, issues, mapping), product=None, as_read=None) if issues else row
+    return not_taken(row, issues, mapping) if issues else row
 
 
 def _to_be_stored(row: NewBatchRow) -> NewBatchRow:
@@ -161,6 +181,7 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
         batch_id=batch.id,
         keep=Keep.ALL,
         fetched=fetched,
+        keeps_made=True,
         record=lambda result: _finish_row(services, batch, row, result),
     )
 

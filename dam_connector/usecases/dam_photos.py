@@ -1,7 +1,8 @@
 """The photos in DAMs that are source images of a product, by view."""
 
-from dam_connector.domain.photo_sources import PhotoSources, read_photo_sources
+from dam_connector.domain.photo_sources import PhotoSources, read_photo_sources, with_photos
 from dam_connector.domain.picture_names import natural_order
+from dam_connector.domain.product import Product
 from dam_connector.store.source_photos import SourcePhoto
 from dam_connector.usecases.source_images import HELD_PREFIX
 from dam_connector.wiring import Services
@@ -20,6 +21,8 @@ def photo_urls(services: Services, sku: str) -> dict[str, str]:
     A photo whose view is said by its field or its name has it; of several, the one whose name is first in
     natural order. The others get the free views of the option `order`, the first of the rest is the detail.
     """
+    if not any(sources_option(services, dam) for dam in services.rules.current().dam):
+        return {}
     found: dict[str, str] = {}
     by_dam: dict[str, list[SourcePhoto]] = {}
     for photo in services.source_photos.of_product(sku):
@@ -29,6 +32,11 @@ def photo_urls(services: Services, sku: str) -> dict[str, str]:
         if sources and photos:
             found = {**_by_view(photos, sources), **found}
     return found
+
+
+def with_dam_photos(services: Services, product: Product) -> Product:
+    """Return a product with the photos that DAMs have of it."""
+    return with_photos(product, photo_urls(services, product.sku))
 
 
 def _by_view(photos: list[SourcePhoto], sources: PhotoSources) -> dict[str, str]:

@@ -7,10 +7,11 @@ from dam_connector.domain.generator_choice import choose_generators
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.model_forecast import ModelForecast, forecast_model
 from dam_connector.domain.product import Capture, Product, capture_of_key
-from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliverable
+from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, PHOTO, RECOLOURED, Deliverable
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, claim_rank
-from dam_connector.ports import GenerationRequest
+from dam_connector.domain.used_photos import views_of
+from dam_connector.ports import GenerationRequest, Provider
 from dam_connector.store.products import ProductRecord
 from dam_connector.usecases.shared_shapes import shapes_of
 from dam_connector.wiring import Services
@@ -83,6 +84,8 @@ def first_generator(
     for name in choose_generators(deliverable, product, pictures).names:
         if name == LOCAL:
             usd = 0.0
+        elif not _has_view_for(services.provider(name), deliverable, pictures):
+            continue
         else:
             request = GenerationRequest(key="", product=product, pictures={}, kind=deliverable.kind)
             usd = services.provider(name).estimate(request)
@@ -90,6 +93,13 @@ def first_generator(
         if max_usd is None or usd <= max_usd:
             return name, usd
     return NOBODY, 0.0
+
+
+def _has_view_for(provider: Provider, deliverable: Deliverable, pictures: Collection[str]) -> bool:
+    """Return whether the photo that a provider requires is among those of which a deliverable is made."""
+    wanted = provider.capabilities.views[:1]
+    usable = [view.value for view in views_of(deliverable) if view.value in pictures]
+    return not wanted or deliverable.made_from != PHOTO or wanted[0] in usable
 
 
 def own_forecast(

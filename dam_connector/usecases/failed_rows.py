@@ -11,13 +11,17 @@ from itertools import islice
 from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.issue_codes import CODES, IssueCode
-from dam_connector.domain.version import VersionState
+from dam_connector.domain.version import USABLE_STATES
 from dam_connector.store.batch_records import Batch, BatchRow, BatchState, RowState, RowWithProduct
 from dam_connector.store.gallery import ManifestVersion
+from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import FailedRun
-from dam_connector.usecases.retries import can_retry_help
+from dam_connector.usecases.mending_texts import run_error_text, with_remedies
+from dam_connector.usecases.retries import blocked_by_other_rules, can_retry_help
 from dam_connector.wiring import Services
+from schemas.sheet_headers import guess_columns
 
 CHUNK_ROWS = 500  # rows whose versions and runs are read with one query
 FAILED = "failed"  # the field of `BatchProgress` that counts failed rows
@@ -31,10 +35,8 @@ class FailedRow:
     """A failed row of a batch."""
 
     row: BatchRow
-    error: str  # why it failed, with issue codes for programs
-    text: str  # the same for people
-    run_error: str = ""  # of the run by which it failed; empty: it failed otherwise
-    codes: frozenset[str] = frozenset()  # of the issues of its versions
+    text: str  # why it failed and what helps, in the words of its sheet, wherever people read it
+    error: str  # the same for programs, with issue codes
     can_retry: bool  # whether a retry can help; else a person corrects it
 
 
@@ -49,31 +51,40 @@ class PartlyMadeRow(NamedTuple):
 def failed_rows(services: Services, batch: Batch, *, after: int = 0) -> Iterator[FailedRow]:
     """Yield the failed rows of a batch in the sheet's order, those after a line of the sheet."""
     while chunk := services.batches.failed_rows(batch.id, after=after, limit=CHUNK_ROWS):
-        yield from explain_rows(services, chunk)
+        yield from explain_rows(services, batch, chunk)
         after = chunk[-1].line
 
 
-def explain_rows(services: Services, rows: Collection[BatchRow]) -> Iterator[FailedRow]:
-    """Yield failed rows with the reasons."""
+def explain_rows(services: Services, batch: Batch, rows: Collection[BatchRow]) -> Iterator[FailedRow]:
+    """Yield failed rows of a batch with the reasons."""
     skus = [row.sku for row in rows if row.state is not RowState.FAILED]
     versions = services.gallery.manifest_versions(skus)
     generation, failed = services.runs.generation_status(skus), _by_sku(services.runs.failed_of(skus))
+    unblockable = {run.sku for run in blocked_by_other_rules(services, skus)}
     not_taken = [row for row in rows if row.state is RowState.FAILED and row.product is not None]
     takable = _takable_rows(services, not_taken)
+    records, mapping = services.products.of_skus(skus), guess_columns(batch.columns)
     for row in rows:
         if row.state is RowState.FAILED:
             yield FailedRow(row=row, error=row.error, text=row.error, can_retry=row.id in takable)
             continue
         made, runs = versions.get(row.sku, []), failed.get(row.sku, [])
         _, run_error = generation.get(row.sku, (False, ""))
-        blocked = f"No usable version: {blocked_reason(made, with_codes=False)}"
+        if run_error:
+            code = failure_cause(run_error).code
+            text = run_error_text(run_error, _issues(records.get(row.sku)), mapping)
+            error = f"{text} ({code})" if code else text
+        else:
+            codes = {code for version in made for code in version.codes}
+            text, error = (
+                with_remedies(f"No usable version: {blocked_reason(made, with_codes=with_codes)}", codes)
+                for with_codes in (False, True)
+            )
         yield FailedRow(
             row=row,
-            error=run_error or blocked_reason(made),
-            text=failure_cause(run_error).text if run_error else blocked,
-            run_error=run_error,
-            codes=frozenset(code for version in made for code in version.codes),
-            can_retry=any(can_retry_help(services, run) for run in runs),
+            text=text,
+            error=error,
+            can_retry=row.sku in unblockable or any(can_retry_help(services, run) for run in runs),
         )
 
 
@@ -116,7 +127,7 @@ def rows_page(
     while len(found) < limit and (chunk := list(islice(rows, CHUNK_ROWS))):
         first, last = chunk[0].line, chunk[-1].line
         among = services.batches.failed_rows(batch.id, after=first - 1, until=last, limit=last - first + 1)
-        failed = {each.row.id: _as_failed(each) for each in explain_rows(services, among)}
+        failed = {each.row.id: _as_failed(each) for each in explain_rows(services, batch, among)}
         found += [failed.get(row.id, row) for row in chunk if not (state and row.id in failed)]
     return found[:limit]
 
@@ -143,10 +154,12 @@ def retryable_rows(services: Services, batch: Batch) -> RetryableRows:
     """Return the rows that a retry of the batch tries again, without those that a person must correct."""
     if batch.state is BatchState.CANCELLED:
         return RetryableRows(0, 0, (), ())
+    blocked = services.batches.counts.failed_of_products(batch.id)
+    unblockable = {run.sku for run in blocked_by_other_rules(services, {row.sku for row in blocked})}
     rows = services.batches.counts.with_failed_run(batch.id)
     runs = services.runs.failed_of({row.sku for row in rows})
-    helped = {run.sku for run in runs if can_retry_help(services, run)}
-    of_products = [row for row in rows if row.sku in helped]
+    helped = unblockable | {run.sku for run in runs if can_retry_help(services, run)}
+    of_products = sorted(row for row in {*rows, *blocked} if row.sku in helped)
     failed = sum(row.counted_as == FAILED for row in of_products)
     not_taken = _takable_rows(services, services.batches.with_product(batch.id, RowState.FAILED))
     skus = tuple(dict.fromkeys(row.sku for row in of_products))
@@ -158,6 +171,17 @@ def partly_made_rows(services: Services, batch: Batch) -> list[PartlyMadeRow]:
     rows = [row for row in services.batches.counts.with_failed_run(batch.id) if row.counted_as != FAILED]
     failed = _by_sku(services.runs.failed_of({row.sku for row in rows}))
     return [PartlyMadeRow(row.line, row.sku, failed[row.sku][0].error) for row in rows if row.sku in failed]
+
+
+def partly_made_texts(services: Services, batch: Batch, rows: Collection[PartlyMadeRow]) -> dict[int, str]:
+    """Return by line why a run of rows made in part failed and what helps, in the words of the sheet."""
+    records = services.products.of_skus([row.sku for row in rows])
+    mapping = guess_columns(batch.columns)
+    return {row.line: run_error_text(row.run_error, _issues(records.get(row.sku)), mapping) for row in rows}
+
+
+def _issues(record: ProductRecord | None) -> tuple[Issue, ...]:
+    return record.issues if record else ()
 
 
 def _by_sku(runs: Collection[FailedRun]) -> dict[str, list[FailedRun]]:
@@ -181,9 +205,10 @@ def past_outcomes(services: Services, skus: Collection[str]) -> dict[str, PastFa
     Products of which nothing was tried are left out.
     """
     states = services.gallery.states_of(skus)
-    unusable = set(skus) - {sku for sku, state in states if state is not VersionState.BLOCKED}
+    unusable = set(skus) - {sku for sku, state in states if state in USABLE_STATES}
     versions, failed = services.gallery.manifest_versions(unusable), services.runs.failed_of(unusable)
     generation, runs = services.runs.generation_status(unusable), _by_sku(failed)
+    unblockable = {run.sku for run in blocked_by_other_rules(services, unusable)}
     found: dict[str, PastFailure | None] = dict.fromkeys(skus)
     for sku in unusable:
         (is_generating, run_error), made = generation.get(sku, (False, "")), versions.get(sku, [])
@@ -196,7 +221,7 @@ def past_outcomes(services: Services, skus: Collection[str]) -> dict[str, PastFa
         found[sku] = PastFailure(
             reason=(cause.text or blocked_reason(made, with_codes=False)).rstrip("."),
             codes=tuple(filter(None, [cause.code])) or tuple(sorted({c for v in made for c in v.codes})),
-            can_retry=any(can_retry_help(services, run) for run in runs.get(sku, [])),
+            can_retry=sku in unblockable or any(can_retry_help(services, run) for run in runs.get(sku, [])),
         )
     return found
 

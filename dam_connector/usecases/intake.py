@@ -38,6 +38,7 @@ from dam_connector.usecases.photo_sync import photo_supplier, sync_photo
 from dam_connector.usecases.product_intake import MAX_CAUSE_CHARACTERS, IntakeResult, ingest_product
 from dam_connector.usecases.provider_orders import poll_task_now
 from dam_connector.usecases.stored_facts import Keep
+from dam_connector.usecases.watched_rows import ingest_row
 from dam_connector.usecases.webhook_receipt import receive_webhook  # noqa: F401 - both halves are found here
 from dam_connector.wiring import Services
 
@@ -220,17 +221,9 @@ def _ingest(services: Services, connection: str, event: Event, **more: Any) -> s
         was_known = services.products.mark_deleted(connection, event.ref, event.at)
         return f"{event.ref}: gone from its source" if was_known else f"{event.ref}: not found at its source"
     services.products.mark_deleted(connection, event.ref, event.at, keep_skus=[p.sku for p in products])
-    keep = Keep.ALL if services.pim(connection).capabilities.keeps_pictures else Keep.UPLOADED
+    ingest = ingest_row if services.pim(connection).capabilities.keeps_pictures else ingest_product
     results = [
-        ingest_product(
-            services,
-            product,
-            connection=connection,
-            ref=event.ref,
-            source_time=event.at,
-            keep=keep,
-            **more,
-        )
+        ingest(services, product, connection=connection, ref=event.ref, source_time=event.at, **more)
         for product in products
     ]
     return "; ".join(result.summary for result in results) or f"{event.ref}: has no SKU"

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
@@ -38,6 +39,14 @@ class IntakeResult:
     adopted: int = 0  # first versions that were taken over
 
 
+class _Planning(NamedTuple):
+    """How the runs of a product are planned, see `plan_runs`."""
+
+    batch_id: str
+    bulk: bool
+    keeps_made: bool
+
+
 def ingest_product(
     services: Services,
     product: Product,
@@ -52,6 +61,7 @@ def ingest_product(
     keep: Keep = Keep.UPLOADED,
     finished: FoundFiles | None = None,
     fetched: Fetched = NONE_FETCHED,
+    keeps_made: bool = False,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
@@ -70,10 +80,12 @@ def ingest_product(
         keep: which pictures and models stay that these facts do not name.
         finished: files that become the first versions of its assets, from `adoption.find_finished`.
         fetched: images that are stored already, see `store_source_images`.
+        keeps_made: see `plan_runs`.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
+    how = _Planning(batch_id, bulk, keeps_made)
     while stored := store_facts(services, product, connection, ref, source_time, keep=keep):
         urls = photo_urls(services, stored.sku)
         product = with_photos(stored, urls)
@@ -86,11 +98,8 @@ def ingest_product(
             newest = services.products.lock(product.sku)
             has_newest = newest is None or newest.source_time <= source_time
             if has_newest and urls == photo_urls(services, stored.sku):
-                result = _store_findings_and_plan(
-                    services, product, sources, (*issues, *image_issues), ready, batch_id=batch_id, bulk=bulk
-                )
-                record(result)
-                return result
+                found = (*issues, *image_issues)
+                return _store_findings_and_plan(services, product, sources, found, ready, how, record)
         product = stored
         if newest and not has_newest:
             product, connection, ref = newest.product, newest.connection, newest.ref
@@ -109,6 +118,7 @@ def ingest_again(
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
     finished: FoundFiles | None = None,
+    keeps_made: bool = False,
 ) -> IntakeResult:
     """Take in a product as it is stored: its photos are fetched anew, and what is missing is planned.
 
@@ -125,6 +135,7 @@ def ingest_again(
         bulk=bulk,
         record=record,
         finished=finished,
+        keeps_made=keeps_made,
     )
 
 
@@ -134,9 +145,8 @@ def _store_findings_and_plan(
     sources: Mapping[str, Sha256],
     issues: tuple[Issue, ...],
     ready: Mapping[str, ReadyFile | str],
-    *,
-    batch_id: str,
-    bulk: bool,
+    how: _Planning,
+    record: Callable[[IntakeResult], object],
 ) -> IntakeResult:
     """Store a product's images and issues, adopt what is ready, and plan its runs if it is complete."""
     required = product_issues(product, services.rules.current().products)
@@ -147,10 +157,10 @@ def _store_findings_and_plan(
         send_changed_texts(services, product)
     adopted = adopt_files(services, product, sources, ready)
     # A row of a sheet fails as a whole, as its check says: a person corrects it and uploads it again.
-    is_failed_row = bool(batch_id) and any(i.severity is Severity.ERROR for i in issues)
+    is_failed_row = bool(how.batch_id) and any(i.severity is Severity.ERROR for i in issues)
     has_picture = bool(set(sources) - {INSPIRATION}) or bool(product.swatch)
     can_run = has_picture and not is_incomplete and not is_failed_row
-    planned = plan_runs(services, product, sources, batch_id=batch_id, bulk=bulk) if can_run else 0
+    planned = plan_runs(services, product, sources, **how._asdict()) if can_run else 0
     cancel_outdated_failures(services, product, sources, can_run=can_run)
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
     _, nothing = (
@@ -168,4 +178,6 @@ def _store_findings_and_plan(
         *(f"not adopted: {each}" for each in ready.values() if isinstance(each, str)),
     ]
     summary = f"{product.sku}: {', '.join(filter(None, parts))}"
-    return IntakeResult(summary, planned, nothing, errors, len(adopted))
+    result = IntakeResult(summary, planned, nothing, errors, len(adopted))
+    record(result)
+    return result

@@ -1,9 +1,9 @@
 """Retries: a product's failed and missing runs, a run, or a delivery are begun again by people."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dam_connector.domain.failure_cause import failure_cause
@@ -13,7 +13,7 @@ from dam_connector.domain.run import MAKING_KINDS, OPEN_STATES, RunState, job_na
 from dam_connector.errors import NotFound, StateConflict
 from dam_connector.store.inbox import DeliveryRecord
 from dam_connector.store.products import ProductRecord
-from dam_connector.store.run_records import FailedRun, RunRecord, base_input_hash, is_dismissed
+from dam_connector.store.run_records import BlockedRun, FailedRun, RunRecord, base_input_hash, is_dismissed
 from dam_connector.usecases.product_intake import IntakeResult, ingest_again
 from dam_connector.usecases.run_planning import needed_runs, replan_run
 from dam_connector.wiring import Services
@@ -30,6 +30,9 @@ def rerun_product(
     record_count: Callable[[int], object] = lambda _: None,
 ) -> int:
     """Retry a product's failed runs and plan the missing ones; return how many runs were started.
+
+    They follow the rules in force. An asset of which there is a usable version is not made again because the
+    rules have changed: `rules_change` does that, when somebody applies them.
 
     Args:
         batch_id: the batch that asks for it, if one does.
@@ -49,7 +52,7 @@ def rerun_product(
         started = _retry_all(services, failed) + result.planned
         record_count(started)
 
-    ingest_again(services, record, batch_id=batch_id, record=retry_failed)
+    ingest_again(services, record, batch_id=batch_id, record=retry_failed, keeps_made=True)
     return started
 
 
@@ -63,6 +66,7 @@ def count_missing(services: Services, record: ProductRecord) -> int:
     runs = services.runs.page(sku=sku, limit=200)
     begun = {(run.deliverable, run.slot) for run in runs if run.state in OPEN_STATES}
     begun |= {(v.asset.deliverable, v.asset.slot) for v in services.assets.of_product(sku)}
+    begun -= {(run.deliverable, run.slot) for run in blocked_by_other_rules(services, [sku])}
     failed = {
         (run.deliverable, run.slot)
         for run in runs
@@ -86,14 +90,30 @@ def can_retry_help(services: Services, run: RunRecord | FailedRun) -> bool:
     return not failure_cause(run.error).lasts or _have_rules_changed(services, run)
 
 
-def _have_rules_changed(services: Services, run: RunRecord | FailedRun) -> bool:
-    """Return whether the rules for what a run makes are others by now, and still ask for it."""
+def blocked_by_other_rules(services: Services, skus: Collection[str]) -> list[BlockedRun]:
+    """Return the runs of products' blocked versions that a retry makes again, since their rules changed.
+
+    Those are left out of whose asset another version is usable.
+    """
+    blocked = services.runs.blocked_of(skus, but_rules=services.rules.current().fingerprint)
+    return [run for run in blocked if _have_rules_changed(services, run, but_channels=True)]
+
+
+def _have_rules_changed(
+    services: Services, run: RunRecord | FailedRun | BlockedRun, *, but_channels: bool = False
+) -> bool:
+    """Return whether the rules for what a run makes are others by now, and still ask for it.
+
+    `but_channels`: other channels do not count, since nothing is made again for them.
+    """
     rules = services.rules.current()
     if run.rules_fingerprint == rules.fingerprint or run.kind not in MAKING_KINDS:
         return False
     before = services.rules.with_fingerprint(run.rules_fingerprint)
-    deliverable = rules.deliverable(run.deliverable)
-    is_same = before.deliverable(run.deliverable) == deliverable
+    known, deliverable = before.deliverable(run.deliverable), rules.deliverable(run.deliverable)
+    if but_channels and known and deliverable:
+        known = replace(known, channels=deliverable.channels)
+    is_same = known == deliverable
     return deliverable is not None and (
         not is_same or (before.checks, before.imaging) != (rules.checks, rules.imaging)
     )

@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from dam_connector.domain.completeness import product_issues
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, Severity
-from dam_connector.domain.photo_sources import with_photos
 from dam_connector.domain.product import INSPIRATION, Capture, Product
 from dam_connector.errors import NotFound
 from dam_connector.store.batch_records import NewBatchRow, RowState
-from dam_connector.usecases.dam_photos import photo_urls
+from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.picture_faults import damage_fault, picture_fault, size_fault
 from dam_connector.usecases.source_images import (
     HELD_PREFIX,
@@ -26,6 +25,7 @@ from dam_connector.usecases.stored_facts import Keep, merged_facts
 from dam_connector.wiring import Services
 from schemas.uploads import PictureList
 
+_LATER_FRAMES = {kind.key(n) for kind in Capture for n in range(2, kind.counts[1] + 1)}
 TAKEN_IN_STATES = (RowState.WAITING, RowState.MAKES_NOTHING)  # rows whose products are stored
 
 
@@ -38,9 +38,13 @@ def required_images(product: Product | None) -> list[tuple[str, str]]:
     """Return address and JSON pointer of the images without which a row cannot be made."""
     if product is None:
         return []
-    later = {kind.key(n) for kind in Capture for n in range(2, kind.counts[1] + 1)}  # the first is checked
-    optional = {INSPIRATION, *later}
+    optional = {INSPIRATION, *_LATER_FRAMES}  # the first frame is checked
     return [pair for name, pair in image_urls(product).items() if name not in optional]
+
+
+def _later_frames(product: Product | None) -> list[tuple[str, str]]:
+    """Return address and JSON pointer of the pictures of a spin or a walk after the first one."""
+    return [pair for name, pair in image_urls(product).items() if name in _LATER_FRAMES] if product else []
 
 
 class FilesAtHand:
@@ -56,8 +60,13 @@ class FilesAtHand:
         return url in self._paths or self._named_blob(row, url) is not None
 
     def faults(self, row: NewBatchRow) -> Iterator[Issue]:
-        """Yield an issue for each picture at hand that a row needs and that is no good."""
-        for url, pointer in required_images(row.product):
+        """Yield an issue for each picture at hand that is no good; frames beside the sheet are all looked at.
+
+        One of a spin or a walk that is damaged spoils the whole: the model would be made without it.
+        """
+        needed = required_images(row.product)
+        frames = [(url, pointer) for url, pointer in _later_frames(row.product) if url in self._paths]
+        for url, pointer in [*needed, *frames]:
             if found := self._fault(row, url, pointer):
                 yield found
 
@@ -87,23 +96,27 @@ class FilesAtHand:
             return None
 
 
-def try_product(services: Services, product: Product) -> tuple[Fetched, tuple[Issue, ...]]:
+def try_product(
+    services: Services, product: Product, *, connection: str = "", last_try: bool = True
+) -> tuple[Fetched, tuple[Issue, ...]]:
     """Fetch the images of a row's product before anything of the product is stored.
 
     Args:
         product: the product as the row alone says it.
+        connection: the watched folder of the sheet; empty: it was uploaded.
+        last_try: an image whose server is away becomes an issue instead of an exception.
 
     Returns:
         The stored images for `ingest_product`, and the issues by which the row fails as a whole.
 
     Raises:
         StorageUnavailable: our own storage is away or full.
+        Unavailable, RateLimited, Busy: the server of an image is away, and it is not the last try.
     """
     merged = merged_facts(product, services.products.get(product.sku), Keep.ALL)
-    sources, found = store_source_images(services, merged, connection="", last_try=True)
+    sources, found = store_source_images(services, merged, connection=connection, last_try=last_try)
     needed = {pointer for _, pointer in required_images(merged)}
-    whole = with_photos(merged, photo_urls(services, merged.sku))
-    wrong = product_issues(whole, services.rules.current().products)
+    wrong = product_issues(with_dam_photos(services, merged), services.rules.current().products)
     faults = [each for each in wrong if each.severity is Severity.ERROR]
     faults += [each for each in found if each.severity is Severity.ERROR or each.pointer in needed]
     urls = image_urls(merged)

@@ -1,12 +1,13 @@
 """Issues in one line: of records, and of rows of sheets in the words of the sheet."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dam_connector.domain.issue import Issue
 from dam_connector.domain.report_words import place_text
 from schemas.sheet_headers import COLUMNS
 
+MAX_NAMED_ROWS = 12
 _COLUMN_NAMES = re.compile(r"\b(" + "|".join(name for name in COLUMNS if "_" in name) + r")\b")
 
 
@@ -43,6 +44,13 @@ def row_text(found: Issue, mapping: Mapping[str, str]) -> str:
 def _measured_and_limit(found: Issue) -> str:
     measured = f" ({found.measured})" if found.measured and found.measured not in found.message else ""
     return f"{measured}, wanted: {found.limit}" if found.limit else measured
+
+
+def rows_text(lines: Sequence[int], one: str, many: str) -> str:
+    """Return the first of some rows with the verb for their number, e.g. `Rows 2, 5 have`."""
+    named = ", ".join(map(str, lines[:MAX_NAMED_ROWS]))
+    more = f" and {len(lines) - MAX_NAMED_ROWS} more" if len(lines) > MAX_NAMED_ROWS else ""
+    return f"Row {named} {one}" if len(lines) == 1 else f"Rows {named}{more} {many}"
 
 
 def column_at(pointer: str) -> str:

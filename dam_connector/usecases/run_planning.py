@@ -9,9 +9,9 @@ from dam_connector.domain.issue import Severity
 from dam_connector.domain.planning import PlannedRun, planned_runs
 from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
-from dam_connector.domain.run import MAKING_KINDS, RunState
+from dam_connector.domain.run import MAKING_KINDS, OPEN_STATES, RunState
 from dam_connector.domain.used_photos import preferred_view
-from dam_connector.domain.version import SOURCE_MARK, Version, VersionFile
+from dam_connector.domain.version import SOURCE_MARK, USABLE_STATES, Version, VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.errors import StateConflict
 from dam_connector.store.products import ProductRecord
@@ -33,6 +33,7 @@ def plan_runs(
     deliverables: Collection[str] = (),
     batch_id: str = "",
     bulk: bool = False,
+    keeps_made: bool = False,
 ) -> int:
     """Plan and wake the runs that a product needs and that were not planned before; return how many.
 
@@ -42,6 +43,8 @@ def plan_runs(
         deliverables: plan only the runs of these; empty: all runs.
         batch_id: the batch that the product belongs to, if it is in one. It implies `bulk`.
         bulk: the runs wait behind those of single products.
+        keeps_made: leave assets as they are for which nothing but the rules has changed since they were made;
+            the application of the rules makes these again.
     """
     bulk = bulk or bool(batch_id)
     with services.transaction():
@@ -53,10 +56,42 @@ def plan_runs(
             if (not made_from or p.deliverable.made_from == made_from)
             and (not deliverables or p.deliverable.name in deliverables)
         ]
+        if keeps_made:
+            made = _made_by_former_rules(services, product, sources, rules)
+            planned = [p for p in planned if (p.deliverable.name, p.slot) not in made]
         count = _add_runs(services, product, planned, rules, batch_id=batch_id, bulk=bulk)
         for name, key, is_of_all in changed:
             plan_group(services, name, key, rules, but=product.sku, joined_only=not is_of_all, bulk=bulk)
         return count
+
+
+def _made_by_former_rules(
+    services: Services, product: Product, sources: Mapping[str, Sha256], rules: Rules
+) -> set[tuple[str, int]]:
+    """Return the slots that were made, or are being made, from the same input by other rules than these.
+
+    One whose newest run failed, or of which all versions are blocked, is none of them.
+    """
+    usable = {
+        (version.asset.deliverable, version.asset.slot)
+        for version in services.assets.of_product(product.sku)
+        if version.state in USABLE_STATES
+    }
+    found: set[tuple[str, int]] = set()
+    inputs: dict[str, dict[tuple[str, int], set[str]]] = {}  # by the rules
+    for slot, last in services.runs.newest_of_slots(product.sku).items():
+        is_made = last.state in OPEN_STATES or (slot in usable and last.state is not RunState.FAILED)
+        if not is_made or last.rules_fingerprint == rules.fingerprint:
+            continue
+        if last.rules_fingerprint not in inputs:
+            before = services.rules.with_fingerprint(last.rules_fingerprint)
+            inputs[last.rules_fingerprint] = {
+                (p.deliverable.name, p.slot): {p.input_hash, *p.former_hashes}
+                for p in needed_runs(services, product, sources, before)
+            }
+        if base_input_hash(last.input_hash) in inputs[last.rules_fingerprint].get(slot, ()):
+            found.add(slot)
+    return found
 
 
 def cancel_outdated_failures(

@@ -93,6 +93,10 @@ def check() -> ResponseReturnValue:
 
     The sheet and the file of pictures are stored when they were read and are within the limits.
     """
+    return _checked_page()
+
+
+def _checked_page() -> ResponseReturnValue:
     services().disk.require()
     form = request.form
     page: dict[str, Any] = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": ""}
@@ -111,8 +115,8 @@ def check() -> ResponseReturnValue:
         preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
     except InputError as error:
         return render_template("batch_new.html", problem=error, **page), 422
-    is_taken = services().batches.get(page["name"]) is not None
-    return render_template("batch_check.html", preview=preview, states=RowState, is_taken=is_taken, **page)
+    problem = bulk.name_problem(services(), page["name"])
+    return render_template("batch_check.html", preview=preview, states=RowState, name_problem=problem, **page)
 
 
 def _list(package: bytes) -> PictureList:
@@ -147,10 +151,14 @@ def begin() -> ResponseReturnValue:
             parsed_sheet,
             mapping,
             listed,
+            check=form.get("check", ""),
         )
-    except (InputError, StateConflict) as error:
+    except InputError as error:
         flash(str(error), "error")
         return redirect(url_for("batches.new"))
+    except StateConflict as error:
+        flash(f"Nothing was begun: {error}.", "error")
+        return current_app.make_response(_checked_page()).get_data(), 409
     return redirect(url_for("batches.batch", batch_id=batch.id))
 
 
@@ -221,6 +229,7 @@ def _progress_facts(found: Batch) -> dict[str, Any]:
         "progress": progress,
         "failed": failed,
         "partly": partly[:MAX_FAILED_SHOWN],
+        "partly_texts": failed_rows.partly_made_texts(s, found, partly[:MAX_FAILED_SHOWN]),
         "partly_count": len(partly),
         "retryable": failed_rows.retryable_rows(s, found),
         "blocked": s.gallery.page_and_count(

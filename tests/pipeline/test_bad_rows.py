@@ -246,3 +246,40 @@ def test_limits_of_the_service_hold_in_the_batch(
     assert preview.counts[RowState.FAILED] == 1
     assert_check_and_batch_agree(services, batch, preview)
     assert stored(services, "A1") == before
+
+
+def test_each_frame_beside_the_sheet_is_judged(
+    services: Services, photos: PhotoServer, tmp_path: Path, drain: Drain
+) -> None:
+    """One that is damaged spoils its spin: the model would be made from the first frame alone."""
+    before = known(services, photos, "A1", "A2")
+    for folder, bad in (("cut", "cut.jpg"), ("small", "tiny.jpg")):
+        (tmp_path / "p" / folder).mkdir(parents=True)
+        for n in range(8):
+            data = FILES[bad] if n == 5 else picture(ground=180 + n)
+            (tmp_path / "p" / folder / f"{n}.jpg").write_bytes(data)
+    services.clock.forward(60)  # type: ignore[attr-defined]
+    file = tmp_path / "s.csv"
+    file.write_text("sku,name,category,spin_images\nA1,Stool,seating,cut\nA2,Stool,seating,small\n")
+    options = {"name": "b", "owner": "ada", "columns": {}, "pictures": tmp_path / "p", "dry_run": False}
+    batch, preview = run_import(services, file, **options)  # type: ignore[arg-type]
+    assert batch
+    drain()
+    assert preview.counts[RowState.FAILED] == 2
+    assert "cut/5.jpg is cut off" in preview.rows[RowState.FAILED][0].error
+    assert_check_and_batch_agree(services, batch, preview)
+    assert stored(services, "A1", "A2") == before
+
+
+def test_masks_among_the_addresses_of_a_spin_are_bad_in_the_check(
+    services: Services, photos: PhotoServer, tmp_path: Path
+) -> None:
+    names = [f"{n}.jpg" for n in range(7)] + ["3_mask.png"]
+    photos.files |= dict.fromkeys(names, FILES["good.jpg"])
+    file = tmp_path / "s.csv"
+    file.write_text(f"sku,name,spin_images\nA1,Stool,{' '.join(map(photos.url, names))}\n")
+    options = {"name": "b", "owner": "ada", "columns": {}, "pictures": None, "dry_run": True}
+    _, preview = run_import(services, file, **options)  # type: ignore[arg-type]
+    (row,) = preview.rows[RowState.FAILED]
+    said = "spin_images: 1 of 8 pictures of the spin are no frames by their names (3_mask.png), wanted: "
+    assert row.error.startswith(said)

@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 import sqlalchemy as sa
+from click import Command
 from click.testing import CliRunner
 
 from dam_connector.cli import batches as batch_commands
@@ -304,3 +305,22 @@ def test_the_list_of_batches_calls_one_running_until_its_last_row_is_made(
         c.execute(sa.update(runs).where(runs.c.sku == "A1").values(state="queued"))
     name, state, counts = listed()
     assert (name, state) == ("autumn", "running") and "1 generating" in counts
+
+
+@pytest.mark.parametrize(
+    ("command", "file_format", "name"),
+    [
+        (batch_commands.template_command, "csv", "sheet.xlsx"),
+        (batch_commands.template_command, "xlsx", "sheet.CSV"),
+        (batch_commands.export_command, "jsonl", "all.zip"),
+        (batch_commands.export_command, "zip", "all.csv"),
+    ],
+)
+def test_an_ending_of_another_format_is_refused(
+    command: Command, file_format: str, name: str, tmp_path: Path
+) -> None:
+    options = ["--format", file_format, "--out", str(tmp_path / name)]
+    options += ["--batch", "any"] if command is batch_commands.export_command else []
+    ran = CliRunner().invoke(command, options)
+    assert ran.exit_code == 2 and f"Add --format {Path(name).suffix[1:].lower()}." in ran.stderr
+    assert not (tmp_path / name).exists()

@@ -120,3 +120,36 @@ def test_sheets_of_catalog_systems_are_made_by_the_shipped_rules(
     ]
     if sku == "MODERN-CHAIR":
         assert "row 2: the SKU is MODERN-CHAIR" in ran.output
+
+
+def test_a_dry_run_says_that_the_name_is_taken(run_import: Import, photos: PhotoServer) -> None:
+    photos.files["a.jpg"] = picture()
+    first, more = (f"sku,name,image_url\n{sku},Chair,{photos.url('a.jpg')}\n" for sku in ("A1", "A2"))
+    assert run_import(first, "--dry-run").exit_code == 0 and run_import(first).exit_code == 0
+    said = "there is a batch “autumn” already: choose another name"
+    checked = run_import(more, "--dry-run")
+    assert checked.exit_code == 1 and "1 rows: 1 good" in checked.output and said in checked.output
+    facts = json.loads(run_import(more, "--dry-run", "--json").output.splitlines()[-1])
+    assert facts["name_problem"] == said and facts["rows"]["waiting"] == 1
+    begun = run_import(more)
+    assert begun.exit_code == 1 and said in begun.output
+    free = json.loads(run_import(more, "--dry-run", "--json", name="winter").output.splitlines()[-1])
+    assert free["name_problem"] == "" and run_import(more, "--dry-run", name="winter").exit_code == 0
+    assert "visible characters" in run_import(more, "--dry-run", name="\u200b").output
+
+
+def test_a_folder_that_changed_since_the_dry_run_is_noticed(
+    run_import: Import, services: Services, tmp_path: Path
+) -> None:
+    beside = tmp_path / "beside"
+    beside.mkdir()
+    (beside / "a.jpg").write_bytes(picture())
+    sheet, folder = "sku,name,image_url\nA1,Chair,a.jpg\n", ("--pictures", str(beside))
+    facts = json.loads(run_import(sheet, "--dry-run", "--json", *folder).output.splitlines()[-1])
+    assert f"--check {facts['check']}" in run_import(sheet, "--dry-run", *folder).output
+    (beside / "a.jpg").write_bytes(picture(ground=200))
+    begun = run_import(sheet, "--check", facts["check"], *folder)
+    assert begun.exit_code == 1 and "Row 2 has other pictures now than in the check" in begun.output
+    assert services.batches.page() == []
+    (beside / "a.jpg").write_bytes(picture())
+    assert run_import(sheet, "--check", facts["check"], *folder).exit_code == 0

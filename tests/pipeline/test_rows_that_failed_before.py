@@ -13,7 +13,7 @@ from dam_connector.cli import batches as batch_commands
 from dam_connector.cli import main
 from dam_connector.store.batch_records import RowState
 from dam_connector.store.tables import assets, runs, versions
-from dam_connector.usecases import batches
+from dam_connector.usecases import batches, retries
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain, client_of
 from tests.support import PhotoServer, picture, rules_json
@@ -143,15 +143,18 @@ def test_one_of_which_nothing_was_tried_is_made(
 def test_one_that_lacks_a_view_has_failed_as_before_until_it_has_the_view(
     services: Services, photos: PhotoServer, sheet: Path, drain: Drain, write_rules: Callable
 ) -> None:
+    """Its other asset is blocked; a row that lacks the view for all that is made of it is bad at once."""
     services.clock.forward(5)  # type: ignore[attr-defined]
-    write_rules(deliverables=[{**rules_json()["deliverables"][0], "views": ["back"]}])
-    sheet.write_text(sheet.read_text().replace("A1", "A2"))
-    assert bring(services, sheet, "second")[1].counts[RowState.WAITING] == 1
+    packshot = rules_json()["deliverables"][0]
+    naming = {"default": "{sku}_{deliverable}_V{version}_{format:upper}"}
+    write_rules(deliverables=[packshot, {**packshot, "name": "backshot", "views": ["back"]}], naming=naming)
+    assert retries.rerun_product(services, "A1") > 0
     drain()
+    spoil(services, state="blocked")
     for name in ("third", "fourth"):
         _, preview = bring(services, sheet, name)
         (row,) = preview.rows[RowState.FAILED]
-        assert row.error == f"{BEFORE}packshot needs one of: back; correct them"
+        assert row.error == f"{BEFORE}backshot needs a photo of the back; correct them"
         drain()
     header, line = sheet.read_text().splitlines()
     sheet.write_text(f"{header},image_url_back\n{line},{photos.url('b.jpg')}\n")

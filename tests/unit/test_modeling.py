@@ -177,7 +177,7 @@ def test_views_that_contradict_the_size_are_reported() -> None:
 def test_a_low_confidence_says_what_would_help_without_names_of_shapes() -> None:
     mask = np.ones((200, 200), np.uint8)
     mask[:130, 70:] = 0
-    for width, words in ((1.0, "Photos from the front and from the side"), (3.0, "Correct the size in the")):
+    for width, words in ((1.0, "Photos from the front and from the side"), (3.0, "Correct the size, or")):
         issues = {i.code: i for i in build({View.FRONT: cutout_of(mask)}, width, 1.0, 0.6).issues}
         message = issues["model.low_confidence"].message
         assert words in message and "hape by" not in message

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from dam_connector.domain.issue import Issue
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.rules import ImagingRules
 from tests.support import SAMPLES
@@ -20,6 +21,7 @@ from worker.imaging.photo_quality import (
     MAX_SAME_BITS,
     blur_px,
     fingerprint,
+    is_copy,
     same_picture_issues,
     source_issues,
     wrong_view_issues,
@@ -33,6 +35,10 @@ FRONT, RIGHT = (
 
 def of(rgb: np.ndarray) -> Photo:
     return Photo(rgb=np.ascontiguousarray(rgb, np.uint8), alpha=None, format="JPEG")
+
+
+def same_pictures(photos: dict[str, Photo]) -> list[Issue]:
+    return list(same_picture_issues({view: fingerprint(p) for view, p in photos.items()}, photos.__getitem__))
 
 
 def codes(photo: Photo) -> set[str]:
@@ -164,9 +170,62 @@ def test_a_background_that_is_not_plain() -> None:
 @pytest.mark.issue("source.same_picture")
 def test_the_same_picture_as_two_views_is_reported() -> None:
     smaller = of(cv2.resize(FRONT.rgb, (500, 500), interpolation=cv2.INTER_AREA))
-    found = list(same_picture_issues({"front": FRONT, "right": RIGHT, "back": smaller}))
+    found = list(same_pictures({"front": FRONT, "right": RIGHT, "back": smaller}))
     assert [(i.code, i.pointer) for i in found] == [("source.same_picture", "/images/back")]
     assert (fingerprint(FRONT) ^ fingerprint(RIGHT)).bit_count() > 10
+
+
+def round_thing(seed: int, grain: float = 2.0, shine: int = 0) -> np.ndarray:
+    """A bottle without print, photographed with grain."""
+    rgb = np.full((700, 500, 3), 236, np.float32)
+    for x in range(-110, 111):
+        light = 150 + 60 * np.cos(np.arcsin(x / 111)) + shine * np.exp(-(((x - 50) / 12) ** 2))
+        rgb[220:640, 250 + x] = (light * 0.4, light * 0.9, light * 0.6)
+    rgb[80:220, 215:286] = (70, 60, 50)
+    if grain:
+        rgb += np.random.default_rng(seed).normal(0, grain, (*rgb.shape[:2], 1))
+    return np.clip(np.round(rgb), 0, 255).astype(np.uint8)
+
+
+def saved(rgb: np.ndarray, format: str, **options: object) -> Photo:
+    out = io.BytesIO()
+    Image.fromarray(rgb).save(out, format, **options)
+    return decode(out.getvalue(), max_pixels=10**8)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (saved(round_thing(1), "JPEG", quality=92), saved(round_thing(2), "JPEG", quality=92)),
+        (saved(round_thing(1), "PNG"), saved(round_thing(2), "PNG")),
+        (saved(round_thing(0, 0), "PNG"), saved(round_thing(0, 0, shine=3), "PNG")),
+        (saved(round_thing(0, 0), "JPEG"), saved(round_thing(0, 0, shine=14), "JPEG")),
+    ],
+    ids=["grain", "grain without loss", "a shine without loss", "a shine"],
+)
+def test_two_photos_of_a_round_product_are_not_the_same_picture(one: Photo, other: Photo) -> None:
+    assert (fingerprint(one) ^ fingerprint(other)).bit_count() <= MAX_SAME_BITS  # they look alike
+    assert not is_copy(one, other) and same_pictures({"front": one, "right": other}) == []
+
+
+@pytest.mark.parametrize("grain", [0.0, 2.0])
+@pytest.mark.parametrize(
+    ("format", "options", "share"),
+    [
+        ("PNG", {}, 1),
+        ("JPEG", {"quality": 95}, 1),
+        ("JPEG", {"quality": 60}, 1),
+        ("WEBP", {"quality": 80}, 0.7),
+        ("PNG", {}, 0.5),
+    ],
+)
+def test_a_copy_of_a_photo_of_a_round_product_is_the_same_picture(
+    grain: float, format: str, options: dict[str, object], share: float
+) -> None:
+    first = saved(round_thing(1, grain), "JPEG", quality=92)
+    size = (round(500 * share), round(700 * share))
+    copy = saved(cv2.resize(first.rgb, size, interpolation=cv2.INTER_AREA), format, **options)
+    assert is_copy(first, copy) and is_copy(copy, first)
 
 
 @pytest.mark.issue("source.wrong_view")

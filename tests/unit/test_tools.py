@@ -219,6 +219,48 @@ def test_render_named_views(run: Run, tmp_path: Path, glb: Path) -> None:
     assert run("render", glb, "--views", "sideways", *options)[0] == 2
 
 
+WRONG_OPTIONS = (
+    ("build", "--front", "MISSING.jpg", "--out", "x.glb"),
+    ("build", "--front", "PHOTO", "--height-m", "0", "--out", "x.glb"),
+    ("build", "--front", "PHOTO"),
+    ("adopt", "PHOTO"),
+    ("check", "MISSING.glb"),
+    ("cutout", "PHOTO", "--out", "x.png", "--colour"),
+    ("render", "PHOTO", "--size", "1"),
+    ("rendition", "PHOTO", "--view", "below"),
+    ("variants", "PHOTO", "--out", "x"),
+    ("bild", "PHOTO"),
+)
+
+
+@pytest.mark.parametrize("options", WRONG_OPTIONS, ids=" ".join)
+def test_wrong_options_are_json_too(run: Run, tmp_path: Path, options: tuple[str, ...]) -> None:
+    photo = photo_file(tmp_path, picture())
+    given = [str(photo) if option == "PHOTO" else option for option in options]
+    code, text = run(*given, "--json")
+    error = json.loads(text)["error"]
+    assert code == 2 and error["code"] == "usage" and error["message"] and "--help" in error["remedy"]
+    assert run(*given) == (2, "")  # for people, on standard error
+
+
+def test_check_says_wrong_options_in_the_json_that_as_json_asks_for(run: Run) -> None:
+    for wanted in (("--as", "json"), ("--as=json",)):
+        code, text = run("check", "MISSING.glb", *wanted)
+        assert code == 2 and json.loads(text)["error"]["code"] == "usage"
+
+
+@pytest.mark.parametrize(("command", "ending"), [("build", ".glb"), ("cutout", ".png")])
+@pytest.mark.parametrize("name", ["x.obj", "x.usdz", "x.jpg", "x", "glb"])
+def test_an_ending_of_another_format_is_refused(
+    run: Run, tmp_path: Path, command: str, ending: str, name: str
+) -> None:
+    photo = photo_file(tmp_path, picture())
+    given = ("--front", photo) if command == "build" else (photo,)
+    code, text = run(command, *given, *NO_NET, "--out", tmp_path / name, "--json")
+    assert code == 2 and ending in json.loads(text)["error"]["message"]
+    assert not (tmp_path / name).exists()
+
+
 @pytest.mark.parametrize("name", MIME_BY_FORMAT)
 def test_every_format_of_a_brought_model_is_named_where_people_look(name: str) -> None:
     help_text = CliRunner().invoke(main, ["adopt", "--help"]).output.lower()

@@ -84,3 +84,11 @@ def test_what_is_not_round_is_not_read_so(azimuth: float) -> None:
     assert fit_turned(crop_outline(corner_photo(bench(), azimuth)), size_of(bench())) is None
     board = Truth([trimesh.creation.box((0.5, 0.3, 0.1))])
     assert fit_turned(crop_outline(corner_photo(board, azimuth)), size_of(board)) is None
+
+
+@pytest.mark.parametrize("sides", [(0.6, 0.9, 0.5), (0.5, 0.4, 0.35), (0.4, 0.6, 0.4), (0.4, 0.4, 0.4)])
+def test_a_box_that_no_word_describes_is_a_box(sides: tuple[float, float, float]) -> None:
+    """Discs with parts beside them cover its picture, too."""
+    truth = Truth([trimesh.creation.box(sides)])
+    built = made(truth, "")
+    assert built.family == "box" and shared(truth, built) > 0.95

@@ -1,5 +1,9 @@
 """Failed rows of a batch: which they are, what its page says of them, and which are tried again."""
 
+import csv
+import html
+import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -9,7 +13,7 @@ from dam_connector.domain.product import Product
 from dam_connector.store.batch_records import RowState
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.tables import assets, runs, versions
-from dam_connector.usecases import batches, failed_rows
+from dam_connector.usecases import batch_exports, batches, failed_rows
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, huge_png, picture, rules_json
 from tests.web.test_batch_pages import Visitor, checked, hidden
@@ -214,3 +218,38 @@ def test_a_batch_says_how_many_of_its_rows_failed_instead_of_done(
         assert ('data-label="Row" class="num">2<' in page) is (name in ("One", "All"))  # as in the sheet
         if name != "None":
             assert 'class="state done"' not in page, name
+
+
+def test_a_fault_has_the_same_words_everywhere(
+    photos: PhotoServer,
+    browser_like: Visitor,
+    api: Visitor,
+    services: Services,
+    drain: Callable[[], int],
+    write_rules: Callable,
+) -> None:
+    """One row is spoiled, one has a blank photo, of one the version is blocked, one failed by a bug."""
+    write_rules(deliverables=[rules_json()["deliverables"][0]])
+    photos.files |= {"a.jpg": picture(), "blank.jpg": picture(lambda rgb: None)}
+    client, good = browser_like("merchandiser"), photos.url("a.jpg")
+    lines = [f",Nameless,{good}", f"B1,Blank,{photos.url('blank.jpg')}", f"X1,Chair,{good}", f"X2,Bug,{good}"]
+    where = client.post(
+        "/batches", data=hidden(checked(client, "\n".join(["sku,title,Bild", *lines, ""])))
+    ).location
+    drain()
+    of_product = sa.select(assets.c.id).where(assets.c.sku.in_(["X1", "X2"]))
+    with services.db.write() as c:
+        c.execute(sa.update(versions).where(versions.c.asset_id.in_(of_product)).values(state="blocked"))
+        failed = sa.update(runs).where(runs.c.sku == "X2")
+        c.execute(failed.values(state="failed", error="make_renditions: ZeroDivisionError: 0"))
+    batch = services.batches.page()[0]
+    texts = [row["error"] for row in csv.DictReader(io.StringIO(batch_exports.failed_csv(services, batch)))]
+    assert len(texts) == 4 and texts[1].startswith("Bild: No product was found")
+    page = html.unescape(table_of(client.get(where).text, "Failed rows"))
+    assert re.findall(r'<td class="why">(.*?)</td>', page, re.DOTALL) == texts
+    status = csv.DictReader(io.StringIO("".join(batch_exports.status_csv(services, batch))))
+    assert [row["error"] for row in status] == texts
+    listed = api("admin").get(f"/api/v1/batches/{batch.id}/rows?state=failed").json["items"]
+    coded = [texts[0], f"{texts[1]} (cutout.empty)", texts[2], texts[3]]
+    assert [row["error"] for row in listed] == coded
+    assert [record["error"] for record in batch_exports.manifest(services, batch)] == coded

@@ -73,7 +73,7 @@ def test_the_gravest_doubt_is_the_mark_and_what_was_accepted_is_none() -> None:
     assert version_marks(found) == VersionMarks(text="shape is uncertain", more=1)
     assert version_marks(found, ["model.low_confidence"]) == VersionMarks(text="floating parts", more=0)
     contradiction = [*found, issue("model.views_disagree", "236 %"), issue("likeness.outline", "48.8 %")]
-    assert version_marks(contradiction) == VersionMarks(text="size and photo contradict each other", more=3)
+    assert version_marks(contradiction) == VersionMarks(text="photos or size contradict each other", more=3)
     assert version_marks([issue("uv.overlap", "many")]) == VersionMarks(text="", more=0)
 
 

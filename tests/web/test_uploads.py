@@ -232,9 +232,11 @@ def test_only_pictures_that_the_sheet_names_are_stored_and_only_when_the_batch_b
 ) -> None:
     client, package = browser_like("merchandiser"), pictures_zip(["in/a.jpg", "b.jpg"], picture())
     status, page = upload(client, SHEET, package)
-    assert status == 200 and "1 good" in page and stored_files(services) == 2  # the sheet and the ZIP
+    assert (
+        status == 200 and "1 good" in page and stored_files(services) == 3
+    )  # the sheet, the ZIP and the check
     fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page))
     assert client.post("/batches", data=fields).status_code == 302
     rows = services.batches.rows(services.batches.page()[0].id)
     assert [row.product.images[0].url[:5] for row in rows if row.product] == ["held:"]
-    assert stored_files(services) == 3
+    assert stored_files(services) == 4

@@ -208,7 +208,7 @@ def judge(evidence: CaptureEvidence, placement: Placement, why: str) -> tuple[fl
         issues.append(
             issue(
                 "model.part_lost",
-                "The proportions of the model are not the record's.",
+                "The proportions of the model are not the product's.",
                 measured=f"{placement.stretch * 100:.0f} %",
                 limit=f"{MAX_STRETCH * 100:.0f} %",
             )

@@ -1,6 +1,6 @@
 """Quality of product photos before anything is made from them, as issues."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import reduce
 
 import cv2
@@ -28,7 +28,14 @@ MAX_CLIPPED_SHARE = 0.35  # of the product's pixels: white products have less, t
 EXPOSURE_STRIDE = 3  # exposure is measured on every third pixel of every third row
 MIN_BRIGHTNESS = 0.16  # sRGB, 0 to 1: the 95th percentile of product and background together
 MAX_BUSY_SHARE = 0.25  # of the border's pixels that are unlike a plain background
-MAX_SAME_BITS = 2  # of 256: the same picture, saved again
+MAX_SAME_BITS = 2  # of 256: the same picture, saved again, or two photos that look alike
+COMPARED_PX, COMPARED_BLUR_PX = 512, 1.5  # longer side at which alike pictures are compared, after a blur
+MAX_COPY_DIFFERENCE = 10.0  # of 255, 99th percentile: copies have up to 6, photos of two sides from 15 on
+SHOWN_DIFFERENCE = 10.0  # from the border's median, from which a pixel shows something
+NOISE_PX = 1024  # side of the middle of a picture, whose noise is compared
+MIN_NOISE = 0.5  # of 255, standard deviation: less tells nothing
+MAX_NOISE_RATIO, MAX_FOREIGN_CORRELATION = 1.5, 0.2  # of the noise of two photos; a copy keeps or loses it
+_LOSSLESS = ("PNG", "TIFF", "BMP")
 # Logarithm of an aspect ratio over the expected one: more is a mismatch, less is a match.
 MIN_ASPECT_MISMATCH, MAX_ASPECT_MATCH = 0.20, 0.05
 
@@ -194,14 +201,23 @@ def _exposure(photo: Photo, cutout: Cutout, view: str) -> Iterator[Issue]:
         )
 
 
-def same_picture_issues(photos: Mapping[str, Photo]) -> Iterator[Issue]:
-    """Yield `source.same_picture` for one picture given as two views, even if scaled or saved again."""
-    fingerprints: dict[str, int] = {}
-    for view, photo in photos.items():
-        own = fingerprint(photo)
-        for other, known in fingerprints.items():
+def same_picture_issues(fingerprints: Mapping[str, int], photo_of: Callable[[str], Photo]) -> Iterator[Issue]:
+    """Yield `source.same_picture` for one picture given as two views, even if scaled or saved again.
+
+    Two photos of a round product look alike, and are none.
+
+    Args:
+        fingerprints: The fingerprint of each view's photo.
+        photo_of: Returns the photo of a view; asked for those that look alike.
+
+    Raises:
+        InputError: source.*, by `photo_of`.
+    """
+    before: dict[str, int] = {}
+    for view, own in fingerprints.items():
+        for other, known in before.items():
             different_bits = (own ^ known).bit_count()
-            if different_bits <= MAX_SAME_BITS:
+            if different_bits <= MAX_SAME_BITS and is_copy(photo_of(view), photo_of(other)):
                 yield issue(
                     "source.same_picture",
                     f"{view} and {other} are the same picture.",
@@ -209,7 +225,7 @@ def same_picture_issues(photos: Mapping[str, Photo]) -> Iterator[Issue]:
                     measured=f"{different_bits} of 256 bits differ",
                     limit=f"more than {MAX_SAME_BITS}",
                 )
-        fingerprints[view] = own
+        before[view] = own
 
 
 def fingerprint(photo: Photo) -> int:
@@ -222,6 +238,49 @@ def fingerprint(photo: Photo) -> int:
         cv2.cvtColor(photo.rgb, cv2.COLOR_RGB2GRAY), (17, 16), interpolation=cv2.INTER_AREA
     ).astype(np.int16)
     return int.from_bytes(np.packbits(grey[:, 1:] > grey[:, :-1] + 1).tobytes(), "big")
+
+
+def is_copy(one: Photo, other: Photo) -> bool:
+    """Return whether one of two alike pictures is a copy of the other, perhaps scaled or saved again.
+
+    Photos of two sides differ at edges and in print, and where they do not, in their noise.
+    """
+    if one.rgb.shape == other.rgb.shape:
+        if np.array_equal(one.rgb, other.rgb):
+            return True
+        if one.format in _LOSSLESS and other.format in _LOSSLESS:
+            return False  # a copy would have the same pixels
+        if _has_own_noise(one, other):
+            return False
+    height, width = (min(sides) for sides in zip(one.rgb.shape[:2], other.rgb.shape[:2], strict=True))
+    scale = min(1.0, COMPARED_PX / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small = [
+        cv2.resize(photo.rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32) for photo in (one, other)
+    ]
+    border = np.concatenate([small[0][0], small[0][-1], small[0][:, 0], small[0][:, -1]])
+    is_shown = np.max([np.abs(rgb - np.median(border, 0)).max(2) for rgb in small], 0) > SHOWN_DIFFERENCE
+    difference = np.abs(cv2.GaussianBlur(small[0] - small[1], (0, 0), COMPARED_BLUR_PX)).max(2)
+    compared = difference[is_shown] if is_shown.any() else difference
+    return float(np.percentile(compared, 99)) < MAX_COPY_DIFFERENCE
+
+
+def _has_own_noise(one: Photo, other: Photo) -> bool:
+    """Return whether two pictures of one size have as much noise as each other, but not the same."""
+    middle = tuple(
+        slice(max(0, (n - NOISE_PX) // 2), max(0, (n - NOISE_PX) // 2) + NOISE_PX) for n in one.rgb.shape[:2]
+    )
+    grey = [
+        cv2.cvtColor(np.ascontiguousarray(photo.rgb[middle]), cv2.COLOR_RGB2GRAY).astype(np.float32)
+        for photo in (one, other)
+    ]
+    gradient = _gradient_magnitude(np.asarray(cv2.GaussianBlur(grey[0], (0, 0), 2.0), np.float32))
+    is_flat = (gradient <= np.median(gradient)) & (np.maximum(*grey) < 254)
+    noise = [(level - cv2.GaussianBlur(level, (0, 0), 1.5))[is_flat] for level in grey]
+    spread = [float(n.std()) if len(n) else 0.0 for n in noise]
+    if min(spread) < MIN_NOISE or max(spread) > MAX_NOISE_RATIO * min(spread):
+        return False
+    return float(np.corrcoef(*noise)[0, 1]) < MAX_FOREIGN_CORRELATION
 
 
 def wrong_view_issues(cutouts: Mapping[View, Cutout], size: Dimensions) -> Iterator[Issue]:

@@ -14,7 +14,7 @@ from worker.modeling.material_estimate import estimate_material
 from worker.modeling.mesh_extraction import extract_mesh
 from worker.modeling.model_evidence import ModelEvidence, gather_evidence
 from worker.modeling.open_furniture import OpenPiece, build_open_furniture
-from worker.modeling.outlines import Outline, ProductSize, complete_size, crop_outline, max_aspect_mismatch
+from worker.modeling.outlines import Outline, ProductSize, aspect_mismatches, complete_size, crop_outline
 from worker.modeling.photo_camera import carve
 from worker.modeling.pose_search import RectifiedViews, rectify_views
 from worker.modeling.shape import Shape, build_shape
@@ -22,6 +22,7 @@ from worker.modeling.shared_camera import carve_by_photos
 from worker.modeling.texture import texture_mesh
 from worker.modeling.textured_mesh import TexturedMesh
 from worker.modeling.turned_fitting import TurnedBody, build_turned
+from worker.modeling.view_agreement import Contradiction, find_contradiction
 from worker.modeling.view_recognition import recognise_views
 from worker.modeling.voxel_grid import TOTAL_CELLS
 
@@ -36,10 +37,16 @@ MIN_CARVING_COVERAGE = 0.6  # of a three-quarter photo; a worse camera would car
 CARVING_TOLERANCE = 0.01  # of the photo's longer side
 SHARED_TOLERANCE_CELLS = 0.5  # the same in cells, with a camera that all photos agree on
 CONTRADICTION = "photos and dimensions contradict each other"
+PHOTO_CONTRADICTION = "the photos contradict each other"
+CONTRADICTION_SHARE = 0.6  # a model of photos that contradict each other is seldom good
 GUESSED_SIDES = "which side each picture shows was guessed"
 GUESSED_SIDES_SHARE = 0.6  # of 65 pictures with known views, 41 were taken for what they show
 NAMING = "Look at what each picture was taken for, and give the pictures by their sides where it is wrong."
-CORRECTION = "Correct the size in the record, or replace the photo that does not fit it."
+CORRECTION = "Correct the size, or replace the photo that does not fit it."
+REPLACEMENT = (
+    "Give each photo as the side that it shows, that from above with the front at its lower edge, and "
+    "replace photos of other products. If all are right:"
+)
 _SHOWS = {view: f"{view.value} side" for view in UPRIGHT_VIEWS} | {
     View.TOP: "product from above",
     View.HERO: "product from a corner",
@@ -106,16 +113,18 @@ def build_model(
     material = estimate_material(description)
     vertices, faces, stretch = extract_mesh(shape, size, max_triangles)
     mesh = texture_mesh(vertices, faces, views.posed_photos, size, texture_px, material)
-    disagreement = max_aspect_mismatch(size, outlines)
+    mismatches = aspect_mismatches(outlines, size)
+    disagreement = max((abs(found) for found in mismatches.values()), default=0.0)
+    contradiction = find_contradiction(outlines, size)
     doubts = _doubts(outlines, views, disagreement, stretch)
-    if are_sides_guessed and len(used) > 1:
-        doubts.insert(0, _Doubt(share=GUESSED_SIDES_SHARE, reason=GUESSED_SIDES))
+    doubts[:0] = _doubts_about_views(contradiction, is_guess=are_sides_guessed and len(used) > 1)
     certain = min(c.confidence for c in used.values())
     certainty = certain * float(np.prod([1 - d.share for d in doubts]))
     evidence = gather_evidence(shape, views, outlines, size, certainty)
     confidence = round(min(evidence.probability, certainty), 2)
     issues += _view_issues(actual_views, outlines, size)
-    issues += _shape_issues(disagreement, stretch)
+    issues += _disagreement_issues(contradiction, mismatches, actual_views)
+    issues += _stretch_issues(stretch)
     issues += _confidence_issues(confidence, doubts, evidence)
     return ModelBuild(
         model=mesh,
@@ -142,7 +151,11 @@ def _confidence_issues(confidence: float, doubts: list[_Doubt], evidence: ModelE
     """Yield an issue about a model that is probably not good."""
     if confidence < LOW_CONFIDENCE:
         why = ", ".join(d.reason for d in doubts) or _open_question(evidence)
-        remedies = {CONTRADICTION: CORRECTION, GUESSED_SIDES: NAMING}
+        remedies = {
+            PHOTO_CONTRADICTION: f"{REPLACEMENT} {_remedy(evidence)}",
+            CONTRADICTION: CORRECTION,
+            GUESSED_SIDES: NAMING,
+        }
         remedy = next((remedies[d.reason] for d in doubts if d.reason in remedies), _remedy(evidence))
         yield issue(
             "model.low_confidence",
@@ -224,15 +237,36 @@ def _view_issues(
         yield issue("model.single_view", f"Made from the {next(iter(outlines)).value} view alone.")
 
 
-def _shape_issues(disagreement: float, stretch: float) -> Iterator[Issue]:
-    """Yield issues about a shape that does not fit the photos or the dimensions."""
-    if disagreement > MAX_DISAGREEMENT:
+def _disagreement_issues(
+    contradiction: Contradiction | None, mismatches: Mapping[View, float], actual_views: Mapping[View, View]
+) -> Iterator[Issue]:
+    """Yield issues about photos that contradict each other or the dimensions."""
+    given_as = {actual: view for view, actual in actual_views.items()}
+    if contradiction is not None:
+        view = contradiction.view
+        yield issue(
+            "model.views_disagree",
+            contradiction.message,
+            pointer=f"/images/{given_as.get(view, view).value}",
+            measured=contradiction.measured,
+            limit=contradiction.limit,
+        )
+    odd = [view for view, found in mismatches.items() if abs(found) > MAX_DISAGREEMENT]
+    if odd and (contradiction is None or contradiction.view not in odd):
+        # Where all photos are odd, the dimensions may be wrong.
+        worst = max(odd, key=lambda view: abs(mismatches[view]))
+        is_known = len(odd) < len(mismatches)
         yield issue(
             "model.views_disagree",
             "A photo's proportions are not the product's.",
-            measured=_percent(disagreement),
+            pointer=f"/images/{given_as.get(worst, worst).value}" if is_known else "",
+            measured=_percent(abs(mismatches[worst])),
             limit=_percent(MAX_DISAGREEMENT),
         )
+
+
+def _stretch_issues(stretch: float) -> Iterator[Issue]:
+    """Yield an issue about a part that was lost."""
     if stretch > MAX_STRETCH:
         yield issue(
             "model.part_lost",
@@ -240,6 +274,14 @@ def _shape_issues(disagreement: float, stretch: float) -> Iterator[Issue]:
             measured=_percent(stretch),
             limit=_percent(MAX_STRETCH),
         )
+
+
+def _doubts_about_views(contradiction: Contradiction | None, *, is_guess: bool) -> Iterator[_Doubt]:
+    """Yield the reasons to doubt that each photo shows the side that it is used for."""
+    if is_guess:
+        yield _Doubt(share=GUESSED_SIDES_SHARE, reason=GUESSED_SIDES)
+    if contradiction is not None:
+        yield _Doubt(share=CONTRADICTION_SHARE, reason=PHOTO_CONTRADICTION)
 
 
 def _doubts(

@@ -102,9 +102,6 @@ def aspect_mismatch(view: View, outline: Outline, size: ProductSize) -> float:
     return outline.aspect / expected.get(view, size.width / size.height) - 1
 
 
-def max_aspect_mismatch(size: ProductSize, outlines: Mapping[View, Outline]) -> float:
-    """Return the largest absolute mismatch of the orthographic views."""
-    return max(
-        (abs(aspect_mismatch(view, o, size)) for view, o in outlines.items() if view is not View.HERO),
-        default=0.0,
-    )
+def aspect_mismatches(outlines: Mapping[View, Outline], size: ProductSize) -> dict[View, float]:
+    """Return the mismatch of each orthographic view."""
+    return {view: aspect_mismatch(view, o, size) for view, o in outlines.items() if view is not View.HERO}

@@ -63,6 +63,7 @@ SHARED_ERROR_WEIGHT = 0.4  # of the largest error of a shared camera, in coverag
 FLAT_PENALTY = 0.02  # of a three-quarter photo rectified as if it were flat
 FURNITURE_BONUS = 0.06  # of coverage, for furniture: a flat picture covers its own outline too easily
 MAX_OPEN_FILL = 0.68  # of its convex hull; the outline of a sofa or a cabinet fills more
+MIN_BOX_COVERAGE = 0.88  # by blocks, of what has flat sides; round bodies have up to .81
 MAX_BLOCKS_COVERAGE = 0.75  # blocks that cover more are near enough
 OPEN_GAIN = 0.08  # of coverage, by which open furniture must be better than blocks: it has more freedom
 SAME_SIDES = 0.02  # relative difference of width and depth: such products are often round
@@ -193,11 +194,14 @@ def _rectify_three_quarter(
             coverage=1 - flat.misfit,
             posed_photos={view: PosedPhoto(outline=photo, photo_camera=flat.photo_camera)},
         )
-    is_furniture, is_round = (
+    is_furniture, says_round = (
         any(word in words.lower() for word in known_words) for known_words in (FURNITURE_WORDS, ROUND_WORDS)
     )  # a table lamp can be both
-    is_round = is_round or abs(size.width / size.depth - 1) < SAME_SIDES
+    is_round = says_round or abs(size.width / size.depth - 1) < SAME_SIDES
     turned = fit_turned(photo, size) if (is_round or not is_furniture) and View.TOP not in small else None
+    # Discs with parts beside them cover the picture of a box too, and blocks no picture of something round.
+    if turned is not None and not says_round and fit_furniture(small[view], size).coverage > MIN_BOX_COVERAGE:
+        turned, is_round = None, False
     if turned is not None:
         return RectifiedViews(
             outlines={View.FRONT: turned.front},

@@ -1,29 +1,32 @@
 """Collect the sources of a run: the product's usable photos, or its model."""
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 from dam_connector.domain.brought_model import BROUGHT_MODEL
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
-from dam_connector.domain.product import INSPIRATION, capture_of_key
+from dam_connector.domain.product import INSPIRATION, capture_of_key, named_photos
 from dam_connector.domain.rules import LOCAL, PHOTO
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.shapes import SHAPE, SHAPE_MARK, SHAPE_VERSION, colour_inputs, shape_mark
-from dam_connector.domain.used_photos import is_other_side, lacking_deliverable, views_of
+from dam_connector.domain.used_photos import is_other_side, lacking_deliverable, missing_view, views_of
 from dam_connector.domain.version import Version
 from dam_connector.errors import InputError, StateConflict
 from dam_connector.usecases.shared_shapes import approved_shape, connection_of
 from dam_connector.wiring import Services
-from worker.cache import cached_photo
+from worker.cache import cached_fingerprint, cached_photo
 from worker.imaging.decode import MAX_SIDE_PX, MODEL_PHOTO_MAX_PX
+from worker.imaging.photo_quality import same_picture_issues
 from worker.work import Work
 
 
 def collect_sources(work: Work, services: Services) -> Work:
     """Keep the photos, the spin and the walk that this deliverable can use, or find its model or its shape.
 
-    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance, issue source.no_front.
+    Reads: sources as fetched. Adds: sources as usable, or raw_model; provenance, issues source.no_front and
+    source.same_picture.
 
     Raises:
         InputError: The first photo's own code when no photo can be used, source.missing_view when there is
@@ -55,12 +58,10 @@ def _found_sources(work: Work, services: Services) -> Work:
     if _brings_model(work):
         usable[BROUGHT_MODEL] = work.sources[BROUGHT_MODEL]
     if not usable:
-        views = ", ".join(v.value for v in views_of(work.deliverable))
-        message = f"{work.deliverable.name} needs one of: {views}."
-        raise errors[0] if errors else InputError("source.missing_view", message, pointer="/images")
+        raise errors[0] if errors else InputError.of_issue(missing_view(work.deliverable))
     if errors:
         services.products.add_issues(work.product.sku, tuple(e.to_issue() for e in errors))
-    work = work.with_issues(*_other_side_issues(work, usable))
+    work = work.with_issues(*_other_side_issues(work, usable), *_same_picture_issues(work, services))
     if INSPIRATION in work.sources and work.deliverable.style == "lifestyle":
         usable[INSPIRATION] = work.sources[INSPIRATION]
     return replace(work, sources=usable)
@@ -77,6 +78,17 @@ def _other_side_issues(work: Work, usable: Mapping[str, Sha256]) -> Iterator[Iss
             why = f"the product has no photo of the {wanted}"
         message = f"{work.deliverable.name} is made from the photo of the {view}: {why}."
         yield issue("source.no_front", message, pointer=f"/images/{view}")
+
+
+def _same_picture_issues(work: Work, services: Services) -> Iterator[Issue]:
+    """Yield source.same_picture for one picture that was given as two views, whether or not they are used."""
+    photos, fingerprints = named_photos(work.sources), {}
+    for view, sha256 in photos.items():
+        with suppress(InputError):  # it is reported where it is used
+            fingerprints[view] = cached_fingerprint(services, sha256)
+    yield from same_picture_issues(
+        fingerprints, lambda view: cached_photo(services, photos[view], max_side_px=MODEL_PHOTO_MAX_PX)
+    )
 
 
 def _shared_shape(work: Work, services: Services) -> Version | None:

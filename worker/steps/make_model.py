@@ -24,7 +24,7 @@ from worker.imaging.black_and_white import is_black_and_white
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo, decode
 from worker.imaging.metadata import read_metadata
-from worker.imaging.photo_quality import same_picture_issues, wrong_view_issues
+from worker.imaging.photo_quality import wrong_view_issues
 from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
@@ -275,7 +275,7 @@ def _make_from_photos(work: Work, services: Services) -> Work:
         work = work.with_issues(*cached_source_issues(services, sha256, photo, cutout, view, imaging))
         work = work.with_issues(*_corrections(services, sha256, view, cutout))
     product, deliverable = work.product, work.deliverable
-    work = work.with_issues(*same_picture_issues(photos), *wrong_view_issues(cutouts, product.dimensions))
+    work = work.with_issues(*wrong_view_issues(cutouts, product.dimensions))
     built = build_model(
         cutouts,
         product.dimensions,

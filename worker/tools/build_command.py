@@ -14,7 +14,12 @@ from dam_connector.errors import InputError
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import Photo, decode
 from worker.imaging.net_cutout import cut_out_product
-from worker.imaging.photo_quality import same_picture_issues, source_issues, wrong_view_issues
+from worker.imaging.photo_quality import (
+    fingerprint,
+    same_picture_issues,
+    source_issues,
+    wrong_view_issues,
+)
 from worker.imaging.salient_net import SalientNet
 from worker.modeling.build import build_model
 from worker.modeling.glb_export import write_glb
@@ -23,7 +28,7 @@ from worker.tools.output import (
     INPUT_DIR,
     INPUT_FILE,
     MAX_PIXELS,
-    OUTPUT_FILE,
+    OutputFile,
     exit_by_issues,
     find_net_or_stop,
     imaging_rules_or_stop,
@@ -72,7 +77,7 @@ METRES = click.FloatRange(0.001, 100)
 @click.option(
     "--texture-px", type=click.Choice(["512", "1024", "2048", "4096"]), default="2048", show_default=True
 )
-@click.option("--out", type=OUTPUT_FILE, required=True)
+@click.option("--out", type=OutputFile(".glb"), required=True, help="The model: a GLB.")
 @net_option
 @json_option
 def build(
@@ -160,7 +165,9 @@ def _cut_out_all(
         decoded[view] = photo = decode(path.read_bytes(), max_pixels=MAX_PIXELS, pointer=where)
         cutouts[view] = cutout = cut_out_product(photo, net, where)
         doubts += source_issues(photo, cutout, view, imaging)
-    doubts += [*same_picture_issues(decoded), *wrong_view_issues(cutouts, size)]
+    fingerprints = {view: fingerprint(photo) for view, photo in decoded.items()}
+    doubts += same_picture_issues(fingerprints, decoded.__getitem__)
+    doubts += wrong_view_issues(cutouts, size)
     return cutouts, tuple(doubts)
 
 

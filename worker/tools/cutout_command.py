@@ -18,7 +18,7 @@ from worker.imaging.shown_view import recognise_view
 from worker.tools.output import (
     INPUT_FILE,
     MAX_PIXELS,
-    OUTPUT_FILE,
+    OutputFile,
     exit_by_issues,
     find_net_or_stop,
     imaging_rules_or_stop,
@@ -36,7 +36,7 @@ _SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations that exchange width and height
 
 @click.command()
 @click.argument("photo", type=INPUT_FILE)
-@click.option("--out", type=OUTPUT_FILE, required=True, help="The mask: an 8-bit grey PNG.")
+@click.option("--out", type=OutputFile(".png"), required=True, help="The mask: an 8-bit grey PNG.")
 @net_option
 @json_option
 def cutout(photo: Path, out: Path, net: str | None, as_json: bool) -> None:

@@ -46,9 +46,24 @@ class _InputFolder(click.Path):
         return super().convert(value, param, ctx)
 
 
+class OutputFile(click.Path):
+    """A file to write; a name with another ending than the format's is refused."""
+
+    def __init__(self, *endings: str) -> None:
+        """Take the endings that a name may have, e.g. `.glb`."""
+        super().__init__(dir_okay=False, path_type=Path)
+        self.endings = endings
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path. Raises: click.BadParameter."""
+        path = Path(value)
+        if path.suffix.lower() not in self.endings:
+            self.fail(f"{path.name} does not end in {' or '.join(self.endings)}.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 INPUT_DIR = _InputFolder(exists=True, file_okay=False, path_type=Path)
 INPUT_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-OUTPUT_FILE = click.Path(dir_okay=False, path_type=Path)
 OUTPUT_DIR = click.Path(file_okay=False, path_type=Path)
 net_option = click.option("--net", help="The net's file, or none; otherwise the one that plugin.json names.")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/tools.md).")

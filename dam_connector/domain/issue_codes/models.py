@@ -63,7 +63,7 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     "model.dimensions_missing": IssueSpec(
         "warning",
         "The product's size is not known on every axis, so the size of the model is a guess.",
-        "Add width, height and depth in the PIM.",
+        "Give width, height and depth.",
     ),
     "model.single_view": IssueSpec(
         "info",
@@ -77,8 +77,8 @@ MODEL_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "model.view_recognised": IssueSpec(
         "warning",
-        "By its proportions, a photo shows another side of the product than the record says.",
-        "Correct the photo's view in the record, or the product's dimensions.",
+        "By its proportions, a photo shows another side of the product than the one that it was given as.",
+        "Give the photo as the side that it shows, or correct the product's dimensions.",
     ),
     "model.view_left_out": IssueSpec(
         "warning",

@@ -44,7 +44,7 @@ RENDITION_CODES: dict[IssueCode, IssueSpec] = {
     "rendition.size_guessed": IssueSpec(
         "info",
         "The size of the product is unknown, so the scale of its scene is a guess.",
-        "Give the dimensions in the record, or a category that names the kind of product.",
+        "Give the dimensions, or a category that names the kind of product.",
     ),
     "rendition.video": IssueSpec(
         "error",

@@ -69,7 +69,8 @@ SOURCE_IMAGE_CODES: dict[IssueCode, IssueSpec] = {
     "source.missing_view": IssueSpec(
         "error",
         "The deliverable needs a view for which the product has no usable picture.",
-        "Add a photo of this view in the PIM.",
+        "Add a photo of this view.",
+        admin="Or name other `views` in the deliverable.",
     ),
     "source.no_front": IssueSpec(
         "warning",

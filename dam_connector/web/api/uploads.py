@@ -127,7 +127,10 @@ def _stored_upload(sha256: str, field: str) -> bytes:
 @bp.arguments(b.BatchIn)
 @bp.response(202, b.BatchOut)
 def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
-    """Begin a batch from an uploaded sheet. 409: there is a batch of this name."""
+    """Begin a batch from an uploaded sheet.
+
+    409: there is a batch of this name, or pictures have changed since the check that `check` names.
+    """
     services().disk.require()
     sheet, mapping, package = _read(data)
     listed = _list(package)
@@ -148,6 +151,7 @@ def begin_batch(data: dict[str, Any]) -> dict[str, Any]:
         sheet,
         mapping,
         listed,
+        check=data["check"],
         record=record,
     )
     return body
