@@ -92,7 +92,10 @@ def test_a_flat_top_stays_flat() -> None:
     width, height = built.model.extent[2], built.model.extent[1]
     true = cup().whole.extents
     assert height / width == pytest.approx(true[1] / true[2], rel=0.06)  # the bare hull is 30 % too high
-    assert built.confidence > 0.6 and not any(i.code == "model.low_confidence" for i in built.issues)
+    # The cup is closed at its top, and models whose outlines agree so far were seldom good.
+    assert 0.2 < built.confidence < 0.5
+    told = next(i for i in built.issues if i.code == "model.low_confidence")
+    assert "look at it from all sides" in told.message
 
 
 @pytest.mark.issue("capture.not_a_spin")

@@ -1,10 +1,10 @@
 """The background of a spin: the camera stands still, so what one frame hides another one shows.
 
-Each pixel's background is the median of the frames in which the cut-out finds no product near it. What
-differs from it, and not as a shadow does, is product. So legs that a cut-out lost come back.
+Each pixel's background is the median of the frames in which the cut-out finds no product near it. Pixels that
+differ from it, and not as a shadow does, are product. So legs that a cut-out lost come back.
 
-Tried and lost: removing from a matte what does not differ. A white cup on white got holes, and what one
-matte has too much other frames carve away. Thin dark lines in shadows, for legs in the shadow of a sofa: a
+Tried and lost: removing from a matte what does not differ. A white cup on white got holes, and other
+frames carve away the surplus of a matte. Thin dark lines in shadows, for legs in the shadow of a sofa: a
 sixth of them came back, and seams below a shoe with them.
 """
 
@@ -120,7 +120,7 @@ def _is_shadow(part: Mask, lab: U8, plate: F32, product: Mask) -> bool:
 
 
 def _joined(parts: U8, inside: U8) -> U8:
-    """Return the area of all parts that reach the product, at once or by others; the rim of a disc does not."""
+    """Return the area of all parts that reach the product, at once or by others; a disc's rim does not."""
     _, labels = cv2.connectedComponents(_grown(parts | inside, JOINED_PX), connectivity=8)
     joined = np.unique(labels[inside > 0])
     return np.isin(labels, joined[joined > 0]).astype(np.uint8)

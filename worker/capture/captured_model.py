@@ -47,11 +47,13 @@ CELLS = 2_000_000  # in the product's box
 MARGIN_CELLS = 3
 LONE_CELLS = 0.75  # that one outline alone may cut off at most
 GOOD_COVERAGE = 0.97
-# How far outlines and a hull without them agree, and the confidence in that. Of 23 spins five reach .952: four
-# are good, a mug is not, since its inside is closed. Below it, 3 of 18 are good. All 23 were seen.
+# How far outlines and a hull without them agree, and the confidence in that. Of 23 spins five reach .952:
+# four are good, a mug is not, since its inside is closed. Below it, 3 of 18 are good. All 23 were seen.
 HELD_OUT, CONFIDENCES = (0.87, 0.952, 0.975), (0.05, 0.5, 0.9)
 INTRICATE = 4.5  # of the usual outline: from there on a product is thin or open
 THIN_OR_OPEN = "The product is thin or open. A provider would help; more photos would not."
+AGREEING = 0.9  # of outlines and a hull without them: from there on they do not contradict each other
+SELDOM_GOOD = "Such models were seldom good: look at it from all sides. A provider would help."
 MAX_STRETCH = 0.03  # between the axes, to reach the record's dimensions
 
 
@@ -190,11 +192,12 @@ def judge(evidence: CaptureEvidence, placement: Placement, why: str) -> tuple[fl
     Args:
         evidence: What the capture was like.
         placement: The product's place and size.
-        why: The reason of a low confidence where the product is not too thin or open.
+        why: The reason of a low confidence where the product is not too thin or open, and outlines disagree.
     """
     issues = []
     confidence = float(np.interp(evidence.held_out, HELD_OUT, CONFIDENCES))
     confidence *= min(1.0, evidence.coverage / GOOD_COVERAGE)
+    why = SELDOM_GOOD if evidence.held_out >= AGREEING else why
     why = THIN_OR_OPEN if evidence.intricacy >= INTRICATE else why
     if placement.size.guessed:
         issues.append(
