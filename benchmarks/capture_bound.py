@@ -1,8 +1,8 @@
 """Bound of models made from captures: our carving with the true outlines and the true cameras.
 
-`python -m benchmarks.capture_bound --bench DIR [--truths DIR] [--kind walk] [NAME ...]`. The folders are those
-of `capture_accuracy`. Outlines are drawn from the true model by its true cameras, so a row has the loss of
-carving itself: outlines show neither hollows nor parts below a top. `tight` is the plain hull of all
+`python -m benchmarks.capture_bound --bench DIR [--truths DIR] [--kind walk] [NAME ...]`. The folders are
+those of `capture_accuracy`. Outlines are drawn from the true model by its true cameras, so a row has the loss
+of carving itself: outlines show neither hollows nor parts below a top. `tight` is the plain hull of all
 outlines, without tolerance for a wrong outline and without level rims.
 """
 
