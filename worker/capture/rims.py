@@ -33,6 +33,7 @@ MIN_MISSING = 3  # frames in which a cell would be missed
 MIN_THICKNESS_CELLS = np.float32(3.0)  # between a top and an underside: both are uncertain by a cell
 LEVEL_CELLS = np.float32(2.0)  # heights of rims that differ by less are of one level
 SPREAD_CELLS, SPREAD_ROUNDS = 5, 40  # a level found by enough frames spreads to places that two frames limit
+MIN_SEED_SHARE = 0.6  # of the neighbours, that enough frames give a height: there a level is wide
 TOUCHING_CELLS = -2.5  # from this distance on, a line of sight counts as in the hull
 LEAST_CELLS = 2.0  # that a surface would rise: less is left, so that thin parts stay whole
 LINES_AT_ONCE = 512  # lines of sight, so that memory stays bounded
@@ -128,7 +129,8 @@ def _is_missed(points: F32, before: F32, after: F32, cameras: list[FrameCamera],
 def _with_agreeing(sure: F32, likely: F32, level: np.float32, cells: I64, grid: CellGrid) -> F32:
     """Return the heights that enough frames give, (n,), and beside them the same that fewer frames give.
 
-    Each frame limits the part of a top that lies ahead of its far rim, so in its middle few frames do.
+    Each frame limits the part of a top that lies ahead of its far rim, so in its middle few frames do. Only
+    wide places spread: a round belly is a stair of narrow ones, and became one.
 
     Args:
         sure: (n,) the height at each cell that enough frames give; infinite where they do not.
@@ -139,6 +141,7 @@ def _with_agreeing(sure: F32, likely: F32, level: np.float32, cells: I64, grid: 
     """
     wanted, found = _scattered(likely, cells, grid), _scattered(sure, cells, grid)
     wanted[np.isinf(wanted)] = FAR_UP
+    found[_share_nearby(np.isfinite(found)) < MIN_SEED_SHARE] = np.inf
     for _ in range(SPREAD_ROUNDS):
         highest = -_least_nearby(np.where(np.isfinite(found), -found, np.inf).astype(np.float32))
         lowest = _least_nearby(found)
@@ -151,7 +154,7 @@ def _with_agreeing(sure: F32, likely: F32, level: np.float32, cells: I64, grid: 
         if not is_new.any():
             break
         found[is_new] = agreed[is_new]
-    return np.asarray(found.ravel()[cells], np.float32)
+    return np.minimum(sure, found.ravel()[cells])
 
 
 def _scattered(values: F32, cells: I64, grid: CellGrid) -> F32:
@@ -159,6 +162,14 @@ def _scattered(values: F32, cells: I64, grid: CellGrid) -> F32:
     whole = np.full(grid.shape, np.inf, np.float32)
     whole.ravel()[cells] = values
     return whole
+
+
+def _share_nearby(mask: Mask) -> F32:
+    """Return the share of a mask in each cell's neighbours on the same level, (nx, ny, nz)."""
+    nx, ny, nz = mask.shape
+    along_z = cv2.blur(mask.reshape(nx * ny, nz).astype(np.float32), (SPREAD_CELLS, 1))
+    along_x = cv2.blur(along_z.reshape(nx, ny * nz), (1, SPREAD_CELLS))
+    return np.asarray(along_x.reshape(nx, ny, nz), np.float32)
 
 
 def _least_nearby(heights: F32) -> F32:
