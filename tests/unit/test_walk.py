@@ -196,6 +196,24 @@ def test_photos_are_placed_by_all_they_show_where_surroundings_do_not_suffice(
     assert place_photos(photos) is placed and asked == [Features.SURROUNDINGS]
 
 
+def test_ways_that_place_too_few_photos_are_not_compared(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, placed = walk
+    some = replace(placed, cameras={n: placed.cameras[n] for n in range(12)})
+    few = replace(placed, cameras={n: placed.cameras[n] for n in range(5)})
+    compared: list[PlacedPhotos] = []
+
+    def explained(photos: list[CapturedFrame], placed: PlacedPhotos) -> float:
+        compared.append(placed)
+        return 1.0
+
+    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
+    monkeypatch.setattr(photo_placing, "_place", lambda *_: [few, some])
+    monkeypatch.setattr(photo_placing, "_explained", explained)
+    assert place_photos(photos) is some and not any(way is few for way in compared)
+
+
 def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:
     photos, placed = walk
     random = np.random.default_rng(0)
