@@ -88,10 +88,12 @@ def test_a_second_way_is_tried_where_the_first_places_too_few(
 ) -> None:
     library = Library({(features, shared): count for shared, count in placed.items()})
     monkeypatch.setitem(sys.modules, "pycolmap", library)
+    refined: list[int] = []
+    monkeypatch.setattr(placing_process, "_refine", lambda _, model: refined.append(model.num_reg_images()))
     monkeypatch.setattr(placing_process, "_as_plain", lambda model: {"photos": [0] * model.num_reg_images()})
     write_pictures(tmp_path, 20)
     found = placing_process.place_all(tmp_path, features)
-    assert [len(way["photos"]) for way in found] == ways
+    assert [len(way["photos"]) for way in found] == ways and refined == [count for count in ways if count]
     assert library.asked == [(features, shared) for shared in asked] and library.matched == [features]
 
 

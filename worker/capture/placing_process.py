@@ -30,6 +30,7 @@ PHOTOS, MASKS, FEATURES_FILE, DATABASE = "photos", "masks", "features.npz", "fea
 SEED = 0
 MIN_MATCHES = 15  # of two photos; fewer are chance, as the library has it
 MAX_TRIALS = 1000  # to explain the matches of two photos; wrong ones would take the usual 10000
+LOSS_PX = 0.5  # between a point and where a photo sees it, from which on it counts less
 MIN_VIEWS = 3  # photos that see a point
 MAX_MODELS = 3  # groups of photos that fit together
 # Pairs of photos to begin with. On a floor of equal tiles the usual 200 took more than 300 CPU-seconds, each
@@ -140,8 +141,26 @@ def _largest_model(
     mapping.num_threads, mapping.random_seed, mapping.max_num_models = 1, SEED, MAX_MODELS
     mapping.extract_colors, mapping.init_num_trials = False, MAX_FIRST_PAIRS
     mapping.mapper.abs_pose_min_num_inliers = shared_points
+    # Photos that share no point with the others would be placed by their directions alone: wrongly, and in
+    # up to 90 CPU-seconds.
+    mapping.structure_less_registration_fallback = False
     found = pycolmap.incremental_mapping(database, photos, folder, options=mapping)
-    return max(found.values(), key=lambda model: model.num_reg_images(), default=None)
+    model = max(found.values(), key=lambda model: model.num_reg_images(), default=None)
+    if model:
+        _refine(pycolmap, model)
+    return model
+
+
+def _refine(pycolmap: Any, model: "pycolmap.Reconstruction") -> None:
+    """Fit cameras and points once more, with little weight for points that are far off.
+
+    The library counts all that are off by up to four pixels alike.
+    """
+    fitting = pycolmap.BundleAdjustmentOptions()
+    fitting.ceres.loss_function_type = pycolmap.LossFunctionType.CAUCHY
+    fitting.ceres.loss_function_scale = LOSS_PX
+    fitting.ceres.solver_options.num_threads = 1
+    pycolmap.bundle_adjustment(model, fitting)
 
 
 def _as_plain(model: "pycolmap.Reconstruction") -> dict[str, Any]:
