@@ -61,9 +61,9 @@ def test_only_neighbours_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(pairs) <= 2 * len(photos)
 
 
-def test_features_beside_a_mask_do_not_count() -> None:
+def test_features_in_a_mask_are_chosen() -> None:
     found = find_features(pattern(4))
     mask = np.zeros((PX, PX), np.uint8)
     mask[:, : PX // 2] = 255
-    kept = found.outside(mask)
+    kept = found.at(found.are_in(mask))
     assert 0 < len(kept.places) < len(found.places) and (kept.places[:, 0] <= PX / 2).all()

@@ -21,8 +21,13 @@ class Library:
         self.written: dict[str, int] = {}  # the number of features by the photo's name
         self.CameraMode = SimpleNamespace(PER_FOLDER=0)
         self.ImageReaderOptions = SimpleNamespace
-        self.Database = SimpleNamespace(open=lambda path: self)
+        self.Database = SimpleNamespace(open=self.open)
         self.names: list[str] = []
+        self.inliers: dict[tuple[str, str], Any] = {}  # of pairs of photos
+
+    def open(self, path: Path) -> "Library":
+        path.touch()
+        return self
 
     def import_images(self, database: Path, photos: Path, mode: int, **_: Any) -> None:
         self.names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.png"))
@@ -34,6 +39,18 @@ class Library:
         self.written[name] = len(places)
 
     def write_matches(self, *_: Any) -> None: ...
+
+    def exists_two_view_geometry(self, *pair: str) -> bool:
+        return pair in self.inliers
+
+    def read_two_view_geometry(self, *pair: str) -> Any:
+        return SimpleNamespace(inlier_matches=self.inliers[pair])
+
+    def delete_two_view_geometry(self, *pair: str) -> None:
+        del self.inliers[pair]
+
+    def delete_matches(self, *pair: str) -> None:
+        assert pair not in self.inliers
 
     def close(self) -> None: ...
 
@@ -50,6 +67,8 @@ class Library:
 
     def incremental_mapping(self, database: Path, photos: Path, folder: Path, *, options: Any) -> Any:
         key = (database.parent.name, options.mapper.abs_pose_min_num_inliers)
+        if "confirmed" in database.name:
+            return {}
         self.asked.append(key)
         count = self.placed.get(key, 0)
         return {0: SimpleNamespace(num_reg_images=lambda: count)} if count else {}
@@ -112,3 +131,24 @@ def test_features_are_looked_for_once_and_those_of_the_product_count_second(
     monkeypatch.setattr(placing_process, "find_features", not_again)
     placing_process.place_all(tmp_path, Features.WHOLE)
     assert all(0 < surroundings[name] < count for name, count in library.written.items())
+
+
+def test_pairs_of_photos_count_whose_surroundings_move_as_the_product_does(tmp_path: Path) -> None:
+    library = Library({})
+    library.names = ["a", "b", "c", "d"]
+    numbers = np.arange(200)
+    around = dict.fromkeys(library.names, numbers < 100)
+
+    def shared(surroundings: int, product: int) -> Any:
+        chosen = np.concatenate([numbers[:surroundings], numbers[100 : 100 + product]])
+        return np.column_stack([chosen, chosen])
+
+    library.inliers = {
+        ("a", "b"): shared(8, 60),
+        ("a", "c"): shared(7, 0),
+        ("b", "c"): shared(0, 90),
+        ("b", "d"): np.column_stack([numbers[:50], numbers[100:150]]),  # a background like the product
+        ("c", "d"): shared(30, 0),
+    }
+    placing_process._keep_confirmed(library, tmp_path / "features.db", around)
+    assert set(library.inliers) == {("a", "b"), ("c", "d")}

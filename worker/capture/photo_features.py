@@ -37,11 +37,11 @@ class PhotoFeatures:
         """Return some of the features."""
         return PhotoFeatures(places=self.places[chosen], descriptors=self.descriptors[chosen])
 
-    def outside(self, mask: U8) -> "PhotoFeatures":
-        """Return the features where a mask, (h, w), is not 0."""
+    def are_in(self, mask: U8) -> Mask:
+        """Return which features are where a mask, (h, w), is not 0, (n,)."""
         right, down = self.places[:, :2].astype(int).T
         height, width = mask.shape
-        return self.at(mask[np.clip(down, 0, height - 1), np.clip(right, 0, width - 1)] > 0)
+        return np.asarray(mask[np.clip(down, 0, height - 1), np.clip(right, 0, width - 1)] > 0)
 
     def largest(self, count: int) -> "PhotoFeatures":
         """Return so many of the largest features: they are seen from other distances and sides, too."""
@@ -50,7 +50,7 @@ class PhotoFeatures:
 
 def find_features(grey: U8) -> PhotoFeatures:
     """Return the features of a picture, (h, w)."""
-    detector = cv2.SIFT_create(
+    detector = cv2.SIFT.create(
         nfeatures=MAX_FEATURES, contrastThreshold=CONTRAST, enable_precise_upscale=True
     )
     points, found = detector.detectAndCompute(grey, None)

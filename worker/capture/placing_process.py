@@ -10,12 +10,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from itertools import combinations
 from os import close, dup, dup2
 from pathlib import Path
+from shutil import copy
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from dam_connector.watched_process import ProcessLimits, limit_this_process
 from worker.capture.photo_features import PhotoFeatures, find_features, likely_pairs, same_places
@@ -23,12 +26,16 @@ from worker.capture.photo_features import PhotoFeatures, find_features, likely_p
 if TYPE_CHECKING:
     import pycolmap
 
+Mask = NDArray[np.bool_]
+
 # Photos of 1024 px need 1 to 2 CPU-seconds each.
 LIMITS = ProcessLimits(cpu_s=200, memory_bytes=2_000_000_000, output_bytes=400_000_000)
 # Within the folder. A mask is named as its photo, and black where the product is.
 PHOTOS, MASKS, FEATURES_FILE, DATABASE = "photos", "masks", "features.npz", "features.db"
 SEED = 0
 MIN_MATCHES = 15  # of two photos; fewer are chance, as the library has it
+# Of the surroundings, that the product's ones need besides: at least so many, and as a share of all.
+MIN_CONFIRMING, CONFIRMING_SHARE = 8, 0.05
 MAX_TRIALS = 1000  # to explain the matches of two photos; wrong ones would take the usual 10000
 LOSS_PX = 0.5  # between a point and where a photo sees it, from which on it counts less
 MIN_VIEWS = 3  # photos that see a point
@@ -59,7 +66,8 @@ def place_all(folder: Path, features: Features) -> list[dict[str, Any]]:
     """Return the ways to place the photos: cameras, and the points that they see.
 
     Each is the largest group of photos that fit together, with as many points that photos must share. Where
-    the first one has most photos, no other is tried.
+    the first one has most photos, no other is tried. Where the product's features count, the photos are placed
+    a second time by pairs that the surroundings confirm.
     """
     import pycolmap
 
@@ -68,17 +76,25 @@ def place_all(folder: Path, features: Features) -> list[dict[str, Any]]:
     names = sorted(str(path.relative_to(photos)) for path in photos.rglob("*.png"))
     own.mkdir()
     found = _features_of(folder, names)
+    masks = [cv2.imread(str(folder / MASKS / name), cv2.IMREAD_GRAYSCALE) for name in names]
+    around = [photo.are_in(np.asarray(mask, np.uint8)) for photo, mask in zip(found, masks, strict=True)]
     if features is Features.SURROUNDINGS:
-        masks = [cv2.imread(str(folder / MASKS / name), cv2.IMREAD_GRAYSCALE) for name in names]
-        found = [photo.outside(mask) for photo, mask in zip(found, masks, strict=True)]
-    _write_matches(pycolmap, own / DATABASE, photos, dict(zip(names, found, strict=True)))
+        found = [photo.at(chosen) for photo, chosen in zip(found, around, strict=True)]
+    databases = [own / DATABASE]
+    _write_matches(pycolmap, databases[0], photos, dict(zip(names, found, strict=True)))
+    if features is Features.WHOLE:
+        databases.append(own / f"confirmed-{DATABASE}")
+        copy(databases[0], databases[1])
+        _keep_confirmed(pycolmap, databases[1], dict(zip(names, around, strict=True)))
     ways: list[dict[str, Any]] = []
-    for shared_points in SHARED_POINTS:
-        model = _largest_model(pycolmap, own / DATABASE, photos, own / str(shared_points), shared_points)
-        if model:
-            ways.append(_as_plain(model))
-            if model.num_reg_images() >= ENOUGH_PLACED * len(names):
-                break
+    for database in databases:
+        for shared_points in SHARED_POINTS:
+            target = own / f"{database.stem}-{shared_points}"
+            model = _largest_model(pycolmap, database, photos, target, shared_points)
+            if model:
+                ways.append(_as_plain(model))
+                if model.num_reg_images() >= ENOUGH_PLACED * len(names):
+                    break
     return ways or [{"photos": [], "points": [], "seen_by": [], "error_px": 0.0}]
 
 
@@ -122,6 +138,30 @@ def _write_matches(pycolmap: Any, database: Path, photos: Path, features: dict[s
     geometry = pycolmap.TwoViewGeometryOptions()
     geometry.ransac.random_seed, geometry.ransac.max_num_trials = SEED, MAX_TRIALS
     pycolmap.verify_matches(database, file, geometry)
+
+
+def _keep_confirmed(pycolmap: Any, database: Path, around: dict[str, Mask]) -> None:
+    """Take pairs of photos out of a database where the surroundings do not move as the product does.
+
+    The front and the back of a product that look alike fit together without them.
+
+    Args:
+        pycolmap: The library.
+        database: With the features of the photos and what they have in common.
+        around: Which features are of the surroundings, by the photo's name.
+    """
+    stored = pycolmap.Database.open(database)
+    ids = {image.name: image.image_id for image in stored.read_all_images()}
+    for first, second in combinations(around, 2):
+        pair = ids[first], ids[second]
+        if not stored.exists_two_view_geometry(*pair):
+            continue
+        matches = stored.read_two_view_geometry(*pair).inlier_matches
+        count = int((around[first][matches[:, 0]] & around[second][matches[:, 1]]).sum())
+        if count < max(MIN_CONFIRMING, CONFIRMING_SHARE * len(matches)):
+            stored.delete_two_view_geometry(*pair)
+            stored.delete_matches(*pair)
+    stored.close()
 
 
 def _largest_model(
