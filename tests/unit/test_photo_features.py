@@ -19,7 +19,7 @@ def pattern(seed: int, width: int = PX) -> U8:
     for _ in range(width * 2):
         place = (int(random.integers(0, width)), int(random.integers(0, PX)))
         cv2.circle(picture, place, int(random.integers(3, 9)), int(random.integers(0, 255)), -1)
-    return cv2.GaussianBlur(picture, (0, 0), 1.0)
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), 1.0), np.uint8)
 
 
 def test_places_are_found_again_in_a_picture_that_is_turned_and_brighter() -> None:

@@ -40,14 +40,14 @@ class Library:
 
     def write_matches(self, *_: Any) -> None: ...
 
-    def exists_two_view_geometry(self, *pair: str) -> bool:
-        return pair in self.inliers
+    def exists_two_view_geometry(self, first: str, second: str) -> bool:
+        return (first, second) in self.inliers
 
-    def read_two_view_geometry(self, *pair: str) -> Any:
-        return SimpleNamespace(inlier_matches=self.inliers[pair])
+    def read_two_view_geometry(self, first: str, second: str) -> Any:
+        return SimpleNamespace(inlier_matches=self.inliers[first, second])
 
-    def delete_two_view_geometry(self, *pair: str) -> None:
-        del self.inliers[pair]
+    def delete_two_view_geometry(self, first: str, second: str) -> None:
+        del self.inliers[first, second]
 
     def delete_matches(self, *pair: str) -> None:
         assert pair not in self.inliers
