@@ -22,7 +22,7 @@ from tests.walks import (
     walk_pictures,
 )
 from worker.capture import build_walk, captured_model, ground_plate, photo_placing
-from worker.capture.build_walk import best_first, build_from_placed, sharp_photos
+from worker.capture.build_walk import build_from_placed, sharp_photos
 from worker.capture.facing import find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
@@ -30,7 +30,6 @@ from worker.capture.ground import faced, find_ground, product_middle, settle_cam
 from worker.capture.photo_placing import check_placed, most_explaining, place_photos
 from worker.capture.placed_photos import PlacedPhotos, placed_from_plain, straightened
 from worker.capture.placing_process import Features
-from worker.capture.settled_walk import settle_walk
 from worker.capture.walk_mattes import is_cut_off, off_the_ground
 from worker.tools import build_folders
 from worker.tools.build_command import build
@@ -188,17 +187,6 @@ def test_where_the_ground_takes_product_the_cut_outs_as_they_are_count(
     assert len(walked.used) == COUNT
 
 
-def test_mattes_count_whose_outlines_foretell_each_other(
-    walk: tuple[list[CapturedFrame], PlacedPhotos],
-) -> None:
-    settled = settle_walk(*walk)
-    true = settled.mattes
-    nibbled = {n: np.where(np.indices(m.shape)[n % 2] % 40 < 34, m, 0) for n, m in true.items()}
-    few = {n: true[n] if n < COUNT // 2 else np.zeros_like(true[n]) for n in true}
-    ways = best_first(settled, [few, nibbled, true], Dimensions())
-    assert ways[0] is true and ways[-1] is few
-
-
 def test_photos_are_placed_by_all_they_show_where_surroundings_do_not_suffice(
     walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -216,24 +204,6 @@ def test_photos_are_placed_by_all_they_show_where_surroundings_do_not_suffice(
     ways[Features.SURROUNDINGS] = [few, placed]
     asked.clear()
     assert place_photos(photos) is placed and asked == [Features.SURROUNDINGS]
-
-
-def test_ways_that_place_too_few_photos_are_not_compared(
-    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    photos, placed = walk
-    some = replace(placed, cameras={n: placed.cameras[n] for n in range(12)})
-    few = replace(placed, cameras={n: placed.cameras[n] for n in range(5)})
-    compared: list[PlacedPhotos] = []
-
-    def explained(photos: list[CapturedFrame], placed: PlacedPhotos) -> float:
-        compared.append(placed)
-        return 1.0
-
-    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
-    monkeypatch.setattr(photo_placing, "_place", lambda *_: [few, some])
-    monkeypatch.setattr(photo_placing, "_explained", explained)
-    assert place_photos(photos) is some and not any(way is few for way in compared)
 
 
 def test_outlines_of_many_things_are_refused(walk: tuple[list[CapturedFrame], PlacedPhotos]) -> None:

@@ -66,8 +66,8 @@ def place_all(folder: Path, features: Features) -> list[dict[str, Any]]:
     """Return the ways to place the photos: cameras, and the points that they see.
 
     Each is the largest group of photos that fit together, with as many points that photos must share. Where
-    the first one has most photos, no other is tried. Where the product's features count, the photos are placed
-    a second time by pairs that the surroundings confirm.
+    the first one has most photos, no other is tried. Where the product's features count, the photos are
+    placed a second time by pairs that the surroundings confirm.
     """
     import pycolmap
 
