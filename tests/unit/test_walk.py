@@ -152,10 +152,10 @@ def test_ground_is_taken_off_a_matte_and_legs_are_not(
     assert all((clean[n] > 127).sum() > 0.98 * (mattes[n] > 127).sum() for n in mattes if n != 3)
 
 
-def without_product(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_product(monkeypatch: pytest.MonkeyPatch, mending: str = "mended_mattes") -> None:
     """Let mending leave nothing, e.g. of a cabinet whose front most photos take for the ground."""
     monkeypatch.setattr(
-        build_walk, "mended_mattes", lambda *given: {n: np.zeros_like(m) for n, m in given[2].items()}
+        build_walk, mending, lambda *given: {n: np.zeros_like(m) for n, m in given[2].items()}
     )
 
 
@@ -173,6 +173,16 @@ def test_where_mattes_are_refused_the_others_are_tried(
 ) -> None:
     without_product(monkeypatch)
     monkeypatch.setattr(build_walk, "explained_photos", lambda *_: 0.0)
+    monkeypatch.setattr(build_walk, "best_first", lambda walk, ways, dimensions: ways)
+    walked = build_from_placed(*walk, Dimensions(), "", max_triangles=4000, texture_px=512)
+    assert len(walked.used) == COUNT
+
+
+def test_where_the_ground_takes_product_the_cut_outs_as_they_are_count(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for mending in ("mended_mattes", "plain_mattes"):
+        without_product(monkeypatch, mending)
     walked = build_from_placed(*walk, Dimensions(), "", max_triangles=4000, texture_px=512)
     assert len(walked.used) == COUNT
 

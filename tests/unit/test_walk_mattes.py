@@ -10,9 +10,9 @@ from dam_connector.domain.product import Dimensions
 from tests.unit.true_shapes import chair
 from tests.walks import walk_cameras, walk_photos
 from worker.capture.frame_camera import FrameCamera
-from worker.capture.ground_plate import ground_share
+from worker.capture.ground_plate import cells_in_photo, ground_share
 from worker.capture.known_box import limit_to_box
-from worker.capture.outline_agreement import held_out_agreement
+from worker.capture.outline_agreement import agreeing_outlines, held_out_agreement
 from worker.capture.outline_stack import stack_outlines
 from worker.capture.thin_parts import find_thin_parts, with_thin_parts
 from worker.capture.walk_mattes import without_other_things
@@ -105,3 +105,16 @@ def test_outlines_agree_less_with_a_hull_without_them_where_they_contradict_each
     assert held_out_agreement(BOUNDS, listed, few) < good - 0.05
     nothing = [np.zeros_like(matte) for matte in true.values()]
     assert held_out_agreement(BOUNDS, listed, stack_outlines(nothing, 256)) == 0
+
+
+def test_a_camera_that_was_placed_in_the_product_takes_no_more_memory(walk: Walk) -> None:
+    mattes, cameras = walk
+    inside = replace(cameras[0], eye=np.array([0.0, 0.3, 0.0]), focal_px=1e6)
+    wrong = {**cameras, 0: replace(inside, rotation=np.diag([1.0, -1.0, -1.0]))}
+    listed = list(wrong.values())
+    stack = stack_outlines(list(mattes.values()), 256)
+    agreeing, _, points = agreeing_outlines(BOUNDS, listed, stack)
+    assert len(points) and 0 not in agreeing.numbers
+    grounds = {n: np.zeros(matte.shape, bool) for n, matte in mattes.items()}
+    with_thin_parts(mattes, wrong, grounds, (points, 0.01))
+    assert cells_in_photo(points, 0.01, wrong[0], mattes[0].shape[::-1]).shape == mattes[0].shape

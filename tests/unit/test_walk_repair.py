@@ -1,5 +1,6 @@
 """Walks that went wrong in part: cut-outs without what stands on the ground, features that take too long."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from dam_connector.errors import InputError
 from tests.unit.true_shapes import chair
 from tests.walks import placed_photos, walk_cameras, walk_photos
 from worker.capture import build_walk, captured_model, ground_plate, photo_placing
+from worker.capture.build_walk import best_first
 from worker.capture.frames import CapturedFrame
 from worker.capture.photo_placing import place_photos
 from worker.capture.placed_photos import PlacedPhotos
@@ -97,3 +99,32 @@ def test_legs_that_all_cut_outs_lost_come_back_where_photos_cannot_show_the_grou
         shares.append(((found[number] > 127) & legs).sum() / legs.sum())
         excess.append(((found[number] > 127) & (true < 127)).sum() / (true > 127).sum())
     assert np.mean(shares) > 0.5 and np.mean(excess) < 0.1
+
+
+def test_mattes_count_whose_outlines_foretell_each_other(
+    walk: tuple[list[CapturedFrame], PlacedPhotos],
+) -> None:
+    settled = settle_walk(*walk)
+    true = settled.mattes
+    nibbled = {n: np.where(np.indices(m.shape)[n % 2] % 40 < 34, m, 0) for n, m in true.items()}
+    few = {n: true[n] if n < COUNT // 2 else np.zeros_like(true[n]) for n in true}
+    ways = best_first(settled, [few, nibbled, true], Dimensions())
+    assert ways[0] is true and ways[-1] is few
+
+
+def test_ways_that_place_too_few_photos_are_not_compared(
+    walk: tuple[list[CapturedFrame], PlacedPhotos], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, placed = walk
+    some = replace(placed, cameras={n: placed.cameras[n] for n in range(12)})
+    few = replace(placed, cameras={n: placed.cameras[n] for n in range(5)})
+    compared: list[PlacedPhotos] = []
+
+    def explained(photos: list[CapturedFrame], placed: PlacedPhotos) -> float:
+        compared.append(placed)
+        return 1.0
+
+    monkeypatch.setattr(photo_placing, "can_place", lambda: True)
+    monkeypatch.setattr(photo_placing, "_place", lambda *_: [few, some])
+    monkeypatch.setattr(photo_placing, "_explained", explained)
+    assert place_photos(photos) is some and not any(way is few for way in compared)

@@ -27,8 +27,15 @@ from worker.capture.outline_stack import stack_outlines
 from worker.capture.photo_placing import place_photos
 from worker.capture.placed_photos import PlacedPhotos
 from worker.capture.placing import place
-from worker.capture.settled_walk import SettledWalk, explained_photos, settle_walk
-from worker.capture.walk_mattes import is_cut_off, matte_stack, mended_mattes, on_one_canvas, plain_mattes
+from worker.capture.settled_walk import SettledWalk, explained_photos, foretold_outlines, settle_walk
+from worker.capture.walk_mattes import (
+    is_cut_off,
+    matte_stack,
+    mended_mattes,
+    on_one_canvas,
+    plain_mattes,
+    without_other_things,
+)
 from worker.modeling.build import ModelBuild
 
 F32 = NDArray[np.float32]
@@ -42,6 +49,7 @@ MAX_STRETCH = 0.3  # between the axes, to reach the record's dimensions: more is
 MIN_COVERAGE = 0.75  # of the outlines by the hull
 MIN_HELD_OUT = 0.8  # of outlines with a hull without them: below it, thin parts are in pieces
 ENOUGH_EXPLAINED = 0.8  # of the photos by the mended mattes: then others are not tried
+NEARLY_ALL_EXPLAINED = 0.9  # of as many photos as the best mattes explain: less is worse
 BLURRED_SHARE = 0.5  # of the usual sharpness: less is too blurred for the texture
 CONTRADICTING = (
     "The outlines of the photos contradict each other. More light, a plain ground around the product, or a "
@@ -100,8 +108,8 @@ def build_from_placed(
     """Build a mesh from photos whose cameras are known, as `build_from_walk` does.
 
     Mending finds parts that cut-outs lost, and votes on the ground. Where its mattes do not explain one
-    product of the record's proportions, those without it are made too. The better ones count, and the others
-    where these are refused.
+    product of the record's proportions, those without it, and those that keep the ground, are compared with
+    them. The best ones count, and the others where these are refused.
     """
     walk = settle_walk(photos, placed)
     mattes = walk.mattes
@@ -112,22 +120,31 @@ def build_from_placed(
         scene = _Scene(photos=photos, placed=placed, walk=replace(walk, cut=cut))
         return _build(scene, dimensions, description, max_triangles=max_triangles, texture_px=texture_px)
 
-    best = mended_mattes(pictures, walk.cameras, mattes, walk.bounds)
-    explained = explained_photos(walk, best, dimensions)
-    other: dict[int, U8] | None = None
-    if explained < ENOUGH_EXPLAINED * len(walk.cameras):
-        other = plain_mattes(pictures, walk.cameras, mattes, walk.bounds)
-        if explained_photos(walk, other, dimensions) > explained:
-            best, other = other, best
-    try:
-        return built_of(best)
-    except InputError as error:
-        if other is None:
-            raise
+    ways = [mended_mattes(pictures, walk.cameras, mattes, walk.bounds)]
+    if explained_photos(walk, ways[0], dimensions) < ENOUGH_EXPLAINED * len(walk.cameras):
+        ways.append(plain_mattes(pictures, walk.cameras, mattes, walk.bounds))
+        ways.append(without_other_things(mattes, walk.cameras, walk.bounds))
+        ways = best_first(walk, ways, dimensions)
+    refusals = []
+    for way in ways:
         try:
-            return built_of(other)
-        except InputError:
-            raise error from None
+            return built_of(way)
+        except InputError as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def best_first(walk: SettledWalk, ways: list[dict[int, U8]], dimensions: Dimensions) -> list[dict[int, U8]]:
+    """Return mattes of the same photos in the order in which they count.
+
+    Those that explain far fewer photos than others come last. Among the rest, those whose outlines a hull
+    foretells that was carved without them: wrong ones may agree with a hull that they carved.
+    """
+    explained = [explained_photos(walk, way, dimensions) for way in ways]
+    foretold = [foretold_outlines(walk, way) for way in ways]
+    least = NEARLY_ALL_EXPLAINED * max(explained)
+    order = sorted(range(len(ways)), key=lambda n: (explained[n] < least, -foretold[n]))
+    return [ways[n] for n in order]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -233,6 +233,6 @@ def cells_in_photo(points: F32, step: float, camera: FrameCamera, size_px: tuple
         at = at[((at >= 0) & (at < (width, height))).all(1)]
         covered[at[:, 1], at[:, 0]] = 1
         depth = max(float(np.median(camera.to_camera(points)[:, 2])), 1e-6)
-        radius = max(1, round(0.6 * step / depth * camera.focal_px * scale))
+        radius = max(1, min(max(width, height), round(0.6 * step / depth * camera.focal_px * scale)))
         covered = cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8))
     return np.asarray(covered > 0)

@@ -149,4 +149,5 @@ def _cells_in_outline(
     at = at[((at >= 0) & (at < shape[::-1])).all(1)]
     covered = np.zeros(shape, np.uint8)
     covered[at[:, 1], at[:, 0]] = 1
+    radius = min(radius, max(shape))  # of a camera that was wrongly placed, cells are endless
     return np.asarray(cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8)) > 0)

@@ -73,7 +73,8 @@ def place_photos(photos: Sequence[CapturedFrame]) -> PlacedPhotos:
                 break
     if failed is not None and not found:
         raise failed
-    best = most_explaining(photos, found)
+    least = _least_placed(len(photos))
+    best = most_explaining(photos, [placed for placed in found if len(placed.cameras) >= least] or found)
     check_placed([photo.name for photo in photos], best.cameras.keys())
     return best
 
@@ -116,13 +117,17 @@ def _place(folder: Path, features: Features) -> list[PlacedPhotos]:
         return [placed_from_plain(plain) for plain in json.load(output)]
 
 
+def _least_placed(count: int) -> int:
+    return max(MIN_PLACED, round(MIN_PLACED_SHARE * count))
+
+
 def check_placed(names: Sequence[str], placed: Sequence[int] | Any) -> None:
     """Check that enough photos were placed.
 
     Raises:
         InputError: capture.not_placed, with the names of those that were not.
     """
-    least = max(MIN_PLACED, round(MIN_PLACED_SHARE * len(names)))
+    least = _least_placed(len(names))
     if len(placed) >= least:
         return
     missing = [name for number, name in enumerate(names) if number not in placed]
@@ -145,4 +150,4 @@ def _write_photos(photos: Sequence[CapturedFrame], folder: Path) -> None:
         name = f"{number}.png"
         cv2.imwrite(str(folder / PHOTOS / size / name), cv2.cvtColor(photo.picture, cv2.COLOR_RGB2GRAY))
         surroundings = cv2.erode((photo.alpha < PRODUCT_ALPHA).astype(np.uint8) * np.uint8(255), rim)
-        cv2.imwrite(str(folder / MASKS / size / f"{name}.png"), surroundings)
+        cv2.imwrite(str(folder / MASKS / size / name), surroundings)

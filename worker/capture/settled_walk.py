@@ -12,7 +12,7 @@ from worker.capture.facing import box_sides, find_yaw
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.frames import CapturedFrame
 from worker.capture.ground import find_ground, product_middle, settle_cameras
-from worker.capture.outline_agreement import agreeing_outlines
+from worker.capture.outline_agreement import HELD_OUT_STEP, agreeing_outlines, held_out_agreement
 from worker.capture.placed_photos import PlacedPhotos, straightened
 from worker.capture.walk_mattes import is_cut_off, matte_stack
 
@@ -67,6 +67,18 @@ def explained_photos(walk: SettledWalk, mattes: dict[int, U8], dimensions: Dimen
     if not agreeing.numbers:
         return 0.0
     return sum(found[n] for n in agreeing.numbers) / (1 + _stretch(points, dimensions))
+
+
+def foretold_outlines(walk: SettledWalk, mattes: dict[int, U8]) -> float:
+    """Return how far the outlines that agree and a hull that was carved without them agree, 0 to 1."""
+    whole = [n for n, matte in mattes.items() if not is_cut_off(matte)]
+    if not whole:
+        return 0.0
+    cameras = list(walk.cameras.values())
+    agreeing, _, _ = agreeing_outlines(walk.bounds, cameras, matte_stack(mattes, whole))
+    if len(agreeing.numbers) <= HELD_OUT_STEP:
+        return 0.0
+    return held_out_agreement(walk.bounds, cameras, agreeing)
 
 
 def _stretch(points: F32, dimensions: Dimensions) -> float:

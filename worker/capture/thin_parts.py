@@ -66,7 +66,8 @@ def with_thin_parts(
         small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA)
         depth = max(float(np.median(camera.to_camera(cells)[:, 2])), 1e-6)
         cell_px = step / depth * camera.focal_px * ground.shape[1] / matte.shape[1]
-        rim = np.ones((2 * round(MARGIN_CELLS_BESIDE * cell_px + MARGIN_PX) + 1,) * 2, np.uint8)
+        rim_px = min(max(ground.shape), round(MARGIN_CELLS_BESIDE * cell_px + MARGIN_PX))
+        rim = np.ones((2 * rim_px + 1,) * 2, np.uint8)
         grown = cv2.dilate(small, rim) > 127
         shown = cells_in_photo(cells, step, camera, matte.shape[::-1])
         lost = (shown & ~grown & ~ground).astype(np.uint8)
