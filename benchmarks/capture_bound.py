@@ -18,6 +18,7 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
+from benchmarks.capture_accuracy import SIDES
 from dam_connector.domain.product import Dimensions
 from worker.capture.captured_model import (
     CARVING_PX,
@@ -32,10 +33,7 @@ from worker.modeling.mesh_extraction import closed_surface
 from worker.modeling.ray_casting import ray_caster
 
 SHOWN = ("envelope_iou", "silhouette_8", "chamfer_pct")
-SIDES = ("width", "height", "depth")
 MAX_TRIANGLES = 30_000
-SAMPLES = 1  # rays to a pixel along each side; outlines are reduced to half the size
-FULL_ALPHA = 255
 
 
 def main() -> None:
@@ -96,11 +94,10 @@ def _outline(solid: trimesh.Trimesh, camera: FrameCamera, told: dict[str, Any]) 
     """Return the matte of the true model in a frame."""
     width, height = told["width"], told["height"]
     caster = ray_caster(solid.vertices, solid.faces)
-    at = np.stack(np.meshgrid(np.arange(width * SAMPLES), np.arange(height * SAMPLES)), -1).reshape(-1, 2)
-    rays = camera.ray_directions((at + 0.5) / SAMPLES)
-    hit = caster.is_blocked(np.broadcast_to(camera.eye, rays.shape), rays)
-    share = hit.reshape(height, SAMPLES, width, SAMPLES).mean((1, 3))
-    return np.asarray(np.round(share * FULL_ALPHA), np.uint8)
+    at = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).reshape(-1, 2)
+    rays = camera.ray_directions(at + 0.5)  # one each: outlines are reduced to half the size
+    is_hit = caster.is_blocked(np.broadcast_to(camera.eye, rays.shape), rays)
+    return np.asarray(is_hit.reshape(height, width) * np.uint8(255))
 
 
 def _score(

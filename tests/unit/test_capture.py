@@ -64,7 +64,7 @@ def test_a_failed_cut_out_is_found_by_the_others(chair_frames: list[CapturedFram
     alphas[4][PX // 2 :] = 0  # the legs are lost
     outlines = stack_outlines(alphas, PX)
     rig, usable = fit_rig(outlines, (PX, PX))
-    assert 4 in contradicting_frames(outlines, rig.rig, 0.015)
+    assert 4 in contradicting_frames(outlines, rig.rig)
     assert 4 not in usable.numbers
 
 

@@ -61,12 +61,6 @@ def _background_plate(labs: list[U8], mattes: list[U8]) -> tuple[F32, Mask]:
     return np.asarray(np.nanmedian(filled, axis=0), np.float32), seen >= MIN_SIGHTINGS
 
 
-def _is_product(lab: U8, plate: F32) -> Mask:
-    """Return where a frame shows product for sure."""
-    light = lab[..., 0].astype(np.float32) - plate[..., 0]
-    return np.asarray(_is_coloured(lab, plate) | (light > LIT_LEVELS) | (light < -SHADE_LEVELS))
-
-
 def _is_coloured(lab: U8, plate: F32) -> Mask:
     """Return where a frame shows another hue than the background.
 
@@ -79,14 +73,24 @@ def _is_coloured(lab: U8, plate: F32) -> Mask:
 
 
 def _with_lost_parts(alpha: U8, lab: U8, plate: F32, known: Mask) -> U8:
-    """Return a matte with the parts of the product that it lacks."""
+    """Return a matte with the parts of the product that it lacks.
+
+    A shadow has the background's hue, is little darker and ends softly. Measured on four spins: shadows end
+    with up to 18 levels a pixel and are up to 75 levels darker, lost parts end with 21 or more.
+    """
     small = cv2.resize(alpha, known.shape[::-1], interpolation=cv2.INTER_AREA)
     inside = (small > 127).astype(np.uint8)
-    seen = (_is_product(lab, plate) & known).astype(np.uint8)
+    light = np.asarray(lab[..., 0], np.float32)
+    brighter, is_coloured, slope = light - plate[..., 0], _is_coloured(lab, plate), _slope(light)
+    is_product = is_coloured | (brighter > LIT_LEVELS) | (brighter < -SHADE_LEVELS)
+    seen = (is_product & known).astype(np.uint8)
     beside = cv2.morphologyEx(seen & (1 - _grown(inside, 2)), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     lost = np.zeros_like(seen)
     for part in _parts(beside, MIN_PART_SHARE * float(inside.sum())):
-        if not _is_shadow(part, lab, plate, (seen | inside) > 0):
+        rim = (_grown(part.astype(np.uint8), 1) > 0) & (seen == 0) & (inside == 0)
+        is_soft = rim.any() and slope[rim].mean() < SHARP_LEVELS
+        is_dim = is_coloured[part].mean() < MIN_COLOURED and np.median(np.abs(brighter[part])) < DARK_LEVELS
+        if not (is_soft and is_dim):  # else it is a shadow
             lost |= part
     whole = _grown(lost, 3) & seen
     whole &= _joined(whole, inside)
@@ -102,21 +106,10 @@ def _parts(mask: U8, least: float) -> Iterator[Mask]:
             yield labels == number
 
 
-def _is_shadow(part: Mask, lab: U8, plate: F32, product: Mask) -> bool:
-    """Return whether a part has the background's hue, is little darker and ends softly.
-
-    Measured on four spins: shadows end with up to 18 levels a pixel and are up to 75 levels darker, lost
-    parts end with 21 or more.
-    """
-    rim = (_grown(part.astype(np.uint8), 1) > 0) & ~product
-    if not rim.any() or _is_coloured(lab, plate)[part].mean() >= MIN_COLOURED:
-        return False
-    light = np.asarray(lab[..., 0], np.float32)
+def _slope(light: F32) -> F32:
+    """Return the change of lightness in levels a pixel, the largest around each pixel, (h, w)."""
     across, down = cv2.Sobel(light, cv2.CV_32F, 1, 0), cv2.Sobel(light, cv2.CV_32F, 0, 1)
-    slope = cv2.dilate(np.hypot(across, down) / 8, np.ones((3, 3)))  # levels a pixel
-    return bool(
-        np.median(np.abs(light - plate[..., 0])[part]) < DARK_LEVELS and slope[rim].mean() < SHARP_LEVELS
-    )
+    return np.asarray(cv2.dilate(np.hypot(across, down) / 8, np.ones((3, 3))), np.float32)
 
 
 def _joined(parts: U8, inside: U8) -> U8:

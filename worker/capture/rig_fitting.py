@@ -160,9 +160,9 @@ def fit_rig(outlines: OutlineStack, size_px: tuple[int, int]) -> tuple[FittedRig
 
 def _refine_usable(rig: SpinRig, outlines: OutlineStack) -> tuple[tuple[float, SpinRig], OutlineStack]:
     """Return the least error near a rig, the rig there, and the outlines that it explains."""
-    usable = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
+    usable = outlines.without(contradicting_frames(outlines, rig))
     error, rig = _refine(rig, usable, pick_rays(usable, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
-    checked = outlines.without(contradicting_frames(outlines, rig, MAX_BLAME))
+    checked = outlines.without(contradicting_frames(outlines, rig))
     if checked.numbers != usable.numbers:
         error, rig = _refine(rig, checked, pick_rays(checked, FINE_RAYS), FINE_DEPTHS, FINE_STEPS)
     return (error, rig), checked
@@ -174,8 +174,8 @@ def refit_rig(fitted: FittedRig, outlines: OutlineStack) -> tuple[FittedRig, Out
     return replace(fitted, rig=rig, error=error), usable
 
 
-def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> list[int]:
-    """Return the frames whose outlines cut off more than a share of what nearly all others show."""
+def contradicting_frames(outlines: OutlineStack, rig: SpinRig) -> list[int]:
+    """Return the frames whose outlines cut off much of that which nearly all others show."""
     rays = pick_rays(outlines, FINE_RAYS)
     tolerated = len(outlines.numbers) // TOLERATED_PART
     found = np.stack([distances for _, distances in _ray_distances(rig, outlines, rays, FINE_DEPTHS)])
@@ -187,7 +187,7 @@ def contradicting_frames(outlines: OutlineStack, rig: SpinRig, most: float) -> l
     is_disputed = found.min(0).max(1) - rays.own < limit
     believed = (np.partition(at_best, tolerated, axis=0)[tolerated] > limit) & is_disputed
     blame = (at_best[:, believed] < limit).sum(1) / max(1, len(row))
-    found_bad = [n for n, share in zip(outlines.numbers, blame, strict=True) if share > most]
+    found_bad = [n for n, share in zip(outlines.numbers, blame, strict=True) if share > MAX_BLAME]
     is_rig_wrong = 2 * len(found_bad) > len(outlines.numbers)  # then the frames are not to blame
     return [] if is_rig_wrong else found_bad
 
