@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -96,6 +97,22 @@ def test_a_flat_top_stays_flat() -> None:
     assert 0.2 < built.confidence < 0.5
     told = next(i for i in built.issues if i.code == "model.low_confidence")
     assert "look at it from all sides" in told.message
+
+
+def test_outlines_that_leave_nothing_are_refused(
+    chair_frames: list[CapturedFrame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thin tubes that cut-outs lose in turn have a box and no cell in it; it ended in a traceback."""
+    hull_of = captured_model.product_hull
+
+    def thinned(*given: Any) -> tuple[np.ndarray, np.ndarray]:
+        hull, tight = hull_of(*given)
+        return hull - hull.max() - 0.1, tight - tight.max() - 0.1
+
+    monkeypatch.setattr(captured_model, "product_hull", thinned)
+    with pytest.raises(InputError) as caught:
+        build_from_spin(chair_frames, Dimensions(), "", max_triangles=4000, texture_px=512)
+    assert caught.value.issue_code == "cutout.empty"
 
 
 @pytest.mark.issue("capture.not_a_spin")
