@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from worker.capture.background_plate import restore_lost_parts
+from worker.capture.background_plate import background_plate, with_lost_parts
 
 COUNT, HEIGHT, WIDTH = 12, 192, 256
 GROUND, WHITE, BROWN, BLACK = (200, 198, 194), (245, 245, 245), (128, 84, 60), (20, 20, 20)
@@ -41,8 +41,9 @@ def bodies() -> list[np.ndarray]:
 
 def added(pictures: list[np.ndarray]) -> list[int]:
     """Return how many pixels came back in each frame."""
-    pairs = zip(restore_lost_parts(pictures, bodies()), bodies(), strict=True)
-    return [int((found > 127).sum() - (before > 127).sum()) for found, before in pairs]
+    found = with_lost_parts(bodies(), background_plate(pictures, bodies()))
+    pairs = zip(found, bodies(), strict=True)
+    return [int((after > 127).sum() - (before > 127).sum()) for after, before in pairs]
 
 
 def test_a_board_that_all_cut_outs_lost_comes_back() -> None:

@@ -1,9 +1,11 @@
 """Captures: the rig of a spin is found from its outlines, the model has the product's form and size."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import trimesh
@@ -18,6 +20,7 @@ from worker.capture import build as build_module
 from worker.capture import captured_model
 from worker.capture.build import build_from_spin
 from worker.capture.carving import CellGrid
+from worker.capture.direction import colour_disagreement
 from worker.capture.frame_camera import SpinRig
 from worker.capture.frames import CapturedFrame, read_frames
 from worker.capture.known_box import limit_to_box
@@ -58,6 +61,21 @@ def test_a_plain_colour_does_not_turn_the_direction(chair_frames: list[CapturedF
     fitted, usable = fit_rig(outlines, (PX, PX))
     turned, _ = build_module._turned_by_colours(fitted, usable, chair_frames)
     assert fitted.rig.direction == turned.rig.direction == 1
+
+
+def test_a_rig_whose_hull_is_empty_has_no_colours_to_compare() -> None:
+    """All frames show the same background where the other direction has its ball."""
+    rig = SpinRig(focal=1.5, elevation=0.35, yaw=0.0, roll=0.0, direction=1, frame_count=12, size_px=(PX, PX))
+    ball = np.array([[0.15, -0.3, 0.1]], np.float32)
+    alphas = []
+    for camera in rig.cameras():
+        alphas.append(np.zeros((PX, PX), np.uint8))
+        x, y = camera.to_pixels(ball)[0]
+        cv2.circle(alphas[-1], (round(float(x)), round(float(y))), 8, 255, -1)
+    pictures = [np.repeat(230 - alpha[..., None] // 2, 3, 2) for alpha in alphas]
+    outlines = stack_outlines(alphas, PX)
+    assert colour_disagreement(rig, outlines, pictures) < 60
+    assert colour_disagreement(replace(rig, direction=-1), outlines, pictures) == np.inf
 
 
 def test_a_failed_cut_out_is_found_by_the_others(chair_frames: list[CapturedFrame]) -> None:

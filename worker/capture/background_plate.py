@@ -9,6 +9,7 @@ sixth of them came back, and seams below a shoe with them.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -31,11 +32,25 @@ SHARP_LEVELS = 20.0  # a pixel, at the rim of a part of a product
 JOINED_PX = 3  # half of the gap between parts that belong to each other
 
 
-def restore_lost_parts(pictures: Sequence[U8], alphas: Sequence[U8]) -> list[U8]:
-    """Return the mattes (h, w) of a spin's frames, with the parts that differ from the background.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundPlate:
+    """The frames of a spin, reduced in size, and the background behind the product."""
+
+    labs: list[U8]  # (h, w, 3) Lab of each frame
+    colours: F32  # (h, w, 3) Lab of the background
+    known: Mask  # (h, w) where enough frames show the background
+
+    def difference(self, number: int) -> F32:
+        """Return how much a frame differs from the background, (h, w) in levels of Lab; endless if unknown."""
+        found = np.linalg.norm(self.labs[number] - self.colours, axis=2)
+        return np.where(self.known, found, np.inf).astype(np.float32)
+
+
+def background_plate(pictures: Sequence[U8], alphas: Sequence[U8]) -> BackgroundPlate:
+    """Return the background of a spin.
 
     Args:
-        pictures: (h, w, 3) each, sRGB, in any order of the channels.
+        pictures: (h, w, 3) each, sRGB.
         alphas: (h, w) each, as cut out.
     """
     height, width = alphas[0].shape
@@ -45,12 +60,6 @@ def restore_lost_parts(pictures: Sequence[U8], alphas: Sequence[U8]) -> list[U8]
         cv2.cvtColor(cv2.resize(p, size, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2Lab) for p in pictures
     ]
     mattes = [cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in alphas]
-    plate, known = _background_plate(labs, mattes)
-    return [_with_lost_parts(alpha, lab, plate, known) for alpha, lab in zip(alphas, labs, strict=True)]
-
-
-def _background_plate(labs: list[U8], mattes: list[U8]) -> tuple[F32, Mask]:
-    """Return the background, (h, w, 3) Lab, and where it is known."""
     radius = max(2, round(CLEAR_SHARE * max(mattes[0].shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     hidden = np.stack([cv2.dilate((m > 12).astype(np.uint8), kernel) > 0 for m in mattes])
@@ -58,7 +67,16 @@ def _background_plate(labs: list[U8], mattes: list[U8]) -> tuple[F32, Mask]:
     stack[hidden] = np.nan
     seen = (~hidden).sum(0)
     filled = np.where((seen == 0)[None, ..., None], 0, stack)
-    return np.asarray(np.nanmedian(filled, axis=0), np.float32), seen >= MIN_SIGHTINGS
+    return BackgroundPlate(
+        labs=labs,
+        colours=np.asarray(np.nanmedian(filled, axis=0), np.float32),
+        known=seen >= MIN_SIGHTINGS,
+    )
+
+
+def with_lost_parts(alphas: Sequence[U8], plate: BackgroundPlate) -> list[U8]:
+    """Return the mattes (h, w) of a spin's frames, with the parts that differ from the background."""
+    return [_with_lost_parts(alpha, lab, plate) for alpha, lab in zip(alphas, plate.labs, strict=True)]
 
 
 def _is_coloured(lab: U8, plate: F32) -> Mask:
@@ -72,18 +90,22 @@ def _is_coloured(lab: U8, plate: F32) -> Mask:
     return np.asarray(colour > PRODUCT_COLOUR)
 
 
-def _with_lost_parts(alpha: U8, lab: U8, plate: F32, known: Mask) -> U8:
+def _with_lost_parts(alpha: U8, lab: U8, plate: BackgroundPlate) -> U8:
     """Return a matte with the parts of the product that it lacks.
 
     A shadow has the background's hue, is little darker and ends softly. Measured on four spins: shadows end
     with up to 18 levels a pixel and are up to 75 levels darker, lost parts end with 21 or more.
     """
-    small = cv2.resize(alpha, known.shape[::-1], interpolation=cv2.INTER_AREA)
+    small = cv2.resize(alpha, plate.known.shape[::-1], interpolation=cv2.INTER_AREA)
     inside = (small > 127).astype(np.uint8)
     light = np.asarray(lab[..., 0], np.float32)
-    brighter, is_coloured, slope = light - plate[..., 0], _is_coloured(lab, plate), _slope(light)
+    brighter, is_coloured, slope = (
+        light - plate.colours[..., 0],
+        _is_coloured(lab, plate.colours),
+        _slope(light),
+    )
     is_product = is_coloured | (brighter > LIT_LEVELS) | (brighter < -SHADE_LEVELS)
-    seen = (is_product & known).astype(np.uint8)
+    seen = (is_product & plate.known).astype(np.uint8)
     beside = cv2.morphologyEx(seen & (1 - _grown(inside, 2)), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     lost = np.zeros_like(seen)
     for part in _parts(beside, MIN_PART_SHARE * float(inside.sum())):

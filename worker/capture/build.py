@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from dam_connector.domain.product import Dimensions
 from dam_connector.errors import InputError
-from worker.capture.background_plate import restore_lost_parts
+from worker.capture.background_plate import background_plate, with_lost_parts
 from worker.capture.captured_model import (
     CARVING_PX,
     CaptureEvidence,
@@ -20,6 +20,7 @@ from worker.capture.captured_model import (
 from worker.capture.carving import spin_bounds
 from worker.capture.direction import colour_disagreement
 from worker.capture.frames import CapturedFrame
+from worker.capture.lost_rods import RestoredMattes, with_lost_rods
 from worker.capture.outline_agreement import held_out_agreement
 from worker.capture.outline_stack import OutlineStack, stack_outlines
 from worker.capture.rig_fitting import (
@@ -62,32 +63,42 @@ def build_from_spin(
     Raises:
         InputError: capture.not_a_spin, no camera explains the outlines.
     """
-    fitted, usable, alphas = _fit(frames)
-    _check_rig(fitted, usable)
-    outlines = replace(stack_outlines(alphas, CARVING_PX), numbers=usable.numbers)
+    fitted, usable, mattes = _fit(frames)
     cameras = fitted.rig.cameras()
+    outlines = replace(stack_outlines(mattes.widened, CARVING_PX), numbers=usable.numbers)
     bounds = spin_bounds(product_reach(fitted.rig, outlines))
     points, faces, coverage = captured_surface(outlines, cameras, bounds, dimensions, max_triangles)
     if coverage < MIN_COVERAGE:
         raise _not_a_spin(f"{coverage * 100:.0f} % of the outlines", f"{MIN_COVERAGE * 100:.0f} %")
     evidence = CaptureEvidence(
         coverage=coverage,
-        intricacy=median_intricacy([alphas[n] for n in usable.numbers]),
+        intricacy=median_intricacy([mattes.whole[n] for n in usable.numbers]),
         held_out=held_out_agreement(bounds, cameras, outlines),
     )
-    used = [(replace(frames[n], alpha=alphas[n]), cameras[n]) for n in usable.numbers]
+    used = [(replace(frames[n], alpha=mattes.whole[n]), cameras[n]) for n in usable.numbers]
     mesh, placement = textured_product(points, faces, used, dimensions, description, texture_px)
     confidence, issues = judge(evidence, placement, CONTRADICTING)
     return ModelBuild(model=mesh, family="spin", confidence=confidence, issues=tuple(issues), actual_views={})
 
 
-def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, list[U8]]:
-    """Return the rig, the outlines that it explains, and the mattes; lost parts of products are restored."""
-    alphas = restore_lost_parts([frame.picture for frame in frames], [frame.alpha for frame in frames])
+def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, RestoredMattes]:
+    """Return the rig, the outlines that it explains, and the mattes; what cut-outs lost is restored.
+
+    Raises:
+        InputError: capture.not_a_spin.
+    """
+    pictures = [frame.picture for frame in frames]
+    plate = background_plate(pictures, [frame.alpha for frame in frames])
+    alphas = with_lost_parts([frame.alpha for frame in frames], plate)
     fitted, usable = fit_rig(stack_outlines(alphas, FITTING_PX), frames[0].size_px)
     if fitted.mirrored_error < MIRROR_FACTOR * fitted.error:
         fitted, usable = _turned_by_colours(fitted, usable, frames)
-    return fitted, usable, alphas
+    _check_rig(fitted, usable)
+    bounds = spin_bounds(product_reach(fitted.rig, usable))
+    restored = with_lost_rods(pictures, alphas, plate, fitted.rig.cameras(), usable, bounds)
+    if restored is None:
+        return fitted, usable, RestoredMattes(whole=alphas, widened=alphas)
+    return *refit_rig(fitted, stack_outlines(restored.whole, FITTING_PX)), restored
 
 
 def _turned_by_colours(

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.capture.drawn_cells import cell_px, draw_cells
 from worker.capture.frame_camera import FrameCamera
 
 F32 = NDArray[np.float32]
@@ -227,12 +228,7 @@ def cells_in_photo(points: F32, step: float, camera: FrameCamera, size_px: tuple
     """Return where cells (n, 3) of a size are in a photo of width and height, (h, w), reduced in size."""
     scale = min(1.0, COMPARED_PX / max(size_px))
     width, height = (round(side * scale) for side in size_px)
-    covered = np.zeros((height, width), np.uint8)
-    if len(points):
-        at = np.rint(camera.to_pixels(points) * np.float32(scale) - np.float32(0.5)).astype(int)
-        at = at[((at >= 0) & (at < (width, height))).all(1)]
-        covered[at[:, 1], at[:, 0]] = 1
-        depth = max(float(np.median(camera.to_camera(points)[:, 2])), 1e-6)
-        radius = max(1, min(max(width, height), round(0.6 * step / depth * camera.focal_px * scale)))
-        covered = cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8))
-    return np.asarray(covered > 0)
+    if not len(points):
+        return np.zeros((height, width), bool)
+    radius = max(1, round(0.6 * cell_px(points, step, camera) * scale))
+    return draw_cells(points, camera, radius, (height, width), scale)

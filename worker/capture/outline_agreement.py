@@ -2,17 +2,15 @@
 
 from dataclasses import replace
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from worker.capture.carving import BOX_CELLS, Box, Cameras, CellGrid, grid_of_box
-from worker.capture.frame_camera import FrameCamera
+from worker.capture.drawn_cells import cell_px, draw_cells
 from worker.capture.outline_stack import OutlineStack
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 MIN_VOTES = 0.85  # of the photos that must show product at a cell
 AGREEING_VOTES = 0.95  # of those that agree
@@ -58,8 +56,8 @@ def agreements(
         pixels = camera.to_pixels(points)
         far = FAR_SHARE * max(distance.shape) / outlines.scale
         missed = float((outlines.sample(number, pixels) < -far).mean())
-        radius = max(1, round(0.6 * _cell_px(points, step, camera, outlines)))
-        covered = _cells_in_outline(points, radius, camera, outlines, inside.shape)
+        radius = max(1, round(0.6 * cell_px(points, step, camera) * outlines.scale))
+        covered = draw_cells(points, camera, radius, inside.shape, outlines.scale)
         share = float((covered & inside).sum() / max(1, inside.sum()))
         found[number] = min(1 - missed, share if is_excess_wrong else 1.0)
     return found
@@ -129,25 +127,7 @@ def held_out_agreement(bounds: Box, cameras: Cameras, outlines: OutlineStack) ->
             return 0.0
         for number in held_out:
             inside = outlines.frame(number) > 0
-            radius = round(_cell_px(points, grid.step, cameras[number], outlines) / 2)
-            covered = _cells_in_outline(points, radius, cameras[number], outlines, inside.shape)
+            radius = round(cell_px(points, grid.step, cameras[number]) * outlines.scale / 2)
+            covered = draw_cells(points, cameras[number], radius, inside.shape, outlines.scale)
             found.append(float((covered & inside).sum() / max(1, (covered | inside).sum())))
     return float(np.mean(found))
-
-
-def _cell_px(points: F32, step: float, camera: FrameCamera, outlines: OutlineStack) -> float:
-    """Return the side of the cells (n, 3) in pixels of a reduced frame."""
-    depth = float(np.median(camera.to_camera(points)[:, 2]))
-    return step / max(depth, 1e-6) * camera.focal_px * outlines.scale
-
-
-def _cells_in_outline(
-    points: F32, radius: int, camera: FrameCamera, outlines: OutlineStack, shape: tuple[int, ...]
-) -> Mask:
-    """Return where cells (n, 3) are in a reduced frame, (h, w), each as a square of so many pixels around."""
-    at = np.rint(camera.to_pixels(points) * np.float32(outlines.scale) - np.float32(0.5)).astype(int)
-    at = at[((at >= 0) & (at < shape[::-1])).all(1)]
-    covered = np.zeros(shape, np.uint8)
-    covered[at[:, 1], at[:, 0]] = 1
-    radius = min(radius, max(shape))  # of a camera that was wrongly placed, cells are endless
-    return np.asarray(cv2.dilate(covered, np.ones((2 * radius + 1,) * 2, np.uint8)) > 0)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from worker.capture.carving import Box, grid_of_box
+from worker.capture.drawn_cells import cell_px
 from worker.capture.frame_camera import FrameCamera
 from worker.capture.ground_plate import cells_in_photo
 from worker.capture.outline_agreement import CELLS, MARGIN_CELLS, common_hull, tighter_box
@@ -64,9 +65,8 @@ def with_thin_parts(
     for number, camera in cameras.items() if len(cells) else ():
         matte, ground = mattes[number], grounds[number]
         small = cv2.resize(matte, ground.shape[::-1], interpolation=cv2.INTER_AREA)
-        depth = max(float(np.median(camera.to_camera(cells)[:, 2])), 1e-6)
-        cell_px = step / depth * camera.focal_px * ground.shape[1] / matte.shape[1]
-        rim_px = min(max(ground.shape), round(MARGIN_CELLS_BESIDE * cell_px + MARGIN_PX))
+        side_px = cell_px(cells, step, camera) * ground.shape[1] / matte.shape[1]
+        rim_px = min(max(ground.shape), round(MARGIN_CELLS_BESIDE * side_px + MARGIN_PX))
         rim = np.ones((2 * rim_px + 1,) * 2, np.uint8)
         grown = cv2.dilate(small, rim) > 127
         shown = cells_in_photo(cells, step, camera, matte.shape[::-1])
