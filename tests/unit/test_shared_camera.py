@@ -11,7 +11,7 @@ from tests.unit.true_shapes import shared as shared_part
 from worker.imaging.cutout import Cutout
 from worker.modeling.build import build_model
 from worker.modeling.camera import Camera
-from worker.modeling.level_faces import level_faces
+from worker.modeling.level_faces import flatten_sides, level_faces
 from worker.modeling.outlines import ProductSize, crop_outline
 from worker.modeling.render import Renderer
 from worker.modeling.shape_evidence import iou
@@ -94,3 +94,16 @@ def test_tents_above_and_below_level_faces_are_cut_off_and_slopes_stay() -> None
     assert (slab > 0).any((0, 2)).sum() == 12 and (cut > 0).any((0, 2)).sum() == 10
     wedge = np.broadcast_to((10 + 0.3 * x)[:, None, None] - y[:, None], (60, 40, 50)).astype(np.float32)
     assert np.array_equal(level_faces(wedge, (1.0, 1.0, 1.0), lambda h: np.full(np.shape(h), 0.05)), wedge)
+
+
+def test_tents_in_front_of_upright_faces_are_cut_off_and_round_bodies_stay() -> None:
+    x, z = np.arange(60) + 0.5, np.arange(50) + 0.5
+    rise = 0.05 * (30 - np.abs(x - 30))
+    front = np.broadcast_to((40 + rise)[:, None, None] - z, (60, 40, 50)).astype(np.float32)
+    cut = flatten_sides(front, (1.0, 1.0, 1.0), 300.0)
+    assert np.flatnonzero((front > 0).any((0, 1)))[-1] == 40
+    assert np.flatnonzero((cut > 0).any((0, 1)))[-1] == 39
+
+    round_plan = (20 - np.hypot(x[:, None] - 30, z - 25)).astype(np.float32)
+    post = np.broadcast_to(round_plan[:, None], (60, 40, 50))
+    assert np.array_equal(flatten_sides(post, (1.0, 1.0, 1.0), 300.0), post)

@@ -42,6 +42,11 @@ class Camera:
         up = (-sin(azimuth) * sin(elevation), cos(elevation), -cos(azimuth) * sin(elevation))  # back x right
         return np.array(back, np.float32), np.array(right, np.float32), np.array(up, np.float32)
 
+    @property
+    def distance(self) -> float:
+        """Return the metres between the eye and the target; endless without perspective."""
+        return np.inf if self.fov is None else self.half_width / float(np.tan(np.radians(self.fov) / 2))
+
     def rays(self, u: F32, v: F32) -> tuple[F32, F32]:
         """Return origins and directions, (n, 3) each, of the rays through picture positions.
 
@@ -74,7 +79,7 @@ class Camera:
                 rightwards + (upwards + (target + back * np.float32(self.half_width * 8))), np.float32
             ).reshape(-1, 3)
             return origins, np.broadcast_to(-back, origins.shape)
-        to_eye = back * np.float32(self.half_width / np.tan(np.radians(self.fov) / 2))
+        to_eye = back * np.float32(self.distance)
         directions = np.asarray(rightwards + (upwards - to_eye), np.float32).reshape(-1, 3)
         return np.broadcast_to(target + to_eye, directions.shape), unit_vectors(directions)
 
@@ -83,9 +88,7 @@ class Camera:
         back, _, _ = self.axes()
         if self.fov is None:
             return np.broadcast_to(back, points.shape).astype(np.float32)
-        eye = np.array(self.target, np.float32) + back * np.float32(
-            self.half_width / np.tan(np.radians(self.fov) / 2)
-        )
+        eye = np.array(self.target, np.float32) + back * np.float32(self.distance)
         return unit_vectors((eye - points).astype(np.float32))
 
     def slope_at(self, heights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -93,8 +96,7 @@ class Camera:
         fall = np.full(len(heights), np.tan(np.radians(self.elevation)))
         if self.fov is None:
             return fall
-        distance = self.half_width / np.tan(np.radians(self.fov) / 2) * cos(radians(self.elevation))
-        return np.asarray(fall - (heights - self.target[1]) / distance)
+        return np.asarray(fall - (heights - self.target[1]) / (self.distance * cos(radians(self.elevation))))
 
     def project(self, points: F32) -> F32:
         """Return the picture positions of points (n, 3), (n, 2): u to the right, v up, each -1 to 1."""
@@ -107,7 +109,7 @@ class Camera:
         )
         scale = np.float32(1 / self.half_width)
         if self.fov is not None:
-            distance = np.float32(self.half_width / np.tan(np.radians(self.fov) / 2))
+            distance = np.float32(self.distance)
             scale = scale * distance / np.maximum(distance - nearness, np.float32(1e-6))
         return np.asarray(np.stack([u * scale, v * scale]).T, np.float32)
 

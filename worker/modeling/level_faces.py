@@ -19,29 +19,56 @@ SMOOTHED_CELLS = 3  # over which a slope is measured
 GAP_CELLS = 2  # steeper stretches up to this length do not end a level one
 MIN_LENGTH_CELLS = 6  # of a stretch that is levelled
 MIN_CUT_CELLS = 0.05
+MIN_SIDE_SHARE = 0.6  # of a face's length: a round body's tent is a third of it at most
 
 
-def level_faces(field: F32, step: tuple[float, float, float], slope_at: Callable[[F64], F64]) -> F32:
+def level_faces(
+    field: F32, step: tuple[float, float, float], slope_at: Callable[[F64], F64], min_share: float = 0.0
+) -> F32:
     """Return a field with the tents on its highest and its lowest faces cut off.
 
     Args:
         field: (nx, ny, nz) signed distance in metres, positive inside; y is upwards, from the floor.
         step: The size of a cell along each side, in metres.
         slope_at: The slope of the lines of sight at some heights in metres.
+        min_share: Of the product's length along a stretch, that it must have to be levelled.
     """
-    upside_down = field[:, ::-1]
     height = field.shape[1] * step[1]
-    out = _cut_tops(field, step, slope_at)
-    return _cut_tops(upside_down, step, lambda y: slope_at(height - y), out[:, ::-1])[:, ::-1]
+    out = _cut_tops(field, step, slope_at, min_share, field)
+    return _cut_tops(field[:, ::-1], step, lambda y: slope_at(height - y), min_share, out[:, ::-1])[:, ::-1]
+
+
+def flatten_sides(field: F32, step: tuple[float, float, float], distance: float) -> F32:
+    """Return a field with the tents on its upright faces cut off, where they are as wide as most of a face.
+
+    The outline from the right shows how far the near edge of a front reaches; farther back, lines of sight
+    leave room that no photo limits. A front without knobs is limited by the product's box.
+
+    Args:
+        field: As of `level_faces`.
+        step: Likewise.
+        distance: From the cameras to the product's middle, in metres.
+    """
+    dx, dy, dz = step
+
+    def slope(half: float) -> Callable[[F64], F64]:
+        return lambda out: (out - half) / distance
+
+    nx, _, nz = field.shape
+    front = level_faces(field.transpose(0, 2, 1), (dx, dz, dy), slope(nz * dz / 2), MIN_SIDE_SHARE)
+    sides = level_faces(front.transpose(2, 0, 1), (dy, dx, dz), slope(nx * dx / 2), MIN_SIDE_SHARE)
+    return np.ascontiguousarray(sides.transpose(1, 0, 2))
 
 
 def _cut_tops(
-    field: F32, step: tuple[float, float, float], slope_at: Callable[[F64], F64], into: F32 | None = None
+    field: F32, step: tuple[float, float, float], slope_at: Callable[[F64], F64], min_share: float, into: F32
 ) -> F32:
-    """Return the field, or `into`, with the tents of the highest surface cut off."""
-    out = (field if into is None else into).copy()
+    """Return `into` with the tents of the field's highest surface cut off."""
+    out = into.copy()
     tops = _top_heights(field, step[1])
-    level = np.minimum(_levelled(tops, step[0], slope_at), _levelled(tops.T, step[2], slope_at).T)
+    level = np.minimum(
+        _levelled(tops, step[0], slope_at, min_share), _levelled(tops.T, step[2], slope_at, min_share).T
+    )
     with np.errstate(invalid="ignore"):
         columns = np.nonzero(tops - level > MIN_CUT_CELLS * step[1])
     y = (np.arange(field.shape[1]) + 0.5) * step[1]
@@ -65,7 +92,7 @@ def _top_heights(field: F32, step: float) -> F64:
     return np.asarray(np.where(inside.any(1), (top + 0.5 + part) * step, np.nan))
 
 
-def _levelled(heights: F64, step: float, slope_at: Callable[[F64], F64]) -> F64:
+def _levelled(heights: F64, step: float, slope_at: Callable[[F64], F64], min_share: float) -> F64:
     """Return heights (a, b) with level stretches along `a` no higher than lines between their ends."""
     out = heights.copy()
     kernel = np.full(SMOOTHED_CELLS, 1 / SMOOTHED_CELLS)
@@ -76,9 +103,10 @@ def _levelled(heights: F64, step: float, slope_at: Callable[[F64], F64]) -> F64:
         padded = np.pad(line, SMOOTHED_CELLS // 2, mode="edge")
         with np.errstate(invalid="ignore"):
             slopes = np.abs(np.convolve(np.diff(padded, prepend=padded[0]), kernel, mode="valid")) / step
+            least = max(MIN_LENGTH_CELLS, min_share * np.count_nonzero(~np.isnan(line)))
             is_level = slopes < SLOPE_FACTOR * np.abs(slope_at(line)) + SLOPE_NOISE
         for first, last in _stretches(is_level):
-            if last - first + 1 >= MIN_LENGTH_CELLS:
+            if last - first + 1 >= least:
                 straight = np.linspace(line[first], line[last], last - first + 1)
                 out[first : last + 1, row] = np.fmin(line[first : last + 1], straight)
     return out

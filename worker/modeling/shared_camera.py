@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dam_connector.domain.product import View
-from worker.modeling.level_faces import level_faces
+from worker.modeling.level_faces import flatten_sides, level_faces
 from worker.modeling.outlines import Outline, ProductSize
 from worker.modeling.photo_camera import (
     PhotoCamera,
@@ -213,6 +213,7 @@ def far_outlines(
     camera = next(c.camera for view, c in shared.photos.items() if view is not View.TOP)
     step = tuple(float(side) / n for side, n in zip(size.as_array(), counts, strict=True))
     field = level_faces(field, (step[0], step[1], step[2]), camera.slope_at)
+    field = flatten_sides(field, (step[0], step[1], step[2]), camera.distance)
     seen = {View.FRONT: field.max(2).T[::-1], View.RIGHT: field.max(0)[::-1, ::-1]}
     if View.TOP in outlines:
         seen[View.TOP] = field.max(1).T
