@@ -229,10 +229,10 @@ class BodyPicture:
         between = np.arange(self.fine_steps, dtype=np.float32)[None] * step / self.fine_steps
         found = []
         for chosen in (slice(None), is_side):
-            fits = inside[chosen].all(0)
+            fits = np.asarray(inside[chosen].all(0))
             coarse = np.where(fits.any(1), RADII - fits[:, ::-1].argmax(1), 0) * step
             tried = np.maximum(coarse[:, None] + between, 1e-4 * half).astype(np.float32)
-            fits = self._are_inside(matrix, pose, tried, self.rim[chosen]).all(0)
+            fits = np.asarray(self._are_inside(matrix, pose, tried, self.rim[chosen]).all(0))
             fits[:, 0] |= coarse > 0
             last = self.fine_steps - 1 - fits[:, ::-1].argmax(1)
             found.append(np.where(fits.any(1), coarse + last * step / self.fine_steps, 0))
