@@ -21,7 +21,7 @@ def script_directory() -> "ScriptDirectory":
     """Return the scripts."""
     from alembic.script import ScriptDirectory
 
-    return ScriptDirectory.from_config(_config())
+    return ScriptDirectory.from_config(_alembic())
 
 
 def known_schemas() -> list[str]:
@@ -29,18 +29,18 @@ def known_schemas() -> list[str]:
     return [script.revision for script in script_directory().walk_revisions()][::-1]
 
 
-def upgrade(connection: sa.Connection, revision: str) -> None:
-    """Migrate to a revision in a transaction that is open."""
+def upgrade(connection: sa.Connection, target: str) -> None:
+    """Migrate to a schema, e.g. "0012" or "head", in a transaction that is open."""
     from alembic import command
 
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
+    alembic = _alembic()
+    alembic.attributes["connection"] = connection
+    command.upgrade(alembic, target)
 
 
-def _config() -> "Config":
+def _alembic() -> "Config":
     from alembic.config import Config
 
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    return config
+    alembic = Config()
+    alembic.set_main_option("script_location", str(MIGRATIONS))
+    return alembic
