@@ -24,7 +24,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.stats import spearmanr
 
 from benchmarks.model_accuracy import INPUTS
 from benchmarks.perspective_photos import photograph
@@ -161,6 +160,8 @@ def cross_validated(rows: Sequence[Row], fold_of: Callable[[Row], str]) -> F64:
 
 def trust(rows: Sequence[Row], confidence: F64) -> list[str]:
     """Return lines that say how far to trust the probability."""
+    from scipy.stats import spearmanr  # takes longer to import than all else here
+
     good = np.array([margin(r) >= 0 for r in rows])
     envelope = [r["score"]["envelope_iou"] for r in rows]
     margins = [margin(r) for r in rows]

@@ -4,16 +4,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field, replace
 from functools import wraps
-from typing import Any, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, ParamSpec, cast
 
 from dam_connector.adapters import open_adapter
 from dam_connector.adapters.common.context import AdapterContext
 from dam_connector.adapters.http import HttpClient
-from dam_connector.adapters.openid import OpenIdProvider
 from dam_connector.clock import SystemClock
 from dam_connector.counters import SharedCounters
 from dam_connector.domain.notify import NotifyRules
 from dam_connector.domain.rules import Connection, Rules
+from dam_connector.domain.sign_on import SignOnRules
 from dam_connector.errors import ConfigError
 from dam_connector.fleet_pace import FleetPace, read_limits
 from dam_connector.ports import Blobs, Channel, Clock, Dam, Pim, Provider, Queue
@@ -56,6 +56,9 @@ from dam_connector.store.tasks import Tasks
 from dam_connector.store.touch_ups import TouchUps
 from dam_connector.store.users import Users
 from schemas.adapter_options import option_problems
+
+if TYPE_CHECKING:
+    from dam_connector.adapters.openid import OpenIdProvider
 
 _P = ParamSpec("_P")
 PLACEHOLDER_SECRET = "whsec_cGxhY2Vob2xkZXItcGxhY2Vob2xkZXI="
@@ -152,7 +155,7 @@ class Services:
         """
         return cast(Provider, self._adapter("provider", name, self.rules.current().provider))
 
-    def sign_on(self) -> OpenIdProvider:
+    def sign_on(self) -> "OpenIdProvider":
         """Return the OpenID provider that plugin.json names.
 
         Raises:
@@ -163,8 +166,8 @@ class Services:
             raise ConfigError("plugin.json has no section sign_on")
         key = ("sign_on", "", repr(rules))
         if key not in self._adapters:
-            self._adapters[key] = OpenIdProvider(rules, self.adapter_context)
-        return cast(OpenIdProvider, self._adapters[key])
+            self._adapters[key] = _open_sign_on(rules, self.adapter_context)
+        return cast("OpenIdProvider", self._adapters[key])
 
     def _adapter(self, port: str, name: str, connections: Mapping[str, Connection]) -> Any:
         if name not in connections:
@@ -357,7 +360,7 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
                 problems.extend(error.problems)
     if rules.sign_on:
         try:
-            OpenIdProvider(rules.sign_on, context)
+            _open_sign_on(rules.sign_on, context)
         except ConfigError as error:
             problems.append(f"/sign_on/client_secret: {error}")
     problems += _notify_problems(rules.notify, context.secret)
@@ -373,3 +376,9 @@ def check_rules(rules: Rules, services: Services) -> list[str]:
         for name in d.generator
         if name in kinds and d.kind not in kinds[name]
     ]
+
+
+def _open_sign_on(rules: SignOnRules, context: AdapterContext) -> "OpenIdProvider":
+    from dam_connector.adapters.openid import OpenIdProvider  # its libraries are for those who use it
+
+    return OpenIdProvider(rules, context)

@@ -27,7 +27,8 @@ from dam_connector.ports import Blobs
 from dam_connector.private_files import open_private
 from dam_connector.store.database import Database
 from dam_connector.store.named_locks import repeat_every
-from dam_connector.store.table_dump import known_schemas, load_tables, open_dump, require_empty
+from dam_connector.store.revisions import known_schemas
+from dam_connector.store.table_dump import load_tables, open_dump, require_empty
 from dam_connector.usecases.retention import FILES_LEASE, MIN_BLOB_GRACE
 from dam_connector.usecases.storage_owner import CLAIM_NOTE, OWNER_NOTE, StorageMark
 from dam_connector.wiring import Services

@@ -19,13 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dam_connector.errors import ConfigError, StateConflict, StorageUnavailable
 from dam_connector.private_files import make_private_dir
+from dam_connector.store import revisions
 from dam_connector.store.database_errors import DatabaseErrors
 from dam_connector.store.sql_connections import open_postgresql, open_sqlite, parse_url
 
@@ -34,7 +32,6 @@ MIGRATION_LOCK_S = 20.0  # a migration waits so long for a table that others rea
 MAX_COUNT = (
     10_000  # nobody reads a greater count, and counting up to it costs the same on any number of records
 )
-MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 @dataclass(slots=True)
@@ -271,10 +268,7 @@ class Database:
 
     def upgrade(self, connection: sa.Connection, revision: str) -> None:
         """Migrate to a revision in the transaction of `schema_change`."""
-        alembic = Config()
-        alembic.set_main_option("script_location", str(MIGRATIONS))
-        alembic.attributes["connection"] = connection
-        command.upgrade(alembic, revision)
+        revisions.upgrade(connection, revision)
 
     @contextmanager
     def snapshot(self) -> Iterator[sa.Connection]:
@@ -321,7 +315,7 @@ class Database:
         Raises:
             StorageUnavailable: The database does not answer.
         """
-        newest = _script_directory().get_current_head() or ""
+        newest = revisions.script_directory().get_current_head() or ""
         return newest if self.current_migration() < newest else ""
 
     def current_migration(self) -> str:
@@ -350,13 +344,6 @@ class Database:
         """Close all connections."""
         self._reader.dispose()
         self._writer.dispose()
-
-
-@cache
-def _script_directory() -> ScriptDirectory:
-    alembic = Config()
-    alembic.set_main_option("script_location", str(MIGRATIONS))
-    return ScriptDirectory.from_config(alembic)
 
 
 @cache

@@ -14,13 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 
 from dam_connector.errors import ConfigError
 from dam_connector.store import tables as _tables  # noqa: F401 - fills the metadata
 from dam_connector.store.columns import metadata
-from dam_connector.store.database import MIGRATIONS, Database
+from dam_connector.store.database import Database
 
 TRANSIENT_TABLES = frozenset({"leases"})  # of processes that run now
 # A start of the service fills these; a database that has nothing else counts as empty.
@@ -29,13 +27,6 @@ START_TABLES = frozenset({"leases", "notes", "rules_seen", "alembic_version"})
 TRIGGERED_TABLE = "batch_marks"
 ROWS_PER_INSERT = 500
 _HEX_RUN = re.compile(rb"[0-9a-f]{64,}")
-
-
-def known_schemas() -> list[str]:
-    """Return all versions of the schema that this release knows, the first one first."""
-    alembic = Config()
-    alembic.set_main_option("script_location", str(MIGRATIONS))
-    return [s.revision for s in ScriptDirectory.from_config(alembic).walk_revisions()][::-1]
 
 
 class TableDump:

@@ -144,7 +144,7 @@ def test_what_was_made_before_the_gallery_is_found_in_it(services: Services, mak
     from alembic import command
     from alembic.config import Config
 
-    from dam_connector.store.database import MIGRATIONS
+    from dam_connector.store.revisions import MIGRATIONS
 
     make("A1", name="Oak Chair")
     with services.db.write() as c:

@@ -19,8 +19,9 @@ from dam_connector.domain.ids import AssetId
 from dam_connector.domain.live import live_version_id
 from dam_connector.store.assets import Assets
 from dam_connector.store.columns import metadata
-from dam_connector.store.database import MIGRATIONS, Database
+from dam_connector.store.database import Database
 from dam_connector.store.live_requests import LiveRequests
+from dam_connector.store.revisions import MIGRATIONS
 from tests.support import TestClock
 
 ROWS = 3  # of each table

@@ -15,7 +15,10 @@ from dam_connector.domain.run import RunKind, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.ports import InboundWebhook
-from dam_connector.store import tables  # noqa: F401 - fills the metadata
+from dam_connector.store import (
+    tables,  # noqa: F401 - fills the metadata
+    users,
+)
 from dam_connector.store.columns import metadata
 from dam_connector.store.database import Database, check_url
 from dam_connector.store.idempotency import StoredResponse
@@ -266,6 +269,12 @@ def test_passwords_tokens_and_links(services: Services, clock: TestClock) -> Non
             c.execute(sa.text("SELECT * FROM users")).all()
         )
     assert token not in rows and link not in rows and "correct horse" not in rows
+
+
+def test_a_password_of_nobody_takes_the_work_of_any_other() -> None:
+    hashed = users._password_hash("a long enough password").split("$")
+    nobody = users._NOBODY_HASH.split("$")
+    assert hashed[0] == nobody[0] and len(hashed[2]) == len(nobody[2])
 
 
 def test_what_is_over_is_forgotten_and_nothing_else(services: Services, clock: TestClock) -> None:

@@ -21,7 +21,8 @@ from dam_connector.ops.backup import check_backup, make_backup, restore_backup
 from dam_connector.store.blobs import FolderBlobs, open_blobs
 from dam_connector.store.columns import metadata
 from dam_connector.store.database import Database
-from dam_connector.store.table_dump import TRANSIENT_TABLES, known_schemas
+from dam_connector.store.revisions import known_schemas
+from dam_connector.store.table_dump import TRANSIENT_TABLES
 from dam_connector.usecases import retention
 from dam_connector.usecases.retention import FILES_LEASE
 from dam_connector.usecases.storage_owner import OWNER_NOTE

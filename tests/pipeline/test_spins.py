@@ -25,7 +25,7 @@ from tests.unit.shapes import as_model
 from tests.unit.true_shapes import chair as seat
 from tests.unit.true_shapes import cup
 from tests.walks import placed_photos, walk_cameras, walk_photos, walk_pictures
-from worker.capture import build_walk, captured_model
+from worker.capture import build_walk, captured_model, ground_plate
 from worker.steps import make_model as make_model_step
 
 MODEL_ONLY = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
@@ -35,6 +35,7 @@ PLAIN = picture(ground=235)
 @pytest.fixture
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captured_model, "CELLS", 60_000)
+    monkeypatch.setattr(ground_plate, "PLATE_PX", 220)
 
 
 def held(path: Path) -> str:

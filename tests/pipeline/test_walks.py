@@ -23,7 +23,7 @@ from tests.unit.shapes import as_model
 from tests.unit.true_shapes import chair as seat
 from tests.unit.true_shapes import cup
 from tests.walks import placed_photos, walk_cameras, walk_photos, walk_pictures
-from worker.capture import build_walk, captured_model, photo_placing
+from worker.capture import build_walk, captured_model, ground_plate, photo_placing
 from worker.steps import make_model as make_model_step
 
 MODEL_ONLY = {**MODEL, "formats": ["glb"], "max_triangles": 1500}
@@ -33,6 +33,7 @@ COUNT = 14
 @pytest.fixture
 def few_cells(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(captured_model, "CELLS", 60_000)
+    monkeypatch.setattr(ground_plate, "PLATE_PX", 220)
 
 
 def served(photos: PhotoServer, pictures: list[bytes]) -> list[str]:

@@ -11,7 +11,7 @@ import pytest
 from dam_connector.domain.product import Dimensions, View
 from dam_connector.domain.scene_words import read_scene_words
 from tests.support import SAMPLES
-from worker.imaging import lifestyle
+from worker.imaging import lifestyle, scene_surfaces
 from worker.imaging.cutout import Cutout, cut_out
 from worker.imaging.decode import decode
 from worker.imaging.deliverable_styles import slot_seed
@@ -22,6 +22,12 @@ from worker.imaging.scene_choice import SceneFacts, plan_scene
 from worker.imaging.scene_sets import SETS, SceneSet
 
 WIDTH, HEIGHT = 320, 400
+
+
+@pytest.fixture(autouse=True)
+def small_textures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw materials for the small pictures of these tests: they cost most of the time."""
+    monkeypatch.setattr(scene_surfaces, "TEXTURE_PX", 800)
 
 
 @cache

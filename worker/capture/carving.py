@@ -22,7 +22,7 @@ COARSE_FACTOR = 4  # fine cells to a coarse one, along each side
 BOX_CELLS = 60_000  # of the grid that finds the product's box
 MIN_VOTED_FRAMES = 16  # from so many on, two frames must agree that a cell is outside
 MAX_DOUBTED = 0.25  # of the outlines, which may lack a part that many others show
-CHUNK_CELLS = 1 << 18  # computed at once, so that memory stays bounded
+CHUNK_CELLS = 1 << 16  # computed at once, so that they stay in the processor's cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ def outline_box(outlines: OutlineStack, cameras: Cameras, bounds: Box) -> Box:
     """
     grid = grid_of_box(*bounds, BOX_CELLS, 0)
     cells = np.arange(np.prod(grid.shape))
-    possible = _distances(grid, cells, cameras, outlines, (doubted_outlines(outlines),))[0]
+    possible = least_distances(grid, cells, cameras, outlines, (doubted_outlines(outlines),))[0]
     found = np.argwhere(possible.reshape(grid.shape) > -1)  # a thin part may lie between cells
     if not len(found):
         raise InputError("cutout.empty", "The outlines of the frames have nothing in common.")
@@ -86,10 +86,10 @@ def carve(grid: CellGrid, cameras: Cameras, outlines: OutlineStack, tolerated: S
         step=grid.step * COARSE_FACTOR,
         shape=(counts[0], counts[1], counts[2]),
     )
-    coarse = _distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines, tolerated)
+    coarse = least_distances(coarse_grid, np.arange(np.prod(counts)), cameras, outlines, tolerated)
     is_near = np.asarray((np.abs(coarse) < 1.5).any(0)).reshape(counts)
     close = np.flatnonzero(_repeat(_with_neighbours(is_near), grid.shape))
-    fine = _distances(grid, close, cameras, outlines, tolerated)
+    fine = least_distances(grid, close, cameras, outlines, tolerated)
     levels = [
         np.asarray(_repeat(level.reshape(counts) * COARSE_FACTOR, grid.shape), np.float32) for level in coarse
     ]
@@ -130,31 +130,48 @@ def hull_distances(
     grid: CellGrid, indices: NDArray[np.integer], cameras: Cameras, outlines: OutlineStack
 ) -> F32:
     """Return the signed distances to the hull, in cells, at some cells of a grid."""
-    return _distances(grid, indices, cameras, outlines, (tolerated_outlines(outlines),))[0]
+    return least_distances(grid, indices, cameras, outlines, (tolerated_outlines(outlines),))[0]
 
 
-def _distances(
+def least_distances(
     grid: CellGrid,
     indices: NDArray[np.integer],
     cameras: Cameras,
     outlines: OutlineStack,
     tolerated: Sequence[int],
 ) -> F32:
-    """Return in cells the least of the signed distances to the outlines after the tolerated ones, (k, n)."""
+    """Return the signed distances to the hull at some cells of a grid, in cells, in some ways, (k, n).
+
+    Args:
+        grid: The cells.
+        indices: (n,) the flat indices of those that count.
+        cameras: The cameras.
+        outlines: The outlines.
+        tolerated: (k,) how many outlines may lack a cell, for each hull.
+    """
     least = np.empty((len(tolerated), len(indices)), np.float32)
     for first in range(0, len(indices), CHUNK_CELLS):
         chunk = slice(first, first + CHUNK_CELLS)
-        points = grid.centres(indices[chunk])
-        found = np.full((max(tolerated) + 1, len(points)), np.inf, np.float32)
+        points = np.ascontiguousarray(grid.centres(indices[chunk]).T)  # numpy is fast along long rows
+        found = np.full((max(tolerated) + 1, points.shape[1]), np.inf, np.float32)
         for number in outlines.numbers:
-            camera = cameras[number]
-            seen = camera.to_camera(points)
-            scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
-            pixels = np.asarray(
-                seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32
-            )
-            distance = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
+            distance = _distances_in_frame(points, grid.step, cameras[number], outlines, number)
             for row in found:
-                distance, row[:] = np.maximum(row, distance), np.minimum(row, distance)
+                farther = np.maximum(row, distance)
+                np.minimum(row, distance, out=row)
+                distance = farther
         least[:, chunk] = found[list(tolerated)]
     return least
+
+
+def _distances_in_frame(
+    points: F32, step: float, camera: FrameCamera, outlines: OutlineStack, number: int
+) -> F32:
+    """Return the signed distances of points (3, n) to the outline of a frame, in cells of a size, (n,)."""
+    shift = (camera.rotation @ camera.eye).astype(np.float32)
+    right, down, depth = camera.rotation.astype(np.float32) @ points - shift[:, None]
+    scale = np.float32(camera.focal_px) / np.maximum(depth, np.float32(1e-6))
+    columns, rows = (
+        at * scale + np.float32(middle) for at, middle in zip((right, down), camera.centre, strict=True)
+    )
+    return np.asarray(outlines.sample_frame(number, columns, rows) / (scale * np.float32(step)), np.float32)

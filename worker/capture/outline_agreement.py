@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.capture.carving import BOX_CELLS, Box, Cameras, CellGrid, grid_of_box
+from worker.capture.carving import BOX_CELLS, Box, Cameras, CellGrid, grid_of_box, least_distances
 from worker.capture.drawn_cells import cell_px, draw_cells
 from worker.capture.outline_stack import OutlineStack
 
@@ -28,16 +28,9 @@ HELD_OUT_STEP, HELD_OUT_FIRST = 4, (0, 2)  # every fourth outline, from the firs
 
 def common_hull(grid: CellGrid, cameras: Cameras, outlines: OutlineStack, votes: float = MIN_VOTES) -> F32:
     """Return the signed distance in cells that a share of the outlines leaves at least, (cells,)."""
-    points = grid.centres(np.arange(int(np.prod(grid.shape))))
-    found = np.empty((len(outlines.numbers), len(points)), np.float32)
-    for row, number in enumerate(outlines.numbers):
-        camera = cameras[number]
-        seen = camera.to_camera(points)
-        scale = np.float32(camera.focal_px) / np.maximum(seen[:, 2], np.float32(1e-6))
-        pixels = np.asarray(seen[:, :2] * scale[:, None] + np.array(camera.centre, np.float32), np.float32)
-        found[row] = outlines.sample(number, pixels) / (scale * np.float32(grid.step))
-    tolerated = int((1 - votes) * len(found))
-    return np.asarray(np.partition(found, tolerated, axis=0)[tolerated], np.float32)
+    cells = np.arange(int(np.prod(grid.shape)))
+    tolerated = int((1 - votes) * len(outlines.numbers))
+    return np.asarray(least_distances(grid, cells, cameras, outlines, (tolerated,))[0], np.float32)
 
 
 def agreements(

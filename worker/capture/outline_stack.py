@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.imaging.bilinear_sampling import sample_bilinear
+from worker.imaging.bilinear_sampling import sample_bilinear, sample_places
 from worker.modeling.voxel_grid import signed_distance
 
 F32 = NDArray[np.float32]
@@ -41,6 +41,15 @@ class OutlineStack:
         np.clip(at[:, 1], 0, self.height - 1, out=at[:, 1])
         at[:, 1] += np.asarray(number * self.height, np.float32)
         return sample_bilinear(self.distances, at)[:, 0]
+
+    def sample_frame(self, number: int, columns: F32, rows: F32) -> F32:
+        """Return the distances at pixels of one frame, (n,), as `sample`, but faster."""
+        frame, factor = self.frame(number), np.float32(self.scale)
+        places = (
+            np.clip(at * factor - np.float32(0.5), 0, side - 1)  # the library takes no places far outside
+            for at, side in ((columns, frame.shape[1]), (rows, frame.shape[0]))
+        )
+        return sample_places(frame, *places)[:, 0]
 
 
 def stack_outlines(alphas: list[U8], longest_px: int) -> OutlineStack:

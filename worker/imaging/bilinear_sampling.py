@@ -19,14 +19,14 @@ def sample_bilinear(picture: NDArray[Level], points: F32) -> NDArray[Level]:
         picture: (h, w, c).
         points: (n, 2), x to the right and y down, in pixels. Points outside get the nearest border value.
     """
-    rows = -(-len(points) // POINTS_PER_ROW)
-    padded = np.zeros((rows * POINTS_PER_ROW, 2), np.float32)
-    padded[: len(points)] = points
-    values = cv2.remap(
-        picture,
-        padded.reshape(rows, POINTS_PER_ROW, 2),
-        None,
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return np.asarray(values, picture.dtype).reshape(rows * POINTS_PER_ROW, -1)[: len(points)]
+    return sample_places(picture, points[:, 0], points[:, 1])
+
+
+def sample_places(picture: NDArray[Level], columns: F32, rows: F32) -> NDArray[Level]:
+    """Return the values of a picture as `sample_bilinear`; the places are given as x (n,) and y (n,)."""
+    count = len(columns)
+    padded = np.zeros((2, -(-count // POINTS_PER_ROW), POINTS_PER_ROW), np.float32)
+    for filled, given in zip(padded.reshape(2, -1), (columns, rows), strict=True):
+        filled[:count] = given
+    values = cv2.remap(picture, padded[0], padded[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(values, picture.dtype).reshape(padded[0].size, -1)[:count]

@@ -50,6 +50,30 @@ class PhotoCamera:
         u, v = self.camera.project(points).T
         return np.stack([self.origin_x + self.scale * u, self.origin_y - self.scale * v]).T
 
+    def matrix(self) -> F32:
+        """Return the matrix (3, 4) from points (x, y, z, 1) to pixels (depth * column, depth * row, depth).
+
+        A point at the camera's target has the depth 1.
+
+        Raises:
+            ValueError: The camera has no angle of view.
+        """
+        camera = self.camera
+        if camera.fov is None:
+            raise ValueError("an orthographic camera has no such matrix")
+        back, right, up = camera.axes()
+        depth = -back * np.float32(np.tan(np.radians(camera.fov) / 2) / camera.half_width)
+        to_pixels = np.float32(self.scale / camera.half_width)
+        turned = np.stack(
+            [
+                to_pixels * right + np.float32(self.origin_x) * depth,
+                -to_pixels * up + np.float32(self.origin_y) * depth,
+                depth,
+            ]
+        )
+        shift = np.array([self.origin_x, self.origin_y, 1], np.float32)
+        return np.column_stack([turned, shift - turned @ np.array(camera.target, np.float32)])
+
     def directions_to_camera(self, points: F32) -> F32:
         """Return unit directions from points (n, 3) to the camera, (n, 3)."""
         return self.camera.directions_to_camera(points)

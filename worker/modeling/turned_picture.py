@@ -129,8 +129,9 @@ class BodyPicture:
     def look(self, pose: BodyPose) -> BodyTrial:
         """Return the body that the photo shows from a pose, compared with the photo."""
         camera = self.camera(pose)
-        radii = self._radii(camera, pose)
-        shown = self._drawn(camera, pose, radii)
+        matrix = camera.matrix()
+        radii = self._radii(matrix, pose)
+        shown = self._drawn(matrix, pose, radii)
         parts = self._rest(shown)
         box = self._body_box(pose, radii)
         if parts.any():
@@ -191,37 +192,47 @@ class BodyPicture:
         is_large[0] = False
         return np.asarray((cv2.dilate(is_large[labels].astype(np.uint8), around) > 0) & self.inside)
 
-    def _rims(self, camera: PhotoCamera, pose: BodyPose, radii: F32) -> F32:
-        """Return the pixels of the rims of discs: of radii (ROWS, n) in metres, (ROWS, n, RIM_POINTS, 2)."""
-        points = np.empty((*radii.shape, RIM_POINTS, 3), np.float32)
-        points[..., 0] = pose.offset + radii[..., None] * self.rim[:, 0]
-        points[..., 1] = self.heights[:, None, None]
-        points[..., 2] = radii[..., None] * self.rim[:, 1] * self.squash / pose.stretch
-        pixels = camera.to_pixels(points.reshape(-1, 3)) + PAD
-        return np.asarray(pixels.reshape(*radii.shape, RIM_POINTS, 2), np.float32)
+    def _rims(self, matrix: F32, pose: BodyPose, radii: F32, rim: F32) -> tuple[F32, F32]:
+        """Return where points of the rims of discs are in the padded picture, two of (k, ROWS, n) pixels.
 
-    def _are_inside(self, camera: PhotoCamera, pose: BodyPose, radii: F32) -> Mask:
-        """Return which points of rims lie within the outline, (ROWS, n, RIM_POINTS)."""
-        at = self._rims(camera, pose, radii).reshape(len(radii), -1, 2) - np.float32(0.5)
-        distance = cv2.remap(
-            self.distance, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-PAD
+        Args:
+            matrix: Of the pose's camera.
+            pose: The place of the body.
+            radii: (ROWS, n) of the discs, in metres.
+            rim: (k, 2) the points, on a circle of radius 1.
+        """
+        # The pictures of points are sums of these: there is no need to make the points.
+        x, y, z, nothing = matrix.T
+        outwards = np.outer(x, rim[:, 0]) + np.outer(z, rim[:, 1] * np.float32(self.squash / pose.stretch))
+        middles = (x * np.float32(pose.offset) + nothing)[:, None] + np.outer(y, self.heights)
+        across, down, depth = middles[:, None, :, None] + outwards[:, :, None, None] * radii
+        depth = np.maximum(depth, np.float32(1e-6))
+        return across / depth + np.float32(PAD), down / depth + np.float32(PAD)
+
+    def _are_inside(self, matrix: F32, pose: BodyPose, radii: F32, rim: F32) -> Mask:
+        """Return which points of rims lie within the outline, (k, ROWS, n)."""
+        columns, rows = (
+            at.reshape(len(rim), -1) - np.float32(0.5) for at in self._rims(matrix, pose, radii, rim)
         )
-        return np.asarray(distance.reshape(*radii.shape, RIM_POINTS) > -TOLERANCE_PX)
+        distance = cv2.remap(
+            self.distance, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=-PAD
+        )
+        return np.asarray(distance.reshape(len(rim), *radii.shape) > -TOLERANCE_PX)
 
-    def _radii(self, camera: PhotoCamera, pose: BodyPose) -> F32:
+    def _radii(self, matrix: F32, pose: BodyPose) -> F32:
         """Return the radius of the body at each height, in metres."""
         half, angle = self.half * pose.stretch, np.radians(pose.azimuth)
         is_side = np.abs(self.rim[:, 0] * np.sin(angle) + self.rim[:, 1] * np.cos(angle)) < SIDE_SINE
         step = half / RADII
         tried = np.broadcast_to(np.arange(1, RADII + 1, dtype=np.float32) * step, (ROWS, RADII))
-        inside = self._are_inside(camera, pose, tried.astype(np.float32))
+        inside = self._are_inside(matrix, pose, tried.astype(np.float32), self.rim)
         between = np.arange(self.fine_steps, dtype=np.float32)[None] * step / self.fine_steps
         found = []
         for chosen in (slice(None), is_side):
-            fits = np.asarray(inside[:, :, chosen].all(2))
+            fits = np.asarray(inside[chosen].all(0))
             coarse = np.where(fits.any(1), RADII - fits[:, ::-1].argmax(1), 0) * step
             tried = np.maximum(coarse[:, None] + between, 1e-4 * half).astype(np.float32)
-            fits = np.asarray(self._are_inside(camera, pose, tried)[:, :, chosen].all(2))
+            fits = np.asarray(self._are_inside(matrix, pose, tried, self.rim[chosen]).all(0))
             fits[:, 0] |= coarse > 0
             last = self.fine_steps - 1 - fits[:, ::-1].argmax(1)
             found.append(np.where(fits.any(1), coarse + last * step / self.fine_steps, 0))
@@ -229,16 +240,16 @@ class BodyPicture:
         is_seen = radii >= found[1] - 1.5 * step / self.fine_steps - SEEN_TOLERANCE * half
         return _without_cones(radii, is_seen & (radii > 0.01 * half))
 
-    def _drawn(self, camera: PhotoCamera, pose: BodyPose, radii: F32) -> F32:
+    def _drawn(self, matrix: F32, pose: BodyPose, radii: F32) -> F32:
         """Return the picture of discs and of what is between them, 0 to 1."""
         ledge = LEDGE_SHARE * self.half * pose.stretch
-        pixels = self._rims(camera, pose, radii[:, None])[:, 0] * FINER - 0.5
-        fixed = np.rint(pixels * (1 << SUBPIXEL_BITS)).astype(np.int32)
+        pixels = np.stack([at[..., 0].T for at in self._rims(matrix, pose, radii[:, None], self.rim)], 2)
+        discs = np.rint((pixels * FINER - 0.5) * (1 << SUBPIXEL_BITS)).astype(np.int32, order="C")
+        pairs = np.concatenate([discs[:-1], discs[1:]], 1)
+        is_joined = (radii[:-1] > 0) & (radii[1:] > 0) & (np.abs(np.diff(radii)) < ledge)
         fine = np.zeros([n * FINER for n in self.alpha.shape], np.uint8)
         for n in np.flatnonzero(radii > 0):
-            corners = fixed[n]
-            if n + 1 < ROWS and radii[n + 1] > 0 and abs(radii[n] - radii[n + 1]) < ledge:
-                corners = cv2.convexHull(np.vstack([fixed[n], fixed[n + 1]]))
+            corners = cv2.convexHull(pairs[n]) if n + 1 < ROWS and is_joined[n] else discs[n]
             cv2.fillConvexPoly(fine, corners, 255, shift=SUBPIXEL_BITS)
         picture = cv2.resize(fine, self.alpha.shape[::-1], interpolation=cv2.INTER_AREA)
         return np.asarray(picture / np.float32(255), np.float32)
