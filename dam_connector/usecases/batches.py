@@ -181,7 +181,6 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
         batch_id=batch.id,
         keep=Keep.ALL,
         fetched=fetched,
-        keeps_made=True,
         record=lambda result: _finish_row(services, batch, row, result),
     )
 
