@@ -225,7 +225,21 @@ def control(services: Services, batch: Batch, action: str) -> str:
         return "cancelled: the versions made so far are kept"
     if action == "retry" and batch.state is not BatchState.CANCELLED:
         return _retry(services, batch)
-    raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
+    raise StateConflict(_refusal(batch.state, action))
+
+
+def _refusal(state: BatchState, action: str) -> str:
+    """Return why a batch in a state refuses an action, and what to do instead, for people."""
+    if state is BatchState.CANCELLED:
+        again = "upload the rows that are left as a new batch"
+        return "the batch is cancelled already" if action == "cancel" else f"the batch was cancelled: {again}"
+    if state is BatchState.DONE:
+        return (
+            f"there is nothing to {action}: all rows of the batch were taken, and what is open is made; "
+            "retry tries failed rows again"
+        )
+    instead = "resume, cancel or retry it" if state is BatchState.PAUSED else "pause, cancel or retry it"
+    return f"the batch is {state.value} already: {instead}"
 
 
 def _retry(services: Services, batch: Batch) -> str:
@@ -279,5 +293,9 @@ def find(services: Services, id_or_name: str) -> Batch:
     """
     batch = services.batches.get(id_or_name)
     if batch is None:
-        raise NotFound("catalog", "batch", f"there is no batch {id_or_name!r}")
+        raise NotFound(
+            "catalog",
+            "batch",
+            f"there is no batch {id_or_name!r}; dam-connector batch list, or the page Batches, has all names",
+        )
     return batch

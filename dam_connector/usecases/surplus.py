@@ -55,7 +55,8 @@ def require_wanted(services: Services, version: Version) -> None:
     record = services.products.get(asset.sku)
     rules = services.rules.current()
     if record and not is_wanted(rules, record.product, asset.deliverable, asset.slot):
+        name = f"{asset.deliverable} {asset.slot} of {asset.sku}"
         raise StateConflict(
-            f"plugin.json no longer asks for {asset.deliverable} {asset.slot} of {asset.sku}, so it cannot be "
-            "approved; ask for it there again, or let an admin apply the rules: it leaves review then"
+            f"plugin.json no longer asks for {name}, so it cannot be approved; ask for it there again, or let "
+            "an admin apply the rules: it leaves review then"
         )
