@@ -314,7 +314,7 @@ def _read_size(axis: str, cell: str, row_unit: str, facts: SheetFacts) -> float 
     except AmbiguousNumber as doubt:
         message = f"{axis} can be read in two ways, and no other cell shows which mark is for decimals."
         point, whole = doubt.readings
-        return _wrong(axis, message, cell, f"{point}0 or {whole}, whichever is right")
+        return _wrong(axis, message, cell, f"{plain_number(float(point))} or {whole}, whichever is right")
     except NotANumber as error:
         return _wrong(axis, f"{axis} is not a size: {error}.", cell, _SIZE_LIMIT)
     return metres if metres > 0 else _wrong(axis, f"{axis} is not a size.", cell, _SIZE_LIMIT)

@@ -202,18 +202,6 @@ def print_result(facts: Any, lines: list[str], json_output: bool) -> None:
     click.echo(json.dumps(facts) if json_output else "\n".join(lines))
 
 
-def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
-    """Print why the sheet cannot be used, and exit with code 2."""
-    place = f" ({error.pointer})" if error.pointer else ""
-    click.echo(
-        json.dumps({"error": {"code": error.issue_code, "message": str(error)}})
-        if json_output
-        else f"{error.issue_code}: {error}{place}",
-        err=not json_output,
-    )
-    sys.exit(EXIT_REFUSED)
-
-
 def require_ending(out: Path | None, file_format: str, formats: Collection[str]) -> None:
     """Refuse a file name whose ending is that of another format, e.g. CSV in a file `.xlsx`.
 
@@ -285,21 +273,16 @@ def import_command(
     """
     services = open_services(data_dir)
     require_rules(services)
-    try:
-        columns = read_pairs(pairs)
-        batch, preview = run_import(
-            services,
-            file,
-            name=name,
-            owner="command line",
-            columns=columns,
-            pictures=pictures,
-            dry_run=dry_run,
-            check=check,
-        )
-    except InputError as error:
-        exit_with_sheet_error(error, json_output)
-        raise
+    batch, preview = run_import(
+        services,
+        file,
+        name=name,
+        owner="command line",
+        columns=read_pairs(pairs),
+        pictures=pictures,
+        dry_run=dry_run,
+        check=check,
+    )
     problem = batches.name_problem(services, name) if dry_run else ""
     counts = watch_progress(services, batch) if batch and wait else {}
     facts = {

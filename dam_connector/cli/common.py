@@ -86,6 +86,9 @@ def _error_code(error: ConnectorError) -> str:
 
 def _error_text(error: ConnectorError) -> str:
     """Return an error for people; one of our own parts needs no name of an outside system before it."""
+    if isinstance(error, InputError):
+        place = f" ({error.pointer})" if error.pointer else ""
+        return f"{error.issue_code}: {error}{place}"
     is_ours = isinstance(error, AdapterError) and error.vendor in OWN_PARTS
     return error.reason if is_ours and isinstance(error, AdapterError) else str(error)
 

@@ -1,8 +1,8 @@
 """The slots that the rules want of a product, and the channels in which they go live.
 
 A slot that exists is surplus when its deliverable left plugin.json, is not for the product's category any
-more, or has fewer slots than it had. A row of a sheet that asks for less makes nothing surplus: it says what
-is made for it now, and nothing about what was made before.
+more, or has fewer slots than it had. A row of a sheet that asks for less makes nothing surplus: it is about
+the next versions alone.
 """
 
 from dam_connector.domain.product import Product

@@ -66,7 +66,7 @@ def ingest_product(
     The facts are stored at once. When the images are there, all that follows from them is stored in one
     transaction. When newer facts of the product or other photos in a DAM arrive meanwhile, e.g. by a second
     webhook, they are taken in as well, so that the images and issues stored last are those of the newest.
-    What only the rules have changed stays as it is until they are applied.
+    Assets for which only the rules have changed stay until these are applied.
 
     Args:
         connection: the PIM's name in plugin.json; empty for products that people add.

@@ -57,6 +57,6 @@ def require_wanted(services: Services, version: Version) -> None:
     if record and not is_wanted(rules, record.product, asset.deliverable, asset.slot):
         name = f"{asset.deliverable} {asset.slot} of {asset.sku}"
         raise StateConflict(
-            f"plugin.json no longer asks for {name}, so it cannot be approved; ask for it there again, or let "
-            "an admin apply the rules: it leaves review then"
+            f"plugin.json no longer asks for {name}, so it cannot be approved; ask for it there again, or "
+            "let an admin apply the rules: it leaves review then"
         )
