@@ -231,15 +231,12 @@ def control(services: Services, batch: Batch, action: str) -> str:
 def _refusal(state: BatchState, action: str) -> str:
     """Return why a batch in a state refuses an action, and what to do instead, for people."""
     if state is BatchState.CANCELLED:
-        again = "upload the rows that are left as a new batch"
-        return "the batch is cancelled already" if action == "cancel" else f"the batch was cancelled: {again}"
-    if state is BatchState.DONE:
-        return (
-            f"there is nothing to {action}: all rows of the batch were taken, and what is open is made; "
-            "retry tries failed rows again"
-        )
-    instead = "resume, cancel or retry it" if state is BatchState.PAUSED else "pause, cancel or retry it"
-    return f"the batch is {state.value} already: {instead}"
+        instead = "upload the rows that are left as a new batch"
+    elif state is BatchState.DONE:
+        instead = "all its rows were taken, and what is open is made; retry tries failed rows again"
+    else:
+        instead = f"{'resume' if state is BatchState.PAUSED else 'pause'}, cancel or retry it"
+    return f"the batch is {state.value}: it cannot {action}; {instead}"
 
 
 def _retry(services: Services, batch: Batch) -> str:

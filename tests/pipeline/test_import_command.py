@@ -201,4 +201,4 @@ def test_a_batch_that_is_not_there_or_refuses_says_what_to_do(
     lost = CliRunner().invoke(main, ["batch", "do", "nope", "pause"])
     assert lost.stderr.startswith("error: there is no batch 'nope'; dam-connector batch list")
     done = CliRunner().invoke(main, ["batch", "do", "autumn", "pause"])
-    assert done.exit_code == 1 and "nothing to pause" in done.stderr and "retry" in done.stderr
+    assert done.exit_code == 1 and "it cannot pause; all its rows were taken" in done.stderr
