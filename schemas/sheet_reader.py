@@ -149,7 +149,8 @@ def _rows(table: Table, header: _Header, names: tuple[str, ...]) -> Iterator[She
             padded = chain(cells, repeat(""))
             found = SheetCells({name: _cell(cell) for name, cell in zip(names, padded, strict=False) if name})
             found.problem = _problem(cells, header, len(names))
-            yield number, found
+            surplus = [_cell(cell) for cell in cells[len(names) :]]
+            yield number, found.with_surplus(surplus) if any(surplus) else found
 
 
 def _after(lines: Iterator[Line], line: int) -> Iterator[Line]:

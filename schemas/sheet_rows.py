@@ -37,7 +37,7 @@ from schemas.sheet_language_columns import (
 )
 from schemas.sheet_sizes import CombinedCells, TotalLines, sizes_of_row
 from schemas.sheet_table import Sheet
-from schemas.sku_cells import SkuLengths, is_cell_error, sku_doubt
+from schemas.sku_cells import SkuLengths, SkuOccurrences, doubled_text, is_cell_error, sku_doubt
 from schemas.text_decoding import BAD_CHARACTER
 from schemas.text_doubts import DoubtfulTexts
 from schemas.workbook_cells import UNCALCULATED
@@ -55,6 +55,7 @@ _VIEWS = {"image_url": View.FRONT, **{f"image_url_{v}": v for v in View if v is 
 _UNITS_IN_HEADER = "put the unit into the name of the column: Width (cm)"
 _SIZE_LIMIT = "a number above 0, with its unit if the column names none: 85 cm"
 _ASPECT = re.compile(r"[1-9]\d?:[1-9]\d?")
+MOMENTS = ("live_from", "live_until")  # columns with a date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +69,9 @@ class SheetFacts:
     unit_row: int = 0  # the row that holds units in place of sizes, or 0
     # field and locale of each column with texts in another language
     translations: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    doubled: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # the rows of SKUs in several rows
     makes_skus: bool = False  # the sheet has none: they are made from the names
     notes: tuple[str, ...] = ()  # for people
-
-
-MOMENTS = ("live_from", "live_until")  # columns with a date
 
 
 def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
@@ -83,16 +82,20 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         mapping: the sheet's column for each known column.
     """
     shown: dict[str, set[str]] = {axis: set() for axis in AXES if axis in mapping}
-    units, lengths = _header_units(mapping), SkuLengths()
+    units, lengths, occurrences = _header_units(mapping), SkuLengths(), SkuOccurrences()
+    makes_skus = "sku" not in mapping
     combined, totals = CombinedCells(mapping.get("dimensions", "")), TotalLines()
     without_unit = unit_row = 0
     texts = DoubtfulTexts()
     for line, cells in sheet.rows:
-        lengths.add(line, cells.get(mapping.get("sku", ""), ""))
+        named = cells.get(mapping.get("product_name" if makes_skus else "sku", ""), "")
+        sku = sku_from_name(named) if makes_skus else named
+        lengths.add(line, "" if makes_skus else sku)
+        occurrences.add(line, sku)
         sizes = {axis: cell for axis in shown if (cell := cells.get(mapping[axis], ""))}
         for axis, cell in sizes.items():
             shown[axis] |= shown_marks([cell])
-        if sizes and not cells.get(mapping.get("sku", ""), "") and all(map(unit_name, sizes.values())):
+        if sizes and (makes_skus or not sku) and all(map(unit_name, sizes.values())):
             unit_row = unit_row or line
             continue
         texts.add(line, (cells.get(mapping[c], "") for c in _TEXTS if c in mapping))
@@ -104,14 +107,14 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         totals.add(line, cells, mapping)
     translations = translation_columns(sheet.header, mapping.values())
     found = (lengths.note(), combined.note(), totals.note(), texts.note(), translations_note(translations))
-    notes = [note for note in found if note]
+    notes = [*(note for note in found if note), *occurrences.notes()]
     without_unit += combined.without_unit
     if unit_row:
         notes.append(f"Row {unit_row} holds units, which are not read there: {_UNITS_IN_HEADER}.")
     elif without_unit:
         have = "1 row has" if without_unit == 1 else f"{without_unit} rows have"
         notes.append(f"{have} sizes without a unit; {_read_in(units, mapping)}.")
-    if makes_skus := "sku" not in mapping:
+    if makes_skus:
         notes.append("The sheet has no SKUs: each is made from the product's name.")
     return SheetFacts(
         marks=_marks(combined.shown_with(shown)),
@@ -120,6 +123,7 @@ def survey_sheet(sheet: Sheet, mapping: Mapping[str, str]) -> SheetFacts:
         combined_column=mapping.get("dimensions", ""),
         unit_row=unit_row,
         translations=translations,
+        doubled=occurrences.doubled,
         makes_skus=makes_skus,
         notes=tuple(notes),
     )
@@ -187,12 +191,15 @@ def read_row(
     if not row.get("sku") and _holds_units(row):
         message = "The row holds units and no product; delete it."
         return None, [issue("row.value", message, limit=_UNITS_IN_HEADER)]
+    if (sku := str(row.get("sku", ""))) in facts.doubled:
+        message = doubled_text(sku, facts.doubled[sku])
+        return None, [issue("row.duplicate", message, pointer="/sku", measured=sku)]
     sizes, issues = _read_sizes(row, facts)
     spoiled = translation_issues(cells, facts.translations)
     if issues := [*_cell_issues(row), *spoiled, *attribute_issues(cells), *issues]:
         return None, issues
     record: dict[str, Any] = {
-        "sku": str(row.get("sku", "")),
+        "sku": sku,
         **{ours: str(row.get(column, "")) for column, ours in _TEXTS.items()},
     }
     record["images"] = {str(view): row[column] for column, view in _VIEWS.items() if row.get(column)}
@@ -307,7 +314,7 @@ def _read_size(axis: str, cell: str, row_unit: str, facts: SheetFacts) -> float 
     except AmbiguousNumber as doubt:
         message = f"{axis} can be read in two ways, and no other cell shows which mark is for decimals."
         point, whole = doubt.readings
-        return _wrong(axis, message, cell, f"{point}0 or {whole}, whichever is right")
+        return _wrong(axis, message, cell, f"{plain_number(float(point))} or {whole}, whichever is right")
     except NotANumber as error:
         return _wrong(axis, f"{axis} is not a size: {error}.", cell, _SIZE_LIMIT)
     return metres if metres > 0 else _wrong(axis, f"{axis} is not a size.", cell, _SIZE_LIMIT)

@@ -1,6 +1,6 @@
 """A sheet after reading: its header, its rows and notes about its form."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 
@@ -8,6 +8,25 @@ class SheetCells(dict[str, str]):
     """The cells of a row by the sheet's columns."""
 
     problem: str = ""  # why its cells may be in the wrong columns
+
+    def with_surplus(self, cells: Iterable[str]) -> "SheetCells":
+        """Return the row with its cells beyond the header, which no column names."""
+        whole = SheetCells({**self, **{surplus_column(n): cell for n, cell in enumerate(cells)}})
+        whole.problem = self.problem
+        return whole
+
+
+def surplus_column(number: int) -> str:
+    """Return the name of a column beyond the header, from 0 on; no header can have it."""
+    return f"\x1f{number}"
+
+
+def surplus_cells(cells: Mapping[str, str]) -> list[str]:
+    """Return the cells of a row beyond the header, in order."""
+    found: list[str] = []
+    while (name := surplus_column(len(found))) in cells:
+        found.append(cells[name])
+    return found
 
 
 SheetRow = tuple[int, SheetCells]  # the line in the file, and the cells

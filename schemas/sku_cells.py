@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from schemas.numbers_and_units import NumberCell
@@ -68,3 +69,55 @@ class SkuLengths:
             f"{sum(short.values())} SKUs have fewer digits than the others, e.g. {sku} in row {line} instead "
             f"of {usual} digits: a spreadsheet may have dropped their first zeros."
         )
+
+
+MAX_NAMED = 6  # rows or SKUs in a message
+
+
+@dataclass
+class SkuOccurrences:
+    """The rows of each SKU of a sheet, to see those that occur twice or lost characters."""
+
+    lines: dict[str, list[int]] = field(default_factory=dict)  # by SKU
+
+    def add(self, line: int, sku: str) -> None:
+        """Count a SKU."""
+        if sku:
+            self.lines.setdefault(sku, []).append(line)
+
+    @property
+    def doubled(self) -> dict[str, tuple[int, ...]]:
+        """Return the rows of each SKU that occurs more than once."""
+        return {sku: tuple(lines) for sku, lines in self.lines.items() if len(lines) > 1}
+
+    def notes(self) -> Iterator[str]:
+        """Yield notes about SKUs that differ in capitals alone, and about those with question marks."""
+        alike: dict[str, list[str]] = {}
+        for sku in self.lines:
+            alike.setdefault(sku.casefold(), []).append(sku)
+        twins = [self._named(skus) for skus in alike.values() if len(skus) > 1]
+        if twins:
+            yield (
+                f"SKUs that differ in capitals alone are products of their own: {_first(twins, '; ')}. "
+                "Write them alike if one product is meant."
+            )
+        if lost := [self._named([sku]) for sku in self.lines if "?" in sku]:
+            yield (
+                f"SKUs with question marks: {_first(lost, ', ')}. They often stand for characters that were "
+                "lost when the sheet was saved; save it as CSV UTF-8 or XLSX."
+            )
+
+    def _named(self, skus: Iterable[str]) -> str:
+        return " and ".join(f"{sku} (row {self.lines[sku][0]})" for sku in skus)
+
+
+def _first(names: list[str], separator: str) -> str:
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return f"{separator.join(names[:MAX_NAMED])}{more}"
+
+
+def doubled_text(sku: str, lines: Sequence[int]) -> str:
+    """Return why a row whose SKU occurs in several rows is not read, for people."""
+    rows = ", ".join(map(str, lines[:MAX_NAMED]))
+    more = f" and {len(lines) - MAX_NAMED} more" if len(lines) > MAX_NAMED else ""
+    return f"{sku} is in the rows {rows}{more}. Keep one of them, or give each product a SKU of its own."

@@ -19,7 +19,9 @@ from dam_connector.cli.common import (
     json_option,
     open_services,
     report_errors,
+    report_errors_by,
     require_rules,
+    writing,
 )
 from dam_connector.cli.picture_files import list_picture_files, store_pictures
 from dam_connector.cli.preview_text import preview_facts, preview_lines
@@ -34,6 +36,7 @@ from schemas.uploads import read_uploaded_sheet
 POLL_INTERVAL_S = 1.0
 SHEET_FORMATS = ("csv", "xlsx")
 EXPORT_FORMATS = ("jsonl", "csv", "zip", "folder")
+EXIT_REFUSED = 2  # of `import`: nothing could be begun
 STOPPED_STATES = (BatchState.PAUSED, BatchState.CANCELLED)
 
 
@@ -128,11 +131,19 @@ def export(
         A summary: counts or sizes, and the output.
 
     Raises:
-        ConfigError: files are asked for without `out`.
+        ConfigError: files are asked for without `out`, or it cannot be written.
     """
     if file_format in ("zip", "folder") and out is None:
         raise ConfigError(f"--format {file_format} needs --out, the place for the files")
+    with writing(out) if out else nullcontext():
+        return _export(services, batch, file_format, out, follow=follow)
+
+
+def _export(
+    services: Services, batch: Batch, file_format: str, out: Path | None, *, follow: bool
+) -> dict[str, Any]:
     if file_format == "folder" and out:
+        out.mkdir(exist_ok=True)  # also if no file is to be written
         count = batch_exports.write_folder(services, batch_exports.exported_versions(services, batch), out)
         lines = batch_exports.json_lines(batch_exports.manifest(services, batch))
         (out / "manifest.jsonl").write_text("".join(lines))
@@ -191,18 +202,6 @@ def print_result(facts: Any, lines: list[str], json_output: bool) -> None:
     click.echo(json.dumps(facts) if json_output else "\n".join(lines))
 
 
-def exit_with_sheet_error(error: InputError, json_output: bool) -> None:
-    """Print why the sheet cannot be used, and exit with code 2."""
-    place = f" ({error.pointer})" if error.pointer else ""
-    click.echo(
-        json.dumps({"error": {"code": error.issue_code, "message": str(error)}})
-        if json_output
-        else f"{error.issue_code}: {error}{place}",
-        err=not json_output,
-    )
-    sys.exit(2)
-
-
 def require_ending(out: Path | None, file_format: str, formats: Collection[str]) -> None:
     """Refuse a file name whose ending is that of another format, e.g. CSV in a file `.xlsx`.
 
@@ -222,12 +221,14 @@ def require_ending(out: Path | None, file_format: str, formats: Collection[str])
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to write. Default: standard output.",
 )
+@report_errors
 def template_command(file_format: str, out: Path | None) -> None:
     """Write an empty sheet for a bulk upload, with an example row."""
     require_ending(out, file_format, SHEET_FORMATS)
     data = sheet_template(file_format)
     if out:
-        out.write_bytes(data)
+        with writing(out):
+            out.write_bytes(data)
     else:
         sys.stdout.buffer.write(data)
 
@@ -252,7 +253,7 @@ def template_command(file_format: str, out: Path | None) -> None:
 @click.option("--wait", is_flag=True, help="Wait until everything is made.")
 @data_dir_option
 @json_option
-@report_errors
+@report_errors_by(EXIT_REFUSED)
 def import_command(
     file: Path,
     name: str,
@@ -266,26 +267,22 @@ def import_command(
 ) -> None:
     """Make a batch of products from the sheet in FILE, CSV or XLSX.
 
-    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait; or another batch
-    has the name. 2: the sheet cannot be used.
+    Exit code 0: all rows are good. 1: rows are bad or make nothing, or failed with --wait; or the check says
+    that another batch has the name. 2: nothing is begun, since the sheet, an option, plugin.json or the name
+    cannot be used, or a picture has changed since --check; or, with --wait, no worker answers.
     """
     services = open_services(data_dir)
     require_rules(services)
-    try:
-        columns = read_pairs(pairs)
-        batch, preview = run_import(
-            services,
-            file,
-            name=name,
-            owner="command line",
-            columns=columns,
-            pictures=pictures,
-            dry_run=dry_run,
-            check=check,
-        )
-    except InputError as error:
-        exit_with_sheet_error(error, json_output)
-        raise
+    batch, preview = run_import(
+        services,
+        file,
+        name=name,
+        owner="command line",
+        columns=read_pairs(pairs),
+        pictures=pictures,
+        dry_run=dry_run,
+        check=check,
+    )
     problem = batches.name_problem(services, name) if dry_run else ""
     counts = watch_progress(services, batch) if batch and wait else {}
     facts = {

@@ -1,7 +1,9 @@
 """Options, error messages and set-up that all commands share."""
 
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,33 @@ from typing import Any
 import click
 
 from dam_connector import logs
-from dam_connector.errors import ConfigError, ConnectorError
+from dam_connector.errors import (
+    AdapterError,
+    ConfigError,
+    ConnectorError,
+    InputError,
+    NotFound,
+    StateConflict,
+)
 from dam_connector.ops.doctor import disappeared_rules
 from dam_connector.settings import Settings, ensure_secrets
 from dam_connector.wiring import Services, build_services
 
 Command = Callable[..., Any]
+ERROR_CODES: Mapping[type[ConnectorError], str] = {
+    ConfigError: "config",
+    NotFound: "not_found",
+    StateConflict: "conflict",
+}
+OWN_PARTS = (
+    "catalog",
+    "inbox",
+    "product",
+    "reconciliation",
+    "report",
+    "review",
+    "rules",
+)  # no outside systems
 json_option = click.option("--json", "json_output", is_flag=True, help="Print JSON.")
 data_dir_option = click.option(
     "--data-dir",
@@ -23,21 +46,65 @@ data_dir_option = click.option(
 )
 
 
-def report_errors(command: Command) -> Command:
-    """Print the connector's own errors on standard error and exit with code 1, without a traceback."""
+def report_errors_by(exit_code: int) -> Callable[[Command], Command]:
+    """Return a decorator that prints the connector's own errors, without a traceback, and exits with a code.
 
-    @wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return command(*args, **kwargs)
-        except ConfigError as error:
-            for line in error.problems:
-                click.echo(f"error: {line}", err=True)
-        except ConnectorError as error:
-            click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    They are lines on standard error; with --json an object on standard output.
+    """
 
-    return guarded
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return command(*args, **kwargs)
+            except ConnectorError as error:
+                _print_error(error, as_json=bool(kwargs.get("json_output")))
+            sys.exit(exit_code)
+
+        return guarded
+
+    return decorate
+
+
+report_errors = report_errors_by(1)
+
+
+def _print_error(error: ConnectorError, *, as_json: bool) -> None:
+    lines = error.problems if isinstance(error, ConfigError) else (_error_text(error),)
+    if as_json:
+        click.echo(json.dumps({"error": {"code": _error_code(error), "message": "; ".join(lines)}}))
+        return
+    for line in lines:
+        click.echo(f"error: {line}", err=True)
+
+
+def _error_code(error: ConnectorError) -> str:
+    if isinstance(error, InputError):
+        return error.issue_code
+    return next((code for kind, code in ERROR_CODES.items() if isinstance(error, kind)), "failed")
+
+
+def _error_text(error: ConnectorError) -> str:
+    """Return an error for people; one of our own parts needs no name of an outside system before it."""
+    if isinstance(error, InputError):
+        place = f" ({error.pointer})" if error.pointer else ""
+        return f"{error.issue_code}: {error}{place}"
+    is_ours = isinstance(error, AdapterError) and error.vendor in OWN_PARTS
+    return error.reason if is_ours and isinstance(error, AdapterError) else str(error)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Create the folder of a file that the block writes.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
 def require_rules(services: Services) -> None:

@@ -109,11 +109,17 @@ def _planned_run(
     former_namings: Iterable[NamingRules],
 ) -> PlannedRun:
     hashed = input_hash(product, made_from, deliverable, slot, rules)
-    former = {input_hash(product, made_from, deliverable, slot, rules, naming) for naming in former_namings}
+    former = {
+        input_hash(product, made_from, deliverable, slot, rules, naming, count)
+        for naming in (None, *former_namings)
+        for count in {1, deliverable.count}
+    }
     if product.description and deliverable.is_local_only:
         # Our own code reads no description: one that is new makes nothing again.
         plain = replace(product, description="")
-        former.add(input_hash(plain, made_from, deliverable, slot, rules))
+        former |= {
+            input_hash(plain, made_from, deliverable, slot, rules, count=n) for n in {1, deliverable.count}
+        }
     return PlannedRun(
         deliverable=deliverable,
         slot=slot,
@@ -209,15 +215,17 @@ def input_hash(
     slot: int,
     rules: Rules,
     naming: NamingRules | None = None,
+    count: int = 1,
 ) -> str:
     """Return the SHA-256 of the product's facts, its pictures and the rules for making the deliverable.
 
     URLs of pictures and the embargo are not hashed: a picture that moved without a change makes nothing
-    again, nor does a changed pattern of names. The field names of `Product`, `Deliverable` and `CheckRules`
-    are part of the hash; renaming one makes every asset again.
+    again, nor does a changed pattern of names, nor another number of slots. The field names of `Product`,
+    `Deliverable` and `CheckRules` are part of the hash; renaming one makes every asset again.
 
     Args:
         naming: Patterns of names, for the hash of an earlier release; None: that of this one.
+        count: How many slots there were, for the hash of an earlier release.
     """
     facts = {name: value for name, value in asdict(product).items() if name not in _NOT_HASHED}
     if product.request.prompt and _reads_prompt(deliverable, product.request.prompt):
@@ -226,7 +234,7 @@ def input_hash(
         facts["swatch"] = product.swatch if SWATCH in sources else ""
     fields = {
         name: value
-        for name, value in asdict(deliverable).items()
+        for name, value in asdict(replace(deliverable, count=count)).items()
         if name not in _FIELDS_NOT_HASHED and (value or name not in HASHED_IF_SET)
     }
     if deliverable.when:

@@ -14,7 +14,7 @@ class RowStatus(StrEnum):
     IN_REVIEW = "In review"
     GENERATED = "Generated"  # made and approved, but live in no channel
     REJECTED = "Rejected"
-    PUBLISHED = "Published"
+    PUBLISHED = "Published"  # something is live, and nothing waits for a decision
     FAILED = "Failed"
     CANCELLED = "Cancelled"
     MAKES_NOTHING = "Makes nothing"  # no rule makes anything of its product
@@ -32,10 +32,11 @@ FINAL_STATUSES = frozenset(
         RowStatus.MAKES_NOTHING,
     }
 )
-# The first of these states that a version of the product has decides the status.
+# The first of these states that a version of the product has decides the status. What waits for a decision
+# comes first: of five assets with one live, the row is in review.
 _BY_VERSION_STATE = (
-    (V.PUBLISHED, RowStatus.PUBLISHED),
     (V.IN_REVIEW, RowStatus.IN_REVIEW),
+    (V.PUBLISHED, RowStatus.PUBLISHED),
     (V.APPROVED, RowStatus.GENERATED),
     (V.REJECTED, RowStatus.REJECTED),
 )

@@ -31,6 +31,10 @@ class RulesEffect:
     # Live assets that a channel gets, and that it loses, by channel.
     published: Counter[str] = field(default_factory=Counter)
     withdrawn: Counter[str] = field(default_factory=Counter)
+    # Undecided assets that leave review, and live ones that leave their channels, since the rules no longer
+    # want them; by deliverable and slot.
+    surplus: Counter[str] = field(default_factory=Counter)
+    surplus_live: Counter[str] = field(default_factory=Counter)
     # By the price lists of the providers that are asked first.
     usd: float = 0.0
     # Providers whose prices are not known, since they are not in the rules in force.
@@ -43,7 +47,8 @@ class RulesEffect:
     @property
     def is_nothing(self) -> bool:
         """Return whether there is nothing to do."""
-        return not (self.new or self.anew or self.not_made or self.published or self.withdrawn)
+        made = self.new or self.anew or self.not_made
+        return not (made or self.published or self.withdrawn or self.surplus)
 
     def as_json(self) -> dict[str, Any]:
         """Return the effect as JSON values."""
@@ -58,6 +63,8 @@ class RulesEffect:
             "not_made": dict(self.not_made),
             "published": dict(self.published),
             "withdrawn": dict(self.withdrawn),
+            "surplus": dict(self.surplus),
+            "surplus_live": dict(self.surplus_live),
             "usd": round(self.usd, 4),
             "unpriced": sorted(self.unpriced),
             "seconds": round(self.seconds),
@@ -89,6 +96,13 @@ def effect_lines(effect: RulesEffect) -> Iterator[str]:
     for counts, words in ((effect.published, "published to"), (effect.withdrawn, "taken off")):
         for channel, count in sorted(counts.items()):
             yield f"{count} assets {words} {channel}"
+    for counts, words in (
+        (effect.surplus, "taken out of review, since plugin.json no longer asks for them"),
+        (effect.surplus_live, "no longer asked for, so the channels lose them"),
+    ):
+        if counts:
+            slots = ", ".join(f"{slot} ({count})" for slot, count in sorted(counts.items()))
+            yield f"{counts.total()} assets {words}: {slots}"
     unpriced = f", without {', '.join(sorted(effect.unpriced))}" if effect.unpriced else ""
     hours, minutes = divmod(round(effect.seconds / 60), 60)
     yield f"Estimated: ${effect.usd:.2f}{unpriced}, {hours} h {minutes} min"

@@ -243,8 +243,8 @@ def disappeared_rules(settings: Settings) -> str:
     if newest in (None, shipped_rules_text()):
         return ""
     return (
-        f"{settings.plugin_json}: the file has disappeared; the rules before it stay in force until the "
-        "service is started again"
+        f"{settings.plugin_json}: the file does not exist; the service has other rules, which stay in force "
+        "until it is started again"
     )
 
 

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from dam_connector.domain.run import GENERATION_KINDS
+from dam_connector.domain.run import COMPUTE_KINDS, GENERATION_KINDS, OPEN_STATES, RunState
 from dam_connector.domain.version import VersionState
 from dam_connector.store.database import Database
 from dam_connector.store.run_records import base_input_hash
-from dam_connector.store.tables import assets, publications, runs, versions
+from dam_connector.store.tables import assets, decisions, publications, runs, versions
 
 
 class Slot(NamedTuple):
@@ -48,6 +48,59 @@ class CatalogState:
         )
         with self._db.read() as c:
             return {Slot(row.sku, row.deliverable, row.slot) for row in c.execute(query.distinct())}
+
+    def undecided_slots(self, skus: Collection[str]) -> set[Slot]:
+        """Return the slots that have a version in review, or a blocked one."""
+        undecided = (VersionState.IN_REVIEW.value, VersionState.BLOCKED.value)
+        query = (
+            sa.select(assets.c.sku, assets.c.deliverable, assets.c.slot)
+            .join(versions, versions.c.asset_id == assets.c.id)
+            .where(assets.c.sku.in_(list(skus)), versions.c.state.in_(undecided))
+        )
+        with self._db.read() as c:
+            return {Slot(row.sku, row.deliverable, row.slot) for row in c.execute(query.distinct())}
+
+    def open_slots(self, skus: Collection[str]) -> set[Slot]:
+        """Return the slots of which a version is being made, or failed to be made."""
+        query = sa.select(runs.c.sku, runs.c.deliverable, runs.c.slot).where(
+            runs.c.sku.in_(list(skus)),
+            runs.c.kind.in_([kind.value for kind in COMPUTE_KINDS]),
+            runs.c.state.in_([state.value for state in (*OPEN_STATES, RunState.FAILED)]),
+        )
+        with self._db.read() as c:
+            return {Slot(row.sku, row.deliverable, row.slot) for row in c.execute(query.distinct())}
+
+    def dropped_slots(self, skus: Collection[str]) -> dict[Slot, str]:
+        """Return the slots whose newest version was taken out of review without a decision, with its id.
+
+        Those that were planned again since are left out.
+        """
+        later = runs.alias()
+        is_planned = sa.exists().where(
+            later.c.sku == assets.c.sku,
+            later.c.deliverable == assets.c.deliverable,
+            later.c.slot == assets.c.slot,
+            later.c.kind.in_([kind.value for kind in COMPUTE_KINDS]),
+            later.c.id > runs.c.id,
+        )
+        is_decided = sa.exists().where(
+            decisions.c.version_id == versions.c.id, decisions.c.is_final, decisions.c.undone.is_(False)
+        )
+        query = (
+            sa.select(assets.c.sku, assets.c.deliverable, assets.c.slot, versions.c.id)
+            .join(versions, versions.c.asset_id == assets.c.id)
+            .join(runs, runs.c.id == versions.c.run_id)
+            .where(
+                assets.c.sku.in_(list(skus)),
+                versions.c.number == assets.c.latest,
+                versions.c.state == VersionState.SUPERSEDED.value,
+                runs.c.state == RunState.DONE.value,
+                ~is_planned,
+                ~is_decided,
+            )
+        )
+        with self._db.read() as c:
+            return {Slot(row.sku, row.deliverable, row.slot): row.id for row in c.execute(query)}
 
     def live_slots(self, skus: Collection[str]) -> dict[Slot, set[str]]:
         """Return the channels in which each published slot is live; a slot may be live in none."""

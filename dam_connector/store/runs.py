@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from dam_connector.domain.ids import RunId, new_id
 from dam_connector.domain.run import (
     ADOPTION_KINDS,
+    COMPUTE_KINDS,
     GENERATION_KINDS,
     OPEN_STATES,
     TRANSITIONS,
@@ -87,15 +88,18 @@ class Runs(RunQueries):
                     t.c.state.in_((*OPEN_STATES, RunState.FAILED)),
                     t.c.kind.not_in(ADOPTION_KINDS),  # newer facts do not change a finished file
                 )
-                .values(
-                    state=RunState.CANCELLED.value,
-                    fence=t.c.fence + 1,
-                    due_at=None,
-                    finished_at=self._clock.now(),
-                    error=NEWER_FACTS,
-                )
+                .values(self._cancelled())
             )
         return run_id
+
+    def _cancelled(self) -> dict[str, Any]:
+        return {
+            "state": RunState.CANCELLED.value,
+            "fence": t.c.fence + 1,
+            "due_at": None,
+            "finished_at": self._clock.now(),
+            "error": NEWER_FACTS,
+        }
 
     def newest_input(self, sku: str, deliverable: str, slot: int) -> RunInput | None:
         """Return the input of the newest run that makes a version of a slot, or None."""
@@ -326,6 +330,20 @@ class Runs(RunQueries):
         failed = (t.c.id == run_id, t.c.state == RunState.FAILED.value)
         with self._db.write() as c:
             c.execute(sa.update(t).where(*failed).values(state=RunState.CANCELLED.value, error=NEWER_FACTS))
+
+    def cancel_slot(self, sku: str, deliverable: str, slot: int) -> None:
+        """Cancel the open and failed runs that make versions of a slot which nobody asks for any more."""
+        of_slot = (t.c.sku == sku, t.c.deliverable == deliverable, t.c.slot == slot)
+        with self._db.write() as c:
+            c.execute(
+                sa.update(t)
+                .where(
+                    *of_slot,
+                    t.c.kind.in_(COMPUTE_KINDS),
+                    t.c.state.in_((*OPEN_STATES, RunState.FAILED)),
+                )
+                .values(self._cancelled())
+            )
 
     def due(self, limit: int) -> list[tuple[str, RunKind, bool]]:
         """Return open runs that must be woken, as (id, kind, whether it is a bulk run).

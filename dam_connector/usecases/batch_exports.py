@@ -19,13 +19,16 @@ from dam_connector.store.batch_records import Batch, BatchRow, RowState
 from dam_connector.store.gallery import ManifestVersion, VersionCard
 from dam_connector.usecases.failed_rows import explain_rows, failed_rows
 from dam_connector.wiring import Services
+from schemas.sheet_table import surplus_cells
 from schemas.sheet_template import csv_text
 
 CHUNK_ROWS = 500  # rows whose versions are read with one query
 ERROR_COLUMN = "error"
+APPROVED_COLUMN = "approved_assets"
 STATUS_COLUMN = "status"
 KNOWN_STATUS_COLUMNS = ("status", "generation status", "generation_status", "asset status", "asset_status")
 EXPORTED_STATES = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)  # of a whole batch
+APPROVED_STATES = (VersionState.APPROVED, VersionState.PUBLISHED)
 OWN_ROLES = (Role.PREVIEW, Role.EVIDENCE)  # of pictures for our pages
 ZIP_TIMESTAMP = (1980, 1, 1, 0, 0, 0)  # the same files make the same ZIP
 PICTURE_MIMES = ("image/jpeg", "image/png", "image/webp", "image/avif")
@@ -48,6 +51,12 @@ class RowResult:
     text: str
     # The same for programs, with issue codes.
     error: str
+
+    @property
+    def approval_counts(self) -> tuple[int, int]:
+        """Return how many of its assets are approved or live by their newest version, and of how many."""
+        newest = list(_newest(self.versions))
+        return sum(card.state in APPROVED_STATES for card in newest), len(newest)
 
 
 def row_results(services: Services, batch: Batch) -> Iterator[RowResult]:
@@ -104,6 +113,7 @@ def manifest_record(services: Services, each: RowResult) -> dict[str, Any]:
     versions = [_version(services, made) for made in each.versions]
     pictures = [_file(services, f)["url"] for card in _newest(each.versions) for f in _pictures(card)]
     first = each.versions[0]
+    approved, assets = each.approval_counts
     return {
         "sku": each.row.sku,
         "status": "completed",
@@ -113,6 +123,8 @@ def manifest_record(services: Services, each: RowResult) -> dict[str, Any]:
         "model_actual": first.provenance.get("model_actual")
         or f"{first.provenance.get('generator', 'local')} ({first.provenance.get('tool', '')})",
         "review": each.status.value,
+        "approved": approved,
+        "assets": assets,
         "cost_usd": round(sum(v["cost_usd"] for v in versions), 6),
         "versions": versions,
         "row": each.row.line,
@@ -151,28 +163,36 @@ def json_lines(records: Iterable[dict[str, Any]]) -> Iterator[str]:
 
 
 def status_csv(services: Services, batch: Batch) -> Iterator[str]:
-    """Yield the uploaded sheet as CSV, with the status of each row and why it failed.
+    """Yield the uploaded sheet as CSV: the status of each row, why it failed, how many assets are approved.
 
     The status replaces the sheet's own status column, see `KNOWN_STATUS_COLUMNS`, or gets a column of its
     own. The cells are separated as in that sheet.
     """
     own = next((c for c in batch.columns if c.strip().lower() in KNOWN_STATUS_COLUMNS), "")
-    columns = [c for c in batch.columns if c != ERROR_COLUMN]
-    header = [*columns, *([] if own else [STATUS_COLUMN]), ERROR_COLUMN]
+    columns = [c for c in batch.columns if c not in (ERROR_COLUMN, APPROVED_COLUMN)]
+    header = [*columns, *([] if own else [STATUS_COLUMN]), ERROR_COLUMN, APPROVED_COLUMN]
     yield csv_text([header], batch.delimiter)
     for each in row_results(services, batch):
+        approved, assets = each.approval_counts
         cells = {**each.row.cells, (own or STATUS_COLUMN): each.status.value, ERROR_COLUMN: each.text}
-        yield csv_text([[cells.get(name, "") for name in header]], batch.delimiter)
+        cells[APPROVED_COLUMN] = f"{approved} of {assets}" if assets else ""
+        row = [*(cells.get(name, "") for name in header), *surplus_cells(each.row.cells)]
+        yield csv_text([row], batch.delimiter)
 
 
 def failed_csv(services: Services, batch: Batch) -> str:
     """Return the failed rows as CSV with the reasons: a sheet to be corrected and uploaded again.
 
-    Its cells are separated as in the sheet that was uploaded: a spreadsheet opens the one as the other.
+    Its cells are separated as in the sheet that was uploaded: a spreadsheet opens the one as the other. A row
+    with more cells than the header keeps them, so that its reason moves by as many columns. Once they are in
+    their columns, the reason is in its own.
     """
     columns = tuple(c for c in batch.columns if c != ERROR_COLUMN)
     failed = failed_rows(services, batch)
-    rows = ([*(each.row.cells.get(c, "") for c in columns), each.text] for each in failed)
+    rows = (
+        [*(each.row.cells.get(c, "") for c in columns), *surplus_cells(each.row.cells), each.text]
+        for each in failed
+    )
     return csv_text(chain([[*columns, ERROR_COLUMN]], rows), batch.delimiter)
 
 

@@ -125,7 +125,6 @@ def check_rows(
         `MAKES_NOTHING` with the reason, or `UNCHANGED` when the same product is stored and made already. One
         of whose product nothing usable was made has failed, too.
     """
-    first_lines: dict[str, int] = {}
     rules = services.rules.current()
     facts, beside = facts or survey_sheet(sheet, mapping), FilesBesideSheet(pictures, unread)
     rows = (_read_row(line, cells, mapping, facts, beside) for line, cells in sheet.rows)
@@ -135,7 +134,7 @@ def check_rows(
         for read, issues in chunk:
             row = with_known(read, known.get(read.sku), mapping)
             whole = with_dam_photos(services, row.product) if row.product else None
-            row = _checked(row, whole, issues, mapping, first_lines, rules)
+            row = _checked(row, whole, issues, mapping, rules)
             if row.state is RowState.WAITING and whole is not None:
                 row = _makes_something(services, row, whole, mapping, rules)
             checked.append(row)
@@ -202,20 +201,11 @@ def _checked(
     whole: Product | None,
     issues: list[Issue],
     mapping: Mapping[str, str],
-    first_lines: dict[str, int],
     rules: Rules,
 ) -> NewBatchRow:
-    """Return a row as good or failed.
-
-    `whole` is its product with the photos of DAMs; `first_lines` has the first line of each SKU, and is
-    updated.
-    """
+    """Return a row as good or failed. `whole` is its product with the photos of DAMs."""
     found = product_issues(whole, rules.products) if whole else ()
     issues = [*issues, *(each for each in found if each.severity is Severity.ERROR)]
-    if row.sku and row.sku in first_lines:
-        message = f"{row.sku} is in row {first_lines[row.sku]} too."
-        issues.append(issue("row.duplicate", message, pointer="/sku", measured=row.sku))
-    first_lines.setdefault(row.sku, row.line)
     return not_taken(row, issues, mapping) if issues else row
 
 

@@ -181,7 +181,6 @@ def _ingest_row(services: Services, batch: Batch, row: BatchRow) -> None:
         batch_id=batch.id,
         keep=Keep.ALL,
         fetched=fetched,
-        keeps_made=True,
         record=lambda result: _finish_row(services, batch, row, result),
     )
 
@@ -226,7 +225,18 @@ def control(services: Services, batch: Batch, action: str) -> str:
         return "cancelled: the versions made so far are kept"
     if action == "retry" and batch.state is not BatchState.CANCELLED:
         return _retry(services, batch)
-    raise StateConflict(f"the batch is {batch.state.value}: it cannot {action}")
+    raise StateConflict(_refusal(batch.state, action))
+
+
+def _refusal(state: BatchState, action: str) -> str:
+    """Return why a batch in a state refuses an action, and what to do instead, for people."""
+    if state is BatchState.CANCELLED:
+        instead = "upload the rows that are left as a new batch"
+    elif state is BatchState.DONE:
+        instead = "all its rows were taken, and what is open is made; retry tries failed rows again"
+    else:
+        instead = f"{'resume' if state is BatchState.PAUSED else 'pause'}, cancel or retry it"
+    return f"the batch is {state.value}: it cannot {action}; {instead}"
 
 
 def _retry(services: Services, batch: Batch) -> str:
@@ -280,5 +290,9 @@ def find(services: Services, id_or_name: str) -> Batch:
     """
     batch = services.batches.get(id_or_name)
     if batch is None:
-        raise NotFound("catalog", "batch", f"there is no batch {id_or_name!r}")
+        raise NotFound(
+            "catalog",
+            "batch",
+            f"there is no batch {id_or_name!r}; dam-connector batch list, or the page Batches, has all names",
+        )
     return batch

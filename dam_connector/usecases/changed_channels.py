@@ -28,7 +28,8 @@ _TEXT_OPTIONS = ("locale", "languages", "order")  # of a channel: they change it
 def known_input_hash(services: Services, product: Product, planned: PlannedRun, rules: Rules) -> str:
     """Return the input hash of a planned run; that of the newest run if they differ in nothing that is made.
 
-    These are the channels, and conditions of generators that leave the same ones for this product.
+    These are the channels, conditions of generators that leave the same ones for this product, and, by the
+    hash of an earlier release, the number of slots.
     """
     newest = services.runs.newest_input(product.sku, planned.deliverable.name, planned.slot)
     if newest is None or newest.rules_fingerprint == rules.fingerprint:
@@ -37,16 +38,17 @@ def known_input_hash(services: Services, product: Product, planned: PlannedRun, 
     placed = apply_request(before, product.request) if before else None
     if placed is None:
         return planned.input_hash
-    as_before = replace(planned.deliverable, channels=placed.channels)
+    as_before = replace(planned.deliverable, channels=placed.channels, count=placed.count)
     if choice_key(placed, product, planned.inputs) == choice_key(as_before, product, planned.inputs):
         as_before = replace(as_before, when=placed.when)
     if as_before == planned.deliverable:
         return planned.input_hash
     base = base_input_hash(newest.input_hash)
     same = (
-        input_hash(product, each.inputs, as_before, planned.slot, rules, naming)
+        input_hash(product, each.inputs, as_before, planned.slot, rules, naming, count)
         for each in (planned, *planned.by_more_photos)
         for naming in (None, *services.rules.former_namings())
+        for count in {1, placed.count}
     )
     return base if base in same else planned.input_hash
 

@@ -44,7 +44,6 @@ class _Planning(NamedTuple):
 
     batch_id: str
     bulk: bool
-    keeps_made: bool
 
 
 def ingest_product(
@@ -61,13 +60,13 @@ def ingest_product(
     keep: Keep = Keep.UPLOADED,
     finished: FoundFiles | None = None,
     fetched: Fetched = NONE_FETCHED,
-    keeps_made: bool = False,
 ) -> IntakeResult:
     """Store a product and its images, and plan its runs.
 
     The facts are stored at once. When the images are there, all that follows from them is stored in one
     transaction. When newer facts of the product or other photos in a DAM arrive meanwhile, e.g. by a second
     webhook, they are taken in as well, so that the images and issues stored last are those of the newest.
+    Assets for which only the rules have changed stay until these are applied.
 
     Args:
         connection: the PIM's name in plugin.json; empty for products that people add.
@@ -80,12 +79,11 @@ def ingest_product(
         keep: which pictures and models stay that these facts do not name.
         finished: files that become the first versions of its assets, from `adoption.find_finished`.
         fetched: images that are stored already, see `store_source_images`.
-        keeps_made: see `plan_runs`.
 
     Raises:
         Unavailable, RateLimited: the server of an image is away, and it is not the last try.
     """
-    how = _Planning(batch_id, bulk, keeps_made)
+    how = _Planning(batch_id, bulk)
     while stored := store_facts(services, product, connection, ref, source_time, keep=keep):
         urls = photo_urls(services, stored.sku)
         product = with_photos(stored, urls)
@@ -118,7 +116,6 @@ def ingest_again(
     bulk: bool = False,
     record: Callable[[IntakeResult], object] = lambda _: None,
     finished: FoundFiles | None = None,
-    keeps_made: bool = False,
 ) -> IntakeResult:
     """Take in a product as it is stored: its photos are fetched anew, and what is missing is planned.
 
@@ -135,7 +132,6 @@ def ingest_again(
         bulk=bulk,
         record=record,
         finished=finished,
-        keeps_made=keeps_made,
     )
 
 
@@ -160,7 +156,7 @@ def _store_findings_and_plan(
     is_failed_row = bool(how.batch_id) and any(i.severity is Severity.ERROR for i in issues)
     has_picture = bool(set(sources) - {INSPIRATION}) or bool(product.swatch)
     can_run = has_picture and not is_incomplete and not is_failed_row
-    planned = plan_runs(services, product, sources, **how._asdict()) if can_run else 0
+    planned = plan_runs(services, product, sources, keeps_made=True, **how._asdict()) if can_run else 0
     cancel_outdated_failures(services, product, sources, can_run=can_run)
     errors = "; ".join(i.message.rstrip(".") for i in issues if i.severity is Severity.ERROR)
     _, nothing = (

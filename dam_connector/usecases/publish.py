@@ -25,6 +25,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import WITHDRAW, Rules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.version import ApprovedVersion, Asset, Version, VersionState
+from dam_connector.domain.wanted_slots import wanted_channels
 from dam_connector.errors import ConnectorError, ProductDeleted, StateConflict
 from dam_connector.ports import Channel
 from dam_connector.store.channel_listings import SentListing
@@ -317,11 +318,9 @@ def wait_for_day(services: Services, product: Product, version: Version) -> date
 def channels_of(services: Services, product: Product, asset: Asset) -> tuple[str, ...]:
     """Return the channels in which an asset is live, by the rules in force and the product's sheet.
 
-    There are none if the rules no longer have the deliverable.
+    There are none if the rules no longer want it.
     """
-    deliverable = services.rules.current().deliverable(asset.deliverable)
-    asked_for = product.request.channels
-    return tuple(c for c in (deliverable.channels if deliverable else ()) if not asked_for or c in asked_for)
+    return wanted_channels(services.rules.current(), product, asset.deliverable, asset.slot)
 
 
 def channels_to_update(

@@ -52,7 +52,7 @@ def rerun_product(
         started = _retry_all(services, failed) + result.planned
         record_count(started)
 
-    ingest_again(services, record, batch_id=batch_id, record=retry_failed, keeps_made=True)
+    ingest_again(services, record, batch_id=batch_id, record=retry_failed)
     return started
 
 

@@ -23,6 +23,7 @@ from dam_connector.usecases.dam_sync.outbound import sync_to_dam
 from dam_connector.usecases.follow_up_runs import plan_follow_up, unique_input_hash
 from dam_connector.usecases.publish import require_product
 from dam_connector.usecases.shared_shapes import parts_of_joined
+from dam_connector.usecases.surplus import require_wanted
 from dam_connector.wiring import Services
 
 OPEN_FOR_REVIEW = (VersionState.IN_REVIEW, VersionState.APPROVED, VersionState.PUBLISHED)
@@ -54,13 +55,13 @@ def decide(
     Raises:
         Refused: a time to go live, and further stages are asked.
         StateConflict: somebody else decided first, another stage is asked now, or the version is approved and
-            its product was deleted, or its shape is not approved any more.
+            its product was deleted, the rules do not want it, or its shape is not approved any more.
     """
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
         if decision.verdict is Verdict.APPROVED:
             require_product(services, version)
-            _require_shape(services, version)
+            _require_wanted_and_shape(services, version)
         services.assets.lock_asset(version.asset.id)
         stage, is_final = stages.deciding_stage(
             services, version, decision.verdict, from_dam=source == version.dam, expected=stage
@@ -127,8 +128,9 @@ def _go_live(
     plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
 
 
-def _require_shape(services: Services, version: Version) -> None:
-    """Check that the shape of a recoloured version was approved."""
+def _require_wanted_and_shape(services: Services, version: Version) -> None:
+    """Check that the rules want a version, and that the shape of a recoloured one was approved."""
+    require_wanted(services, version)
     shape = services.assets.get(str(version.provenance.get(SHAPE_VERSION, "")))
     is_withdrawn = bool(shape and shape.state is VersionState.WITHDRAWN)
     if shape and (is_withdrawn or not services.decisions.is_approved(shape)):

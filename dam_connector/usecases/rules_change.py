@@ -5,7 +5,7 @@ lane of batches, then channels are brought in line. What is left of it is in a n
 a restart.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from dam_connector.domain.product import Product
 from dam_connector.domain.rules import LOCAL, Apply, Deliverable, Rules
 from dam_connector.domain.rules_effect import RulesEffect
 from dam_connector.domain.used_photos import lacking_deliverable
+from dam_connector.domain.wanted_slots import is_wanted, wanted_channels
 from dam_connector.errors import ConfigError, StateConflict
 from dam_connector.store.catalog_state import Slot
 from dam_connector.store.products import ProductRecord
@@ -27,6 +28,7 @@ from dam_connector.usecases.changed_channels import (
 from dam_connector.usecases.consistency_checks import check_records, repair_records
 from dam_connector.usecases.estimates import NOBODY, capture_seconds, estimate_seconds, first_generator
 from dam_connector.usecases.run_planning import can_be_made, needed_runs, plan_runs
+from dam_connector.usecases.surplus import drop_surplus
 from dam_connector.wiring import Services
 
 log = structlog.get_logger()
@@ -76,7 +78,9 @@ def _pages(services: Services, before: str = "") -> Iterator[list[ProductRecord]
 def _add_page(services: Services, effect: RulesEffect, records: list[ProductRecord], rules: Rules) -> None:
     skus = [record.product.sku for record in records]
     state = services.catalog_state
-    known = _Known(inputs=state.newest_inputs(skus), made=state.made_slots(skus))
+    known = _Known(
+        inputs=state.newest_inputs(skus), made=state.made_slots(skus), dropped=state.dropped_slots(skus)
+    )
     live = state.live_slots(skus)
     products = {str(record.product.sku): record.product for record in records}
     for record in records:
@@ -85,9 +89,14 @@ def _add_page(services: Services, effect: RulesEffect, records: list[ProductReco
             _add_runs(services, effect, record, rules, known)
     sent_again = _channels_to_compare(services, rules)
     for slot, channels in live.items():
-        wanted = _channels(rules, products[slot.sku], slot.deliverable)
+        wanted = set(wanted_channels(rules, products[slot.sku], slot.deliverable, slot.number))
         effect.published.update(wanted - channels | wanted & sent_again)
         effect.withdrawn.update(channels - wanted)
+        if channels and not is_wanted(rules, products[slot.sku], slot.deliverable, slot.number):
+            effect.surplus_live[f"{slot.deliverable} {slot.number}"] += 1
+    for slot in state.undecided_slots(skus):
+        if not is_wanted(rules, products[slot.sku], slot.deliverable, slot.number):
+            effect.surplus[f"{slot.deliverable} {slot.number}"] += 1
 
 
 def _channels_to_compare(services: Services, rules: Rules) -> set[str]:
@@ -105,6 +114,7 @@ class _Known(NamedTuple):
 
     inputs: dict[Slot, str]  # the input hash of the newest run of each slot
     made: set[Slot]  # those with a version
+    dropped: Mapping[Slot, str]  # those that were surplus, see `CatalogState.dropped_slots`
 
 
 def _add_runs(
@@ -116,7 +126,8 @@ def _add_runs(
         deliverable = run.deliverable
         slot = Slot(product.sku, deliverable.name, run.slot)
         same = (run.input_hash, *run.former_hashes, known_input_hash(services, product, run, rules))
-        if known.inputs.get(slot) in same and deliverable.made_from not in remade:
+        is_made = known.inputs.get(slot) in same and slot not in known.dropped
+        if is_made and deliverable.made_from not in remade:
             continue
         generator = _add_price(services, effect, deliverable, product, run.inputs)
         if generator == NOBODY:
@@ -142,12 +153,6 @@ def _add_price(
         return LOCAL
     effect.usd += usd
     return generator
-
-
-def _channels(rules: Rules, product: Product, deliverable: str) -> set[str]:
-    found = rules.deliverable(deliverable)
-    asked_for = product.request.channels
-    return {c for c in (found.channels if found else ()) if not asked_for or c in asked_for}
 
 
 def apply_rules(services: Services, *, by: str, fingerprint: str = "") -> Rules:
@@ -219,6 +224,7 @@ def _apply_page(services: Services, note: dict[str, Any]) -> int:
     with services.transaction():
         for record in records:
             _drop_outdated_issues(services, record, rules)
+            drop_surplus(services, record.product, rules)
             if can_be_made(record, rules):
                 planned += plan_runs(services, record.product, record.sources, bulk=True)
             if channels := note.get("channels"):

@@ -14,6 +14,7 @@ from dam_connector.domain.used_photos import preferred_view
 from dam_connector.domain.version import SOURCE_MARK, USABLE_STATES, Version, VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.errors import StateConflict
+from dam_connector.store.catalog_state import Slot
 from dam_connector.store.products import ProductRecord
 from dam_connector.store.run_records import NEWER_FACTS, NewRun, RunRecord, base_input_hash
 from dam_connector.usecases.changed_channels import bring_live_version_in_line, known_input_hash
@@ -21,6 +22,7 @@ from dam_connector.usecases.shared_shapes import join_shapes, joined_from, resto
 from dam_connector.wiring import Services
 
 MAX_FAILED = 200  # newest failed runs of a product that are looked at
+CANCELLED_BY_NEWS = (RunState.CANCELLED, NEWER_FACTS)  # state and error of a run that runs again
 MAX_AT_ONCE = 10  # products of a shape; the recolourings of more wait behind single products
 
 
@@ -58,7 +60,12 @@ def plan_runs(
         ]
         if keeps_made:
             made = _made_by_former_rules(services, product, sources, rules)
-            planned = [p for p in planned if (p.deliverable.name, p.slot) not in made]
+            planned = [
+                p
+                for p in planned
+                if (p.deliverable.name, p.slot) not in made
+                or known_input_hash(services, product, p, rules) != p.input_hash  # only its channels changed
+            ]
         count = _add_runs(services, product, planned, rules, batch_id=batch_id, bulk=bulk)
         for name, key, is_of_all in changed:
             plan_group(services, name, key, rules, but=product.sku, joined_only=not is_of_all, bulk=bulk)
@@ -80,7 +87,8 @@ def _made_by_former_rules(
     found: set[tuple[str, int]] = set()
     inputs: dict[str, dict[tuple[str, int], set[str]]] = {}  # by the rules
     for slot, last in services.runs.newest_of_slots(product.sku).items():
-        is_made = last.state in OPEN_STATES or (slot in usable and last.state is not RunState.FAILED)
+        was_stopped = last.state is RunState.FAILED or (last.state, last.error) == CANCELLED_BY_NEWS
+        is_made = last.state in OPEN_STATES or (slot in usable and not was_stopped)
         if not is_made or last.rules_fingerprint == rules.fingerprint:
             continue
         if last.rules_fingerprint not in inputs:
@@ -166,24 +174,27 @@ def _add_runs(
     bulk: bool,
 ) -> int:
     """Store and wake the runs that were not planned before; return how many."""
-    needed = [
-        NewRun(
-            kind=p.deliverable.kind,
-            sku=product.sku,
-            deliverable=p.deliverable.name,
-            slot=p.slot,
-            input_hash=known_input_hash(services, product, p, rules),
-            former_hashes=p.former_hashes,
-            rules_fingerprint=rules.fingerprint,
-            bulk=bulk,
-            batch_id=batch_id,
-        )
-        for p in planned
-    ]
-    added = services.runs.add(needed)
-    for p, run in zip(planned, needed, strict=True):
-        if run.input_hash != p.input_hash:
+    dropped = services.catalog_state.dropped_slots([product.sku])
+    needed = []
+    for p in planned:
+        known = known_input_hash(services, product, p, rules)
+        if known != p.input_hash:
             bring_live_version_in_line(services, product, p, rules)
+        again = dropped.get(Slot(product.sku, p.deliverable.name, p.slot))  # once surplus, wanted now
+        needed.append(
+            NewRun(
+                kind=p.deliverable.kind,
+                sku=product.sku,
+                deliverable=p.deliverable.name,
+                slot=p.slot,
+                input_hash=f"{known}~{again}" if again else known,
+                former_hashes=() if again else p.former_hashes,
+                rules_fingerprint=rules.fingerprint,
+                bulk=bulk,
+                batch_id=batch_id,
+            )
+        )
+    added = services.runs.add(needed)
     services.queue.wake("advance_bulk_run" if bulk else "advance_run", added)
     return len(added)
 
@@ -247,7 +258,7 @@ def _by_photos(planned: PlannedRun, last: RunRecord, version: Version | None) ->
     """
     if base_input_hash(last.input_hash) != planned.input_hash:
         return planned  # the preferred photo is another one, or what it needed is among the former hashes
-    if last.state == RunState.FAILED or (last.state, last.error) == (RunState.CANCELLED, NEWER_FACTS):
+    if last.state == RunState.FAILED or (last.state, last.error) == CANCELLED_BY_NEWS:
         return planned.by_more_photos[-1]
     facts = version.provenance if version else {}
     used = {key.removeprefix(SOURCE_MARK): sha for key, sha in facts.items() if key.startswith(SOURCE_MARK)}

@@ -154,8 +154,7 @@ def store_source_images(
         except RETRYABLE as error:
             if not last_try:
                 raise
-            message = f"{_field_name(pointer)}: {error}."
-            return issue("source.unreachable", message, pointer=pointer, measured=url)
+            return _url_issue(error, url, pointer, services.settings.max_picture_bytes)
 
     found_by_name = dict(zip(urls, _map_at_once(store, list(urls)), strict=True))
     captured: dict[str, Sha256] = {}

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from dam_connector.cli.batches import run_import
+from dam_connector.domain.product import Product, SourceImage, View
 from dam_connector.store.batch_records import Batch, RowState
 from dam_connector.usecases import batch_exports, batches, intake
 from dam_connector.usecases.batch_preview import BatchPreview
+from dam_connector.usecases.source_images import check_image_url, store_source_images
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import Drain
 from tests.support import PhotoServer, huge_png, picture, product, rules_json
@@ -283,3 +285,15 @@ def test_masks_among_the_addresses_of_a_spin_are_bad_in_the_check(
     (row,) = preview.rows[RowState.FAILED]
     said = "spin_images: 1 of 8 pictures of the spin are no frames by their names (3_mask.png), wanted: "
     assert row.error.startswith(said)
+
+
+def test_a_photo_that_is_away_has_one_reason_in_the_check_and_in_the_batch(
+    services: Services, photos: PhotoServer
+) -> None:
+    photos.statuses["away.jpg"] = 503
+    url = photos.url("away.jpg")
+    checked = check_image_url(services, url, "/images/front")
+    found = Product(sku="A1", images=(SourceImage(view=View.FRONT, url=url),))
+    _, [stored] = store_source_images(services, found, connection="", last_try=True)
+    assert checked and (stored.code, stored.message) == (checked.code, checked.message)
+    assert "picture fetch" not in stored.message

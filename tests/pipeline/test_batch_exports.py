@@ -15,6 +15,7 @@ from click import Command
 from click.testing import CliRunner
 
 from dam_connector.cli import batches as batch_commands
+from dam_connector.cli.batches import run_import
 from dam_connector.domain.event import Decision, Verdict
 from dam_connector.domain.issue_codes import CODES
 from dam_connector.domain.product import SourceImage, View
@@ -324,3 +325,36 @@ def test_an_ending_of_another_format_is_refused(
     ran = CliRunner().invoke(command, options)
     assert ran.exit_code == 2 and f"Add --format {Path(name).suffix[1:].lower()}." in ran.stderr
     assert not (tmp_path / name).exists()
+
+
+def test_a_row_is_live_when_nothing_of_it_waits_for_a_decision(
+    services: Services, photos: PhotoServer, drain: Drain, tmp_path: Path, write_rules: Callable
+) -> None:
+    first = rules_json()["deliverables"][0]
+    write_rules(
+        deliverables=[first, {**first, "name": "turned"}],
+        naming={"default": "{sku}_{deliverable}_V{version}_{format:upper}"},
+    )
+    photos.files["a.jpg"] = picture()
+    sheet = tmp_path / "s.csv"
+    sheet.write_text(f"sku,title,image_url\nB1,Chair,{photos.url('a.jpg')}\n")
+    found, _ = run_import(services, sheet, name="two", owner="ada", columns={}, pictures=None, dry_run=False)
+    drain()
+    assert found
+
+    def shown() -> tuple[str, int, int, str, int]:
+        record = next(batch_exports.manifest(services, found))
+        row = next(csv.DictReader(io.StringIO("".join(batch_exports.status_csv(services, found)))))
+        live = services.batches.progress(found.id).live
+        assert record["review"] == row["status"]
+        return record["review"], record["approved"], record["assets"], row["approved_assets"], live
+
+    def publish(name: str) -> None:
+        version = versions(services, "B1")[name]
+        services.decisions.record(version, Decision(verdict=Verdict.APPROVED, by="ann"), "page")
+        services.assets.transition(version.id, VersionState.PUBLISHED)
+
+    publish("packshot")
+    assert shown() == ("In review", 1, 2, "1 of 2", 0)
+    publish("turned")
+    assert shown() == ("Published", 2, 2, "2 of 2", 1)

@@ -58,13 +58,14 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
         f",Nameless,{good},seating,,",
         f"A2,Stool,{good},seating,Lifestyle,3",
         "A3,Lost,http://" + photos.host + ":1/none.jpg,seating,Studio,",
-        f"A1,Twice,{good},seating,,",
+        f"A5,Once,{good},seating,,",
+        f"A5,Twice,{good},seating,,",
         f"A4,Odd,{good},seating,Poster,",
     )
     batch, preview = import_sheet(services, file)
     assert batch is not None and preview.counts == {
         RowState.WAITING: 2,
-        RowState.FAILED: 4,
+        RowState.FAILED: 5,
         RowState.UNCHANGED: 0,
         RowState.MAKES_NOTHING: 0,
     }
@@ -77,7 +78,7 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
     assert set(versions(services, "A1")) == {"packshot"} and set(versions(services, "A2")) == {"room"}
     assert len(services.assets.of_product("A2")) == 3
     progress = services.batches.progress(batch.id)
-    assert (progress.in_review, progress.failed, progress.in_progress, progress.total) == (2, 4, 0, 6)
+    assert (progress.in_review, progress.failed, progress.in_progress, progress.total) == (2, 5, 0, 7)
     assert batches.find(services, "autumn").state is BatchState.DONE
     assert {c for row in preview.rows[RowState.FAILED] for c in row.codes} == {
         "row.value",
@@ -88,9 +89,10 @@ def test_good_rows_are_made_bad_rows_are_returned_and_corrected_rows_are_made(
     assert mended.splitlines()[0] == HEADER.strip() + ",error"
     assert (
         "The SKU is missing" in mended
-        and "is in row 2 too" in mended
+        and mended.count("A5 is in the rows 6, 7. Keep one of them, or give each product a SKU of its own")
+        == 2
         and "none.jpg" in mended
-        and mended.count("\n") == 5
+        and mended.count("\n") == 6
     )
     photos.files["none.jpg"] = picture()
     again = tmp_path / "mended.csv"
@@ -333,3 +335,22 @@ def test_the_sheet_must_name_its_sku_column(services: Services, tmp_path: Path) 
         import_sheet(services, file, columns={"sku": "Zahl"})
     _, preview = import_sheet(services, file, columns={"sku": "Nummer", "image_url": "Foto"}, dry_run=True)
     assert preview.total == 1
+
+
+def test_a_row_with_too_many_cells_comes_back_whole(services: Services, tmp_path: Path) -> None:
+    file = tmp_path / "s.csv"
+    file.write_text(
+        "sku,name,image_url,height,width,depth,unit\n"
+        "A1,Mug broken, row,http://shop.example/a.jpg,10,12,9,cm\n"
+        "A2,,http://shop.example/a.jpg,10,12,9,furlong\n"
+    )
+    batch, _ = import_sheet(services, file)
+    assert batch is not None
+    mended = batch_exports.failed_csv(services, batch).splitlines()
+    assert mended[0] == "sku,name,image_url,height,width,depth,unit,error"
+    assert mended[1].startswith("A1,Mug broken,row,http://shop.example/a.jpg,10,12,9,cm,")
+    status = "".join(batch_exports.status_csv(services, batch)).splitlines()
+    assert status[1].endswith(",,cm")
+    joined = "\n".join([mended[0], mended[1].replace("Mug broken,row", '"Mug broken, row"')])
+    [(_, cells)] = read_sheet(joined.encode()).rows
+    assert cells["unit"] == "cm" and "8 cells" in cells["error"] and not cells.problem

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from dam_connector.usecases import review
+from dam_connector.usecases import review, rules_change
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import (
     APPROVED,
@@ -49,12 +49,17 @@ def test_a_channel_that_is_added_gets_the_live_version_at_the_next_news_of_the_p
 
 
 @pytest.mark.parametrize("changes", [{"size_px": 200}, {"background": "#eeeeee"}])
-def test_what_changes_the_files_is_made_again(
+def test_what_changes_the_files_is_made_again_by_the_application_alone(
     shop: Services, photos: PhotoServer, drain: Drain, write_rules: Rules, changes: dict
 ) -> None:
     made(shop, photos, drain)
+    rules_change.continue_change(shop)
     change_channels(shop, write_rules, ["shop", "feed"], **changes)
     hear_again(shop, photos, drain, "again")
+    assert states(shop) == ["V1 in_review"]
+    rules_change.apply_rules(shop, by="ann")
+    while rules_change.continue_change(shop):
+        drain()
     assert states(shop) == ["V2 in_review", "V1 superseded"]
 
 

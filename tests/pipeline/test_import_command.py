@@ -65,7 +65,7 @@ def test_wait_without_a_worker_says_so_and_ends(
     waited: list[float] = []
     monkeypatch.setattr(commands, "time", SimpleNamespace(sleep=waited.append))  # nobody works
     ran = run_import(f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n", "--wait")
-    assert ran.exit_code == 1 and "No worker answers" in ran.output and "dam-connector up" in ran.output
+    assert ran.exit_code == 2 and "No worker answers" in ran.output and "dam-connector up" in ran.output
     assert "no worker answered for a minute" in ran.output and 50 < len(waited) < 70, ran.output
 
 
@@ -132,7 +132,7 @@ def test_a_dry_run_says_that_the_name_is_taken(run_import: Import, photos: Photo
     facts = json.loads(run_import(more, "--dry-run", "--json").output.splitlines()[-1])
     assert facts["name_problem"] == said and facts["rows"]["waiting"] == 1
     begun = run_import(more)
-    assert begun.exit_code == 1 and said in begun.output
+    assert begun.exit_code == 2 and said in begun.output
     free = json.loads(run_import(more, "--dry-run", "--json", name="winter").output.splitlines()[-1])
     assert free["name_problem"] == "" and run_import(more, "--dry-run", name="winter").exit_code == 0
     assert "visible characters" in run_import(more, "--dry-run", name="\u200b").output
@@ -149,7 +149,56 @@ def test_a_folder_that_changed_since_the_dry_run_is_noticed(
     assert f"--check {facts['check']}" in run_import(sheet, "--dry-run", *folder).output
     (beside / "a.jpg").write_bytes(picture(ground=200))
     begun = run_import(sheet, "--check", facts["check"], *folder)
-    assert begun.exit_code == 1 and "Row 2 has other pictures now than in the check" in begun.output
+    assert begun.exit_code == 2 and "Row 2 has other pictures now than in the check" in begun.output
     assert services.batches.page() == []
     (beside / "a.jpg").write_bytes(picture())
     assert run_import(sheet, "--check", facts["check"], *folder).exit_code == 0
+
+
+def test_what_cannot_be_begun_has_a_code_of_its_own_and_json(
+    run_import: Import, services: Services, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.files["a.jpg"] = picture()
+    sheet = f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n"
+    refused = run_import(sheet, "--check", "another", "--json")
+    found = json.loads(refused.stdout)["error"]
+    assert refused.exit_code == 2 and found["code"] == "conflict" and found["message"]
+    monkeypatch.setattr("dam_connector.cli.common.disappeared_rules", lambda settings: "no plugin.json")
+    gone = run_import(sheet, "--json")
+    found = json.loads(gone.stdout)["error"]
+    assert gone.exit_code == 2 and found["code"] == "config" and found["message"].startswith("no plugin.json")
+    plain = run_import(sheet)
+    assert plain.exit_code == 2 and "error: no plugin.json" in plain.stderr and not plain.stdout
+
+
+def test_an_export_creates_the_folder_and_says_what_cannot_be_written(
+    run_import: Import, services: Services, photos: PhotoServer, tmp_path: Path
+) -> None:
+    photos.files["a.jpg"] = picture()
+    assert run_import(f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n").exit_code == 0
+
+    def export(format: str, out: Path) -> Result:
+        return CliRunner().invoke(
+            main, ["export", "--batch", "autumn", "--format", format, "--out", str(out)]
+        )
+
+    for format in ("csv", "jsonl", "zip", "folder"):
+        out = tmp_path / f"new-{format}" / "deep" / "a"
+        ran = export(format, out)
+        assert ran.exit_code == 0 and out.exists(), ran.output
+        (tmp_path / "file").write_text("")
+        lost = export(format, tmp_path / "file" / "a")
+        assert lost.exit_code == 1 and "cannot be written" in lost.stderr and "Traceback" not in lost.output
+    sheet = tmp_path / "none" / "template.csv"
+    assert CliRunner().invoke(main, ["template", "--out", str(sheet)]).exit_code == 0 and sheet.exists()
+
+
+def test_a_batch_that_is_not_there_or_refuses_says_what_to_do(
+    run_import: Import, services: Services, photos: PhotoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.files["a.jpg"] = picture()
+    run_import(f"sku,name,image_url\nA1,Chair,{photos.url('a.jpg')}\n", "--wait")
+    lost = CliRunner().invoke(main, ["batch", "do", "nope", "pause"])
+    assert lost.stderr.startswith("error: there is no batch 'nope'; dam-connector batch list")
+    done = CliRunner().invoke(main, ["batch", "do", "autumn", "pause"])
+    assert done.exit_code == 1 and "it cannot pause; all its rows were taken" in done.stderr

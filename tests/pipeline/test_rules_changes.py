@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from dam_connector.cli import main
 from dam_connector.cli import rules as rules_commands
-from dam_connector.domain.product import Capture
+from dam_connector.domain.product import Capture, View
 from dam_connector.domain.rules import LOCAL, Deliverable
 from dam_connector.domain.rules_effect import effect_lines
 from dam_connector.domain.run import RunKind
@@ -20,10 +20,11 @@ from dam_connector.rules_file import RulesFile
 from dam_connector.store.runs import Runs
 from dam_connector.usecases import rules_change
 from dam_connector.usecases.estimates import capture_seconds, estimate_seconds
+from dam_connector.usecases.photo_uploads import upload_photo
 from dam_connector.usecases.rules_change import apply_rules, continue_change, plan_change
 from dam_connector.wiring import Services
 from tests.pipeline.helpers import PACKSHOT, Drain, Rules, approve, chair, in_channel, made, newest, send
-from tests.support import PhotoServer
+from tests.support import PhotoServer, picture
 
 
 def written(shop: Services) -> dict[str, Any]:
@@ -130,6 +131,27 @@ def test_a_later_change_holds_for_what_comes_next_and_is_applied_on_request(
     apply_rules(live, by="ann")
     finish(live, drain)
     assert newest(live).number == 2
+
+
+def test_a_photo_that_an_asset_does_not_use_applies_no_rules(
+    live: Services, drain: Drain, write_rules: Rules
+) -> None:
+    change(live, write_rules, mode="later")
+    apply_rules(live, by="ann")
+    finish(live, drain)
+    change(live, write_rules, mode="later", size_px=400)
+
+    def upload(view: View, ground: int) -> int:
+        live.clock.forward(5)  # type: ignore[attr-defined]
+        stored = live.products.get("CH123")
+        assert stored
+        return upload_photo(live, stored, view, picture(ground=ground), by="ann").planned
+
+    assert upload(View.DETAIL, 180) == 0
+    assert plan_change(live).anew == {"packshot": 1}
+    assert upload(View.FRONT, 200) == 2  # the packshot and the detail, which use it
+    drain()
+    assert newest(live).number == 2 and plan_change(live).is_nothing
 
 
 def test_a_channel_that_wants_other_texts_gets_them(
@@ -242,7 +264,8 @@ def test_the_commands_say_that_the_file_has_disappeared_too(
     others = (["import", "sheet.csv", "--name", "x", "--dry-run"], ["product", "add", "product.json"])
     for command in (["check-config"], ["doctor"], *others):
         ran = CliRunner().invoke(main, command)
-        assert ran.exit_code == 1 and "plugin.json: the file has disappeared" in ran.output
+        assert ran.exit_code == (2 if command[0] == "import" else 1)
+        assert "plugin.json: the file does not exist; the service has other rules" in ran.output
 
 
 @pytest.mark.parametrize("command", [["check-config"], ["web"], ["up"], ["doctor"]])

@@ -98,7 +98,10 @@ def test_the_column_decides_what_a_comma_is() -> None:
 
 
 @pytest.mark.issue("row.value")
-@pytest.mark.parametrize(("cell", "readings"), [("80,125", "80.1250 or 80125"), ("1.800", "1.8000 or 1800")])
+@pytest.mark.parametrize(
+    ("cell", "readings"),
+    [("80,125", "80.1250 or 80125"), ("1.800", "1.8 or 1800"), ("1,250", "1.25 or 1250")],
+)
 def test_a_number_that_can_be_two_is_asked_about(cell: str, readings: str) -> None:
     why = refusal(f"sku;width;unit\nA1;{cell};mm\n")
     assert "two ways" in why and readings in why and why.startswith("2 /width")

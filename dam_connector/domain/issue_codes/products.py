@@ -67,8 +67,8 @@ PRODUCT_CODES: dict[IssueCode, IssueSpec] = {
     ),
     "row.duplicate": IssueSpec(
         "error",
-        "An earlier row of the same file has this SKU.",
-        "Keep one of the rows.",
+        "Another row of the same file has this SKU.",
+        "Keep one of the rows, or give each product a SKU of its own.",
     ),
     "row.makes_nothing": IssueSpec(
         "warning",
