@@ -84,6 +84,7 @@ PAGES = {
     "guests.leave": OF_GUESTS,
     "files.file": "version",  # names the addresses of its files, which take a token
     "files.source": "product",  # names the addresses of its photos, which take a token
+    "files.version_photo": "version",  # provenance names the hash of each photo
     "files.original": "version",  # provenance names the hash of the original
     "gallery.compare": SHOWS,
     "gallery.download": "download_many",

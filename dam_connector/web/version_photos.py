@@ -1,0 +1,79 @@
+"""The photos on the page of a version: those that it was made from, also when the product has others by now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from flask import url_for
+
+from dam_connector.domain.ids import Sha256
+from dam_connector.domain.product import INSPIRATION, SWATCH, Capture, View, captured_pictures
+from dam_connector.domain.version import Version
+from dam_connector.store.products import ProductRecord
+from dam_connector.web.files import source_address
+
+_VIEWS = (*(view.value for view in View), SWATCH, INSPIRATION)  # in the order of the page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownPhoto:
+    """A photo on the page of a version."""
+
+    view: str
+    sha256: Sha256
+    is_used: bool = False  # the version was made from it
+    is_former: bool = False  # it was, and the product has another one, or none, by now
+    is_newer: bool = False  # the product has it by now in place of a former one
+
+    @property
+    def name(self) -> str:
+        """Return its name for people, which no other photo of the page has."""
+        return f"{self.view} now" if self.is_newer else self.view
+
+
+def shown_photos(version: Version, record: ProductRecord | None) -> list[ShownPhoto]:
+    """Return the photos for the page of a version, those that it was made from first."""
+    used, now = version.sources, record.photos if record else {}
+    found = [
+        ShownPhoto(
+            view=view,
+            sha256=used.get(view) or now[view],
+            is_used=view in used,
+            is_former=view in used and used[view] != now.get(view),
+        )
+        for view in _VIEWS
+        if view in used or view in now
+    ]
+    newer = [
+        ShownPhoto(view=photo.view, sha256=now[photo.view], is_newer=True)
+        for photo in found
+        if photo.is_former and photo.view in now
+    ]
+    return sorted(
+        [*found, *newer], key=lambda photo: (photo.view in (SWATCH, INSPIRATION), not photo.is_used)
+    )
+
+
+def photo_address(version: Version, record: ProductRecord | None, photo: ShownPhoto) -> str:
+    """Return the address of a photo on the page of a version."""
+    if photo.is_former or record is None:
+        return url_for("files.version_photo", version_id=version.id, view=photo.view)
+    return source_address(record, photo.view)
+
+
+def shown_capture(version: Version, record: ProductRecord | None) -> tuple[Capture | None, list[str], bool]:
+    """Return the spin or the walk that a version was made from.
+
+    Returns:
+        Its kind, None without one; the addresses of its pictures in order; whether the product has others by
+        now.
+    """
+    facts = version.report.facts or {}
+    kind = Capture.SPIN if facts.get("spin_frames") else Capture.WALK if facts.get("walk_photos") else None
+    if kind is None:
+        return None, [], False
+    used = captured_pictures(version.sources, kind)
+    now: Mapping[str, Sha256] = captured_pictures(record.sources, kind) if record else {}
+    if record and used in ({}, now):
+        return kind if now else None, [source_address(record, key) for key in now], False
+    addresses = [url_for("files.version_photo", version_id=version.id, view=key) for key in used]
+    return kind if used else None, addresses, True
