@@ -4,8 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from flask import (
@@ -24,14 +23,13 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.version import VersionState
 from dam_connector.domain.visible_names import visible_part
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.store.batch_records import Batch, BatchState, RowState
-from dam_connector.store.gallery import GalleryFilter, VersionCard
+from dam_connector.store.batch_records import Batch, RowState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_exports, batch_preview, batch_rows, failed_rows
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows
 from dam_connector.usecases import batches as bulk
+from dam_connector.web.batch_progress import names, newest_cards, progress_facts
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_headers import COLUMNS
 from schemas.sheet_table import Sheet
@@ -41,10 +39,6 @@ from schemas.uploads import MAX_UPLOAD_BYTES, PictureList, list_pictures, read_u
 bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_NAME_LENGTH = 200
 BATCHES_PER_PAGE = 30
-MAX_CARDS = 60  # newest versions on the page of a batch
-MAX_FAILED_SHOWN = 20
-MAX_COUNTED = 200  # blocked versions
-PACE_WINDOW = timedelta(minutes=10)  # the time left is estimated from the versions made in this time
 EVENT_INTERVAL_S = 2.0  # least time between two events of a stream
 STREAM_DURATION_S = 60.0  # the browser opens the next stream by itself
 
@@ -200,53 +194,10 @@ def _stored_file(sha256: str) -> bytes:
 def batch(batch_id: str) -> ResponseReturnValue:
     """Show the progress of a batch, its failed rows and its newest versions."""
     found = _batch(batch_id)
-    cards = _newest_cards(found)
+    cards = newest_cards(found)
     return render_template(
-        "batch.html", batch=found, cards=cards, names=_names(cards), **_progress_facts(found)
+        "batch.html", batch=found, cards=cards, names=names(cards), **progress_facts(found)
     )
-
-
-def _names(cards: list[VersionCard]) -> dict[str, str]:
-    return services().products.names({card.asset.sku for card in cards})
-
-
-def _progress_facts(found: Batch) -> dict[str, Any]:
-    """Return the progress, the pace and the first failed rows of a batch, for the templates.
-
-    The pace is in products a second; it is 0.0 before the first versions are made.
-    """
-    s, now = services(), services().clock.now()
-    progress = s.batches.progress(found.id)
-    failed = list(islice(failed_rows.failed_rows(s, found), MAX_FAILED_SHOWN))
-    partly = failed_rows.partly_made_rows(s, found)
-    recent = s.gallery.recent(found.id, now - PACE_WINDOW)
-    pace = (
-        len({sku for sku, _ in recent}) / max(30.0, (now - min(at for _, at in recent)).total_seconds())
-        if recent
-        else 0.0
-    )
-    return {
-        "progress": progress,
-        "failed": failed,
-        "partly": partly[:MAX_FAILED_SHOWN],
-        "partly_texts": failed_rows.partly_made_texts(s, found, partly[:MAX_FAILED_SHOWN]),
-        "partly_count": len(partly),
-        "retryable": failed_rows.retryable_rows(s, found),
-        "blocked": s.gallery.page_and_count(
-            GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
-        )[1],
-        "product_ids": s.products.ids_by_sku(
-            [*(each.row.sku for each in failed), *(row.sku for row in partly[:MAX_FAILED_SHOWN])]
-        ),
-        "idle_rows": s.batches.rows(found.id, state=RowState.MAKES_NOTHING, limit=MAX_FAILED_SHOWN),
-        "pace": pace,
-        "left_s": progress.in_progress / pace if pace else None,
-    }
-
-
-def _newest_cards(found: Batch) -> list[VersionCard]:
-    """Return the versions that were made last for a batch, newest first."""
-    return services().gallery.page(GalleryFilter(batch=found.id), limit=MAX_CARDS)
 
 
 @bp.get("/<batch_id>/now")
@@ -286,12 +237,12 @@ def _event_stream(found: Batch) -> Iterator[str]:
     yield "retry: 2000\n\n"
     end_s = time.monotonic() + STREAM_DURATION_S
     sent_states: dict[str, str] = {}
-    sent_bar = ""
+    sent: tuple[str, str] = ("", "")  # the bar and the state of the batch
     while time.monotonic() < end_s:
         started_s = time.monotonic()
         snapshot = _snapshot(_batch(found.id), sent_states)
-        if snapshot["cards"] or snapshot["bar"] != sent_bar:
-            sent_bar = snapshot["bar"]
+        if snapshot["cards"] or (snapshot["bar"], snapshot["state"]) != sent:
+            sent = (snapshot["bar"], snapshot["state"])
             yield f"data: {json.dumps(snapshot)}\n\n"
         else:
             yield ": still here\n\n"  # writing shows whether the browser is still connected
@@ -301,19 +252,20 @@ def _event_stream(found: Batch) -> Iterator[str]:
 
 
 def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
-    """Return the progress bar and the cards that changed, newest first.
+    """Return the progress bar, the cards that changed, newest first, and the state of the batch.
 
     Args:
         found: the batch.
         sent_states: the state of each version that was sent before, by id; updated.
     """
-    cards = [c for c in _newest_cards(found) if sent_states.get(c.id) != c.state]
+    cards = [c for c in newest_cards(found) if sent_states.get(c.id) != c.state]
     sent_states.update({c.id: c.state for c in cards})
-    facts, names = _progress_facts(found), _names(cards)
+    facts, known = progress_facts(found), names(cards)
     return {
         "bar": render_template("batch_now.html", batch=found, **facts),
-        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c, names=names)} for c in cards],
-        "over": not facts["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
+        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c, names=known)} for c in cards],
+        "state": found.state,
+        "over": not facts["is_watched"],
     }
 
 
