@@ -60,7 +60,7 @@ def test_cancelling_asks_apart_from_the_other_buttons_and_the_page_says_how_to_g
     where = client.post("/batches", data=hidden(checked(client, sheet("A1", "A2", "A3")))).location
     page = client.get(where).text
     (question,) = re.findall(r"<details class=\"menu\" data-form>(.*?)</details>", page, re.DOTALL)
-    assert f'action="{where}/cancel"' in question and "3 rows wait and are not made then" in question
+    assert f'action="{where}/cancel"' in question and "Rows that wait are not made then" in question
     assert "cannot be undone" in question and page.count(f"{where}/cancel") == 1
     assert "upload the sheet again" not in page
     client.post(f"{where}/cancel")
