@@ -83,34 +83,75 @@ def new() -> ResponseReturnValue:
 @bp.post("/check")
 @requires(UserRole.MERCHANDISER)
 def check() -> ResponseReturnValue:
-    """Show the result for each row of an uploaded sheet; nothing is made yet.
+    """Store an uploaded sheet that can be read, and redirect to its check; nothing is made yet.
 
     The sheet and the file of pictures are stored when they were read and are within the limits.
     """
-    return _checked_page()
-
-
-def _checked_page() -> ResponseReturnValue:
     services().disk.require()
-    form = request.form
-    page: dict[str, Any] = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": ""}
-    page["name"] = _batch_name(default=_uploaded_name() or "upload")
+    page: dict[str, Any] = {"name": _batch_name(default=_uploaded_name() or "upload")}
     try:
-        sheet_data, package = (
-            _uploaded("file", form.get("sheet", "")),
-            _uploaded("pictures", form.get("pictures_id", "")),
-        )
+        package = _uploaded("pictures", "pictures_id")
+        sheet_data = _uploaded("file", "sheet")
         parsed_sheet = read_uploaded_sheet(sheet_data)
-        pictures = _list(package)
+        _list(package)
         page["header"] = parsed_sheet.header
         page["sheet"] = services().blobs.put(sheet_data)
         page["pictures_id"] = services().blobs.put(package) if package else ""
-        mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
+        chosen = _chosen_columns(parsed_sheet)
+        batch_rows.map_columns(parsed_sheet, chosen)
     except InputError as error:
-        return render_template("batch_new.html", problem=error, **page), 422
-    problem = bulk.name_problem(services(), page["name"])
-    return render_template("batch_check.html", preview=preview, states=RowState, name_problem=problem, **page)
+        return _page_of_problem(error, page), 422
+    return redirect(_check_address(chosen, **page), 303)
+
+
+@bp.get("/check")
+@requires(UserRole.MERCHANDISER)
+def checked() -> ResponseReturnValue:
+    """Show the result for each row of a sheet that was uploaded, as it is now."""
+    return _checked_page(since=request.args.get("since", ""))
+
+
+def _checked_page(since: str = "", refusal: str = "") -> ResponseReturnValue:
+    """Return the page with the check of the sheet that the request names.
+
+    Args:
+        since: the id of an earlier check: the rows that have changed since are marked.
+        refusal: why no batch was begun from that check.
+    """
+    services().disk.require()
+    page = {name: request.values.get(name, "") for name in ("sheet", "pictures_id")}
+    page["name"] = _batch_name(default="upload")
+    try:
+        parsed_sheet = read_uploaded_sheet(_stored_file(page["sheet"]))
+        pictures, chosen = _list(_stored_file(page["pictures_id"])), _chosen_columns(parsed_sheet)
+        mapping = batch_rows.map_columns(parsed_sheet, chosen)
+        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures, since=since)
+    except InputError as error:
+        return _page_of_problem(error, page), 422
+    return render_template(
+        "batch_check.html",
+        preview=preview,
+        states=RowState,
+        name_problem=bulk.name_problem(services(), page["name"]),
+        refusal=refusal,
+        address=_check_address(chosen, since=since, **page),
+        columns=COLUMNS,
+        header=parsed_sheet.header,
+        **page,
+    )
+
+
+def _page_of_problem(error: InputError, page: dict[str, Any]) -> str:
+    """Return the form for the upload with what is wrong with the sheet, and what was stored of it."""
+    known = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": "", **page}
+    return render_template("batch_new.html", problem=error, **known)
+
+
+def _check_address(chosen: dict[str, str], *, since: str = "", **page: Any) -> str:
+    """Return the address of the check of a stored sheet, with the columns that were chosen by hand."""
+    given = {"since": since, **{name: page.get(name) for name in ("sheet", "pictures_id", "name")}}
+    columns = {f"map-{ours}": theirs for ours, theirs in chosen.items()}
+    return url_for("batches.checked", **{name: value for name, value in given.items() if value}, **columns)
 
 
 def _list(package: bytes) -> PictureList:
@@ -151,13 +192,13 @@ def begin() -> ResponseReturnValue:
         flash(str(error), "error")
         return redirect(url_for("batches.new"))
     except StateConflict as error:
-        flash(f"Nothing was begun: {error}.", "error")
-        return current_app.make_response(_checked_page()).get_data(), 409
+        page = _checked_page(since=form.get("check", ""), refusal=f"Nothing was begun: {error}.")
+        return current_app.make_response(page).get_data(), 409
     return redirect(url_for("batches.batch", batch_id=batch.id))
 
 
 def _batch_name(default: str) -> str:
-    return visible_part(request.form.get("name", ""))[:MAX_NAME_LENGTH] or default
+    return visible_part(request.values.get("name", ""))[:MAX_NAME_LENGTH] or default
 
 
 def _uploaded_name() -> str:
@@ -166,15 +207,19 @@ def _uploaded_name() -> str:
 
 
 def _chosen_columns(sheet: Sheet) -> dict[str, str]:
-    """Return the columns that the form assigns by hand: the sheet's names by ours."""
-    form = request.form
-    return {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in sheet.header}
+    """Return the columns that the request assigns by hand: the sheet's names by ours."""
+    given = request.values
+    return {c: given[f"map-{c}"] for c in COLUMNS if given.get(f"map-{c}") in sheet.header}
 
 
-def _uploaded(field: str, stored_id: str) -> bytes:
+def _uploaded(field: str, stored_field: str) -> bytes:
     """Return the bytes of the file in a field of the form, or of one that was uploaded before."""
     uploaded = request.files.get(field)
-    return uploaded.read() if uploaded and uploaded.filename else _stored_file(stored_id)
+    return (
+        uploaded.read()
+        if uploaded and uploaded.filename
+        else _stored_file(request.form.get(stored_field, ""))
+    )
 
 
 def _stored_file(sha256: str) -> bytes:

@@ -133,12 +133,15 @@ def two_are_found_and_compared(page: Page) -> None:
 
 def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> None:
     page.go_back()
+    expect(page.get_by_text("2 selected")).to_be_visible()  # as before the comparison
     page.locator(".card").first.focus()
+    press(page, "Escape")
     press(page, "x")
     press(page, "ArrowRight")
     press(page, "Shift+X")
     press(page, "a")
     expect(page.get_by_text("2 approved.")).to_be_visible()
+    expect(page.locator(".selected")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("2 in review again")).to_be_visible()
     press(page, "Control+a")
@@ -210,6 +213,25 @@ def test_a_merchandisers_whole_way(
         page.get_by_role("link", name="Manifest").click()
     records = [json.loads(line) for line in Path(manifest.value.path()).read_text().splitlines()]
     assert [r["status"] for r in records] == ["completed"] * 3 + ["failed"] * 3
+
+
+def test_the_way_back_from_a_batch_leads_to_the_check(page: Page, photos_zip: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("sku,name,image_url,category\nC1,Chair,chair-front.jpg,seating\n", encoding="utf-8")
+    upload(page, sheet, "Autumn", photos_zip)
+    page.get_by_role("button", name="Make 1 product").click()
+    page.wait_for_url("**/batches/bat_*")
+    page.go_back()
+    expect(page.get_by_text("There is a batch “Autumn” already")).to_be_visible()
+    taken = page.locator("[name=name]")
+    taken.fill("Autumn again")
+    page.get_by_text("Columns of the sheet").click()
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_role("heading", name="Autumn again")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Autumn again")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Autumn", exact=True)).to_be_visible()
 
 
 def test_a_cancelled_batch_goes_on_telling_what_it_finishes(

@@ -50,6 +50,7 @@ PAGES = {
     "batches.batch": "batch list_batch_rows",
     "batches.begin": "begin_batch",
     "batches.check": "upload check_sheet",
+    "batches.checked": "check_sheet",
     "batches.control": "pause_batch resume_batch cancel_batch retry_batch",
     "batches.events": "batch",
     "batches.failed": "export_batch",
