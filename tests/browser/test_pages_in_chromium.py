@@ -14,6 +14,7 @@ from tests.browser.conftest import (
     assert_no_console_messages,
     logged_in_page,
     needs_chromium,
+    press,
     served,
 )
 from tests.conftest import drain_queues, open_services
@@ -103,6 +104,17 @@ def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, w
             assert page.evaluate("document.documentElement.scrollWidth") <= each
     assert page.locator("main#main").count() == 1
     assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, "/needs", "/account", "/help"])
+def test_a_question_mark_lists_the_keys_of_every_page(page: Page, address: str) -> None:
+    page.goto(address)
+    press(page, "?")
+    expect(page.locator("dialog[open]")).to_contain_text("show this list")
+    has_cards = page.locator("[data-grid]").count() > 0
+    assert ("from card to card" in page.locator("dialog[open]").inner_text()) >= has_cards
+    press(page, "Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
 
 
 @pytest.mark.parametrize("width", [1440, 1024])
