@@ -1,6 +1,7 @@
 """Every page that can be read opens in a real browser, fits its width, and leaves the console empty."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -115,6 +116,30 @@ def test_a_question_mark_lists_the_keys_of_every_page(page: Page, address: str) 
     assert ("from card to card" in page.locator("dialog[open]").inner_text()) >= has_cards
     press(page, "Escape")
     expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_relative_times_go_on_while_a_page_is_open(chromium: Browser, page: Page) -> None:
+    page.goto("/runs")
+    context = chromium.new_context(storage_state=page.context.storage_state())
+    other = context.new_page()
+    other.clock.install()
+    other.goto(page.url)
+    add = """(offset) => {
+        const time = document.createElement("time");
+        time.id = `at${offset}`;
+        time.dateTime = new Date(Date.now() + offset * 1000).toISOString();
+        document.querySelector("main").append(time);
+    }"""
+    for offset in (0, 600, -40 * 86_400):
+        other.evaluate(add, offset)
+    other.evaluate("document.getElementById('at-3456000').textContent = '5 Mar 2026'")
+    other.clock.fast_forward(45_000)
+    expect(other.locator("#at0")).to_have_text(re.compile(r"^4\d s ago$"))
+    other.clock.fast_forward(180_000)
+    expect(other.locator("#at0")).to_have_text("4 min ago")
+    expect(other.locator("#at600")).to_have_text("in 6 min")
+    expect(other.locator("#at-3456000")).to_have_text("5 Mar 2026")
+    context.close()
 
 
 @pytest.mark.parametrize("width", [1440, 1024])

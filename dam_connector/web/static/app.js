@@ -1,5 +1,6 @@
 // Enhancements of every page; each page also works without JavaScript.
 import { bindKeys, showKeys } from "./keys.js";
+import "./times.js";
 
 const MESSAGE_MS = 8000;
 

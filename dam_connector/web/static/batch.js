@@ -4,13 +4,14 @@ const POLL_MS = 5000;
 const grid = document.querySelector("[data-events]");
 const progress = document.querySelector("[data-progress]");
 
+const withoutTimes = (html) => html.replace(/>[^<]*<\/time>/g, "></time>");  // they go on by themselves
 // Show a snapshot of the batch; return true when the page needs other buttons: the batch is over, or was stopped.
 const show = ({ bar, cards, over, state }) => {
   progress.innerHTML = bar;
   if (cards.length) document.querySelector("[data-no-cards]")?.remove();
   for (const { id, html } of [...cards].reverse()) {
     const place = document.getElementById(id) ?? Object.assign(document.createElement("li"), { id });
-    if (place.innerHTML !== html) place.innerHTML = html;
+    if (withoutTimes(place.innerHTML) !== withoutTimes(html)) place.innerHTML = html;
     if (!place.isConnected) grid.prepend(place);
   }
   return over || state !== grid.dataset.state;
