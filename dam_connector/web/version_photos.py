@@ -33,24 +33,16 @@ class ShownPhoto:
 def shown_photos(version: Version, record: ProductRecord | None) -> list[ShownPhoto]:
     """Return the photos for the page of a version, those that it was made from first."""
     used, now = version.sources, record.photos if record else {}
-    found = [
-        ShownPhoto(
-            view=view,
-            sha256=used.get(view) or now[view],
-            is_used=view in used,
-            is_former=view in used and used[view] != now.get(view),
-        )
-        for view in _VIEWS
-        if view in used or view in now
-    ]
-    newer = [
-        ShownPhoto(view=photo.view, sha256=now[photo.view], is_newer=True)
-        for photo in found
-        if photo.is_former and photo.view in now
-    ]
-    return sorted(
-        [*found, *newer], key=lambda photo: (photo.view in (SWATCH, INSPIRATION), not photo.is_used)
-    )
+    # by hash: a model names a photo by the view that it really shows
+    former = {view: sha256 for view, sha256 in used.items() if sha256 not in now.values()}
+    found = []
+    for view in _VIEWS:
+        if view in former:
+            found.append(ShownPhoto(view=view, sha256=former[view], is_used=True, is_former=True))
+        if view in now:
+            is_used = now[view] in used.values()
+            found.append(ShownPhoto(view=view, sha256=now[view], is_used=is_used, is_newer=view in former))
+    return sorted(found, key=lambda photo: (photo.view in (SWATCH, INSPIRATION), not photo.is_used))
 
 
 def photo_address(version: Version, record: ProductRecord | None, photo: ShownPhoto) -> str:

@@ -14,7 +14,7 @@ from dam_connector.domain.product import Capture, View
 from dam_connector.domain.version import SOURCE_MARK, Version
 from dam_connector.usecases import guests, intake
 from dam_connector.usecases.photo_uploads import upload_photo
-from dam_connector.web.version_photos import shown_capture
+from dam_connector.web.version_photos import shown_capture, shown_photos
 from dam_connector.wiring import Services
 from tests.support import PhotoServer, picture, product, rules_json
 
@@ -93,6 +93,17 @@ def app_guest(services: Services, client: FlaskClient, browser_like: Visitor, ma
     _, secret = guests.create(services, name="Guest", **scope)  # type: ignore[arg-type]
     client.post(f"/guest/{secret}")
     return client
+
+
+def test_a_photo_that_shows_another_view_than_it_is_named_by_is_no_former_one(
+    made: Version, services: Services
+) -> None:
+    """A model names its photos by the views that they really show."""
+    record = services.products.get(Sku("CH123"))
+    assert record
+    model = replace(made, provenance={f"{SOURCE_MARK}left": record.sources["front"]})
+    (photo,) = shown_photos(model, record)
+    assert (photo.name, photo.is_used, photo.is_former) == ("front", True, False)
 
 
 @pytest.mark.parametrize("kind", list(Capture))
