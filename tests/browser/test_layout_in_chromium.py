@@ -87,6 +87,14 @@ def test_the_question_of_a_rejection_lies_in_its_box(page: Page) -> None:
     assert first and first["y"] >= legend["y"] + legend["height"]
 
 
+def test_a_phone_is_told_nothing_of_keys(page: Page, opened: tuple[Services, Page, list[str]]) -> None:
+    page.goto(f"/versions/{ids(opened)[0]}")
+    page.locator("[data-reasons] > summary").click()
+    expect(page.locator("[data-reasons] legend")).to_contain_text("At least one reason")
+    is_phone = (page.viewport_size or {})["width"] < 640
+    expect(page.get_by_text("keys 1 to")).to_be_visible(visible=not is_phone)
+
+
 def test_the_question_about_cancelling_a_batch_is_read_whole(
     page: Page, opened: tuple[Services, Page, list[str]], tmp_path: Path
 ) -> None:
