@@ -186,7 +186,7 @@ class Version:
 
     @property
     def sources(self) -> dict[str, Sha256]:
-        """Return the hashes of what it was made from, by the keys of a product's fetched pictures."""
+        """Return the hashes of the pictures it was made from, by the keys of a product's fetched pictures."""
         return {
             key.removeprefix(SOURCE_MARK): Sha256(str(sha256))
             for key, sha256 in self.provenance.items()

@@ -223,7 +223,7 @@ def preview_batch(
 
 
 def _former_check(services: Services, check: str) -> CheckedPictures | None:
-    """Return what an earlier check saw; None without one, or when it was deleted meanwhile."""
+    """Return the pictures of an earlier check; None without one, or when it was deleted meanwhile."""
     with suppress(StateConflict):
         return read_checked(services, check) if check else None
     return None

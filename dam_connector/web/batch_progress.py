@@ -1,4 +1,4 @@
-"""What the page of a batch shows of its progress: counts, pace, failed rows and the newest versions."""
+"""The progress of a batch, for its page: counts, pace, failed rows and the newest versions."""
 
 from datetime import timedelta
 from itertools import islice

@@ -142,7 +142,7 @@ def _checked_page(since: str = "", refusal: str = "") -> ResponseReturnValue:
 
 
 def _page_of_problem(error: InputError, page: dict[str, Any]) -> str:
-    """Return the form for the upload with what is wrong with the sheet, and what was stored of it."""
+    """Return the form for the upload with the error of the sheet, and the files that were stored of it."""
     known = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": "", **page}
     return render_template("batch_new.html", problem=error, **known)
 
@@ -151,7 +151,8 @@ def _check_address(chosen: dict[str, str], *, since: str = "", **page: Any) -> s
     """Return the address of the check of a stored sheet, with the columns that were chosen by hand."""
     given = {"since": since, **{name: page.get(name) for name in ("sheet", "pictures_id", "name")}}
     columns = {f"map-{ours}": theirs for ours, theirs in chosen.items()}
-    return url_for("batches.checked", **{name: value for name, value in given.items() if value}, **columns)
+    query: dict[str, Any] = {name: value for name, value in given.items() if value} | columns
+    return url_for("batches.checked", **query)
 
 
 def _list(package: bytes) -> PictureList:

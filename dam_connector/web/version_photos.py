@@ -1,4 +1,4 @@
-"""The photos on the page of a version: those that it was made from, also when the product has others by now."""
+"""The photos on the page of a version: those that it was made from, though the product has others by now."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

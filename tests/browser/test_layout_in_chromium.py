@@ -1,4 +1,4 @@
-"""The layout of pages with long findings: nothing covers a picture, runs over its neighbour or leaves its box."""
+"""The layout of pages with long findings: nothing covers a picture, runs over a text or leaves its box."""
 
 from collections.abc import Iterator
 from dataclasses import replace

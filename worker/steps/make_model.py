@@ -215,7 +215,7 @@ def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_wal
 
     def cut_out(key: str, photo: Photo) -> Cutout:
         found = cached_cut_out(services, imaging, hashes[key], photo, f"/{kind.field_name}/{key}")
-        corrections.extend(_corrections(services, hashes[key], key, found))
+        corrections.extend(_corrections(services, hashes[key], key, found, imaging))
         return found
 
     pictures = (tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
