@@ -20,6 +20,7 @@ class ShownPhoto:
 
     view: str
     sha256: Sha256
+    shown_view: str  # the view that it really shows, by which the report of a model names it
     is_used: bool = False  # the version was made from it
     is_former: bool = False  # it was, and the product has another one, or none, by now
     is_newer: bool = False  # the product has it by now in place of a former one
@@ -34,14 +35,24 @@ def shown_photos(version: Version, record: ProductRecord | None) -> list[ShownPh
     """Return the photos for the page of a version, those that it was made from first."""
     used, now = version.sources, record.photos if record else {}
     # by hash: a model names a photo by the view that it really shows
+    views = {sha256: view for view, sha256 in used.items()}
     former = {view: sha256 for view, sha256 in used.items() if sha256 not in now.values()}
     found = []
     for view in _VIEWS:
         if view in former:
-            found.append(ShownPhoto(view=view, sha256=former[view], is_used=True, is_former=True))
+            found.append(
+                ShownPhoto(view=view, sha256=former[view], shown_view=view, is_used=True, is_former=True)
+            )
         if view in now:
-            is_used = now[view] in used.values()
-            found.append(ShownPhoto(view=view, sha256=now[view], is_used=is_used, is_newer=view in former))
+            found.append(
+                ShownPhoto(
+                    view=view,
+                    sha256=now[view],
+                    shown_view=views.get(now[view], "" if view in former else view),
+                    is_used=now[view] in views,
+                    is_newer=view in former,
+                )
+            )
     return sorted(found, key=lambda photo: (photo.view in (SWATCH, INSPIRATION), not photo.is_used))
 
 

@@ -104,6 +104,7 @@ def test_a_photo_that_shows_another_view_than_it_is_named_by_is_no_former_one(
     model = replace(made, provenance={f"{SOURCE_MARK}left": record.sources["front"]})
     (photo,) = shown_photos(model, record)
     assert (photo.name, photo.is_used, photo.is_former) == ("front", True, False)
+    assert photo.shown_view == "left"  # so that it leads to its comparison with the model
 
 
 @pytest.mark.parametrize("kind", list(Capture))
