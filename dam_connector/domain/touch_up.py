@@ -77,24 +77,24 @@ def correction_text(touch_ups: Iterable[TouchUp]) -> str:
     return ", ".join(f"{count} stroke{'s' if count > 1 else ''} by {by}" for by, count in counts.items())
 
 
-def correction_issue(text: str, view: str, before: float, *, is_lifted: bool) -> Issue:
+def correction_issue(text: str, view: str, before: float, limit: float, *, is_seen: bool) -> Issue:
     """Return the statement that a person corrected the mask of a photo.
 
     Args:
         text: Who did, see `correction_text`.
         view: The view that the photo shows.
         before: How probably the cut-out was usable before.
-        is_lifted: Whether it is not doubted since.
+        limit: How probable it must be, lest it is doubted.
+        is_seen: Whether the strokes show that a person saw the mask: a doubt is lifted by that.
     """
-    share = f"{MIN_CHANGED_SHARE * 100:g} %"
-    effect = (
-        "Its doubt was lifted, since a person saw the mask."
-        if is_lifted
-        else f"They changed less than {share} of the product, so its doubt stays."
-    )
+    share, is_doubted = f"{MIN_CHANGED_SHARE * 100:g} %", before < limit
+    if is_seen:
+        effect = "Its doubt was lifted, since a person saw the mask." if is_doubted else ""
+    else:
+        effect = f"They changed less than {share} of the product{', so its doubt stays' * is_doubted}."
     return issue(
         "cutout.corrected",
-        f"{view}: the mask was corrected: {text}. {effect}",
+        f"{view}: the mask was corrected: {text}. {effect}".rstrip(),
         pointer=f"/images/{view}",
-        measured=f"{before:.2f}",
+        measured=f"{before:.2f}" if is_doubted else "",
     )

@@ -185,11 +185,19 @@ class Version:
         return next((f for f in self.evidence_files if f.view.startswith(CUTOUT_PHOTO)), None)
 
     @property
+    def sources(self) -> dict[str, Sha256]:
+        """Return the hashes of the pictures it was made from, by the keys of a product's fetched pictures."""
+        return {
+            key.removeprefix(SOURCE_MARK): Sha256(str(sha256))
+            for key, sha256 in self.provenance.items()
+            if key.startswith(SOURCE_MARK)
+        }
+
+    @property
     def masked_sha256(self) -> Sha256 | None:
         """Return the hash of the photo to which `mask` belongs, or None."""
         view = self.mask.view.removeprefix(CUTOUT_MASK) if self.mask else ""
-        found = self.provenance.get(SOURCE_MARK + view)
-        return Sha256(str(found)) if found else None
+        return self.sources.get(view)
 
     @property
     def spin_frames(self) -> tuple[VersionFile, ...]:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -13,9 +14,10 @@ from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, Deliv
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.unnamed_pictures import REMOVE
 from dam_connector.domain.used_photos import lacking_deliverable
+from dam_connector.errors import StateConflict
 from dam_connector.store.batch_records import NewBatchRow, RowState
 from dam_connector.usecases.batch_rows import check_rows, fail_row
-from dam_connector.usecases.checked_pictures import CheckedPictures
+from dam_connector.usecases.checked_pictures import CheckedPictures, read_checked
 from dam_connector.usecases.dam_photos import with_dam_photos
 from dam_connector.usecases.estimates import (
     NOBODY,
@@ -50,8 +52,8 @@ class BatchPreview:
 
     # The sheet's column names by our column names.
     mapping: Mapping[str, str]
-    # What was ignored or guessed in the sheet, for people.
-    notes: tuple[str, ...] = ()
+    # What was ignored or guessed in the sheet, and what is not made of its rows, for people.
+    sheet_notes: tuple[str, ...] = ()
     # The sheet has no SKUs: they were made from the names.
     makes_skus: bool = False
     # Rows by state.
@@ -74,8 +76,11 @@ class BatchPreview:
     unchecked_rows: int = 0
     # The lines of good rows of which a model is made though they have no size.
     sizeless: list[int] = field(default_factory=list)
-    # Rows with notes of their own; the first ones are among `notes`.
+    # Rows with notes of their own, and the notes of the first ones.
     noted_rows: int = 0
+    first_row_notes: tuple[str, ...] = ()
+    # The lines of rows with other pictures than an earlier check of this sheet saw.
+    changed: list[int] = field(default_factory=list)
     # Rows whose products lose pictures; those of the shown rows say which in `gone`.
     losing_rows: int = 0
     # The lines of rows with empty cells whose pictures stay.
@@ -105,6 +110,18 @@ class BatchPreview:
         return sum(self.counts.values())
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """Return all notes in one list; those of rows begin with the row."""
+        more = self.noted_rows - MAX_NOTED_ROWS
+        rest = (f"{more} more rows have such notes.",) if more > 0 else ()
+        return (*self.sheet_notes, *self.first_row_notes, *rest)
+
+    @property
+    def hidden_noted_rows(self) -> int:
+        """Return how many rows with notes of their own are not among the rows that are shown."""
+        return self.noted_rows - sum(bool(row.notes) for rows in self.rows.values() for row in rows)
+
+    @property
     def losses(self) -> list[NewBatchRow]:
         """Return the rows that are shown whose products lose pictures, in the sheet's order."""
         shown = (row for state in TAKEN_IN_STATES for row in self.rows.get(state, ()) if row.gone)
@@ -118,7 +135,7 @@ class BatchPreview:
         if row.notes:
             self.noted_rows += 1
             if self.noted_rows <= MAX_NOTED_ROWS:
-                self.notes += tuple(f"Row {row.line}: {note}" for note in row.notes)
+                self.first_row_notes += tuple(f"Row {row.line}: {note}" for note in row.notes)
         if row.state in TAKEN_IN_STATES:
             self._add_changes(row)
         shown = self.rows.setdefault(row.state, [])
@@ -169,37 +186,47 @@ def preview_batch(
     sheet: Sheet,
     mapping: Mapping[str, str],
     listed: PictureList,
+    *,
+    since: str = "",
 ) -> BatchPreview:
     """Check a sheet and its images. Nothing is made, and no product is stored.
 
     Args:
+        since: the id of an earlier check of this sheet, to find the rows that have changed; empty: none.
         mapping: the sheet's column names by our column names.
         listed: the files beside the sheet; they need not be stored yet.
     """
     facts = survey_sheet(sheet, mapping)
     notes = (*sheet.notes, *facts.notes, *_unused_columns(sheet, mapping, facts))
-    preview = BatchPreview(mapping=mapping, notes=notes, makes_skus=facts.makes_skus)
+    preview = BatchPreview(mapping=mapping, sheet_notes=notes, makes_skus=facts.makes_skus)
     image_check = _ImageCheck(services, listed, mapping)
     rules = services.rules.current()
     rows = check_rows(services, sheet, mapping, listed.files, facts, listed.unread)
-    checked = CheckedPictures()
+    checked, former = CheckedPictures(), _former_check(services, since)
     while chunk := list(islice(rows, IMAGE_CHECK_THREADS * 8)):
         for row in chunk:
             checked.add(row)
+            if former and former.has_changed(row):
+                preview.changed.append(row.line)
         for row in image_check.check(chunk):
             if row.state is RowState.WAITING and row.product:
                 _add_good_row(services, preview, row, row.product, rules)
             else:
                 preview.add_row(row)
-    if (more := preview.noted_rows - MAX_NOTED_ROWS) > 0:
-        preview.notes += (f"{more} more rows have such notes.",)
-    preview.notes += tuple(preview.row_notes())
+    preview.sheet_notes += tuple(preview.row_notes())
     if preview.sizeless:
-        preview.notes += (_sizeless_note(preview.sizeless),)
+        preview.sheet_notes += (_sizeless_note(preview.sizeless),)
     preview.unchecked_rows = image_check.unchecked_rows
     preview.check = checked.store(services)
     preview.generation_s = estimate_seconds(services, preview.version_counts, capture_s=preview.capture_s)
     return preview
+
+
+def _former_check(services: Services, check: str) -> CheckedPictures | None:
+    """Return the pictures of an earlier check; None without one, or when it was deleted meanwhile."""
+    with suppress(StateConflict):
+        return read_checked(services, check) if check else None
+    return None
 
 
 def _add_good_row(

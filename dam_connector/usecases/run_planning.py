@@ -11,7 +11,7 @@ from dam_connector.domain.product import INSPIRATION, Product
 from dam_connector.domain.rules import PHOTO, Deliverable, Rules
 from dam_connector.domain.run import MAKING_KINDS, OPEN_STATES, RunState
 from dam_connector.domain.used_photos import preferred_view
-from dam_connector.domain.version import SOURCE_MARK, USABLE_STATES, Version, VersionFile
+from dam_connector.domain.version import USABLE_STATES, Version, VersionFile
 from dam_connector.domain.what_is_made import expected_deliverables, why_nothing
 from dam_connector.errors import StateConflict
 from dam_connector.store.catalog_state import Slot
@@ -260,8 +260,7 @@ def _by_photos(planned: PlannedRun, last: RunRecord, version: Version | None) ->
         return planned  # the preferred photo is another one, or what it needed is among the former hashes
     if last.state == RunState.FAILED or (last.state, last.error) == CANCELLED_BY_NEWS:
         return planned.by_more_photos[-1]
-    facts = version.provenance if version else {}
-    used = {key.removeprefix(SOURCE_MARK): sha for key, sha in facts.items() if key.startswith(SOURCE_MARK)}
+    used = version.sources if version else {}
     if not used or preferred_view(planned.deliverable, planned.inputs) in used:
         return planned
     for found in planned.by_more_photos:

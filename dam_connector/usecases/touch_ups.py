@@ -7,7 +7,7 @@ from dam_connector.domain.ids import RunId
 from dam_connector.domain.rules import LOCAL
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.touch_up import MAX_PHOTO_STROKES, Stroke, TouchUp
-from dam_connector.domain.version import SOURCE_MARK, Version
+from dam_connector.domain.version import Version
 from dam_connector.errors import Refused
 from dam_connector.usecases.follow_up_runs import plan_follow_up
 from dam_connector.usecases.review import generation_hash
@@ -77,7 +77,7 @@ def masked_pictures(services: Services, version: Version) -> list[Version]:
 
     A model has no mask of its own: its photos' masks are corrected there.
     """
-    photos = {str(sha256) for key, sha256 in version.provenance.items() if key.startswith(SOURCE_MARK)}
+    photos = set(version.sources.values())
     found: dict[str, Version] = {}
     for each in sorted(services.assets.of_product(version.asset.sku), key=lambda v: v.number):
         if each.masked_sha256 in photos:

@@ -4,8 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 from flask import (
@@ -24,14 +23,13 @@ from flask import (
 from flask.typing import ResponseReturnValue
 
 from dam_connector.domain.ids import Sha256
-from dam_connector.domain.version import VersionState
 from dam_connector.domain.visible_names import visible_part
 from dam_connector.errors import InputError, NotFound, StateConflict
-from dam_connector.store.batch_records import Batch, BatchState, RowState
-from dam_connector.store.gallery import GalleryFilter, VersionCard
+from dam_connector.store.batch_records import Batch, RowState
 from dam_connector.store.users import UserRole
-from dam_connector.usecases import batch_exports, batch_preview, batch_rows, failed_rows
+from dam_connector.usecases import batch_exports, batch_preview, batch_rows
 from dam_connector.usecases import batches as bulk
+from dam_connector.web.batch_progress import names, newest_cards, progress_facts
 from dam_connector.web.request_context import requires, services, signed_in_user
 from schemas.sheet_headers import COLUMNS
 from schemas.sheet_table import Sheet
@@ -41,10 +39,6 @@ from schemas.uploads import MAX_UPLOAD_BYTES, PictureList, list_pictures, read_u
 bp = Blueprint("batches", __name__, url_prefix="/batches")
 MAX_NAME_LENGTH = 200
 BATCHES_PER_PAGE = 30
-MAX_CARDS = 60  # newest versions on the page of a batch
-MAX_FAILED_SHOWN = 20
-MAX_COUNTED = 200  # blocked versions
-PACE_WINDOW = timedelta(minutes=10)  # the time left is estimated from the versions made in this time
 EVENT_INTERVAL_S = 2.0  # least time between two events of a stream
 STREAM_DURATION_S = 60.0  # the browser opens the next stream by itself
 
@@ -89,34 +83,76 @@ def new() -> ResponseReturnValue:
 @bp.post("/check")
 @requires(UserRole.MERCHANDISER)
 def check() -> ResponseReturnValue:
-    """Show the result for each row of an uploaded sheet; nothing is made yet.
+    """Store an uploaded sheet that can be read, and redirect to its check; nothing is made yet.
 
     The sheet and the file of pictures are stored when they were read and are within the limits.
     """
-    return _checked_page()
-
-
-def _checked_page() -> ResponseReturnValue:
     services().disk.require()
-    form = request.form
-    page: dict[str, Any] = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": ""}
-    page["name"] = _batch_name(default=_uploaded_name() or "upload")
+    page: dict[str, Any] = {"name": _batch_name(default=_uploaded_name() or "upload")}
     try:
-        sheet_data, package = (
-            _uploaded("file", form.get("sheet", "")),
-            _uploaded("pictures", form.get("pictures_id", "")),
-        )
+        package = _uploaded("pictures", "pictures_id")
+        sheet_data = _uploaded("file", "sheet")
         parsed_sheet = read_uploaded_sheet(sheet_data)
-        pictures = _list(package)
+        _list(package)
         page["header"] = parsed_sheet.header
         page["sheet"] = services().blobs.put(sheet_data)
         page["pictures_id"] = services().blobs.put(package) if package else ""
-        mapping = batch_rows.map_columns(parsed_sheet, _chosen_columns(parsed_sheet))
-        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures)
+        chosen = _chosen_columns(parsed_sheet)
+        batch_rows.map_columns(parsed_sheet, chosen)
     except InputError as error:
-        return render_template("batch_new.html", problem=error, **page), 422
-    problem = bulk.name_problem(services(), page["name"])
-    return render_template("batch_check.html", preview=preview, states=RowState, name_problem=problem, **page)
+        return _page_of_problem(error, page), 422
+    return redirect(_check_address(chosen, **page), 303)
+
+
+@bp.get("/check")
+@requires(UserRole.MERCHANDISER)
+def checked() -> ResponseReturnValue:
+    """Show the result for each row of a sheet that was uploaded, as it is now."""
+    return _checked_page(since=request.args.get("since", ""))
+
+
+def _checked_page(since: str = "", refusal: str = "") -> ResponseReturnValue:
+    """Return the page with the check of the sheet that the request names.
+
+    Args:
+        since: the id of an earlier check: the rows that have changed since are marked.
+        refusal: why no batch was begun from that check.
+    """
+    services().disk.require()
+    page = {name: request.values.get(name, "") for name in ("sheet", "pictures_id")}
+    page["name"] = _batch_name(default="upload")
+    try:
+        parsed_sheet = read_uploaded_sheet(_stored_file(page["sheet"]))
+        pictures, chosen = _list(_stored_file(page["pictures_id"])), _chosen_columns(parsed_sheet)
+        mapping = batch_rows.map_columns(parsed_sheet, chosen)
+        preview = batch_preview.preview_batch(services(), parsed_sheet, mapping, pictures, since=since)
+    except InputError as error:
+        return _page_of_problem(error, page), 422
+    return render_template(
+        "batch_check.html",
+        preview=preview,
+        states=RowState,
+        name_problem=bulk.name_problem(services(), page["name"]),
+        refusal=refusal,
+        address=_check_address(chosen, since=since, **page),
+        columns=COLUMNS,
+        header=parsed_sheet.header,
+        **page,
+    )
+
+
+def _page_of_problem(error: InputError, page: dict[str, Any]) -> str:
+    """Return the form for the upload with the error of the sheet, and the files that were stored of it."""
+    known = {"columns": COLUMNS, "header": (), "sheet": "", "pictures_id": "", **page}
+    return render_template("batch_new.html", problem=error, **known)
+
+
+def _check_address(chosen: dict[str, str], *, since: str = "", **page: Any) -> str:
+    """Return the address of the check of a stored sheet, with the columns that were chosen by hand."""
+    given = {"since": since, **{name: page.get(name) for name in ("sheet", "pictures_id", "name")}}
+    columns = {f"map-{ours}": theirs for ours, theirs in chosen.items()}
+    query: dict[str, Any] = {name: value for name, value in given.items() if value} | columns
+    return url_for("batches.checked", **query)
 
 
 def _list(package: bytes) -> PictureList:
@@ -157,13 +193,13 @@ def begin() -> ResponseReturnValue:
         flash(str(error), "error")
         return redirect(url_for("batches.new"))
     except StateConflict as error:
-        flash(f"Nothing was begun: {error}.", "error")
-        return current_app.make_response(_checked_page()).get_data(), 409
+        page = _checked_page(since=form.get("check", ""), refusal=f"Nothing was begun: {error}.")
+        return current_app.make_response(page).get_data(), 409
     return redirect(url_for("batches.batch", batch_id=batch.id))
 
 
 def _batch_name(default: str) -> str:
-    return visible_part(request.form.get("name", ""))[:MAX_NAME_LENGTH] or default
+    return visible_part(request.values.get("name", ""))[:MAX_NAME_LENGTH] or default
 
 
 def _uploaded_name() -> str:
@@ -172,15 +208,19 @@ def _uploaded_name() -> str:
 
 
 def _chosen_columns(sheet: Sheet) -> dict[str, str]:
-    """Return the columns that the form assigns by hand: the sheet's names by ours."""
-    form = request.form
-    return {c: form[f"map-{c}"] for c in COLUMNS if form.get(f"map-{c}") in sheet.header}
+    """Return the columns that the request assigns by hand: the sheet's names by ours."""
+    given = request.values
+    return {c: given[f"map-{c}"] for c in COLUMNS if given.get(f"map-{c}") in sheet.header}
 
 
-def _uploaded(field: str, stored_id: str) -> bytes:
+def _uploaded(field: str, stored_field: str) -> bytes:
     """Return the bytes of the file in a field of the form, or of one that was uploaded before."""
     uploaded = request.files.get(field)
-    return uploaded.read() if uploaded and uploaded.filename else _stored_file(stored_id)
+    return (
+        uploaded.read()
+        if uploaded and uploaded.filename
+        else _stored_file(request.form.get(stored_field, ""))
+    )
 
 
 def _stored_file(sha256: str) -> bytes:
@@ -200,53 +240,10 @@ def _stored_file(sha256: str) -> bytes:
 def batch(batch_id: str) -> ResponseReturnValue:
     """Show the progress of a batch, its failed rows and its newest versions."""
     found = _batch(batch_id)
-    cards = _newest_cards(found)
+    cards = newest_cards(found)
     return render_template(
-        "batch.html", batch=found, cards=cards, names=_names(cards), **_progress_facts(found)
+        "batch.html", batch=found, cards=cards, names=names(cards), **progress_facts(found)
     )
-
-
-def _names(cards: list[VersionCard]) -> dict[str, str]:
-    return services().products.names({card.asset.sku for card in cards})
-
-
-def _progress_facts(found: Batch) -> dict[str, Any]:
-    """Return the progress, the pace and the first failed rows of a batch, for the templates.
-
-    The pace is in products a second; it is 0.0 before the first versions are made.
-    """
-    s, now = services(), services().clock.now()
-    progress = s.batches.progress(found.id)
-    failed = list(islice(failed_rows.failed_rows(s, found), MAX_FAILED_SHOWN))
-    partly = failed_rows.partly_made_rows(s, found)
-    recent = s.gallery.recent(found.id, now - PACE_WINDOW)
-    pace = (
-        len({sku for sku, _ in recent}) / max(30.0, (now - min(at for _, at in recent)).total_seconds())
-        if recent
-        else 0.0
-    )
-    return {
-        "progress": progress,
-        "failed": failed,
-        "partly": partly[:MAX_FAILED_SHOWN],
-        "partly_texts": failed_rows.partly_made_texts(s, found, partly[:MAX_FAILED_SHOWN]),
-        "partly_count": len(partly),
-        "retryable": failed_rows.retryable_rows(s, found),
-        "blocked": s.gallery.page_and_count(
-            GalleryFilter(batch=found.id, states=(VersionState.BLOCKED,)), limit=1, max_count=MAX_COUNTED
-        )[1],
-        "product_ids": s.products.ids_by_sku(
-            [*(each.row.sku for each in failed), *(row.sku for row in partly[:MAX_FAILED_SHOWN])]
-        ),
-        "idle_rows": s.batches.rows(found.id, state=RowState.MAKES_NOTHING, limit=MAX_FAILED_SHOWN),
-        "pace": pace,
-        "left_s": progress.in_progress / pace if pace else None,
-    }
-
-
-def _newest_cards(found: Batch) -> list[VersionCard]:
-    """Return the versions that were made last for a batch, newest first."""
-    return services().gallery.page(GalleryFilter(batch=found.id), limit=MAX_CARDS)
 
 
 @bp.get("/<batch_id>/now")
@@ -286,12 +283,12 @@ def _event_stream(found: Batch) -> Iterator[str]:
     yield "retry: 2000\n\n"
     end_s = time.monotonic() + STREAM_DURATION_S
     sent_states: dict[str, str] = {}
-    sent_bar = ""
+    sent: tuple[str, str] = ("", "")  # the bar and the state of the batch
     while time.monotonic() < end_s:
         started_s = time.monotonic()
         snapshot = _snapshot(_batch(found.id), sent_states)
-        if snapshot["cards"] or snapshot["bar"] != sent_bar:
-            sent_bar = snapshot["bar"]
+        if snapshot["cards"] or (snapshot["bar"], snapshot["state"]) != sent:
+            sent = (snapshot["bar"], snapshot["state"])
             yield f"data: {json.dumps(snapshot)}\n\n"
         else:
             yield ": still here\n\n"  # writing shows whether the browser is still connected
@@ -301,19 +298,20 @@ def _event_stream(found: Batch) -> Iterator[str]:
 
 
 def _snapshot(found: Batch, sent_states: dict[str, str]) -> dict[str, Any]:
-    """Return the progress bar and the cards that changed, newest first.
+    """Return the progress bar, the cards that changed, newest first, and the state of the batch.
 
     Args:
         found: the batch.
         sent_states: the state of each version that was sent before, by id; updated.
     """
-    cards = [c for c in _newest_cards(found) if sent_states.get(c.id) != c.state]
+    cards = [c for c in newest_cards(found) if sent_states.get(c.id) != c.state]
     sent_states.update({c.id: c.state for c in cards})
-    facts, names = _progress_facts(found), _names(cards)
+    facts, known = progress_facts(found), names(cards)
     return {
         "bar": render_template("batch_now.html", batch=found, **facts),
-        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c, names=names)} for c in cards],
-        "over": not facts["progress"].in_progress or found.state in (BatchState.PAUSED, BatchState.CANCELLED),
+        "cards": [{"id": c.id, "html": render_template("batch_card.html", c=c, names=known)} for c in cards],
+        "state": found.state,
+        "over": not facts["is_watched"],
     }
 
 

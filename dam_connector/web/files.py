@@ -44,6 +44,14 @@ def source(product_id: str, view: str) -> ResponseReturnValue:
     return source_response(record.sources.get(view) if record else None, view)
 
 
+@bp.get("/versions/<version_id>/photos/<view>")
+@requires(UserRole.VIEWER)
+def version_photo(version_id: str, view: str) -> ResponseReturnValue:
+    """Send a photo, or a picture of a spin or walk, that a version was made from."""
+    version = services().assets.get(VersionId(version_id))
+    return source_response(version.sources.get(view) if version else None, view)
+
+
 @bp.app_template_global("source_address")
 def source_address(record: ProductRecord, key: str) -> str:
     """Return the address of a fetched picture of a product; another picture in its place has another one.

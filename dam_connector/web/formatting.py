@@ -60,7 +60,7 @@ def step_text(name: str) -> str:
 def ago(moment: datetime | None) -> str:
     """Return e.g. `3 min ago` or `in 5 days`; beyond two weeks the day, e.g. `5 Mar 2026`.
 
-    The page gives the exact time in the title (macro `when` in parts.html).
+    The page gives the exact time in the title (macro `when` in parts.html), and times.js lets it go on.
     """
     if moment is None:
         return ""
@@ -75,6 +75,11 @@ def ago(moment: datetime | None) -> str:
             text = f"{abs(seconds) / unit:.0f} {name}"
             return f"{text} ago" if seconds >= 0 else f"in {text}"
     return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+
+
+def page_time() -> str:
+    """Return the time at which a page is made, for times.js, which counts on from there."""
+    return datetime.now(UTC).isoformat()
 
 
 def exact_time(moment: datetime | None) -> str:

@@ -16,6 +16,7 @@ from dam_connector.web.files import source_response
 from dam_connector.web.guest_access import SESSION_KEY, for_guests, guest_version, signed_in_guest
 from dam_connector.web.rate_limit import limit_rate
 from dam_connector.web.request_context import requested_text, requires, services, signed_in_user
+from dam_connector.web.version_photos import shown_photos
 
 bp = Blueprint("guests", __name__)
 WRITES_PER_MINUTE = 60  # of one guest: comments and decisions
@@ -131,12 +132,14 @@ def _version_page(draft: Draft | None = None) -> str:
     """Render the page of a version. draft: a comment that was not stored, to be shown in its form again."""
     guest, found, s = signed_in_guest(), guest_version(), services()
     ids = [card.id for card in guests.visible_cards(s, guest)]
+    record = s.products.get(found.asset.sku)
     following = ids[ids.index(found.id) + 1 :] if found.id in ids else []
     return render_template(
         "guest_version.html",
         guest=guest,
         v=found,
-        record=s.products.get(found.asset.sku),
+        record=record,
+        photos=shown_photos(found, record),
         threads=guests.threads(s, guest, found),
         may_decide=guests.may_decide(s, guest, found),
         waits_for=stages.progress(s, found).pending,
@@ -151,8 +154,10 @@ def _version_page(draft: Draft | None = None) -> str:
 @for_guests
 def photo(version_id: str, view: str) -> Response:
     """Send a photo that the page of a version shows; a product's other sources are not for guests."""
-    record = services().products.get(guest_version().asset.sku)
-    return source_response(record.photos.get(view) if record else None, view)
+    found = guest_version()
+    photos = shown_photos(found, services().products.get(found.asset.sku))
+    shown = (photo.sha256 for photo in photos if photo.view == view and not photo.is_newer)
+    return source_response(next(shown, None), view)
 
 
 @bp.post("/guest/versions/<version_id>/decide")

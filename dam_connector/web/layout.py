@@ -20,6 +20,7 @@ from dam_connector.web.request_context import current_user, services
 bp = Blueprint("layout", __name__)
 bp.app_template_filter("ago")(formatting.ago)
 bp.app_template_filter("exact_time")(formatting.exact_time)
+bp.app_template_global("page_time")(formatting.page_time)
 bp.app_template_filter("size")(formatting.size)
 bp.app_template_filter("count_text")(formatting.count_text)
 bp.app_template_filter("duration")(formatting.duration)

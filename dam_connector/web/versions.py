@@ -16,6 +16,7 @@ from dam_connector.store.users import UserRole
 from dam_connector.usecases import comments, publish, review, stages, touch_ups
 from dam_connector.web.queue_place import requested_place, requested_query, requested_stages
 from dam_connector.web.request_context import PAGE_SIZE, requires, services, signed_in_user
+from dam_connector.web.version_photos import photo_address, shown_capture, shown_photos
 from schemas.report import report_json
 
 bp = Blueprint("versions", __name__)
@@ -92,13 +93,16 @@ def version_page(found: Version, draft: object = None) -> str:
     record = s.products.get(found.asset.sku)
     siblings = [v for v in s.assets.of_product(found.asset.sku) if v.asset.id == found.asset.id]
     compared = next((v for v in siblings if v.id == request.args.get("with")), None)
-    place = requested_place(found)
+    place, photos = requested_place(found), shown_photos(found, record)
     return render_template(
         "version.html",
         v=found,
         record=record,
         siblings=siblings,
         compared=compared,
+        photos=photos,
+        addresses={photo.name: photo_address(found, record, photo) for photo in photos},
+        capture=shown_capture(found, record),
         place=place,
         cameras=photo_cameras(found),
         next_version=s.assets.get(place.next_id) if place.next_id else None,

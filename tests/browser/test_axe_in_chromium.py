@@ -32,7 +32,7 @@ NO_PAGES = {
     *("static", "static_files.static_file", "versions.home", "versions.report", "audit.export"),
     *("batches.events", "batches.failed", "batches.manifest", "batches.now", "batches.package"),
     *("batches.sheet", "batches.status", "files.file", "files.original", "files.source", "guests.photo"),
-    "captures.photo",
+    *("captures.photo", "files.version_photo"),
     *("sign_on.begin", "sign_on.finish", "viewer.embed_script", "viewer.latest", "viewer.qr"),
     *("api-docs.openapi_json", "feeds.feed", "health.alive", "health.ready", "metrics.show"),
 }
@@ -158,7 +158,7 @@ def forms_and_their_answers(axe: Axe, page: Page) -> None:
     )
     page.get_by_role("button", name="Check the rows").click()
     page.get_by_text("1 bad").wait_for()
-    axe.look("the rows of a sheet")
+    axe.open(page.url.removeprefix(page.url.split("/batches/")[0]))
     page.get_by_role("button", name="Make 1 product").click()
     page.wait_for_url("**/batches/bat_*")
     axe.open(page.url.removeprefix(page.url.split("/batches/")[0]))
@@ -192,6 +192,10 @@ def pages_of_strangers_and_guests(axe: Axe, services: Services, page: Page) -> N
         axe.open(address)
     page.locator("[data-key=r]").click()
     axe.look("the reasons of a guest")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.locator("dialog[open]").wait_for()
+    axe.look("the keys of a guest")
 
 
 def test_on_every_page(chromium: Browser, page: Page, services: Services) -> None:

@@ -15,6 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from dam_connector.domain.version import VersionState
 from dam_connector.store.gallery import GalleryFilter
 from dam_connector.store.users import UserRole
+from dam_connector.usecases import batches as bulk
 from dam_connector.web import batches
 from dam_connector.wiring import Services
 from tests.browser.conftest import needs_chromium, press, quiet_page, served
@@ -132,12 +133,15 @@ def two_are_found_and_compared(page: Page) -> None:
 
 def some_are_approved_and_one_is_rejected(page: Page, services: Services) -> None:
     page.go_back()
+    expect(page.get_by_text("2 selected")).to_be_visible()  # as before the comparison
     page.locator(".card").first.focus()
+    press(page, "Escape")
     press(page, "x")
     press(page, "ArrowRight")
     press(page, "Shift+X")
     press(page, "a")
     expect(page.get_by_text("2 approved.")).to_be_visible()
+    expect(page.locator(".selected")).to_have_count(0)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_text("2 in review again")).to_be_visible()
     press(page, "Control+a")
@@ -209,6 +213,58 @@ def test_a_merchandisers_whole_way(
         page.get_by_role("link", name="Manifest").click()
     records = [json.loads(line) for line in Path(manifest.value.path()).read_text().splitlines()]
     assert [r["status"] for r in records] == ["completed"] * 3 + ["failed"] * 3
+
+
+def test_the_way_back_from_a_batch_leads_to_the_check(page: Page, photos_zip: Path, tmp_path: Path) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("sku,name,image_url,category\nC1,Chair,chair-front.jpg,seating\n", encoding="utf-8")
+    upload(page, sheet, "Autumn", photos_zip)
+    page.get_by_role("button", name="Make 1 product").click()
+    page.wait_for_url("**/batches/bat_*")
+    page.go_back()
+    expect(page.get_by_text("There is a batch “Autumn” already")).to_be_visible()
+    taken = page.locator("[name=name]")
+    taken.fill("Autumn again")
+    page.get_by_text("Columns of the sheet").click()
+    page.get_by_role("button", name="Check again").click()
+    expect(page.get_by_role("heading", name="Autumn again")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Autumn again")).to_be_visible()
+    page.go_back()
+    expect(page.get_by_role("heading", name="Autumn", exact=True)).to_be_visible()
+
+
+def test_a_cancelled_batch_goes_on_telling_what_it_finishes(
+    page: Page, services: Services, photos_zip: Path, drain: Callable[[], int], tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.csv"
+    rows = [f"{sku},Chair,chair-front.jpg,seating\n" for sku in ("C1", "C2", "C3")]
+    sheet.write_text("sku,name,image_url,category\n" + "".join(rows), encoding="utf-8")
+    upload(page, sheet, "Autumn", photos_zip)
+    page.get_by_role("button", name="Make 3 products").click()
+    page.wait_for_url("**/batches/bat_*")
+    bulk.advance(services, services.batches.page()[0].wake_token)
+    expect(page.locator("[data-progress]")).to_contain_text("2 generating")
+    page.get_by_text("Cancel the batch …").click()
+    with page.expect_event("load"):
+        page.get_by_role("button", name="Cancel it for good").click()
+    expect(page.get_by_role("button", name="Pause")).to_have_count(0)
+    drain()
+    expect(page.locator("[data-progress]")).to_contain_text("2 in review")
+    expect(page.locator("[data-progress]")).not_to_contain_text("generating")
+    expect(page.get_by_role("link", name="upload the sheet again")).to_be_visible()
+
+
+def test_a_page_shows_that_somebody_else_has_stopped_the_batch(
+    page: Page, services: Services, photos_zip: Path, tmp_path: Path
+) -> None:
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("sku,name,image_url,category\nC1,Chair,chair-front.jpg,seating\n", encoding="utf-8")
+    upload(page, sheet, "Autumn", photos_zip)
+    page.get_by_role("button", name="Make 1 product").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    bulk.control(services, services.batches.page()[0], "pause")
+    expect(page.get_by_role("button", name="Resume")).to_be_visible()
 
 
 def mend(text: str) -> str:

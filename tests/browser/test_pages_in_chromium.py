@@ -1,6 +1,7 @@
 """Every page that can be read opens in a real browser, fits its width, and leaves the console empty."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tests.browser.conftest import (
     assert_no_console_messages,
     logged_in_page,
     needs_chromium,
+    press,
     served,
 )
 from tests.conftest import drain_queues, open_services
@@ -103,6 +105,41 @@ def test_every_page_opens_quietly_and_fits_its_width(page: Page, address: str, w
             assert page.evaluate("document.documentElement.scrollWidth") <= each
     assert page.locator("main#main").count() == 1
     assert page.locator("[aria-current]").count() >= 1 or address not in IN_THE_MENU
+
+
+@pytest.mark.parametrize("address", [*ADDRESSES, "/needs", "/account", "/help"])
+def test_a_question_mark_lists_the_keys_of_every_page(page: Page, address: str) -> None:
+    page.goto(address)
+    press(page, "?")
+    expect(page.locator("dialog[open]")).to_contain_text("show this list")
+    has_cards = page.locator("[data-grid]").count() > 0
+    assert ("from card to card" in page.locator("dialog[open]").inner_text()) >= has_cards
+    press(page, "Escape")
+    expect(page.locator("dialog[open]")).to_have_count(0)
+
+
+def test_relative_times_go_on_while_a_page_is_open(chromium: Browser, page: Page) -> None:
+    page.goto("/runs")
+    context = chromium.new_context(storage_state=page.context.storage_state())
+    other = context.new_page()
+    other.clock.install()
+    other.goto(page.url)
+    add = """(offset) => {
+        const time = document.createElement("time");
+        time.id = `at${offset}`;
+        time.dateTime = new Date(Date.now() + offset * 1000).toISOString();
+        document.querySelector("main").append(time);
+    }"""
+    for offset in (0, 600, -40 * 86_400):
+        other.evaluate(add, offset)
+    other.evaluate("document.getElementById('at-3456000').textContent = '5 Mar 2026'")
+    other.clock.fast_forward(45_000)
+    expect(other.locator("#at0")).to_have_text(re.compile(r"^4\d s ago$"))
+    other.clock.fast_forward(180_000)
+    expect(other.locator("#at0")).to_have_text("4 min ago")
+    expect(other.locator("#at600")).to_have_text("in 6 min")
+    expect(other.locator("#at-3456000")).to_have_text("5 Mar 2026")
+    context.close()
 
 
 @pytest.mark.parametrize("width", [1440, 1024])

@@ -97,6 +97,7 @@ def test_from_the_queue_to_the_ar_page(
     expect(page.locator("model-viewer")).to_be_hidden()
     page.locator("[data-show-model]").click()
     photo_model_and_difference_by_one_key(page)
+    tools_of_the_model_show_it(page)
     two_clicks_measure_and_the_surface_changes(page)
     a_pin_on_the_model_keeps_its_camera(page)
     assert serious_violations(page) == []
@@ -137,6 +138,24 @@ def photo_model_and_difference_by_one_key(page: Page) -> None:
     press(page, "d")
     expect(compared).to_be_hidden()
     expect(page.locator("model-viewer")).to_be_visible()
+
+
+def tools_of_the_model_show_it(page: Page) -> None:
+    model = page.locator("model-viewer")
+    for key, tool in (("m", "measure"), ("x", "box")):
+        press(page, "d")
+        expect(model).to_be_hidden()
+        press(page, key)
+        expect(model).to_be_visible()
+        expect(page.locator(f"[data-tool={tool}]")).to_have_attribute("aria-pressed", "true")
+        press(page, "d", key)  # it is on already, and seen by nobody
+        expect(model).to_be_visible()
+        press(page, key)
+        expect(page.locator(f"[data-tool={tool}]")).to_have_attribute("aria-pressed", "false")
+    press(page, "d")
+    page.get_by_label("Surface").select_option("clay")
+    expect(model).to_be_visible()
+    page.get_by_label("Surface").select_option("")
 
 
 def two_clicks_measure_and_the_surface_changes(page: Page) -> None:

@@ -65,7 +65,7 @@ def test_intake_and_uploads_are_answered_503_and_go_on_with_room_again(
 
     def upload() -> int:
         form = {"file": (io.BytesIO(b"sku,name\nA,Chair\n"), "a.csv")}
-        return merchandiser.post("/batches/check", data=form).status_code
+        return merchandiser.post("/batches/check", data=form, follow_redirects=True).status_code
 
     disk.free = 999_000_000
     for refused in (send(client, clock, facts), admin.post("/api/v1/products", json=facts)):

@@ -84,7 +84,7 @@ def test_one_of_which_nothing_usable_was_made_has_failed_as_before(
     def file() -> tuple[io.BytesIO, str]:
         return io.BytesIO(sheet.read_bytes()), "s.csv"
 
-    page = client.post("/batches/check", data={"file": file(), "name": "y"}).text
+    page = client.post("/batches/check", data={"file": file(), "name": "y"}, follow_redirects=True).text
     assert (
         "0 good" in page
         and "1 bad" in page

@@ -50,6 +50,7 @@ PAGES = {
     "batches.batch": "batch list_batch_rows",
     "batches.begin": "begin_batch",
     "batches.check": "upload check_sheet",
+    "batches.checked": "check_sheet",
     "batches.control": "pause_batch resume_batch cancel_batch retry_batch",
     "batches.events": "batch",
     "batches.failed": "export_batch",
@@ -84,6 +85,7 @@ PAGES = {
     "guests.leave": OF_GUESTS,
     "files.file": "version",  # names the addresses of its files, which take a token
     "files.source": "product",  # names the addresses of its photos, which take a token
+    "files.version_photo": "version",  # provenance names the hash of each photo
     "files.original": "version",  # provenance names the hash of the original
     "gallery.compare": SHOWS,
     "gallery.download": "download_many",

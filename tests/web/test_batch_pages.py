@@ -28,7 +28,9 @@ def rows(photos: PhotoServer) -> str:
 
 def checked(client: FlaskClient, text: str, **more: object) -> str:
     answer = client.post(
-        "/batches/check", data={"file": (io.BytesIO(text.encode()), "autumn.csv"), "name": "Autumn", **more}
+        "/batches/check",
+        data={"file": (io.BytesIO(text.encode()), "autumn.csv"), "name": "Autumn", **more},
+        follow_redirects=True,
     )
     assert answer.status_code == 200, answer.text
     return answer.text
@@ -101,7 +103,7 @@ def test_columns_are_chosen_by_hand_where_their_names_do_not_tell(
         "map-product_name": "Was",
         "map-category": "Gruppe",
     }
-    assert "1 good" in client.post("/batches/check", data=chosen).text
+    assert "1 good" in client.post("/batches/check", data=chosen, follow_redirects=True).text
 
 
 def test_pictures_come_as_a_zip(browser_like: Visitor) -> None:
@@ -132,8 +134,10 @@ def test_the_check_doubts_sizes_of_another_unit_and_names_rows_without_any(
     rows = "".join(f"A{number};Kaktus;a.jpg;garden;{size}\n" for number, size in enumerate(SIZES_CM))
     sheet = f"sku;name;image_url;category;Höhe (cm)\n{rows}"
     page = html.unescape(checked(browser_like("merchandiser"), sheet, pictures=(package, "p.zip")))
-    assert "Row 2: Höhe (cm) 0,30: read as 3 mm; such products usually have about 22 cm" in page
-    assert "Row 5: Höhe (cm) 3000: read as 30 m" in page and "Row 3:" not in page
+    rows = dict(re.findall(r'<tr id="row-(\d+)"(.*?)</tr>', page, re.DOTALL))
+    assert "Höhe (cm) 0,30: read as 3 mm; such products usually have about 22 cm" in rows["2"]
+    assert "Höhe (cm) 3000: read as 30 m" in rows["5"] and "read as" not in rows["3"] + rows["4"]
+    assert "read as" not in page.partition('<ul class="notes">')[2].partition("</ul>")[0]  # once, at its row
     assert "Row 4 has no width, height or depth: the size of the model is guessed" in page
 
 
@@ -173,7 +177,9 @@ def test_a_batch_is_paused_resumed_and_cancelled(rows: str, browser_like: Visito
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04 no workbook", b"\x00\x01\x02", b"sku,sku\n"])
 def test_a_file_that_is_no_sheet_is_reported_on_the_page(data: bytes, browser_like: Visitor) -> None:
     answer = browser_like("merchandiser").post(
-        "/batches/check", data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"}
+        "/batches/check",
+        data={"file": (io.BytesIO(data), "x.csv"), "sheet": "../../etc/passwd"},
+        follow_redirects=True,
     )
     assert answer.status_code in (200, 422) and "Traceback" not in answer.text
     (problem,) = re.findall(r'role="alert">(.*?)</p>', answer.text, re.DOTALL)
@@ -285,6 +291,21 @@ def test_a_batch_is_running_while_its_products_are_made(rows: str, browser_like:
     client = browser_like("merchandiser")
     place = client.post("/batches", data=hidden(checked(client, rows))).location
     assert '<span class="state running">running</span>' in client.get(place).text
+
+
+def test_the_check_has_an_address_that_shows_it_again(rows: str, browser_like: Visitor) -> None:
+    client = browser_like("merchandiser")
+    sheet = {"file": (io.BytesIO(rows.replace("title", "Was").encode()), "autumn.csv"), "name": "Autumn 1"}
+    answer = client.post("/batches/check", data={**sheet, "map-product_name": "Was"})
+    assert answer.status_code == 303 and answer.location.startswith("/batches/check?")
+    for _ in range(2):
+        page = client.get(answer.location).text
+        assert "2 good" in page and "<h1>Autumn 1</h1>" in page and "data-once" not in page
+    assert 'value="Was" selected' in page
+    assert client.post("/batches", data=hidden(page)).status_code == 302
+    assert "There is a batch “Autumn 1” already" in client.get(answer.location).text
+    gone = client.get("/batches/check", query_string={"sheet": "0" * 64})
+    assert gone.status_code == 422 and "Choose it again" in gone.text
 
 
 def test_bad_rows_come_before_the_columns_and_the_columns_before_good_rows(

@@ -1,6 +1,8 @@
 """Photos that are uploaded between the check of a sheet and its start: the start says so, and stops."""
 
+import html
 import io
+import re
 from collections.abc import Callable
 
 import pytest
@@ -55,6 +57,13 @@ def test_the_page_shows_the_check_again(
     kept = services.products.get("A1")
     refused = client.post("/batches", data=hidden(page))
     assert refused.status_code == 409 and NAMED in refused.text and "Make 2 products" in refused.text
+    assert html.unescape(refused.text).count(NAMED) == 1 and "data-stays" not in refused.text  # in the page
+    rows = dict(re.findall(r'<tr id="row-(\d+)"(.*?)</tr>', refused.text, re.DOTALL))
+    assert [line for line, row in rows.items() if "Other pictures now than in the check before" in row] == [
+        "2"
+    ]
+    address = html.unescape(re.findall(r'data-once="([^"]+)"', refused.text)[0])
+    assert "Other pictures now" in client.get(address).text and '<a href="#row-2">' in refused.text
     said = "the uploaded photo of the back is replaced" in refused.text
     assert said is (view is View.BACK) and services.batches.page() == []
     assert services.products.get("A1") == kept

@@ -26,7 +26,7 @@ def sheet(photos: PhotoServer, write_rules: Callable) -> str:
 
 def test_the_page_of_the_check_shows_each_rows_forecast(browser_like: Callable, sheet: str) -> None:
     file = {"file": (io.BytesIO(sheet.encode()), "autumn.csv"), "name": "Autumn"}
-    page = browser_like("merchandiser").post("/batches/check", data=file).text
+    page = browser_like("merchandiser").post("/batches/check", data=file, follow_redirects=True).text
     words = " ".join(page.split())
     assert "<strong>1</strong> mostly good" in words and "<strong>1</strong> seldom good" in words
     assert (
@@ -42,7 +42,7 @@ def test_without_models_the_page_says_nothing_of_forecasts(
     services.clock.forward(5)  # type: ignore[attr-defined]
     write_rules()
     file = {"file": (io.BytesIO(sheet.encode()), "autumn.csv"), "name": "Autumn"}
-    page = browser_like("merchandiser").post("/batches/check", data=file).text
+    page = browser_like("merchandiser").post("/batches/check", data=file, follow_redirects=True).text
     assert "2 good" in page and "Our own model" not in page and "forecast" not in page
 
 

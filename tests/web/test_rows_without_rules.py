@@ -21,7 +21,7 @@ def sheet(photos: PhotoServer, write_rules: Callable) -> str:
 def test_the_page_counts_them_apart(browser_like: Callable, sheet: str) -> None:
     client: FlaskClient = browser_like("merchandiser")
     file = {"file": (io.BytesIO(sheet.encode()), "autumn.csv"), "name": "Autumn"}
-    page = client.post("/batches/check", data=file).text
+    page = client.post("/batches/check", data=file, follow_redirects=True).text
     assert "1 good" in page and "2 make nothing" in page and "Rows that make nothing" in page
     assert "no rule for category sofas" in page and "Make 1 product<" in page
 

@@ -33,7 +33,7 @@ def check(browser_like: Visitor, api: Visitor, services: Services) -> Check:
         if package:
             files["pictures"] = (io.BytesIO(package), "p.zip")
             body["pictures"] = stored(package)
-        page = page_client.post("/batches/check", data=files)
+        page = page_client.post("/batches/check", data=files, follow_redirects=True)
         checked = api_client.post("/api/v1/batches/check", json=body)
         assert (page.status_code, checked.status_code) == (200, 200), (page.text, checked.text)
         return page.text, checked.json
@@ -87,7 +87,7 @@ def test_rows_that_the_check_calls_bad_change_nothing_when_they_are_kept_as_a_ba
     if way == "page":
         client = browser_like("merchandiser")
         uploaded = {"file": (io.BytesIO(sheet.encode()), "s.csv"), "pictures": (io.BytesIO(package), "p.zip")}
-        page = client.post("/batches/check", data={**uploaded, "name": "Autumn"}).text
+        page = client.post("/batches/check", data={**uploaded, "name": "Autumn"}, follow_redirects=True).text
         assert "Keep the bad rows as a batch" in page
         client.post("/batches", data=hidden(page))
     else:

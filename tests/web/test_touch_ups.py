@@ -65,6 +65,8 @@ def test_the_page_stores_strokes_and_the_next_versions_are_made_with_them(
     (stored,) = services.touch_ups.of_photo(version.masked_sha256)  # type: ignore[arg-type]
     assert second.provenance["touch_up"] == stored.id and stored.version_id == version.id
     assert second.report.facts["mask_corrected"] == "1 stroke by reviewer"
+    told = next(i for i in second.report.issues if i.code == "cutout.corrected")
+    assert "doubt" not in told.message and not told.measured  # there was none
     assert second.report.facts["cutout_confidence"] == version.report.facts["cutout_confidence"]
     client.post(f"/versions/{second.id}/regenerate", data={"note": "again"})
     drain()

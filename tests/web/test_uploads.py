@@ -82,7 +82,7 @@ def upload(client: FlaskClient, sheet: bytes, package: bytes | None = None) -> t
     files: dict[str, object] = {"file": (io.BytesIO(sheet), "sheet.csv")}
     if package is not None:
         files["pictures"] = (io.BytesIO(package), "pictures.zip")
-    response = client.post("/batches/check", data=files)
+    response = client.post("/batches/check", data=files, follow_redirects=True)
     return response.status_code, response.text
 
 

@@ -11,7 +11,8 @@ from dam_connector.domain.issue import issue
 from dam_connector.store.tables import runs
 from dam_connector.usecases import intake
 from dam_connector.wiring import Services
-from tests.support import inbound, product, signed
+from tests.support import TestClock, inbound, product, signed
+from tests.web.test_batch_pages import checked, hidden
 
 Visitor = Callable[[str], FlaskClient]
 
@@ -90,3 +91,17 @@ def test_a_cause_counts_once_where_its_product_is_flagged_for_it(
     page = browser_like("admin").get("/needs").text
     assert f"{own + other} runs have failed by it" in page
     assert "It is cut off." not in page.partition("<h2>Failed runs")[2] and "no credit" in page
+
+
+def test_failed_rows_of_sheets_are_listed_for_some_days(
+    browser_like: Visitor, services: Services, clock: TestClock
+) -> None:
+    client = browser_like("admin")
+    where = client.post("/batches", data=hidden(checked(client, "sku,title\n,<i>Lamp\n,Mug\n"))).location
+    services.batches.counts.keep_up()
+    page = client.get("/needs").text
+    listed = page.partition("Failed rows of sheets")[2].partition("</section>")[0]
+    assert "rows have failed in Autumn" in listed and f'href="{where}"' in listed and ">2<" in listed
+    assert "Nothing needs you" not in page
+    clock.forward(8 * 86_400)
+    assert "Failed rows of sheets" not in client.get("/needs").text

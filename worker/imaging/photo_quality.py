@@ -112,11 +112,21 @@ def _company(photo: Photo, cutout: Cutout, view: str, *, is_person: bool) -> Ite
         yield issue("source.mirror_image", message, pointer=pointer)
 
 
+def least_confidence(net: str, imaging: ImagingRules | None) -> float:
+    """Return the confidence below which a cut-out is doubted.
+
+    Args:
+        net: The net that took part; empty: none.
+        imaging: The rules; None: the defaults.
+    """
+    return (imaging or ImagingRules()).min_probability if net else MIN_CONFIDENCE
+
+
 def _cutout_issues(photo: Photo, cutout: Cutout, view: str, imaging: ImagingRules | None) -> Iterator[Issue]:
     """Yield `cutout.uncertain`, `cutout.print_lost` and `cutout.no_net`."""
     pointer, is_net_wanted = f"/images/{view}", imaging is not None and imaging.net != NO_NET
     imaging = imaging or ImagingRules()
-    limit = imaging.min_probability if cutout.net else MIN_CONFIDENCE
+    limit = least_confidence(cutout.net, imaging)
     if cutout.confidence < limit:
         seen = "; ".join(cutout.doubts) or "the outline is not clear everywhere"
         if not cutout.net and imaging.min_probability != ImagingRules().min_probability:

@@ -7,7 +7,7 @@ from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import Issue, issue
 from dam_connector.domain.issue_codes import IssueCode
 from dam_connector.domain.product import Capture, Product, View, captured_pictures, named_photos
-from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED
+from dam_connector.domain.rules import BROUGHT, JOINED, LOCAL, RECOLOURED, ImagingRules
 from dam_connector.domain.touch_up import correction_issue, correction_text
 from dam_connector.domain.version import ORIGINAL_MODEL
 from dam_connector.errors import InputError
@@ -24,7 +24,7 @@ from worker.imaging.black_and_white import is_black_and_white
 from worker.imaging.cutout import Cutout
 from worker.imaging.decode import MODEL_PHOTO_MAX_PX, Photo, decode
 from worker.imaging.metadata import read_metadata
-from worker.imaging.photo_quality import wrong_view_issues
+from worker.imaging.photo_quality import least_confidence, wrong_view_issues
 from worker.modeling.build import ModelBuild, build_model
 from worker.modeling.glb_export import write_glb
 from worker.work import Work, merge_photo_labels
@@ -215,7 +215,7 @@ def _make_from_pictures(work: Work, services: Services, kind: Capture, *, is_wal
 
     def cut_out(key: str, photo: Photo) -> Cutout:
         found = cached_cut_out(services, imaging, hashes[key], photo, f"/{kind.field_name}/{key}")
-        corrections.extend(_corrections(services, hashes[key], key, found))
+        corrections.extend(_corrections(services, hashes[key], key, found, imaging))
         return found
 
     pictures = (tuple(hashes), read, cut_out, services.settings.max_picture_pixels)
@@ -254,11 +254,14 @@ def _of_capture(issues: Iterable[Issue], kind: Capture) -> Iterator[Issue]:
         yield replace(found, pointer=f"/{kind.field_name}") if is_confidence else found
 
 
-def _corrections(services: Services, sha256: Sha256, view: str, cutout: Cutout) -> Iterator[Issue]:
+def _corrections(
+    services: Services, sha256: Sha256, view: str, cutout: Cutout, imaging: ImagingRules
+) -> Iterator[Issue]:
     """Yield `cutout.corrected` where a person corrected the mask of a photo."""
     if text := correction_text(services.touch_ups.of_photo(sha256)):
         before = cutout.confidence if cutout.lifted is None else cutout.lifted
-        yield correction_issue(text, view, before, is_lifted=cutout.lifted is not None)
+        limit = least_confidence(cutout.net, imaging)
+        yield correction_issue(text, view, before, limit, is_seen=cutout.lifted is not None)
 
 
 def _make_from_photos(work: Work, services: Services) -> Work:
@@ -273,7 +276,7 @@ def _make_from_photos(work: Work, services: Services) -> Work:
         photos[view] = photo = cached_photo(services, sha256, where, MODEL_PHOTO_MAX_PX)
         cutouts[View(view)] = cutout = cached_cut_out(services, imaging, sha256, photo, where)
         work = work.with_issues(*cached_source_issues(services, sha256, photo, cutout, view, imaging))
-        work = work.with_issues(*_corrections(services, sha256, view, cutout))
+        work = work.with_issues(*_corrections(services, sha256, view, cutout, imaging))
     product, deliverable = work.product, work.deliverable
     work = work.with_issues(*wrong_view_issues(cutouts, product.dimensions))
     built = build_model(

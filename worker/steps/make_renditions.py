@@ -10,13 +10,14 @@ from functools import partial
 from dam_connector.domain.ids import Sha256
 from dam_connector.domain.issue import issue
 from dam_connector.domain.product import INSPIRATION, named_photos
-from dam_connector.domain.rules import LOCAL, PHOTO
+from dam_connector.domain.rules import LOCAL, PHOTO, ImagingRules
 from dam_connector.domain.run import RunKind
 from dam_connector.domain.scene_words import read_scene_words
 from dam_connector.domain.touch_up import correction_issue, correction_text
 from dam_connector.domain.version import CUTOUT_MASK, CUTOUT_PHOTO, Role
 from dam_connector.domain.wishes import read_wishes, with_wishes
 from dam_connector.errors import BadOutput, InputError
+from dam_connector.net_file import NO_NET
 from dam_connector.ports import Provider
 from dam_connector.usecases.provider_orders import ProviderOrder
 from dam_connector.wiring import Services
@@ -31,6 +32,7 @@ from worker.generators import (
 )
 from worker.imaging.deliverable_styles import picture_size, slot_seed
 from worker.imaging.palette import Palette, extract_palette
+from worker.imaging.photo_quality import least_confidence
 from worker.renditions import (
     RenditionRequest,
     RenditionResult,
@@ -89,7 +91,7 @@ def _make_locally(work: Work, services: Services) -> Work:
         )
         if touch_ups := services.touch_ups.of_photo(sha256):
             work = replace(work, provenance={**work.provenance, "touch_up": touch_ups[-1].id})
-            result = _with_correction(result, correction_text(touch_ups), view)
+            result = _with_correction(result, correction_text(touch_ups), view, request.imaging)
     else:
         view = deliverable.camera
         result = make_rendition(cached_model(services, work.model_sha256), request, view=view)
@@ -97,12 +99,13 @@ def _make_locally(work: Work, services: Services) -> Work:
     return _with_result(without_credits(work), services, result, view, credits)
 
 
-def _with_correction(result: RenditionResult, text: str, view: str) -> RenditionResult:
+def _with_correction(result: RenditionResult, text: str, view: str, imaging: ImagingRules) -> RenditionResult:
     """Return a rendition whose report says who corrected the mask of its photo; unchanged if nobody did."""
     if not text:
         return result
-    before = float(result.facts["cutout_confidence"])
-    found = correction_issue(text, view, before, is_lifted=result.is_doubt_lifted)
+    before, net = float(result.facts["cutout_confidence"]), str(result.facts["cutout_net"])
+    limit = least_confidence("" if net == NO_NET else net, imaging)
+    found = correction_issue(text, view, before, limit, is_seen=result.is_doubt_lifted)
     return replace(result, facts={**result.facts, "mask_corrected": text}, issues=(*result.issues, found))
 
 

@@ -90,6 +90,7 @@ def check_sheet(data: dict[str, Any]) -> dict[str, Any]:
     rows = [row for shown in preview.rows.values() for row in shown]
     return {
         **asdict(preview),
+        "notes": preview.notes,
         "header": sheet.header,
         "counts": {state.value: count for state, count in preview.counts.items()},
         "rows": [

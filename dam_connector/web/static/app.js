@@ -1,5 +1,6 @@
 // Enhancements of every page; each page also works without JavaScript.
 import { bindKeys, showKeys } from "./keys.js";
+import "./times.js";
 
 const MESSAGE_MS = 8000;
 
@@ -87,7 +88,8 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   });
 }
 
-// A page that shows a secret once is not asked for again: to load it anew would make another one.
+// A page that answers a form and is not asked for by that form again: to load one with a secret anew would make
+// another secret.
 const once = document.querySelector("[data-once]");
 if (once) history.replaceState(null, "", once.dataset.once);
 

@@ -4,21 +4,22 @@ const POLL_MS = 5000;
 const grid = document.querySelector("[data-events]");
 const progress = document.querySelector("[data-progress]");
 
-// Show a snapshot of the batch; return true when the batch is over.
-const show = ({ bar, cards, over }) => {
+const withoutTimes = (html) => html.replace(/>[^<]*<\/time>/g, "></time>");  // they go on by themselves
+// Show a snapshot of the batch; return true when the page needs other buttons: the batch is over, or was stopped.
+const show = ({ bar, cards, over, state }) => {
   progress.innerHTML = bar;
   if (cards.length) document.querySelector("[data-no-cards]")?.remove();
   for (const { id, html } of [...cards].reverse()) {
     const place = document.getElementById(id) ?? Object.assign(document.createElement("li"), { id });
-    if (place.innerHTML !== html) place.innerHTML = html;
+    if (withoutTimes(place.innerHTML) !== withoutTimes(html)) place.innerHTML = html;
     if (!place.isConnected) grid.prepend(place);
   }
-  return over;
+  return over || state !== grid.dataset.state;
 };
 
 const poll = async () => {
   const response = await fetch(grid.dataset.poll);
-  if (response.ok && show(await response.json())) location.reload();  // the buttons of a batch that is over
+  if (response.ok && show(await response.json())) location.reload();
   else setTimeout(poll, POLL_MS);
 };
 

@@ -20,6 +20,12 @@ if (grid) {
     ticks.forEach((tick) => tick.closest("li").classList.toggle("selected", tick.checked || isAll));
     actions.hidden = count === 0 && !isAll;
     actions.querySelector("[data-count]").textContent = isAll ? "" : `${count} selected`;
+    // with this entry of the history: the way back, e.g. from a comparison, finds the selection
+    history.replaceState({ selected: ticks.filter((tick) => tick.checked).map((tick) => tick.value), isAll }, "");
+  };
+  const restore = ({ selected, isAll }) => {
+    ticks.forEach((tick) => { tick.checked = selected.includes(tick.value); });
+    if (all) all.checked = isAll;
   };
   // Select or deselect a card; with `isRange`, also all cards from the last one.
   const select = (index, isOn, isRange) => {
@@ -65,5 +71,10 @@ if (grid) {
     Enter: (event) => event.target.matches("input"),  // on a tick it would send the form
     ...Object.fromEntries([..."argc"].map((key) => [key, () => act(key)])),
   });
+  // What was decided is selected no longer.
+  grid.closest("form").addEventListener("submit", ({ submitter }) => {
+    if (!submitter?.matches("[data-only-looks]")) history.replaceState(null, "");
+  });
+  if (history.state?.selected) restore(history.state);
   update();
 }

@@ -12,16 +12,25 @@ export function addTools(page) {
   if (!viewer || !tools) return;
   const overlay = addOverlay(viewer);
   const toggle = (name) => tools.querySelector(`[data-tool=${name}]`);
+  const showModel = () => {  // in place of a photo or a render, on which the tools draw nothing
+    if (viewer.hidden) viewer.closest(".pane").querySelector("[data-show-model]").click();
+  };
   for (const button of tools.querySelectorAll("[data-tool]")) {
     button.addEventListener("click", () => {
-      const on = button.getAttribute("aria-pressed") !== "true";
+      const on = viewer.hidden || button.getAttribute("aria-pressed") !== "true";
       button.setAttribute("aria-pressed", String(on));
+      if (on) showModel();
       if (button.dataset.tool === "box") showBox(viewer, overlay, on ? boxSize(viewer, tools) : null);
-      if (button.dataset.tool === "measure") overlay.clear("measure");
+      if (button.dataset.tool !== "measure") return;
+      overlay.clear("measure");
+      tools.querySelector("[data-measured]").textContent = on ? "Click two places on the model." : "";
     });
   }
   measureByClicks(viewer, overlay, () => toggle("measure").getAttribute("aria-pressed") === "true", tools);
-  tools.querySelector("select[data-surface]").addEventListener("change", (event) => showSurface(viewer, event.target.value));
+  tools.querySelector("select[data-surface]").addEventListener("change", (event) => {
+    showModel();
+    showSurface(viewer, event.target.value);
+  });
   tools.hidden = false;
 }
 

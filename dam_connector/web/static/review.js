@@ -41,7 +41,7 @@ for (const button of photoButtons) {
     }
     press(photoButtons, button);
     turnTo(button.dataset.orbit);
-    showPart(shownPart);
+    assetButtons.find((each) => each.getAttribute("aria-pressed") === "true")?.click();
   });
 }
 // Turn the model to the camera of a photo, as the likeness check found it.
@@ -80,7 +80,9 @@ for (const button of assetButtons) {
     for (const image of page.querySelectorAll("[data-render]")) image.hidden = image.dataset.render !== view;
     showPart(part);
     for (const viewer of page.querySelectorAll("[data-main]")) viewer.hidden = Boolean(view) || shownPart !== "";
-    press(assetButtons, button);
+    // a photo that was not compared with the model has no parts: the model stays
+    const hasPart = part === "" || shownPart !== "";
+    press(assetButtons, hasPart ? button : page.querySelector("[data-show-model]"));
   });
 }
 const parts = [...page.querySelectorAll("[data-show-model], [data-show-part]")];
