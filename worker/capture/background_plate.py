@@ -41,7 +41,7 @@ class BackgroundPlate:
     known: Mask  # (h, w) where enough frames show the background
 
     def difference(self, number: int) -> F32:
-        """Return how much a frame differs from the background, (h, w) in levels of Lab; endless if unknown."""
+        """Return how much a frame differs from the background, (h, w), in Lab levels; endless if unknown."""
         found = np.linalg.norm(self.labs[number] - self.colours, axis=2)
         return np.where(self.known, found, np.inf).astype(np.float32)
 

@@ -92,7 +92,7 @@ def with_lost_rods(
 def _contrasts(pictures: Sequence[U8], plate: BackgroundPlate) -> list[U8]:
     """Return how many levels each pixel is darker or brighter than what is around a line, (h, w) each.
 
-    It is 0 where a frame shows the background, e.g. in a gap between boards, or three of four frames have as much.
+    It is 0 where a frame shows the background, e.g. in a gap between boards, or three of four frames have it.
     """
     side = max(3, round(LINE_SHARE * max(pictures[0].shape)) | 1)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -142,8 +142,9 @@ def _shared_cells(
             seen = _sample(picture, cameras[number].to_pixels(points))
             missing += seen == BACKGROUND
             sightings += seen == LINE
-            kept = missing <= MAX_MISSING * len(shown)
-            cells, points, missing, sightings = cells[kept], points[kept], missing[kept], sightings[kept]
+            agreed = missing <= MAX_MISSING * len(shown)
+            cells, points = cells[agreed], points[agreed]
+            missing, sightings = missing[agreed], sightings[agreed]
         is_line = missing + sightings > tolerated
         hull.ravel()[cells[~is_line]] = True
         lines.ravel()[cells[is_line]] = True
