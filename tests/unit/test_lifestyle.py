@@ -139,7 +139,8 @@ def test_a_wished_colour_is_on_the_wall_and_an_inspiration_image_colours_the_set
 def test_materials_are_colours_with_texture(name: str) -> None:
     drawn = MATERIALS[name].colourise(MATERIALS[name].draw_levels(256, 200.0, np.random.default_rng(1)))
     assert drawn.shape == (256, 256, 3) and drawn.dtype == np.float32 and np.isfinite(drawn).all()
-    assert drawn.min() >= 0.0 and drawn.max() <= 1.2 and 0.005 < drawn.std() < 0.3
+    assert drawn.min() >= 0.0 and drawn.max() <= 1.2
+    assert 0.005 < drawn.std((0, 1)).max() < 0.3  # from place to place, not from channel to channel
     assert {s.surface for s in SETS if s.surface} == set(MATERIALS)
 
 
