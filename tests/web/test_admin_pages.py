@@ -34,7 +34,8 @@ def test_failed_runs_are_grouped_by_cause_and_retried_together(
     count = sum(run.error == "no photo" for run in services.runs.page(state="failed"))
     assert f"Retry {count}" in page and "&lt;b&gt;no credit" in page
     shown = [
-        re.findall(r"no photo\s*<|no credit&lt;/b&gt;\s*<|F\d</a>", part) for part in page.split("<h2")[1:]
+        re.findall(r"no photo\s*<|no credit&lt;/b&gt;\s*<|F\d</a>", part)
+        for part in page.partition("</main>")[0].split("<h2")[1:]
     ]
     assert [len([x for x in part if x.startswith("no")]) for part in shown] == [1, 1]  # each cause once
     assert sum(len(part) for part in shown) == 2 + len(failed)  # with its runs below it
