@@ -57,7 +57,7 @@ def _products_per_second(found: Batch) -> float:
 
 
 def _is_watched(found: Batch, progress: BatchProgress) -> bool:
-    """Return whether the progress of a batch changes by itself: a stopped one finishes what it has begun."""
+    """Return whether the progress of a batch changes by itself: a stopped one finishes its open runs."""
     is_stopped = found.state in (BatchState.PAUSED, BatchState.CANCELLED)
     return bool(progress.generating if is_stopped else progress.in_progress)
 

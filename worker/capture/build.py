@@ -82,7 +82,7 @@ def build_from_spin(
 
 
 def _fit(frames: Sequence[CapturedFrame]) -> tuple[FittedRig, OutlineStack, RestoredMattes]:
-    """Return the rig, the outlines that it explains, and the mattes; what cut-outs lost is restored.
+    """Return the rig, the outlines that it explains, and the mattes with the parts that cut-outs lost.
 
     Raises:
         InputError: capture.not_a_spin.

@@ -1,7 +1,7 @@
 """Rods of a spin that cut-outs lost: dark legs in a shadow, the tip of an antenna, a wire.
 
 In one frame a rod looks like a seam, a print or the edge of a shadow. So thin lines, darker or brighter than
-what is around them, are only hints. But the cameras are known by now: where nearly all frames have a line, or
+their surroundings, are only hints. But the cameras are known by now: where nearly all frames have a line, or
 product in front of it, at one place in space, there is a rod. Lines of the room and shadows stay where they
 are while the product turns, so they meet nowhere.
 
@@ -27,22 +27,22 @@ U8 = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 
-LINE_SHARE = 0.02  # of the picture's longer side: what is wider is no line
-LINE_LEVELS = 10  # of lightness between a line and what is around it
+LINE_SHARE = 0.02  # of the picture's longer side: a wider part is no line
+LINE_LEVELS = 10  # of lightness between a line and its surroundings
 MOVING_LEVELS = 5  # of that contrast, more than in most frames: other lines belong to the room
-BACKGROUND_LEVELS = 6.0  # of Lab, from the background: what differs less is the background
-EDGE_SHARE = 0.5  # of a line's contrast nearby: what has less is its blurred edge
+BACKGROUND_LEVELS = 6.0  # of Lab, from the background: a smaller difference is noise
+EDGE_SHARE = 0.5  # of a line's contrast nearby: pixels with less are its blurred edge
 CELLS = 2_500_000  # in the box around the product
 ROOM_SHARES = np.array([0.1, 0.2, 0.1])  # of the product's longest side, around it: rods may reach so far
 MAX_MISSING = 0.1  # of the frames, which show the background in a rod's place
 BESIDE_CELLS = 3  # from the hull: lines as near as that are seams, or the gap between product and ground
 MIN_REACH = 0.05  # of the product's longest side, from the hull
-MAX_SECTION_CELLS = 25  # of a rod's cross-section: what has more runs along the product, as its shadow does
+MAX_SECTION_CELLS = 25  # of a rod's cross-section: shadows, which run along the product, have more
 GAP_CELLS = 2  # on either side of a gap in a rod
 FLAT_CELLS = 6  # a part as flat as this, at the level of the product's base, is a mark on the turntable
 BASE_SHARE = 0.05  # of a hull's largest level: the lowest that has more is its base
 MIN_WIDTH_CELLS = 2.5  # of a rod, so that its cells hang together
-BACKGROUND, LINE, PRODUCT = 0, 1, 2  # what a frame shows
+BACKGROUND, LINE, PRODUCT = 0, 1, 2  # shown by a frame at a pixel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +76,7 @@ def with_lost_rods(
     low, high = low - ROOM_SHARES * longest, high + ROOM_SHARES * longest
     grid = grid_of_box(np.maximum(low, bounds[0]), np.minimum(high, bounds[1]), CELLS, 1)
     contrasts = _contrasts(pictures, plate)
-    shown = {n: _what_is_shown(alphas[n], contrasts[n], grid, cameras[n]) for n in outlines.numbers}
+    shown = {n: _classify(alphas[n], contrasts[n], grid, cameras[n]) for n in outlines.numbers}
     hull, lines = _shared_cells(grid, cameras, shown, tolerated_outlines(outlines))
     rods = grid.centres(_rods(hull, lines, MIN_REACH * longest / grid.step))
     if not len(rods):
@@ -90,7 +90,7 @@ def with_lost_rods(
 
 
 def _contrasts(pictures: Sequence[U8], plate: BackgroundPlate) -> list[U8]:
-    """Return how many levels each pixel is darker or brighter than what is around a line, (h, w) each.
+    """Return how many levels darker or brighter than its surroundings each pixel of a line is, (h, w) each.
 
     It is 0 where a frame shows the background, e.g. in a gap between boards, or three of four frames have it.
     """
@@ -109,8 +109,8 @@ def _contrasts(pictures: Sequence[U8], plate: BackgroundPlate) -> list[U8]:
     return found
 
 
-def _what_is_shown(alpha: U8, contrast: U8, grid: CellGrid, camera: FrameCamera) -> U8:
-    """Return what each pixel of a frame shows, (h, w); a line is as wide as a cell at least."""
+def _classify(alpha: U8, contrast: U8, grid: CellGrid, camera: FrameCamera) -> U8:
+    """Return BACKGROUND, LINE or PRODUCT for each pixel, (h, w); a line is as wide as a cell at least."""
     side = 2 * _radius(grid, camera) + 1
     lines = cv2.dilate((contrast > LINE_LEVELS).astype(np.uint8), np.ones((side, side), np.uint8))
     return np.where(alpha > 127, PRODUCT, np.where(lines > 0, LINE, BACKGROUND)).astype(np.uint8)
@@ -130,7 +130,7 @@ def _shared_cells(
     Args:
         grid: The cells.
         cameras: The cameras.
-        shown: What each frame shows.
+        shown: BACKGROUND, LINE or PRODUCT for each pixel of each frame.
         tolerated: How many frames may lack a part of the hull.
     """
     hull, lines = np.zeros(grid.shape, bool), np.zeros(grid.shape, bool)
@@ -152,7 +152,7 @@ def _shared_cells(
 
 
 def _sample(picture: U8, pixels: NDArray[np.float32]) -> U8:
-    """Return what a picture shows at pixels (n, 2), (n,); beside it there is background."""
+    """Return the values of a picture at pixels (n, 2), (n,); beside it there is background."""
     framed = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=BACKGROUND)
     height, width = framed.shape
     at = np.clip(pixels + np.float32(1), 0, np.array([width - 1, height - 1], np.float32)).astype(np.int32)
