@@ -2,6 +2,7 @@
 
 from itertools import product
 
+import cv2
 import numpy as np
 import pytest
 
@@ -18,6 +19,15 @@ PROPORTIONS = {F: 1.2 / 0.8, R: 0.4 / 0.8, T: 1.2 / 0.4}
 def seen(aspect: float) -> Outline:
     alpha = np.ones((200, round(200 * aspect)), np.float32)
     return Outline(alpha=alpha, rgb=np.zeros((*alpha.shape, 3), np.uint8))
+
+
+def from_corner(points: np.ndarray) -> Outline:
+    """Return the outline of a convex product whose points are at picture positions (n, 2), u and v upwards."""
+    width, height = np.ptp(points, axis=0)
+    at = (points - points.min(0)) / height * 199
+    alpha = np.zeros((200, round(200 * float(width / height))), np.uint8)
+    cv2.fillConvexPoly(alpha, cv2.convexHull(np.rint(at).astype(np.int32))[:, 0], 1)
+    return Outline(alpha=alpha[::-1].astype(np.float32), rgb=np.zeros((*alpha.shape, 3), np.uint8))
 
 
 def of(side: View) -> Outline:
@@ -43,9 +53,17 @@ def test_photos_under_a_wrong_name(called: dict[View, View], shown: dict[View, V
 @pytest.mark.parametrize(("azimuth", "elevation"), list(product((25.0, 40.0), (8.0, 20.0))))
 def test_a_lone_three_quarter_photo_called_the_front(azimuth: float, elevation: float) -> None:
     points = orbit_camera(CABINET, azimuth, elevation, 20.0).project(superellipse_prism(CABINET, 8.0))
-    photo = seen(float(np.divide(*np.ptp(points, axis=0))))
+    photo = from_corner(points)
     assert recognise_views({F: photo}, CABINET) == ({F: H} if abs(np.log(photo.aspect / 1.5)) > 0.15 else {})
     assert recognise_views({F: photo, R: of(R)}, CABINET) == {}  # beside a side's photo it only contradicts
+
+
+def test_a_level_rectangle_is_no_corner_view_whatever_its_proportions() -> None:
+    """The record's size may be wrong: a gift box from the front became an oval body with a handle."""
+    points = orbit_camera(CABINET, 30.0, 14.0, 20.0).project(superellipse_prism(CABINET, 8.0))
+    corner = from_corner(points)
+    assert recognise_views({F: corner}, CABINET) == {F: H}
+    assert recognise_views({F: seen(corner.aspect)}, CABINET) == {}
 
 
 def test_ambiguous_views_are_not_recognised() -> None:
