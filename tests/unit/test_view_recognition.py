@@ -22,7 +22,7 @@ def seen(aspect: float) -> Outline:
 
 
 def from_corner(points: np.ndarray) -> Outline:
-    """Return the outline of a convex product whose points are at picture positions (n, 2), u and v upwards."""
+    """Return the outline of a convex product from the picture positions of its points, (n, 2)."""
     width, height = np.ptp(points, axis=0)
     at = (points - points.min(0)) / height * 199
     alpha = np.zeros((200, round(200 * float(width / height))), np.uint8)
