@@ -110,10 +110,14 @@ def _contrasts(pictures: Sequence[U8], plate: BackgroundPlate) -> list[U8]:
 
 
 def _classify(alpha: U8, contrast: U8, grid: CellGrid, camera: FrameCamera) -> U8:
-    """Return BACKGROUND, LINE or PRODUCT for each pixel, (h, w); a line is as wide as a cell at least."""
+    """Return BACKGROUND, LINE or PRODUCT for each pixel, and background around them, (h + 2, w + 2).
+
+    A line is as wide as a cell at least.
+    """
     side = 2 * _radius(grid, camera) + 1
     lines = cv2.dilate((contrast > LINE_LEVELS).astype(np.uint8), np.ones((side, side), np.uint8))
-    return np.where(alpha > 127, PRODUCT, np.where(lines > 0, LINE, BACKGROUND)).astype(np.uint8)
+    shown = np.where(alpha > 127, PRODUCT, np.where(lines > 0, LINE, BACKGROUND)).astype(np.uint8)
+    return np.asarray(cv2.copyMakeBorder(shown, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=BACKGROUND), np.uint8)
 
 
 def _radius(grid: CellGrid, camera: FrameCamera) -> int:
@@ -130,33 +134,32 @@ def _shared_cells(
     Args:
         grid: The cells.
         cameras: The cameras.
-        shown: BACKGROUND, LINE or PRODUCT for each pixel of each frame.
+        shown: By the number of the frame, as of `_classify`.
         tolerated: How many frames may lack a part of the hull.
     """
     hull, lines = np.zeros(grid.shape, bool), np.zeros(grid.shape, bool)
     for first in range(0, hull.size, CHUNK_CELLS):
         cells = np.arange(first, min(first + CHUNK_CELLS, hull.size))
         points, missing = grid.centres(cells), np.zeros(len(cells), np.int32)
-        sightings = missing.copy()
+        lacking = missing.copy()  # mattes
         for number, picture in shown.items():
             seen = _sample(picture, cameras[number].to_pixels(points))
             missing += seen == BACKGROUND
-            sightings += seen == LINE
+            lacking += seen != PRODUCT
             agreed = missing <= MAX_MISSING * len(shown)
             cells, points = cells[agreed], points[agreed]
-            missing, sightings = missing[agreed], sightings[agreed]
-        is_line = missing + sightings > tolerated
+            missing, lacking = missing[agreed], lacking[agreed]
+        is_line = lacking > tolerated
         hull.ravel()[cells[~is_line]] = True
         lines.ravel()[cells[is_line]] = True
     return hull, lines
 
 
-def _sample(picture: U8, pixels: NDArray[np.float32]) -> U8:
-    """Return the values of a picture at pixels (n, 2), (n,); beside it there is background."""
-    framed = cv2.copyMakeBorder(picture, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=BACKGROUND)
-    height, width = framed.shape
+def _sample(shown: U8, pixels: NDArray[np.float32]) -> U8:
+    """Return the values at pixels (n, 2) of a frame, (n,); beside it there is background."""
+    height, width = shown.shape
     at = np.clip(pixels + np.float32(1), 0, np.array([width - 1, height - 1], np.float32)).astype(np.int32)
-    return np.asarray(framed[at[:, 1], at[:, 0]])
+    return np.asarray(shown[at[:, 1], at[:, 0]])
 
 
 def _rods(hull: Mask, lines: Mask, least_reach: float) -> Indices:

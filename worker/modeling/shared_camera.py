@@ -211,9 +211,9 @@ def far_outlines(
     points, _, counts = _box_points(size, OUTLINE_CELLS)
     field = hull_field(points, *_fine(outlines, shared)).reshape(counts)
     camera = next(c.camera for view, c in shared.photos.items() if view is not View.TOP)
-    step = tuple(float(side) / n for side, n in zip(size.as_array(), counts, strict=True))
-    field = level_faces(field, (step[0], step[1], step[2]), camera.slope_at)
-    field = flatten_sides(field, (step[0], step[1], step[2]), camera.distance)
+    dx, dy, dz = (float(side) / n for side, n in zip(size.as_array(), counts, strict=True))
+    field = level_faces(field, (dx, dy, dz), camera.slope_at)
+    field = flatten_sides(field, (dx, dy, dz), camera.distance)
     seen = {View.FRONT: field.max(2).T[::-1], View.RIGHT: field.max(0)[::-1, ::-1]}
     if View.TOP in outlines:
         seen[View.TOP] = field.max(1).T
