@@ -1,4 +1,4 @@
-"""SKUs that a spreadsheet changed: as numbers with an exponent, dates, or without their first zeros."""
+"""SKUs that are doubtful: changed by a spreadsheet, without their first zeros, or in several rows."""
 
 import re
 from collections import Counter
@@ -14,6 +14,7 @@ _DATE = re.compile(
 )
 _CELL_ERROR = re.compile(r"#(?:N/A|NV|REF!|BEZUG!|VALUE!|WERT!|NAME\?|DIV/0!|NULL!|NUM!|ZAHL!)")
 MAX_NUMBER_DIGITS = 15  # of a number, by spreadsheets
+MAX_NAMED = 6  # rows or SKUs in a message
 _AS_TEXT = "Give the column the format Text before the SKUs are typed or imported"
 
 
@@ -71,9 +72,6 @@ class SkuLengths:
         )
 
 
-MAX_NAMED = 6  # rows or SKUs in a message
-
-
 @dataclass
 class SkuOccurrences:
     """The rows of each SKU of a sheet, to see those that occur twice or lost characters."""
@@ -118,6 +116,5 @@ def _first(names: list[str], separator: str) -> str:
 
 def doubled_text(sku: str, lines: Sequence[int]) -> str:
     """Return why a row whose SKU occurs in several rows is not read, for people."""
-    rows = ", ".join(map(str, lines[:MAX_NAMED]))
-    more = f" and {len(lines) - MAX_NAMED} more" if len(lines) > MAX_NAMED else ""
-    return f"{sku} is in the rows {rows}{more}. Keep one of them, or give each product a SKU of its own."
+    rows = _first([str(line) for line in lines], ", ")
+    return f"{sku} is in the rows {rows}. Keep one of them, or give each product a SKU of its own."

@@ -60,8 +60,7 @@ def decide(
     detail = "; ".join(filter(None, [", ".join(decision.reasons), decision.note]))
     with services.transaction():
         if decision.verdict is Verdict.APPROVED:
-            require_product(services, version)
-            _require_wanted_and_shape(services, version)
+            _require_approvable(services, version)
         services.assets.lock_asset(version.asset.id)
         stage, is_final = stages.deciding_stage(
             services, version, decision.verdict, from_dam=source == version.dam, expected=stage
@@ -128,8 +127,9 @@ def _go_live(
     plan_follow_up(services, version, RunKind.PUBLISH, f"publish:{decision_id}", due_at=due_at)
 
 
-def _require_wanted_and_shape(services: Services, version: Version) -> None:
-    """Check that the rules want a version, and that the shape of a recoloured one was approved."""
+def _require_approvable(services: Services, version: Version) -> None:
+    """Check that a version's product is there, that the rules want it, and that its shape was approved."""
+    require_product(services, version)
     require_wanted(services, version)
     shape = services.assets.get(str(version.provenance.get(SHAPE_VERSION, "")))
     is_withdrawn = bool(shape and shape.state is VersionState.WITHDRAWN)
